@@ -1,0 +1,152 @@
+"""What an engine is: the protocol that every engine meets, and a base class for those who like one.
+
+Only ``start``, ``generate`` and ``cleanup`` are required; an engine need not inherit from anything.
+Requests and chunks are plain dicts with Dynamo's own keys, described in
+`dynamo_backend_common.messages` and written down as the types `Request` and `Chunk`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any, Protocol
+
+from .exceptions import InvalidArgument
+from .messages import HEALTH_CHECK_KEY, Chunk, Request
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
+
+    from ._core import RequestContext
+    from .config import EngineConfig
+
+__all__ = ["HEALTH_CHECK_KEY", "Chunk", "Engine", "LLMEngine", "Progress", "Request"]
+
+
+class Progress(Protocol):
+    """What ``start`` may report while it loads, from any thread."""
+
+    def __call__(self, message: str, fraction: float | None = None) -> None:
+        """Shows ``message``; ``fraction`` is the part that is done, 0 to 1, or None."""
+
+
+class Engine(Protocol):
+    """What a `Worker` needs of an engine. `LLMEngine` describes the methods, also the optional."""
+
+    def start(self, worker_id: int, /, *args: Any, **kwargs: Any) -> Awaitable[EngineConfig]:
+        """Loads what ``generate`` needs; see `LLMEngine.start`."""
+
+    # The request is Any: an engine may annotate it as `Request`, as a dict or as a Mapping.
+    def generate(
+        self, request: Any, context: RequestContext, /
+    ) -> AsyncIterator[Mapping[str, Any]]:
+        """Serves one request; see `LLMEngine.generate`."""
+
+    def cleanup(self) -> Awaitable[None]:
+        """Releases everything; see `LLMEngine.cleanup`."""
+
+
+class LLMEngine(ABC):
+    """Base class for an engine, with harmless defaults for all that is optional.
+
+    Everything runs on one event loop thread: a method that computes or blocks does so in a thread
+    of its own. ``generate`` runs concurrently with itself, no other method does.
+
+    Two more methods may be added, and are looked for by name:
+
+    ``from_args(argv)``: a classmethod by which the command line makes the engine, from what follows
+    ``--``, a list of str.
+
+    ``configure(config)``: called by ``Worker(engine, config)`` with its `WorkerConfig`; returns
+    the one to use, with what the operator left at its default filled in.
+    """
+
+    @abstractmethod
+    async def start(self, worker_id: int) -> EngineConfig:
+        """Loads what ``generate`` needs. Called once; on return the engine can serve.
+
+        A method that has a parameter named ``progress`` gets a `Progress` in it. The call is never
+        cancelled midway.
+
+        Args:
+            worker_id: Opaque, unique per replica, stable.
+
+        Returns:
+            What the engine says about itself.
+        """
+
+    @abstractmethod
+    def generate(self, request: Request, context: RequestContext) -> AsyncIterator[Chunk]:
+        """Serves one request: write it as an async generator (``async def`` with ``yield``).
+
+        Exactly one chunk has a ``finish_reason``, and it is the last one. When
+        ``context.is_stopped()`` turns true the stream ends with ``"cancelled"``. What is raised
+        reaches the client as an error of its kind: a class of
+        `dynamo_backend_common.exceptions`, or the nearest kind to a built-in exception.
+
+        Args:
+            request: The request, with its prompt in ``token_ids``.
+            context: Identity and cancellation of the request.
+        """
+
+    @abstractmethod
+    async def cleanup(self) -> None:
+        """Releases everything. Called once if ``start`` was called, also when ``start`` failed."""
+
+    async def abort(self, context: RequestContext) -> None:  # noqa: B027 (optional)
+        """The request was stopped or killed: free what it holds. Does nothing by default."""
+
+    async def drain(self) -> None:  # noqa: B027 (optional)
+        """Called once in shutdown, before ``cleanup``; a failure is logged only."""
+
+    async def is_quiescent(self) -> bool | None:
+        """Whether nothing is left to hand over; True by default.
+
+        Polled in the shutdown of a prefill worker until it is True or the budget ends. None: the
+        engine cannot tell.
+        """
+        return True
+
+    async def setup_metrics(self, ctx: Any) -> Any:
+        """Called once after ``start``: the place to register metrics. None by default.
+
+        Args:
+            ctx: Has ``model``, ``component``, ``model_load_time_seconds`` and ``metrics``, the
+                registry of the endpoint.
+
+        Returns:
+            None, or what has ``dp_ranks`` and ``on_publisher_ready``.
+        """
+        return None
+
+    async def kv_event_sources(self) -> Sequence[Any]:
+        """The sources of KV events, one per data-parallel rank; none by default.
+
+        Called once, after ``setup_metrics``; not at all where ``enable_kv_routing`` is off.
+        """
+        return ()
+
+    async def health_check_payload(self) -> Mapping[str, Any] | None:
+        """The request of the health canary; None, no canary, by default.
+
+        Asked only where the operator gave none. The request that arrives has ``HEALTH_CHECK_KEY``.
+        """
+        return None
+
+    async def supported_controls(self) -> Sequence[str]:
+        """Names of the controls that become routes ``/engine/NAME``; none by default."""
+        return ()
+
+    async def engine_control(self, name: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Performs a control.
+
+        Args:
+            name: One of ``supported_controls()``.
+            body: The JSON body of the call.
+
+        Returns:
+            The reply; ``{"status": "error", "message": …}`` says that it failed.
+
+        Raises:
+            InvalidArgument: By default, whatever the name.
+        """
+        raise InvalidArgument(f"{type(self).__name__} supports no control '{name}'")
