@@ -68,7 +68,7 @@ class SamplingOptions(TypedDict, total=False):
     include_stop_str_in_output: bool | None
     """Whether the text that ended the output stays in it."""
     guided_decoding: dict[str, Any] | None
-    """Constraint on the output: ``json``, ``regex``, ``choice``, ``grammar``, ``structural_tag``."""
+    """Constraint: one of ``json``, ``regex``, ``choice``, ``grammar``, ``structural_tag``."""
 
 
 class OutputOptions(TypedDict, total=False):

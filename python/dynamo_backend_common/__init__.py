@@ -1,0 +1,58 @@
+"""A production worker for NVIDIA Dynamo around an engine of yours, in Python or in Rust.
+
+    Worker(MyEngine(), WorkerConfig(model_name="path/to/model")).run()
+
+- `Worker` hosts one engine, from connecting to a clean shutdown; `Report` is what ``run`` returns.
+- `WorkerConfig` and `RuntimeConfig` are what an operator configures; `EngineConfig` is what a
+  started engine says about itself.
+- `Engine` is the protocol that an engine meets, `LLMEngine` a base class for those who like one;
+  `Request` and `Chunk` are the dicts that it takes and yields, `RequestContext` the identity and
+  cancellation of a request. A request with `HEALTH_CHECK_KEY` is a probe.
+- `DynamoError` and its subclasses are the errors that Dynamo knows.
+
+``python -m dynamo_backend_common serve module:attribute`` does the same from the command line.
+"""
+
+from ._core import RequestContext, RustEngine
+from .config import EngineConfig, RuntimeConfig, WorkerConfig
+from .engine import Engine, LLMEngine, Progress
+from .exceptions import (
+    Cancelled,
+    CannotConnect,
+    ConnectionTimeout,
+    Disconnected,
+    DynamoError,
+    EngineShutdown,
+    InvalidArgument,
+    ResponseTimeout,
+    StreamIncomplete,
+    Unknown,
+)
+from .messages import HEALTH_CHECK_KEY, Chunk, Request
+from .worker import Report, Worker
+
+__all__ = [
+    "HEALTH_CHECK_KEY",
+    "Cancelled",
+    "CannotConnect",
+    "Chunk",
+    "ConnectionTimeout",
+    "Disconnected",
+    "DynamoError",
+    "Engine",
+    "EngineConfig",
+    "EngineShutdown",
+    "InvalidArgument",
+    "LLMEngine",
+    "Progress",
+    "Report",
+    "Request",
+    "RequestContext",
+    "ResponseTimeout",
+    "RuntimeConfig",
+    "RustEngine",
+    "StreamIncomplete",
+    "Unknown",
+    "Worker",
+    "WorkerConfig",
+]

@@ -1,0 +1,79 @@
+"""The parser and the exit statuses.
+
+0: ended well; 1: failed; 2: wrong usage; 3: shut down as asked, but requests were cut;
+130: interrupted before the worker ran, or forced by a second Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from difflib import get_close_matches
+from importlib.metadata import version
+from typing import TYPE_CHECKING, NoReturn
+
+from . import serve
+from .failure import PROGRAM, Failure, UsageError, say_error
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_INTERRUPTED = 130
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(message)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command line.
+
+    Args:
+        argv: Arguments without the program's name; None: those of the process.
+
+    Returns:
+        The exit status.
+    """
+    try:
+        return _run(list(sys.argv[1:] if argv is None else argv))
+    except Failure as failure:
+        say_error(str(failure))
+        return failure.status
+    except KeyboardInterrupt:
+        return _INTERRUPTED
+
+
+def _run(argv: list[str]) -> int:
+    own, engine_argv = _split(argv)
+    parser = _Parser(
+        prog=PROGRAM,
+        description="Serves an engine as a worker of NVIDIA Dynamo.",
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "--version", action="version", version=f"%(prog)s {version('dynamo-backend-common')}"
+    )
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    known = serve.add_parser(commands)
+    options, unknown = parser.parse_known_args(own)
+    if unknown:
+        raise UsageError(_unknown(unknown[0], known))
+    status: int = options.command(options, engine_argv)
+    return status
+
+
+def _split(argv: list[str]) -> tuple[list[str], list[str]]:
+    if "--" not in argv:
+        return argv, []
+    at = argv.index("--")
+    return argv[:at], argv[at + 1 :]
+
+
+def _unknown(argument: str, known: Sequence[str]) -> str:
+    if not argument.startswith("-"):
+        return f"unexpected argument '{argument}': one ENGINE is served"
+    name = argument.partition("=")[0]
+    close = get_close_matches(name, known, n=1)
+    hint = f"did you mean {close[0]}?" if close else "an engine's own options go after '--'"
+    return f"unknown option '{name}'; {hint}"

@@ -1,0 +1,166 @@
+"""An engine from its name: ``module:attribute``, or an entry point of an installed package."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import inspect
+import pkgutil
+import sys
+from difflib import get_close_matches
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .._core import RustEngine
+from ..exceptions import DynamoError, InvalidArgument
+from .failure import Failure, UsageError, show_traceback
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+GROUP = "dynamo_backend_common.engines"
+"""Group of the entry points by which a package offers engines by name."""
+
+
+def make_engine(name: str, argv: Sequence[str]) -> Any:
+    """Finds what ``name`` names and makes the engine of it.
+
+    Args:
+        name: ``module:attribute``, of a class, a factory or an engine, or an engine's name.
+        argv: What follows ``--``; goes to the ``from_args`` of the class, or to the one parameter
+            of the factory.
+
+    Raises:
+        UsageError: There is no such engine, or it takes no arguments.
+        Failure: The user's own code failed; its traceback has been shown.
+    """
+    target = _attribute(name) if ":" in name else _installed(name)
+    engine = _make(name, target, list(argv))
+    if not (isinstance(engine, RustEngine) or callable(getattr(engine, "generate", None))):
+        raise UsageError(f"engine '{name}' is a {_type_name(engine)}, which has no method generate")
+    return engine
+
+
+def _attribute(name: str) -> Any:
+    module_name, _, path = name.partition(":")
+    if not (module_name and path):
+        raise UsageError(f"engine '{name}': write module:attribute, such as my_engine:MyEngine")
+    target: Any = _module(module_name)
+    for part in path.split("."):
+        try:
+            target = getattr(target, part)
+        except AttributeError:
+            owner = f"module '{module_name}'" if inspect.ismodule(target) else _type_name(target)
+            public = [known for known in dir(target) if not known.startswith("_")]
+            raise UsageError(f"{owner} has no attribute '{part}'{_hint(part, public)}") from None
+    return target
+
+
+def _module(name: str) -> Any:
+    if name.endswith(".py") or "/" in name:
+        dotted = name.removesuffix(".py").strip("./").replace("/", ".")
+        raise UsageError(f"'{name}' is a file; write its module: {dotted}")
+    if str(Path.cwd()) not in sys.path:
+        sys.path.insert(0, str(Path.cwd()))
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{name}.".startswith(f"{error.name}."):
+            raise _users(f"module '{name}' cannot be imported", error) from error
+        raise UsageError(
+            f"no module named '{error.name}'{_hint(error.name, _siblings(error.name))}"
+        ) from None
+    except Exception as error:
+        raise _users(f"module '{name}' cannot be imported", error) from error
+
+
+def _siblings(module: str) -> list[str]:
+    parent, _, _ = module.rpartition(".")
+    paths = getattr(sys.modules.get(parent), "__path__", None) if parent else None
+    prefix = f"{parent}." if parent else ""
+    return [prefix + found.name for found in pkgutil.iter_modules(paths)]
+
+
+def _installed(name: str) -> Any:
+    known = {point.name: point for point in entry_points(group=GROUP)}
+    if name not in known:
+        raise UsageError(
+            f"unknown engine '{name}'; known: {', '.join(sorted(known)) or 'none'},"
+            " or module:attribute of an engine of your own"
+        )
+    try:
+        return known[name].load()
+    except ModuleNotFoundError as error:
+        raise _missing(known[name], error) from error
+    except Exception as error:
+        raise _users(f"engine '{name}' cannot be loaded", error) from error
+
+
+def _missing(point: EntryPoint, error: ModuleNotFoundError) -> Failure:
+    extras = (point.dist.metadata.get_all("Provides-Extra") or []) if point.dist else []
+    if point.dist is None or point.name not in extras:
+        return _users(f"engine '{point.name}' cannot be loaded", error)
+    package = f"{point.dist.name}[{point.name}]"
+    return Failure(f"engine '{point.name}': {error.msg}; to have it: pip install '{package}'")
+
+
+def _make(name: str, target: Any, argv: list[str]) -> Any:
+    if not inspect.isclass(target) and (
+        isinstance(target, RustEngine) or hasattr(target, "generate") or not callable(target)
+    ):
+        _refuse(name, argv)
+        return target
+    if callable(getattr(target, "from_args", None)):
+        return _call(name, target.from_args, argv)
+    if _takes_arguments(target):
+        return _call(name, target, argv)
+    _refuse(name, argv)
+    return _call(name, target)
+
+
+def _takes_arguments(factory: Callable[..., Any]) -> bool:
+    try:
+        parameters = inspect.signature(factory).parameters.values()
+    except (TypeError, ValueError):
+        return False
+    # An optional parameter is only for the arguments where its name says so.
+    return any(
+        parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD)
+        and (parameter.default is parameter.empty or parameter.name in ("argv", "args"))
+        for parameter in list(parameters)[:1]
+    )
+
+
+def _refuse(name: str, argv: list[str]) -> None:
+    if argv:
+        raise UsageError(
+            f"engine '{name}' takes no arguments, but '{argv[0]}' follows '--'; a class takes them"
+            " with a classmethod from_args(argv), a factory with a parameter"
+        )
+
+
+def _call(name: str, factory: Callable[..., Any], *arguments: list[str]) -> Any:
+    try:
+        return factory(*arguments)
+    except InvalidArgument as error:
+        raise UsageError(f"engine '{name}': {error}") from error
+    except DynamoError as error:
+        raise Failure(f"engine '{name}': {error}") from error
+    except Exception as error:
+        raise _users(f"engine '{name}' cannot be made", error) from error
+
+
+def _users(what: str, error: Exception) -> Failure:
+    show_traceback(error)
+    return Failure(f"{what}: {type(error).__name__}: {error}")
+
+
+def _hint(wrong: str, known: Iterable[str]) -> str:
+    close = get_close_matches(wrong, list(known), n=3)
+    return f"; did you mean {' or '.join(repr(name) for name in close)}?" if close else ""
+
+
+def _type_name(value: object) -> str:
+    kind = type(value)
+    return kind.__name__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__name__}"
