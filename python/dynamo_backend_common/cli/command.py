@@ -23,7 +23,7 @@ _INTERRUPTED = 130
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        raise UsageError(message)
+        raise UsageError(message.removeprefix("argument "))
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -74,6 +74,6 @@ def _unknown(argument: str, known: Sequence[str]) -> str:
     if not argument.startswith("-"):
         return f"unexpected argument '{argument}': one ENGINE is served"
     name = argument.partition("=")[0]
-    close = get_close_matches(name, known, n=1)
-    hint = f"did you mean {close[0]}?" if close else "an engine's own options go after '--'"
-    return f"unknown option '{name}'; {hint}"
+    close = get_close_matches(name, known, n=1, cutoff=0.8)
+    hint = f"did you mean {close[0]}? A" if close else "a"
+    return f"unknown option '{name}'; {hint}n engine's own options go after '--'"

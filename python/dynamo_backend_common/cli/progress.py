@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -20,15 +20,15 @@ _WORDS = {
 
 
 class ProgressLine:
-    """One line on stderr: what happens, what the engine reports of it, and since when.
+    """One line on ``stream``: what happens, what the engine reports of it, and since when.
 
     A context manager, so that the line is gone whatever happens. ``state`` and ``report`` are the
     worker's ``on_state`` and ``on_progress``; ``report`` may be called from any thread. Where
-    stderr is no terminal, nothing is ever shown.
+    the stream is no terminal, nothing is ever shown.
     """
 
-    def __init__(self) -> None:
-        self._terminal = sys.stderr.isatty()
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
         self._live: Live | None = None
         self._since = time.monotonic()
         self._words = ""
@@ -50,7 +50,7 @@ class ProgressLine:
         words = _WORDS.get(state)
         if words is None:
             self._hide()
-        elif self._terminal:
+        elif self._stream.isatty():
             self._show(words)
 
     def report(self, message: str, fraction: float | None = None) -> None:
@@ -74,8 +74,10 @@ class ProgressLine:
             self._since = time.monotonic()
             self._live = Live(
                 get_renderable=lambda: Text(self.text(), overflow="ellipsis", no_wrap=True),
-                console=Console(stderr=True),
+                console=Console(file=self._stream),
                 refresh_per_second=10,
+                # What the engine prints belongs to stdout, also where that is a file.
+                redirect_stdout=sys.stdout.isatty(),
                 transient=True,
             )
             self._live.start()

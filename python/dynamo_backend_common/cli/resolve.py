@@ -38,7 +38,9 @@ def make_engine(name: str, argv: Sequence[str]) -> Any:
     target = _attribute(name) if ":" in name else _installed(name)
     engine = _make(name, target, list(argv))
     if not (isinstance(engine, RustEngine) or callable(getattr(engine, "generate", None))):
-        raise UsageError(f"engine '{name}' is a {_type_name(engine)}, which has no method generate")
+        raise UsageError(
+            f"engine '{name}' is of type {_type_name(engine)}, which has no method generate"
+        )
     return engine
 
 
@@ -86,7 +88,7 @@ def _installed(name: str) -> Any:
     known = {point.name: point for point in entry_points(group=GROUP)}
     if name not in known:
         raise UsageError(
-            f"unknown engine '{name}'; known: {', '.join(sorted(known)) or 'none'},"
+            f"unknown engine '{name}'{_hint(name, known)}; known: {', '.join(sorted(known))};"
             " or module:attribute of an engine of your own"
         )
     try:
@@ -111,8 +113,9 @@ def _make(name: str, target: Any, argv: list[str]) -> Any:
     ):
         _refuse(name, argv)
         return target
-    if callable(getattr(target, "from_args", None)):
-        return _call(name, target.from_args, argv)
+    from_args = getattr(target, "from_args", None)
+    if callable(from_args):
+        return _call(name, from_args, argv)
     if _takes_arguments(target):
         return _call(name, target, argv)
     _refuse(name, argv)
@@ -158,7 +161,7 @@ def _users(what: str, error: Exception) -> Failure:
 
 def _hint(wrong: str, known: Iterable[str]) -> str:
     close = get_close_matches(wrong, list(known), n=3)
-    return f"; did you mean {' or '.join(repr(name) for name in close)}?" if close else ""
+    return f" (did you mean {' or '.join(map(repr, close))}?)" if close else ""
 
 
 def _type_name(value: object) -> str:

@@ -72,7 +72,7 @@ def serve(options: argparse.Namespace, engine_argv: Sequence[str]) -> int:
             os.environ.setdefault("DYN_LOG", _CALM_LOG)
     engine = make_engine(options.engine, engine_argv)
     init_logging()
-    with ProgressLine() as line:
+    with ProgressLine(sys.stderr) as line:
         worker = _worker(engine, config, options, line)
         try:
             report = worker.run()

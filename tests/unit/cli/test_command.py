@@ -1,0 +1,193 @@
+"""The command as a whole, with a worker that does nothing: messages and exit statuses."""
+
+import os
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dynamo_backend_common import InvalidArgument, Report, Unknown, WorkerConfig
+from dynamo_backend_common.cli import main, serve
+
+STATES = ("Connecting", "Starting", "Registering", "Serving", "Draining", "Stopped")
+
+
+class FakeWorker:
+    """Goes through the states and returns."""
+
+    made: "FakeWorker"
+    cut = 0
+    error: BaseException | None = None
+    refusal: Exception | None = None
+
+    def __init__(
+        self,
+        engine: Any,
+        config: WorkerConfig,
+        *,
+        http_port: int | None,
+        http_host: str,
+        on_state: Callable[[str], None],
+        on_progress: Callable[[str, float | None], None],
+    ) -> None:
+        if self.refusal is not None:
+            raise self.refusal
+        type(self).made = self
+        self.engine, self.config, self.http = engine, config, (http_host, http_port)
+        self.on_state, self.on_progress = on_state, on_progress
+
+    def run(self) -> Report:
+        for state in STATES:
+            self.on_state(state)
+            self.on_progress("loading", 0.5)
+        if self.error is not None:
+            raise self.error
+        return Report(reason="shutdown", finished=1, cut=self.cut, failures=(), stages={})
+
+
+@pytest.fixture
+def worker(monkeypatch: pytest.MonkeyPatch) -> type[FakeWorker]:
+    fake = type("FakeWorker", (FakeWorker,), {})
+    monkeypatch.setattr(serve, "Worker", fake)
+    monkeypatch.setattr(serve, "init_logging", lambda: None)
+    monkeypatch.setattr(serve, "announce_http", lambda *arguments: print("announced", *arguments))
+    return fake
+
+
+@pytest.fixture
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
+
+
+def error_line(capsys: pytest.CaptureFixture[str]) -> str:
+    captured = capsys.readouterr().err
+    assert captured.startswith("dynamo-backend: error: ")
+    assert captured.count("\n") == 1
+    return captured.removeprefix("dynamo-backend: error: ").rstrip()
+
+
+def test_serving_ends_well(worker: type[FakeWorker], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["serve", "echo", "--component", "c", "--", "--delay", "0"]) == 0
+    assert worker.made.config == WorkerConfig(component="c")
+    assert worker.made.http == ("127.0.0.1", None)
+    assert capsys.readouterr() == ("Serving on dynamo.c.generate\n", "")
+
+
+def test_with_a_frontend_discovery_is_mem(
+    worker: type[FakeWorker], free_port: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["serve", "echo", "--http-port", str(free_port)]) == 0
+    assert worker.made.config.runtime.discovery_backend == "mem"
+    assert worker.made.http == ("127.0.0.1", free_port)
+    assert capsys.readouterr().out.startswith(f"announced 127.0.0.1 {free_port}")
+
+
+def test_a_chosen_discovery_stays(
+    worker: type[FakeWorker], free_port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    http = ["--http-port", str(free_port)]
+    assert main(["serve", "echo", *http, "--discovery-backend", "file"]) == 0
+    assert worker.made.config.runtime.discovery_backend == "file"
+    monkeypatch.setenv("DYN_DISCOVERY_BACKEND", "etcd")
+    assert main(["serve", "echo", *http]) == 0
+    assert worker.made.config.runtime.discovery_backend == "etcd"
+
+
+def test_logging_is_left_alone_without_a_terminal(
+    worker: type[FakeWorker], free_port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("DYN_LOG", raising=False)
+    assert main(["serve", "echo", "--http-port", str(free_port)]) == 0
+    assert "DYN_LOG" not in os.environ
+
+
+def test_cut_requests_are_told(
+    worker: type[FakeWorker], capsys: pytest.CaptureFixture[str]
+) -> None:
+    worker.cut = 2
+    assert main(["serve", "echo"]) == 3
+    assert "2 requests were cut" in capsys.readouterr().err
+
+
+def test_a_run_that_fails(worker: type[FakeWorker], capsys: pytest.CaptureFixture[str]) -> None:
+    worker.error = Unknown("start: no memory\nleft")
+    assert main(["serve", "echo"]) == 1
+    assert error_line(capsys) == "start: no memory left"
+
+
+def test_a_configuration_that_the_worker_refuses(
+    worker: type[FakeWorker], capsys: pytest.CaptureFixture[str]
+) -> None:
+    worker.refusal = InvalidArgument("endpoint_types: 'x' is unknown; accepted: 'chat'")
+    assert main(["serve", "echo", "--endpoint-types", "x"]) == 2
+    assert error_line(capsys) == "--endpoint-types: 'x' is unknown; accepted: 'chat'"
+
+
+def test_a_bug_of_ours_is_not_hidden(worker: type[FakeWorker]) -> None:
+    worker.error = ZeroDivisionError()
+    with pytest.raises(ZeroDivisionError):
+        main(["serve", "echo"])
+
+
+def test_an_interrupt_is_quiet(
+    worker: type[FakeWorker], folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "interrupted.py").write_text("raise KeyboardInterrupt")
+    assert main(["serve", "interrupted:Engine"]) == 130
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_port_in_use(worker: type[FakeWorker], capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        assert main(["serve", "nothing:here", "--http-port", str(port)]) == 1
+    line = error_line(capsys)
+    assert line.startswith(f"cannot listen on 127.0.0.1:{port}: Address already in use")
+    assert "--http-port" in line
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        ([], "the following arguments are required: COMMAND"),
+        (["server"], "COMMAND: invalid choice: 'server'"),
+        (["serve"], "the following arguments are required: ENGINE"),
+        (["serve", "echo", "more"], "unexpected argument 'more': one ENGINE is served"),
+        (["serve", "echo", "--model-nam", "x"], "unknown option '--model-nam'; did you mean --mo"),
+        (["serve", "echo", "--delay=2"], "unknown option '--delay'; an engine's own options go"),
+        (["serve", "echo", "--http-port", "0"], "--http-port: '0' is no port; accepted: 1 to 65"),
+        (["serve", "echo", "--http-port", "http"], "--http-port: 'http' is no port; accepted: 1"),
+        (
+            ["serve", "echo", "--http-port", "8000", "--http-host", "no such host"],
+            "--http-host: 'no such host' is no address of this machine",
+        ),
+        (["serve", "ecko"], "unknown engine 'ecko'"),
+        (["serve", "echo", "--request-plane", "udp"], "--request-plane: 'udp' is unknown"),
+    ],
+)
+def test_wrong_usage_is_one_line(
+    worker: type[FakeWorker], capsys: pytest.CaptureFixture[str], argv: list[str], message: str
+) -> None:
+    assert main(argv) == 2
+    assert error_line(capsys).startswith(message)
+
+
+def test_wrong_usage_of_the_bundled_engine(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["serve", "echo", "--", "--delay", "soon"])
+    assert ended.value.code == 2
+    assert "'soon' is no number of seconds, 0 or more" in capsys.readouterr().err
+
+
+def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["--version"])
+    assert ended.value.code == 0
+    assert capsys.readouterr().out.startswith("dynamo-backend 0.")

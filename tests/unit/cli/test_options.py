@@ -1,0 +1,181 @@
+"""Options, environment variables and defaults."""
+
+import argparse
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import pytest
+from dynamo_backend_common._core import ConfigField, config_fields
+
+from dynamo_backend_common import RuntimeConfig, WorkerConfig
+from dynamo_backend_common.cli.failure import UsageError
+from dynamo_backend_common.cli.options import add_options, flag, name_option, read_config
+
+FIELDS = config_fields()
+
+
+def read(*argv: str, **environ: str) -> WorkerConfig:
+    parser = argparse.ArgumentParser()
+    add_options(parser)
+    return read_config(parser.parse_args(argv), environ)
+
+
+def value_of(config: WorkerConfig, field: ConfigField) -> Any:
+    return getattr(config if field.owner == "WorkerConfig" else config.runtime, field.name)
+
+
+def example(field: ConfigField, which: int) -> tuple[str, Any]:
+    """A text for the field, and the value that it stands for."""
+    match field.kind:
+        case "flag":
+            return ("false", False) if which == 0 else ("true", True)
+        case "choice":
+            value = field.values[-1 - which % len(field.values)]
+            return value.lower(), value
+        case "pairs":
+            return f"name=value{which}", (("name", f"value{which}"),)
+        case "optional_json":
+            return f'{{"which": {which}}}', {"which": which}
+        case "optional_path":
+            return (".", ".") if which == 0 else ("..", "..")
+        case _:
+            return f"text{which}", f"text{which}"
+
+
+def option(field: ConfigField, which: int) -> list[str]:
+    text, value = example(field, which)
+    if field.kind == "flag":
+        return [flag(field.name) if value else flag(field.name).replace("--", "--no-", 1)]
+    return [flag(field.name), text]
+
+
+def named(*fields: ConfigField) -> Any:
+    return pytest.mark.parametrize("field", fields, ids=lambda field: field.name)
+
+
+VARIABLES = [f for f in FIELDS if f.variable and f.name != "health_check_payload"]
+
+
+def test_nothing_given_is_the_default() -> None:
+    assert read() == WorkerConfig()
+
+
+@named(*FIELDS)
+def test_every_field_is_an_option(field: ConfigField) -> None:
+    assert value_of(read(*option(field, 0)), field) == example(field, 0)[1]
+
+
+@named(*VARIABLES)
+def test_a_variable_counts_where_there_is_no_option(field: ConfigField) -> None:
+    assert field.variable is not None
+    environ = {field.variable: example(field, 0)[0]}
+    assert value_of(read(**environ), field) == example(field, 0)[1]
+
+
+@named(*VARIABLES)
+def test_an_option_counts_before_the_variable(field: ConfigField) -> None:
+    assert field.variable is not None
+    environ = {field.variable: example(field, 0)[0]}
+    assert value_of(read(*option(field, 1), **environ), field) == example(field, 1)[1]
+
+
+@named(*VARIABLES)
+def test_an_empty_variable_is_unset(field: ConfigField) -> None:
+    assert field.variable is not None
+    assert read(**{field.variable: ""}) == WorkerConfig()
+
+
+def test_a_bad_canary_payload_of_the_environment_is_left_to_the_worker() -> None:
+    assert read(DYN_HEALTH_CHECK_PAYLOAD="no json").health_check_payload is None
+
+
+def test_labels_accumulate() -> None:
+    config = read("--metrics-labels", "a=1", "--metrics-labels", "b=x=y")
+    assert config.metrics_labels == (("a", "1"), ("b", "x=y"))
+    assert read(DYN_METRICS_LABELS="a=1, b=2").metrics_labels == (("a", "1"), ("b", "2"))
+
+
+def test_a_payload_may_be_a_file(tmp_path: Path) -> None:
+    (tmp_path / "canary.json").write_text('{"token_ids": [1]}')
+    config = read("--health-check-payload", f"@{tmp_path / 'canary.json'}")
+    assert config.health_check_payload == {"token_ids": [1]}
+
+
+@pytest.mark.parametrize("text", ["agg", "Agg", " AGGREGATED "])
+def test_the_short_name_of_the_mode(text: str) -> None:
+    assert read("--disaggregation-mode", text).disaggregation_mode == "Aggregated"
+
+
+def test_the_runtime_is_part_of_the_configuration() -> None:
+    config = read("--discovery-backend", "FILE", DYN_EVENT_PLANE="zmq")
+    assert config.runtime == RuntimeConfig(discovery_backend="file", event_plane="zmq")
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (
+            ["--discovery-backend", "zookeeper"],
+            "--discovery-backend: 'zookeeper' is unknown; accepted: etcd, kubernetes, file, mem",
+        ),
+        (["--request-plane", "udp"], "--request-plane: 'udp' is unknown; accepted: tcp, nats"),
+        (["--event-plane", "x"], "--event-plane: 'x' is unknown; accepted: nats, zmq"),
+        (["--model-input", "Text"], "--model-input: 'Text' is unknown; accepted: Tokens"),
+        (
+            ["--disaggregation-mode", "both"],
+            "--disaggregation-mode: 'both' is unknown; accepted: Aggregated, Prefill, Decode",
+        ),
+        (["--metrics-labels", "a"], "--metrics-labels: 'a' is not of the form name=value"),
+        (["--metrics-labels", "=b"], "--metrics-labels: '=b' is not of the form name=value"),
+        (
+            ["--health-check-payload", "[1]"],
+            "--health-check-payload: a JSON object is needed, '[1]' is an array",
+        ),
+        (
+            ["--health-check-payload", "@not-there"],
+            "--health-check-payload: cannot read 'not-there': No such file or directory",
+        ),
+        (["--custom-jinja-template", "no.jinja"], "--custom-jinja-template: no such file"),
+        (["--model-name", "./not-there"], "--model-name: no such file or folder: './not-there'"),
+        (["--model-name", "a/b/c"], "--model-name: no such file or folder: 'a/b/c'"),
+    ],
+)
+def test_a_bad_value_is_told_with_its_option(argv: list[str], message: str) -> None:
+    with pytest.raises(UsageError) as raised:
+        read(*argv)
+    assert str(raised.value).startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("variable", "text"),
+    [("DYN_DISCOVERY_BACKEND", "zk"), ("DYN_ENABLE_KV_ROUTING", "maybe"), ("DYN_MODEL_NAME", "/x")],
+)
+def test_a_bad_value_of_the_environment_is_told_with_its_variable(variable: str, text: str) -> None:
+    with pytest.raises(UsageError, match=f"^{variable}: .*'{text}'"):
+        read(**{variable: text})
+
+
+def test_a_name_of_the_hub_is_no_path() -> None:
+    assert read("--model-name", "owner/name").model_name == "owner/name"
+
+
+def test_help_shows_default_and_variable_of_every_field() -> None:
+    parser = argparse.ArgumentParser(
+        formatter_class=lambda prog: argparse.HelpFormatter(prog, width=300)
+    )
+    add_options(parser)
+    text = " ".join(parser.format_help().split())
+    for field in FIELDS:
+        assert flag(field.name) in text
+        assert f"(default: {field.default or 'unset'}; environment: {field.variable})" in text
+
+
+def test_every_field_of_the_dataclasses_is_in_the_table() -> None:
+    fields = {*dataclasses.fields(WorkerConfig), *dataclasses.fields(RuntimeConfig)}
+    assert {field.name for field in fields} - {"runtime"} == {field.name for field in FIELDS}
+
+
+def test_a_message_about_a_field_is_told_with_its_option() -> None:
+    assert name_option("endpoint_types: 'x' is unknown") == "--endpoint-types: 'x' is unknown"
+    assert name_option("something: else") == "something: else"
