@@ -1,0 +1,90 @@
+//! The small traits that a run drives. The worker implements them on Dynamo; tests implement them
+//! in simulated time.
+
+use std::fmt::Display;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio_util::sync::CancellationToken;
+
+use crate::shutdown::Stage;
+use crate::state::State;
+
+/// The lifecycle hooks of an engine.
+#[async_trait]
+pub trait Engine: Send + Sync {
+    /// What a hook fails with.
+    type Error: Display + Send;
+
+    /// Makes the engine ready to serve. Called once at most, never dropped midway.
+    async fn start(&self, worker_id: u64) -> Result<(), Self::Error>;
+    /// Finishes what outlives requests. Called once at most, dropped where its share of the
+    /// shutdown ends.
+    async fn drain(&self) -> Result<(), Self::Error>;
+    /// Whether nothing is left to wait for; `None`: the engine cannot tell.
+    async fn is_quiescent(&self) -> Result<Option<bool>, Self::Error>;
+    /// Gives back what the engine holds. Called exactly once if `start` was called, never dropped.
+    async fn cleanup(&self) -> Result<(), Self::Error>;
+}
+
+/// Discovery: what makes the worker known.
+#[async_trait]
+pub trait Discovery: Send + Sync {
+    /// What a step fails with.
+    type Error: Display + Send;
+
+    /// Connects the runtime; answers the worker's id. Dropped midway when shutdown is asked for.
+    async fn connect(&self) -> Result<u64, Self::Error>;
+    /// Metrics, publishers, card and controls (steps 6 and 7), after `start` and before `serve`.
+    /// When `shutdown` flips it gives up fetching at once, lets any other step finish, and returns
+    /// `Ok`.
+    async fn publish(&self, shutdown: &CancellationToken) -> Result<(), Self::Error>;
+    /// Takes back what `publish` made known, however far it got.
+    async fn withdraw(&self);
+    /// Takes the endpoint's instance out of discovery; the card stays.
+    async fn unregister(&self) -> Result<(), Self::Error>;
+    /// Drops the publishers, after cleanup.
+    async fn release(&self);
+}
+
+/// Serving: requests and their streams.
+#[async_trait]
+pub trait Serving: Send + Sync {
+    /// What serving fails with.
+    type Error: Display + Send;
+
+    /// Begins to serve the endpoint; returns once its instance is registered and callable.
+    async fn serve(&self) -> Result<(), Self::Error>;
+    /// Resolves when serving ends by itself, with the reason where it is a failure.
+    async fn ended(&self) -> Result<(), Self::Error>;
+    /// Requests in flight now.
+    fn in_flight(&self) -> usize;
+    /// Requests finished since the worker began to serve.
+    fn finished(&self) -> u64;
+    /// Resolves when nothing is in flight.
+    async fn idle(&self);
+    /// From here on a new request is answered as by a worker that is unavailable.
+    fn refuse(&self);
+    /// Ends every request in flight with a typed error on which a frontend migrates; answers how
+    /// many there were.
+    async fn cut(&self) -> usize;
+}
+
+/// Sees what a run does: states, gauges, the deadline. The run itself logs the stages of the
+/// shutdown and their failures.
+pub trait Observer: Send + Sync {
+    /// The worker is in another state.
+    fn state_changed(&self, _state: State) {}
+    /// Shutdown begins, by whatever way. `deadline` counts from now.
+    fn shutdown_began(&self, deadline: Duration);
+    /// A stage of the shutdown begins.
+    fn stage_began(&self, stage: Stage, in_flight: usize);
+    /// A stage of the shutdown ended.
+    fn stage_ended(&self, stage: Stage, took: Duration);
+    /// A stage failed, which does not fail the run.
+    fn stage_failed(&self, stage: Stage, message: &str);
+    /// The engine's `start` returned.
+    fn started(&self, took: Duration);
+    /// Requests are served from here on.
+    fn serving(&self);
+}

@@ -1,0 +1,215 @@
+//! The run of a worker: the numbered list of the contract's section 4, from connecting to the end.
+//!
+//! Steps 1 and 2 (the configuration's check, the signal handlers) come before a run and belong to
+//! whoever owns the process, as the runtime's own shutdown does afterwards. Step 8, the hold on the
+//! runtime's tracker, is the host's.
+
+use std::fmt::Display;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::host::{Discovery, Engine, Observer, Serving};
+use crate::report::{Outcome, Reason, RunError, Step};
+use crate::settings::Settings;
+use crate::shutdown::{Budget, Sequence};
+use crate::state::Event;
+
+/// Runs one engine from connecting to the end of its cleanup.
+///
+/// `shutdown` may flip at any time, also before the call. From the moment that it flips, or that
+/// the run turns to its end by itself, the host's [`Observer::shutdown_began`] has been told the
+/// deadline: exactly once in every run, also in one that fails to connect. `polls_quiescence` is
+/// for prefill workers, whose engine is asked after `drain` whether it is quiescent.
+///
+/// A shutdown that was asked for is a success, also where one of its stages failed. An error is
+/// that of the step that failed, whatever the cleanup after it says.
+///
+/// The run must be polled to its end: dropped midway, it leaves the engine without its cleanup.
+///
+/// ```
+/// # use std::time::Duration;
+/// # use async_trait::async_trait;
+/// # use dynamo_backend_lifecycle::host::{Discovery, Engine, Observer, Serving};
+/// # use dynamo_backend_lifecycle::{Reason, Settings, Stage};
+/// # struct Host;
+/// # #[async_trait]
+/// # impl Engine for Host {
+/// #     type Error = String;
+/// #     async fn start(&self, _: u64) -> Result<(), String> { Ok(()) }
+/// #     async fn drain(&self) -> Result<(), String> { Ok(()) }
+/// #     async fn is_quiescent(&self) -> Result<Option<bool>, String> { Ok(None) }
+/// #     async fn cleanup(&self) -> Result<(), String> { Ok(()) }
+/// # }
+/// # #[async_trait]
+/// # impl Discovery for Host {
+/// #     type Error = String;
+/// #     async fn connect(&self) -> Result<u64, String> { Ok(1) }
+/// #     async fn publish(&self, _: &tokio_util::sync::CancellationToken) -> Result<(), String> { Ok(()) }
+/// #     async fn withdraw(&self) {}
+/// #     async fn unregister(&self) -> Result<(), String> { Ok(()) }
+/// #     async fn release(&self) {}
+/// # }
+/// # #[async_trait]
+/// # impl Serving for Host {
+/// #     type Error = String;
+/// #     async fn serve(&self) -> Result<(), String> { Ok(()) }
+/// #     async fn ended(&self) -> Result<(), String> { Ok(()) }
+/// #     fn in_flight(&self) -> usize { 0 }
+/// #     fn finished(&self) -> u64 { 0 }
+/// #     async fn idle(&self) {}
+/// #     fn refuse(&self) {}
+/// #     async fn cut(&self) -> usize { 0 }
+/// # }
+/// # impl Observer for Host {
+/// #     fn shutdown_began(&self, _: Duration) {}
+/// #     fn stage_began(&self, _: Stage, _: usize) {}
+/// #     fn stage_ended(&self, _: Stage, _: Duration) {}
+/// #     fn stage_failed(&self, _: Stage, _: &str) {}
+/// #     fn started(&self, _: Duration) {}
+/// #     fn serving(&self) {}
+/// # }
+/// # let runtime = tokio::runtime::Builder::new_current_thread()
+/// #     .enable_time().start_paused(true).build().unwrap();
+/// # runtime.block_on(async {
+/// let shutdown = tokio_util::sync::CancellationToken::new();
+/// let outcome = dynamo_backend_lifecycle::run(&Host, &shutdown, &Settings::default(), false).await;
+///
+/// assert_eq!(outcome.report.reason, Reason::Ended); // this host stops serving by itself
+/// assert_eq!(outcome.report.took(Stage::Grace), Some(Duration::from_secs(5)));
+/// assert!(outcome.error.is_none());
+/// # });
+/// ```
+pub async fn run<H, E>(
+    host: &H,
+    shutdown: &CancellationToken,
+    settings: &Settings,
+    polls_quiescence: bool,
+) -> Outcome<E>
+where
+    H: Engine<Error = E> + Discovery<Error = E> + Serving<Error = E> + Observer,
+    E: Display + Send,
+{
+    let mut run = Run {
+        host,
+        shutdown,
+        polls_quiescence,
+        down: Sequence::new(host, Budget::new(settings)),
+    };
+    let ended = run.steps().await;
+
+    // 11. Cleanup once more, which does nothing where it ran.
+    run.down.clock.begin();
+    run.down.cleanup().await;
+
+    let mut report = run.down.report;
+    let (reason, error) = match ended {
+        Ok(reason) => (reason, None),
+        Err(error) => (Reason::Failed, Some(error)),
+    };
+    report.reason = reason;
+    Outcome { report, error }
+}
+
+struct Run<'a, H> {
+    host: &'a H,
+    shutdown: &'a CancellationToken,
+    polls_quiescence: bool,
+    down: Sequence<'a, H>,
+}
+
+impl<H, E> Run<'_, H>
+where
+    H: Engine<Error = E> + Discovery<Error = E> + Serving<Error = E> + Observer,
+    E: Display + Send,
+{
+    async fn steps(&mut self) -> Result<Reason, RunError<E>> {
+        // 3. Connect. 4. Shutdown asked for by now: start never runs.
+        let Some(worker_id) = self.connect().await? else {
+            return Ok(Reason::Asked);
+        };
+
+        // 5. Start the engine. If it fails: cleanup alone, by step 11.
+        self.start(worker_id).await?;
+        if self.shutdown.is_cancelled() {
+            self.down.before_serving(false).await;
+            return Ok(Reason::Asked);
+        }
+
+        // 6. and 7. Metrics, publishers, card, controls. 12. An error here: withdraw, cleanup.
+        if let Err(error) = self.publish().await {
+            self.down.after_failure().await;
+            return Err(error);
+        }
+        if self.shutdown.is_cancelled() {
+            self.down.before_serving(true).await;
+            return Ok(Reason::Asked);
+        }
+
+        // 9. and 10. Serve until it ends or shutdown is asked for; then the shutdown sequence.
+        let served = self.serve().await;
+        self.down.after_serving(self.polls_quiescence).await;
+        served
+    }
+
+    /// Answers the worker's id, or `None` where shutdown was asked for meanwhile.
+    async fn connect(&mut self) -> Result<Option<u64>, RunError<E>> {
+        let connected = tokio::select! {
+            biased;
+            () = self.shutdown.cancelled() => Ok(None),
+            connected = self.host.connect() => connected.map(Some),
+        };
+        // The token may have flipped while `connect` was polled for the last time.
+        let worker_id = match connected {
+            Ok(Some(_)) if self.shutdown.is_cancelled() => Ok(None),
+            other => other,
+        };
+        if !matches!(worker_id, Ok(Some(_))) {
+            self.down.clock.begin();
+            self.down.apply(Event::NeverStarted);
+        }
+        worker_id.map_err(at(Step::Connect))
+    }
+
+    async fn start(&mut self, worker_id: u64) -> Result<(), RunError<E>> {
+        let since = tokio::time::Instant::now();
+        self.down.machine.call_start();
+        let start = Engine::start(self.host, worker_id);
+        let result = self.down.clock.watch(self.shutdown, start).await;
+        match result {
+            Ok(()) => {
+                self.down.apply(Event::StartReturned);
+                self.host.started(since.elapsed());
+                Ok(())
+            }
+            Err(error) => {
+                self.down.apply(Event::StartRaised);
+                Err(at(Step::Start)(error))
+            }
+        }
+    }
+
+    async fn publish(&mut self) -> Result<(), RunError<E>> {
+        let publish = self.host.publish(self.shutdown);
+        let result = self.down.clock.watch(self.shutdown, publish).await;
+        result.map_err(at(Step::Publish))
+    }
+
+    async fn serve(&mut self) -> Result<Reason, RunError<E>> {
+        let serve = self.host.serve();
+        let result = self.down.clock.watch(self.shutdown, serve).await;
+        result.map_err(at(Step::Serve))?;
+        self.host.serving();
+        tokio::select! {
+            biased;
+            ended = self.host.ended() => {
+                ended.map(|()| Reason::Ended).map_err(at(Step::Serve))
+            }
+            () = self.shutdown.cancelled() => Ok(Reason::Asked),
+        }
+    }
+}
+
+/// Tags an error with the step that it came from.
+fn at<E>(step: Step) -> impl FnOnce(E) -> RunError<E> {
+    move |error| RunError { step, error }
+}

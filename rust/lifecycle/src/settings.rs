@@ -1,0 +1,240 @@
+//! What the environment says about shutdown: the only reader of the environment.
+//!
+//! | variable | read as | default |
+//! |---|---|---|
+//! | `DYN_GRACEFUL_SHUTDOWN_GRACE_PERIOD_SECS` | seconds, fractions allowed | 5 |
+//! | `DYN_WORKER_GRACEFUL_SHUTDOWN_TIMEOUT` | whole seconds | 5 in debug builds, 30 in release |
+//! | `DYN_PREFILL_DRAIN_TIMEOUT_S` | seconds, fractions allowed | 30 |
+//!
+//! A bad value never stops a worker: the default is taken, and a warning says so.
+
+use std::time::Duration;
+
+/// The variable of [`Settings::grace`].
+pub const GRACE_VARIABLE: &str = "DYN_GRACEFUL_SHUTDOWN_GRACE_PERIOD_SECS";
+/// The variable of [`Settings::timeout`].
+pub const TIMEOUT_VARIABLE: &str = "DYN_WORKER_GRACEFUL_SHUTDOWN_TIMEOUT";
+/// The variable of [`Settings::prefill_drain`].
+pub const PREFILL_DRAIN_VARIABLE: &str = "DYN_PREFILL_DRAIN_TIMEOUT_S";
+
+const DEFAULT_GRACE: Duration = Duration::from_secs(5);
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(if cfg!(debug_assertions) { 5 } else { 30 });
+const DEFAULT_PREFILL_DRAIN: Duration = Duration::from_secs(30);
+
+/// The longest duration that a variable with fractions may give: a day, in seconds.
+const LONGEST: f64 = 86_400.0;
+
+/// How long the parts of a shutdown may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// Between unregistering and waiting for requests; 5 s by default.
+    pub grace: Duration,
+    /// Waiting, draining and cleanup together; 5 s by default in debug builds, 30 s in release.
+    pub timeout: Duration,
+    /// How long a prefill engine is asked whether it is quiescent; 30 s by default.
+    pub prefill_drain: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            grace: DEFAULT_GRACE,
+            timeout: DEFAULT_TIMEOUT,
+            prefill_drain: DEFAULT_PREFILL_DRAIN,
+        }
+    }
+}
+
+impl Settings {
+    /// The settings of this process's environment; bad values are logged as warnings.
+    pub fn from_env() -> Self {
+        let (settings, warnings) = Self::from_lookup(environment);
+        for warning in warnings {
+            tracing::warn!("{warning}");
+        }
+        settings
+    }
+
+    /// The settings that `lookup` gives, and a warning for each bad value.
+    ///
+    /// ```
+    /// use dynamo_backend_lifecycle::Settings;
+    ///
+    /// let (settings, warnings) = Settings::from_lookup(|name| match name {
+    ///     "DYN_GRACEFUL_SHUTDOWN_GRACE_PERIOD_SECS" => Some("2.5".to_owned()),
+    ///     "DYN_WORKER_GRACEFUL_SHUTDOWN_TIMEOUT" => Some("1m".to_owned()),
+    ///     _ => None,
+    /// });
+    /// assert_eq!(settings.grace.as_secs_f64(), 2.5);
+    /// assert_eq!(settings.timeout, Settings::default().timeout);
+    /// assert!(warnings[0].starts_with("DYN_WORKER_GRACEFUL_SHUTDOWN_TIMEOUT is '1m'"));
+    /// ```
+    pub fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> (Self, Vec<String>) {
+        let mut warnings = Vec::new();
+        let mut read = |name: &str, default: Duration, parse: Parse| {
+            let Some(text) = lookup(name).filter(|text| !text.is_empty()) else {
+                return default;
+            };
+            match parse(&text) {
+                Parsed::Unset => default,
+                Parsed::Value(value) => value,
+                Parsed::Bad(accepted) => {
+                    let seconds = default.as_secs();
+                    warnings.push(format!(
+                        "{name} is '{text}', which is not {accepted}; using {seconds} s"
+                    ));
+                    default
+                }
+            }
+        };
+        let settings = Self {
+            grace: read(GRACE_VARIABLE, DEFAULT_GRACE, seconds),
+            timeout: read(TIMEOUT_VARIABLE, DEFAULT_TIMEOUT, whole_seconds),
+            prefill_drain: read(PREFILL_DRAIN_VARIABLE, DEFAULT_PREFILL_DRAIN, seconds),
+        };
+        (settings, warnings)
+    }
+}
+
+/// Looks a variable up in this process's environment. What is no Unicode in it is replaced, so
+/// that it is read as a bad value and not as an unset one.
+pub fn environment(name: &str) -> Option<String> {
+    std::env::var_os(name).map(|value| value.to_string_lossy().into_owned())
+}
+
+type Parse = fn(&str) -> Parsed;
+
+enum Parsed {
+    Value(Duration),
+    Unset,
+    /// With what would have been accepted.
+    Bad(&'static str),
+}
+
+fn seconds(text: &str) -> Parsed {
+    const ACCEPTED: &str = "a number of seconds from 0 to 86400";
+    let text = text.trim();
+    if text.is_empty() {
+        return Parsed::Unset;
+    }
+    match text.parse::<f64>() {
+        Ok(value) if value.is_finite() && value <= LONGEST => {
+            Parsed::Value(Duration::from_secs_f64(value.max(0.0)))
+        }
+        _ => Parsed::Bad(ACCEPTED),
+    }
+}
+
+fn whole_seconds(text: &str) -> Parsed {
+    const ACCEPTED: &str = "a whole number of seconds, digits only";
+    // `parse` alone takes a leading plus.
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    match text.parse::<u64>() {
+        Ok(value) if digits => Parsed::Value(Duration::from_secs(value)),
+        _ => Parsed::Bad(ACCEPTED),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn read(name: &str, text: &str) -> (Settings, Vec<String>) {
+        Settings::from_lookup(|asked| (asked == name).then(|| text.to_owned()))
+    }
+
+    #[test]
+    fn section_5_defaults() {
+        let (settings, warnings) = Settings::from_lookup(|_| None);
+        let timeout = if cfg!(debug_assertions) { 5 } else { 30 };
+        assert_eq!(settings.grace, Duration::from_secs(5));
+        assert_eq!(settings.timeout, Duration::from_secs(timeout));
+        assert_eq!(settings.prefill_drain, Duration::from_secs(30));
+        assert_eq!(warnings, Vec::<String>::new());
+        assert_eq!(settings, Settings::default());
+    }
+
+    #[test]
+    fn section_5_variables_with_fractions() {
+        let good = [
+            ("0", 0.0),
+            ("7", 7.0),
+            ("2.5", 2.5),
+            ("  1.5\t", 1.5),
+            (".25", 0.25),
+            ("1e2", 100.0),
+            ("-1", 0.0),
+            ("-0.0", 0.0),
+            ("-1e300", 0.0),
+            ("1e-320", 0.0),
+            ("86400", 86_400.0),
+        ];
+        for (text, wanted) in good {
+            let wanted = Duration::from_secs_f64(wanted);
+            let (settings, warnings) = read(GRACE_VARIABLE, text);
+            assert_eq!((settings.grace, warnings), (wanted, vec![]), "{text:?}");
+            let (settings, warnings) = read(PREFILL_DRAIN_VARIABLE, text);
+            assert_eq!((settings.prefill_drain, warnings), (wanted, vec![]), "{text:?}");
+        }
+        let bad = ["inf", "-inf", "nan", "infinity", "86400.1", "1e300", "5s", "five", "1,5", "\u{fffd}"];
+        for text in bad {
+            for name in [GRACE_VARIABLE, PREFILL_DRAIN_VARIABLE] {
+                let (settings, warnings) = read(name, text);
+                assert_eq!(settings, Settings::default(), "{name} {text:?}");
+                assert_eq!(warnings.len(), 1, "{name} {text:?}");
+                assert!(warnings[0].contains(name) && warnings[0].contains(text));
+            }
+        }
+    }
+
+    #[test]
+    fn section_5_timeout_is_whole_seconds() {
+        for (text, wanted) in [("0", 0), ("1", 1), ("007", 7), ("18446744073709551615", u64::MAX)] {
+            let (settings, warnings) = read(TIMEOUT_VARIABLE, text);
+            let wanted = Duration::from_secs(wanted);
+            assert_eq!((settings.timeout, warnings), (wanted, vec![]), "{text:?}");
+        }
+        let bad = ["+5", "-5", "5.0", "5.", " 5", "5 ", " ", "1e1", "x", "18446744073709551616", "٥"];
+        for text in bad {
+            let (settings, warnings) = read(TIMEOUT_VARIABLE, text);
+            assert_eq!(settings, Settings::default(), "{text:?}");
+            assert_eq!(warnings.len(), 1, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn section_5_empty_is_unset() {
+        for (name, text) in [
+            (GRACE_VARIABLE, ""),
+            (GRACE_VARIABLE, "  "),
+            (TIMEOUT_VARIABLE, ""),
+            (PREFILL_DRAIN_VARIABLE, ""),
+        ] {
+            assert_eq!(read(name, text), (Settings::default(), vec![]), "{name} {text:?}");
+        }
+    }
+
+    #[test]
+    fn section_5_a_warning_names_variable_value_and_default() {
+        let (_, warnings) = read(GRACE_VARIABLE, "soon");
+        assert_eq!(
+            warnings,
+            ["DYN_GRACEFUL_SHUTDOWN_GRACE_PERIOD_SECS is 'soon', which is not a number of seconds \
+              from 0 to 86400; using 5 s"]
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn section_5_no_value_panics(text in any::<String>(), number in any::<f64>()) {
+            for text in [text, number.to_string()] {
+                for name in [GRACE_VARIABLE, TIMEOUT_VARIABLE, PREFILL_DRAIN_VARIABLE] {
+                    let (settings, _) = read(name, &text);
+                    prop_assert!(settings.grace.as_secs_f64() <= LONGEST);
+                }
+            }
+        }
+    }
+}

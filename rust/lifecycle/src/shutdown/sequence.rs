@@ -1,0 +1,264 @@
+//! The shutdown sequence: unregister, grace, wait, drain, cleanup, release.
+//!
+//! Every stage but cleanup and release is bounded by its share of the [`Budget`]; these two end
+//! with the deadline, which is kept outside this crate. A stage that fails is logged and recorded,
+//! and the next one runs.
+
+use std::fmt::Display;
+use std::future::Future;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep, timeout};
+use tracing::{error, info, warn};
+
+use super::{Budget, Clock, Stage};
+use crate::host::{Discovery, Engine, Observer, Serving};
+use crate::report::Report;
+use crate::state::{Event, Machine};
+
+/// How often a prefill engine is asked whether it is quiescent.
+const QUIESCENCE_INTERVAL: Duration = Duration::from_millis(500);
+
+/// One shutdown of one host, whichever way leads into it.
+pub(crate) struct Sequence<'a, H> {
+    pub(crate) clock: Clock<'a, H>,
+    pub(crate) machine: Machine,
+    pub(crate) report: Report,
+    host: &'a H,
+    budget: Budget,
+}
+
+/// A stage that is running.
+struct Running {
+    stage: Stage,
+    since: Instant,
+}
+
+impl<'a, H, E> Sequence<'a, H>
+where
+    H: Engine<Error = E> + Discovery<Error = E> + Serving<Error = E> + Observer,
+    E: Display + Send,
+{
+    pub(crate) fn new(host: &'a H, budget: Budget) -> Self {
+        Self {
+            clock: Clock::new(host, budget.deadline()),
+            machine: Machine::new(),
+            report: Report::new(),
+            host,
+            budget,
+        }
+    }
+
+    /// Of a worker that has begun to serve: everything.
+    pub(crate) async fn after_serving(&mut self, polls_quiescence: bool) {
+        self.clock.begin();
+        let finished_before = self.host.finished();
+        self.unregister().await;
+        self.grace().await;
+        self.wait(finished_before).await;
+        self.drain(polls_quiescence).await;
+        self.cleanup().await;
+        self.release().await;
+    }
+
+    /// Of a worker that was asked to stop between `start` and serving. Nothing was registered, so
+    /// there is no grace, and no request that an engine could have to become quiescent after.
+    pub(crate) async fn before_serving(&mut self, published: bool) {
+        self.clock.begin();
+        if published {
+            self.withdraw().await;
+        }
+        self.drain(false).await;
+        self.cleanup().await;
+        if published {
+            self.release().await;
+        }
+    }
+
+    /// Of a worker on which a step failed between `start` and serving.
+    pub(crate) async fn after_failure(&mut self) {
+        self.clock.begin();
+        self.withdraw().await;
+        self.cleanup().await;
+        self.release().await;
+    }
+
+    /// Takes the instance out of discovery.
+    async fn unregister(&mut self) {
+        let limit = self.budget.unregister(self.clock.elapsed());
+        let running = self.enter(Stage::Unregister);
+        self.bounded(Stage::Unregister, limit, self.host.unregister()).await;
+        self.leave(running);
+    }
+
+    /// Takes back what was published, before any instance was registered.
+    async fn withdraw(&mut self) {
+        let limit = self.budget.withdraw(self.clock.elapsed());
+        let running = self.enter(Stage::Unregister);
+        let host = self.host;
+        let withdrawn = async {
+            host.withdraw().await;
+            Ok::<(), E>(())
+        };
+        self.bounded(Stage::Unregister, limit, withdrawn).await;
+        self.leave(running);
+    }
+
+    /// Gives routers time to see that the instance is gone.
+    async fn grace(&mut self) {
+        let running = self.enter(Stage::Grace);
+        sleep(self.budget.grace()).await;
+        self.leave(running);
+    }
+
+    /// Lets the requests in flight finish, and cuts those that do not.
+    ///
+    /// A request that is refused is lost at a frontend that does not migrate, so late ones are
+    /// served until nothing is in flight or half of the time is used.
+    async fn wait(&mut self, finished_before: u64) {
+        let running = self.enter(Stage::Wait);
+        let share = self.budget.wait(self.clock.elapsed());
+        let in_flight = self.host.in_flight();
+        if in_flight > 0 {
+            info!("waiting for {in_flight} requests in flight, {share:?} at most");
+        }
+
+        let _ = timeout(share / 2, self.host.idle()).await;
+        self.host.refuse();
+        let left = share.saturating_sub(running.since.elapsed());
+        let idle = timeout(left, self.host.idle()).await.is_ok();
+
+        let finished = self.host.finished().saturating_sub(finished_before);
+        self.report.finished = finished;
+        if idle {
+            info!("drained: {finished} requests finished, none was cut");
+        } else {
+            let cut = self.cut().await;
+            self.report.cut = cut;
+            warn!("{finished} requests finished, {cut} were cut after {share:?}");
+        }
+        self.leave(running);
+    }
+
+    /// Ends every request in flight; answers how many there were.
+    async fn cut(&mut self) -> usize {
+        let in_flight = self.host.in_flight();
+        // Half of what is left, so that a cut that hangs leaves the drain the other half.
+        let limit = self.budget.drain(self.clock.elapsed()) / 2;
+        match timeout(limit, self.host.cut()).await {
+            Ok(cut) => cut,
+            Err(_) => {
+                let message = format!("cutting {in_flight} requests took longer than {limit:?}");
+                self.failed(Stage::Wait, message);
+                in_flight
+            }
+        }
+    }
+
+    /// Drains the engine, and where it is to be asked, waits until it is quiescent.
+    async fn drain(&mut self, polls_quiescence: bool) {
+        let running = self.enter(Stage::Drain);
+        let limit = self.budget.drain(self.clock.elapsed());
+        self.bounded(Stage::Drain, limit, self.host.drain()).await;
+        if polls_quiescence {
+            self.until_quiescent().await;
+        }
+        self.leave(running);
+    }
+
+    async fn until_quiescent(&mut self) {
+        let limit = self.budget.quiescence(self.clock.elapsed());
+        if limit.is_zero() {
+            return;
+        }
+        let host = self.host;
+        let mut last = "it never answered".to_owned();
+        let mut can_tell = true;
+        let polling = async {
+            loop {
+                match host.is_quiescent().await {
+                    Ok(Some(true)) => return,
+                    Ok(answer) => {
+                        can_tell = answer.is_some();
+                        last = "it answered that it is not".to_owned();
+                    }
+                    Err(error) => {
+                        can_tell = true;
+                        last = format!("asking failed: {error}");
+                    }
+                }
+                sleep(QUIESCENCE_INTERVAL).await;
+            }
+        };
+        // An engine that cannot tell got the time it may need; that is no failure.
+        if timeout(limit, polling).await.is_err() && can_tell {
+            self.failed(
+                Stage::Drain,
+                format!("the engine was not quiescent after {limit:?}: {last}"),
+            );
+        }
+    }
+
+    /// Calls the engine's `cleanup` if it is owed; does nothing otherwise.
+    pub(crate) async fn cleanup(&mut self) {
+        if !self.machine.owes_cleanup() {
+            return;
+        }
+        let running = self.enter(Stage::Cleanup);
+        if let Err(error) = Engine::cleanup(self.host).await {
+            self.failed(Stage::Cleanup, error.to_string());
+        }
+        self.leave(running);
+        self.apply(Event::CleanedUp);
+    }
+
+    /// Drops the publishers, through which the engine may write until its cleanup is over.
+    async fn release(&mut self) {
+        let running = self.enter(Stage::Release);
+        self.host.release().await;
+        self.leave(running);
+    }
+
+    /// Moves the worker's state, and tells it.
+    pub(crate) fn apply(&mut self, event: Event) {
+        let state = self.machine.apply(event);
+        self.host.state_changed(state);
+    }
+
+    /// Runs `work` for `limit` at most; records its failure or that it was dropped.
+    async fn bounded(
+        &mut self,
+        stage: Stage,
+        limit: Duration,
+        work: impl Future<Output = Result<(), E>>,
+    ) {
+        match timeout(limit, work).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => self.failed(stage, error.to_string()),
+            Err(_) => self.failed(stage, format!("did not end within {limit:?} and was dropped")),
+        }
+    }
+
+    fn enter(&mut self, stage: Stage) -> Running {
+        self.host.stage_began(stage, self.host.in_flight());
+        Running {
+            stage,
+            since: Instant::now(),
+        }
+    }
+
+    fn leave(&mut self, running: Running) {
+        let took = running.since.elapsed();
+        self.host.stage_ended(running.stage, took);
+        self.report.stages.push((running.stage, took));
+    }
+
+    fn failed(&mut self, stage: Stage, message: String) {
+        match stage {
+            Stage::Cleanup => error!("{stage}: {message}"),
+            _ => warn!("{stage}: {message}"),
+        }
+        self.host.stage_failed(stage, &message);
+        self.report.failures.push((stage, message));
+    }
+}
