@@ -44,6 +44,12 @@ def make_engine(name: str, argv: Sequence[str]) -> Any:
     return engine
 
 
+def known_engines() -> dict[str, EntryPoint]:
+    """The engines that installed packages offer, by name, in alphabetical order."""
+    points = {point.name: point for point in entry_points(group=GROUP)}
+    return dict(sorted(points.items()))
+
+
 def _attribute(name: str) -> Any:
     module_name, _, path = name.partition(":")
     if not (module_name and path):
@@ -85,10 +91,10 @@ def _siblings(module: str) -> list[str]:
 
 
 def _installed(name: str) -> Any:
-    known = {point.name: point for point in entry_points(group=GROUP)}
+    known = known_engines()
     if name not in known:
         raise UsageError(
-            f"unknown engine '{name}'{_hint(name, known)}; known: {', '.join(sorted(known))};"
+            f"unknown engine '{name}'{_hint(name, known)}; known: {', '.join(known)};"
             " or module:attribute of an engine of your own"
         )
     try:

@@ -16,7 +16,7 @@ from .announce import announce_endpoint, announce_http
 from .failure import PROGRAM, Failure, UsageError
 from .options import add_options, name_option, read_config
 from .progress import ProgressLine
-from .resolve import make_engine
+from .resolve import known_engines, make_engine
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,7 +42,8 @@ def add_parser(commands: Any) -> Sequence[str]:
     parser.add_argument(
         "engine",
         metavar="ENGINE",
-        help="module:attribute of a class, factory or engine, or a name: echo, llama-cpp",
+        help="module:attribute of a class, factory or engine of your own, or one of these: "
+        + ", ".join(known_engines()),
     )
     http = parser.add_argument_group("OpenAI frontend in the same process")
     http.add_argument(

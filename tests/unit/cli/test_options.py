@@ -50,7 +50,7 @@ def option(field: ConfigField, which: int) -> list[str]:
     return [flag(field.name), text]
 
 
-def named(*fields: ConfigField) -> Any:
+def named(*fields: ConfigField) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("field", fields, ids=lambda field: field.name)
 
 

@@ -1,0 +1,103 @@
+"""Engines of every style that a worker takes."""
+
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from typing import Any
+
+from dynamo_backend_common import (
+    HEALTH_CHECK_KEY,
+    Chunk,
+    EngineConfig,
+    LLMEngine,
+    Progress,
+    Request,
+    RequestContext,
+    Worker,
+    WorkerConfig,
+)
+from dynamo_backend_common.engines.echo import Echo
+
+
+class Typed:
+    async def start(self, worker_id: int) -> EngineConfig:
+        return EngineConfig(model="typed", context_length=4096)
+
+    async def generate(self, request: Request, context: RequestContext) -> AsyncIterator[Chunk]:
+        budget = request["stop_conditions"].get("max_tokens") or len(request["token_ids"])
+        for token in request["token_ids"][:budget]:
+            if context.is_stopped():
+                yield {"token_ids": [], "finish_reason": "cancelled"}
+                return
+            yield {"token_ids": [token], "index": 0}
+        yield {
+            "token_ids": [],
+            "finish_reason": "error: out of ideas" if HEALTH_CHECK_KEY in request else "length",
+            "completion_usage": {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3},
+        }
+
+    async def cleanup(self) -> None: ...
+
+
+class PlainDicts:
+    async def start(self, worker_id: int) -> EngineConfig:
+        return EngineConfig(model="plain")
+
+    async def generate(
+        self, request: dict[str, Any], context: RequestContext
+    ) -> AsyncGenerator[dict[str, Any], None]:
+        yield {"token_ids": request["token_ids"], "finish_reason": "stop"}
+
+    async def cleanup(self) -> None: ...
+
+
+class Loading:
+    async def start(self, worker_id: int, progress: Progress) -> EngineConfig:
+        progress("reading the file")
+        progress("loading weights", 0.5)
+        return EngineConfig(model="loading", runtime_data={"weights": 1})
+
+    def generate(
+        self, request: Mapping[str, Any], context: object
+    ) -> AsyncIterator[Mapping[str, Any]]:
+        raise NotImplementedError
+
+    async def cleanup(self) -> None: ...
+
+    def configure(self, config: WorkerConfig) -> WorkerConfig:
+        return config
+
+
+class Untyped:
+    async def start(self, worker_id):  # type: ignore[no-untyped-def]
+        return EngineConfig(model="untyped")
+
+    async def generate(self, request, context):  # type: ignore[no-untyped-def]
+        yield {"token_ids": [], "finish_reason": "stop"}
+
+    async def cleanup(self):  # type: ignore[no-untyped-def]
+        ...
+
+
+class Derived(LLMEngine):
+    async def start(self, worker_id: int, progress: Progress | None = None) -> EngineConfig:
+        return EngineConfig(model="derived")
+
+    async def generate(self, request: Request, context: RequestContext) -> AsyncIterator[Chunk]:
+        await context.stopped()
+        yield {"token_ids": [], "finish_reason": "cancelled", "stop_reason": None}
+
+    async def cleanup(self) -> None: ...
+
+    async def supported_controls(self) -> Sequence[str]:
+        return ["sleep"]
+
+    @classmethod
+    def from_args(cls, argv: Sequence[str]) -> "Derived":
+        return cls()
+
+
+Worker(Typed())
+Worker(PlainDicts())
+Worker(Loading())
+Worker(Untyped())
+Worker(Derived())
+Worker(Echo())

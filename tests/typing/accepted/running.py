@@ -1,0 +1,55 @@
+"""Running a worker, and what comes out of it."""
+
+import asyncio
+
+from dynamo_backend_common import (
+    CannotConnect,
+    DynamoError,
+    InvalidArgument,
+    Report,
+    RuntimeConfig,
+    Worker,
+    WorkerConfig,
+)
+from dynamo_backend_common.engines.echo import Echo
+
+
+def on_state(state: str) -> None: ...
+
+
+def on_progress(message: str, fraction: float | None) -> None: ...
+
+
+def blocking() -> int:
+    config = WorkerConfig(
+        disaggregation_mode="agg",
+        metrics_labels=(("team", "a"),),
+        health_check_payload={"token_ids": [1]},
+        runtime=RuntimeConfig(discovery_backend="mem"),
+    )
+    worker = Worker(
+        Echo(), config, http_port=8000, http_host="::1", on_state=on_state, on_progress=on_progress
+    )
+    report: Report = worker.run()
+    stages: list[float] = list(report.stages.values())
+    messages = [message for _stage, message in report.failures]
+    return report.finished + report.cut + len(stages) + len(messages)
+
+
+async def in_a_loop() -> str:
+    worker = Worker(Echo())
+    task = asyncio.ensure_future(worker.serve())
+    worker.shutdown()
+    report = await task
+    return report.reason + worker.state
+
+
+def errors() -> str:
+    try:
+        blocking()
+    except CannotConnect as error:
+        number: int | None = error.errno
+        return error.kind + str(number)
+    except (InvalidArgument, DynamoError) as error:
+        return error.kind
+    return ""
