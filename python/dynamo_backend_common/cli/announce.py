@@ -6,7 +6,7 @@ import json
 import shlex
 import time
 import urllib.request
-from threading import Thread
+from threading import Event, Thread
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -33,12 +33,13 @@ def announce_endpoint(config: WorkerConfig) -> None:
     print(f"Serving on {path}", flush=True)
 
 
-def announce_http(host: str, port: int, config: WorkerConfig) -> None:
+def announce_http(host: str, port: int, config: WorkerConfig, over: Event) -> None:
     """Says on stdout the address, the model and a curl line, once the frontend lists the model.
 
-    Returns at once: it runs on the worker's event loop, and the frontend may take a moment.
+    Returns at once: it runs on the worker's event loop, and the frontend may take a moment. Once
+    ``over`` is set nothing is said any more.
     """
-    Thread(target=_announce, args=(base_url(host, port), config), daemon=True).start()
+    Thread(target=_announce, args=(base_url(host, port), config, over), daemon=True).start()
 
 
 def base_url(host: str, port: int) -> str:
@@ -66,19 +67,22 @@ def choose_model(listed: Sequence[str], config: WorkerConfig) -> str:
     return [*listed, *configured, "dynamo"][0]
 
 
-def _announce(url: str, config: WorkerConfig) -> None:
-    model = choose_model(_wait_for_models(url), config)
+def _announce(url: str, config: WorkerConfig, over: Event) -> None:
+    model = choose_model(_wait_for_models(url, over), config)
+    if over.is_set():
+        return
     line = curl_line(url, model, config.endpoint_types)
     print(f"Serving {model} on {url}\n\n{line}\n", flush=True)
 
 
-def _wait_for_models(url: str) -> list[str]:
+def _wait_for_models(url: str, over: Event) -> list[str]:
     end = time.monotonic() + _PATIENCE_SECONDS
     while time.monotonic() < end:
         models = _models(url)
         if models:
             return models
-        time.sleep(_POLL_SECONDS)
+        if over.wait(_POLL_SECONDS):
+            break
     return []
 
 

@@ -7,6 +7,7 @@ import os
 import socket
 import sys
 from dataclasses import replace
+from threading import Event
 from typing import TYPE_CHECKING, Any
 
 from .._core import init_logging
@@ -122,14 +123,17 @@ def _with_discovery(config: WorkerConfig, http_port: int | None) -> WorkerConfig
 def _worker(
     engine: Any, config: WorkerConfig, options: argparse.Namespace, line: ProgressLine
 ) -> Worker:
+    over = Event()
+
     def on_state(state: str) -> None:
         line.state(state)
-        if state != "Serving":
-            return
-        if options.http_port is None:
-            announce_endpoint(config)
-        else:
-            announce_http(options.http_host, options.http_port, config)
+        match state:
+            case "Serving" if options.http_port is None:
+                announce_endpoint(config)
+            case "Serving":
+                announce_http(options.http_host, options.http_port, config, over)
+            case "Draining" | "Stopped":
+                over.set()
 
     try:
         return Worker(
