@@ -170,14 +170,20 @@ mod tests {
     #[test]
     fn section_8_the_variable_is_an_object_or_a_file() {
         let (canary, warnings) = from_operator(None, Some(r#" {"a": 1} "#), no_file);
-        assert_eq!((canary, warnings), (on(json!({"a": 1, "_HEALTH_CHECK": true})), vec![]));
+        assert_eq!(
+            (canary, warnings),
+            (on(json!({"a": 1, "_HEALTH_CHECK": true})), vec![])
+        );
 
         let read = |path: &Path| {
             assert_eq!(path, Path::new("probe file.json"));
             Ok("{\"b\": 2}\n".to_owned())
         };
         let (canary, warnings) = from_operator(None, Some("@probe file.json"), read);
-        assert_eq!((canary, warnings), (on(json!({"b": 2, "_HEALTH_CHECK": true})), vec![]));
+        assert_eq!(
+            (canary, warnings),
+            (on(json!({"b": 2, "_HEALTH_CHECK": true})), vec![])
+        );
     }
 
     #[test]
@@ -193,7 +199,10 @@ mod tests {
         for text in ["{", "nonsense", "[]", "1", "null", "\"@x\""] {
             let (canary, warnings) = from_operator(None, Some(text), no_file);
             assert_eq!(canary, Canary::AskEngine, "{text}");
-            assert!(warnings.len() == 1 && warnings[0].starts_with(PAYLOAD_VARIABLE), "{text}");
+            assert!(
+                warnings.len() == 1 && warnings[0].starts_with(PAYLOAD_VARIABLE),
+                "{text}"
+            );
         }
         let files: [fn(&Path) -> io::Result<String>; 3] = [
             |_| Err(io::ErrorKind::NotFound.into()),
@@ -203,7 +212,10 @@ mod tests {
         for read in files {
             let (canary, warnings) = from_operator(None, Some("@probe.json"), read);
             assert_eq!(canary, Canary::AskEngine);
-            assert!(warnings.len() == 1 && warnings[0].contains("'probe.json'"), "{warnings:?}");
+            assert!(
+                warnings.len() == 1 && warnings[0].contains("'probe.json'"),
+                "{warnings:?}"
+            );
         }
     }
 

@@ -53,9 +53,9 @@ impl Policy {
     /// The reply to send instead of calling the engine.
     pub fn check_body(self, body: &Value) -> Result<(), Value> {
         match self {
-            Self::UnregisterFirst if !body.is_object() => {
-                Err(error_reply("engine control request body must be a JSON object"))
-            }
+            Self::UnregisterFirst if !body.is_object() => Err(error_reply(
+                "engine control request body must be a JSON object",
+            )),
             _ => Ok(()),
         }
     }
@@ -140,7 +140,13 @@ mod tests {
             "status": "error",
             "message": "engine control request body must be a JSON object",
         });
-        for body in [json!(null), json!([]), json!("level"), json!(1), json!(true)] {
+        for body in [
+            json!(null),
+            json!([]),
+            json!("level"),
+            json!(1),
+            json!(true),
+        ] {
             let policy = Policy::UnregisterFirst;
             assert_eq!(policy.check_body(&body), Err(refusal.clone()), "{body}");
             assert_eq!(Policy::RegisterAfter.check_body(&body), Ok(()), "{body}");
@@ -187,7 +193,11 @@ mod tests {
     fn section_7_a_reply_that_says_sleeping_does_not_register() {
         let asleep = json!({"status": "ok", "is_sleeping": true});
         assert!(says_sleeping(&asleep) && !is_error_reply(&asleep) && !lets_register(&asleep));
-        for reply in [json!({"is_sleeping": "true"}), json!({"is_sleeping": 1}), json!(true)] {
+        for reply in [
+            json!({"is_sleeping": "true"}),
+            json!({"is_sleeping": 1}),
+            json!(true),
+        ] {
             assert!(!says_sleeping(&reply), "{reply}");
         }
     }
@@ -199,9 +209,15 @@ mod tests {
         for (reply, name) in [(&unregister, "sleep"), (&register, "wake_up")] {
             assert!(is_error_reply(reply), "{reply}");
             let message = reply["message"].as_str().unwrap();
-            assert!(message.contains(name) && message.contains("etcd is away"), "{message}");
+            assert!(
+                message.contains(name) && message.contains("etcd is away"),
+                "{message}"
+            );
         }
         let message = register["message"].as_str().unwrap();
-        assert!(message.contains("the same call can safely be repeated"), "{message}");
+        assert!(
+            message.contains("the same call can safely be repeated"),
+            "{message}"
+        );
     }
 }

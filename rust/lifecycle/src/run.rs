@@ -213,3 +213,6 @@ where
 fn at<E>(step: Step) -> impl FnOnce(E) -> RunError<E> {
     move |error| RunError { step, error }
 }
+
+#[cfg(test)]
+mod tests;

@@ -176,9 +176,15 @@ mod tests {
             let (settings, warnings) = read(GRACE_VARIABLE, text);
             assert_eq!((settings.grace, warnings), (wanted, vec![]), "{text:?}");
             let (settings, warnings) = read(PREFILL_DRAIN_VARIABLE, text);
-            assert_eq!((settings.prefill_drain, warnings), (wanted, vec![]), "{text:?}");
+            assert_eq!(
+                (settings.prefill_drain, warnings),
+                (wanted, vec![]),
+                "{text:?}"
+            );
         }
-        let bad = ["inf", "-inf", "nan", "infinity", "86400.1", "1e300", "5s", "five", "1,5", "\u{fffd}"];
+        let bad = [
+            "inf", "-inf", "nan", "infinity", "86400.1", "1e300", "5s", "five", "1,5", "\u{fffd}",
+        ];
         for text in bad {
             for name in [GRACE_VARIABLE, PREFILL_DRAIN_VARIABLE] {
                 let (settings, warnings) = read(name, text);
@@ -191,12 +197,29 @@ mod tests {
 
     #[test]
     fn section_5_timeout_is_whole_seconds() {
-        for (text, wanted) in [("0", 0), ("1", 1), ("007", 7), ("18446744073709551615", u64::MAX)] {
+        for (text, wanted) in [
+            ("0", 0),
+            ("1", 1),
+            ("007", 7),
+            ("18446744073709551615", u64::MAX),
+        ] {
             let (settings, warnings) = read(TIMEOUT_VARIABLE, text);
             let wanted = Duration::from_secs(wanted);
             assert_eq!((settings.timeout, warnings), (wanted, vec![]), "{text:?}");
         }
-        let bad = ["+5", "-5", "5.0", "5.", " 5", "5 ", " ", "1e1", "x", "18446744073709551616", "٥"];
+        let bad = [
+            "+5",
+            "-5",
+            "5.0",
+            "5.",
+            " 5",
+            "5 ",
+            " ",
+            "1e1",
+            "x",
+            "18446744073709551616",
+            "٥",
+        ];
         for text in bad {
             let (settings, warnings) = read(TIMEOUT_VARIABLE, text);
             assert_eq!(settings, Settings::default(), "{text:?}");
@@ -212,7 +235,11 @@ mod tests {
             (TIMEOUT_VARIABLE, ""),
             (PREFILL_DRAIN_VARIABLE, ""),
         ] {
-            assert_eq!(read(name, text), (Settings::default(), vec![]), "{name} {text:?}");
+            assert_eq!(
+                read(name, text),
+                (Settings::default(), vec![]),
+                "{name} {text:?}"
+            );
         }
     }
 
@@ -221,8 +248,10 @@ mod tests {
         let (_, warnings) = read(GRACE_VARIABLE, "soon");
         assert_eq!(
             warnings,
-            ["DYN_GRACEFUL_SHUTDOWN_GRACE_PERIOD_SECS is 'soon', which is not a number of seconds \
-              from 0 to 86400; using 5 s"]
+            [
+                "DYN_GRACEFUL_SHUTDOWN_GRACE_PERIOD_SECS is 'soon', which is not a number of seconds \
+              from 0 to 86400; using 5 s"
+            ]
         );
     }
 

@@ -139,7 +139,10 @@ impl Machine {
     /// called (or of none where one was): in release builds too.
     pub fn apply(&mut self, event: Event) -> State {
         let start_told = event != Event::NeverStarted;
-        let next = self.state.after(event).filter(|_| start_told == self.start_called);
+        let next = self
+            .state
+            .after(event)
+            .filter(|_| start_told == self.start_called);
         self.state = next.unwrap_or_else(|| {
             panic!(
                 "a worker that is {} (start called: {}) cannot take {event:?}",
@@ -215,7 +218,11 @@ mod tests {
         for state in State::ALL {
             let mut machine = machine_in(state);
             let first = catch_unwind(AssertUnwindSafe(|| machine.call_start()));
-            assert_eq!(first.is_ok(), state == State::Init, "start called in {state}");
+            assert_eq!(
+                first.is_ok(),
+                state == State::Init,
+                "start called in {state}"
+            );
             let again = catch_unwind(AssertUnwindSafe(|| machine.call_start()));
             assert!(again.is_err(), "start called again in {state}");
         }

@@ -63,7 +63,9 @@ impl Budget {
 
     /// What waiting and draining may use together.
     pub fn work(&self) -> Duration {
-        self.timeout.saturating_sub(CLEANUP_RESERVE).max(self.timeout / 2)
+        self.timeout
+            .saturating_sub(CLEANUP_RESERVE)
+            .max(self.timeout / 2)
     }
 
     /// What is left to cleanup when waiting and draining use all of their share.
@@ -90,7 +92,9 @@ impl Budget {
 
     /// How long draining may still take.
     pub fn drain(&self, elapsed: Duration) -> Duration {
-        self.grace.saturating_add(self.work()).saturating_sub(elapsed)
+        self.grace
+            .saturating_add(self.work())
+            .saturating_sub(elapsed)
     }
 
     /// How long `is_quiescent` may still be polled: its own budget, or what is left of the drain.
@@ -156,8 +160,12 @@ mod tests {
                 budget.drain(at),
                 budget.quiescence(at),
             );
-            let wanted =
-                (seconds(unregister), seconds(wait), seconds(drain), seconds(quiescence));
+            let wanted = (
+                seconds(unregister),
+                seconds(wait),
+                seconds(drain),
+                seconds(quiescence),
+            );
             assert_eq!(found, wanted, "{elapsed} s into the shutdown");
         }
     }

@@ -87,7 +87,8 @@ where
     async fn unregister(&mut self) {
         let limit = self.budget.unregister(self.clock.elapsed());
         let running = self.enter(Stage::Unregister);
-        self.bounded(Stage::Unregister, limit, self.host.unregister()).await;
+        self.bounded(Stage::Unregister, limit, self.host.unregister())
+            .await;
         self.leave(running);
     }
 
@@ -235,7 +236,10 @@ where
         match timeout(limit, work).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => self.failed(stage, error.to_string()),
-            Err(_) => self.failed(stage, format!("did not end within {limit:?} and was dropped")),
+            Err(_) => self.failed(
+                stage,
+                format!("did not end within {limit:?} and was dropped"),
+            ),
         }
     }
 
@@ -262,3 +266,6 @@ where
         self.report.failures.push((stage, message));
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,480 @@
+//! The steps of a run, contract sections 4, 12.7 and 12.14.
+
+use super::*;
+use crate::shutdown::Stage;
+use crate::testing::{FakeHost, Hook, Plan, play};
+
+const WHOLE_SEQUENCE: [Stage; 6] = Stage::ALL;
+
+#[test]
+fn section_4_a_run_is_these_calls_in_this_order() {
+    let ran = play(&Plan::default());
+    assert_eq!(
+        ran.calls(),
+        [
+            "connect",
+            "start",
+            "state Running",
+            "started in 3s",
+            "publish",
+            "serve",
+            "serving",
+            "ended",
+            "shutdown began",
+            "unregister",
+            "refuse",
+            "drain",
+            "cleanup",
+            "state Stopped",
+            "release",
+        ]
+    );
+    assert_eq!(ran.stages(), WHOLE_SEQUENCE);
+    assert_eq!(ran.outcome.report.reason, Reason::Asked);
+    assert_eq!(ran.outcome.error, None);
+}
+
+#[test]
+fn section_4_step_3_a_failed_connect_is_the_runs_error_and_nothing_started() {
+    let ran = play(&Plan {
+        connect: Hook::Fails(1.0),
+        ..Plan::default()
+    });
+    assert_eq!(ran.calls(), ["connect", "shutdown began", "state Stopped"]);
+    assert_eq!(ran.outcome.report.reason, Reason::Failed);
+    assert_eq!(
+        ran.outcome.error.unwrap().to_string(),
+        "connect: connect failed"
+    );
+}
+
+#[test]
+fn section_4_step_4_shutdown_before_the_run_connects_nothing() {
+    let ran = play(&Plan {
+        ask_at: 0.0,
+        connect: Hook::Hangs,
+        ..Plan::default()
+    });
+    assert_eq!(ran.calls().last(), Some(&"state Stopped"));
+    assert_eq!(ran.count("start") + ran.count("cleanup"), 0);
+    assert_eq!(ran.outcome.into_result().unwrap().reason, Reason::Asked);
+}
+
+#[test]
+fn section_12_7_a_signal_interrupts_connecting() {
+    let ran = play(&Plan {
+        connect: Hook::Hangs,
+        ask_at: 4.0,
+        ..Plan::default()
+    });
+    assert_eq!(ran.calls(), ["connect", "shutdown began", "state Stopped"]);
+    assert_eq!(ran.first("state Stopped"), ran.first("shutdown asked"));
+    assert_eq!(ran.outcome.error, None);
+}
+
+#[test]
+fn section_4_step_5_a_failed_start_gets_cleanup_alone_and_keeps_its_error() {
+    for cleanup in [Hook::Takes(1.0), Hook::Fails(1.0)] {
+        let ran = play(&Plan {
+            start: Hook::Fails(1.0),
+            cleanup,
+            ..Plan::default()
+        });
+        assert_eq!(
+            ran.calls(),
+            [
+                "connect",
+                "start",
+                "state StartFailed",
+                "shutdown began",
+                "cleanup",
+                "state Stopped",
+            ]
+        );
+        assert_eq!(ran.stages(), [Stage::Cleanup]);
+        assert_eq!(ran.outcome.report.reason, Reason::Failed);
+        let error = ran.outcome.error.unwrap();
+        assert_eq!(
+            (error.step, error.error.as_str()),
+            (Step::Start, "start failed")
+        );
+    }
+}
+
+#[test]
+fn section_4_step_5_a_signal_during_start_lets_it_finish_then_drains_and_cleans_up() {
+    let ran = play(&Plan {
+        start: Hook::Takes(8.0),
+        ask_at: 2.0,
+        ..Plan::default()
+    });
+    assert_eq!(
+        ran.calls(),
+        [
+            "connect",
+            "start",
+            "shutdown began",
+            "state Running",
+            "started in 8s",
+            "drain",
+            "cleanup",
+            "state Stopped",
+        ]
+    );
+    assert_eq!(
+        ran.first("shutdown began"),
+        ran.first("shutdown asked"),
+        "the deadline runs"
+    );
+    assert_eq!(ran.outcome.into_result().unwrap().reason, Reason::Asked);
+}
+
+#[test]
+fn section_4_step_5_start_failing_during_a_shutdown_is_the_runs_error() {
+    let ran = play(&Plan {
+        start: Hook::Fails(8.0),
+        ask_at: 2.0,
+        ..Plan::default()
+    });
+    assert_eq!(ran.stages(), [Stage::Cleanup]);
+    assert_eq!(ran.outcome.error.unwrap().step, Step::Start);
+}
+
+#[test]
+fn section_4_step_7_a_signal_while_publishing_withdraws_drains_and_cleans_up() {
+    let ran = play(&Plan {
+        publish: Hook::Hangs,
+        ask_at: 6.0,
+        ..Plan::default()
+    });
+    assert_eq!(
+        ran.calls()[4..],
+        [
+            "publish",
+            "shutdown began",
+            "withdraw",
+            "drain",
+            "cleanup",
+            "state Stopped",
+            "release",
+        ]
+    );
+    assert_eq!(ran.first("withdraw"), ran.first("shutdown asked"));
+    assert_eq!(ran.outcome.into_result().unwrap().reason, Reason::Asked);
+}
+
+#[test]
+fn section_12_14_before_serving_there_is_no_grace_and_no_polling() {
+    let plan = Plan {
+        publish: Hook::Hangs,
+        ask_at: 6.0,
+        polls_quiescence: true,
+        quiescent: vec![Ok(None)],
+        ..Plan::default()
+    };
+    let ran = play(&plan);
+    assert_eq!(
+        ran.stages(),
+        [
+            Stage::Unregister,
+            Stage::Drain,
+            Stage::Cleanup,
+            Stage::Release
+        ]
+    );
+    assert_eq!(ran.count("unregister") + ran.count("is_quiescent"), 0);
+    assert_eq!(ran.shutdown_took(), 0.25 + 0.5 + 2.0);
+}
+
+#[test]
+fn section_4_step_12_an_error_before_serving_withdraws_and_cleans_up_alone() {
+    let ran = play(&Plan {
+        publish: Hook::Fails(1.0),
+        ..Plan::default()
+    });
+    assert_eq!(
+        ran.calls()[4..],
+        [
+            "publish",
+            "shutdown began",
+            "withdraw",
+            "cleanup",
+            "state Stopped",
+            "release",
+        ]
+    );
+    assert_eq!(ran.outcome.report.reason, Reason::Failed);
+    assert_eq!(ran.outcome.error.unwrap().to_string(), "publish failed");
+}
+
+#[test]
+fn section_12_14_a_failed_serve_gets_the_whole_sequence() {
+    let beginnings = Plan {
+        serve: Hook::Fails(1.0),
+        ..Plan::default()
+    };
+    let later = Plan {
+        ended: Hook::Fails(1.0),
+        ..Plan::default()
+    };
+    for (plan, message) in [
+        (beginnings, "serve: serve failed"),
+        (later, "serve: ended failed"),
+    ] {
+        let ran = play(&plan);
+        assert_eq!(ran.stages(), WHOLE_SEQUENCE, "{message}");
+        assert_eq!(ran.outcome.report.reason, Reason::Failed);
+        assert_eq!(ran.outcome.error.unwrap().to_string(), message);
+    }
+}
+
+#[test]
+fn section_4_step_10_serving_that_ends_by_itself_is_a_success_after_the_sequence() {
+    let ran = play(&Plan {
+        ended: Hook::Takes(1.0),
+        ..Plan::default()
+    });
+    assert_eq!(ran.stages(), WHOLE_SEQUENCE);
+    assert_eq!(ran.outcome.into_result().unwrap().reason, Reason::Ended);
+}
+
+#[test]
+fn section_4_step_10_the_end_of_serving_is_looked_at_before_the_token() {
+    // The last point before serving ends: the token flips while `ended` is being polled ready.
+    for (ended, reason) in [
+        (Hook::Takes(0.0), Reason::Ended),
+        (Hook::Fails(0.0), Reason::Failed),
+    ] {
+        let plan = Plan {
+            ended,
+            ..Plan::default()
+        };
+        let points = play(&plan).points;
+        let returns = points
+            .iter()
+            .position(|point| point == "ended returns")
+            .unwrap();
+        let ran = play(&Plan {
+            ask_at_point: Some(returns),
+            ..plan
+        });
+        assert_eq!(ran.first("shutdown asked"), ran.first("shutdown began"));
+        assert_eq!(ran.outcome.report.reason, reason);
+    }
+}
+
+#[test]
+fn section_4_a_shutdown_asked_for_is_a_success_whatever_failed_in_it() {
+    let plan = Plan {
+        unregister: Hook::Fails(0.0),
+        drain: Hook::Fails(0.0),
+        cleanup: Hook::Fails(0.0),
+        ..Plan::default()
+    };
+    let report = play(&plan).outcome.into_result().unwrap();
+    assert_eq!(
+        report.failures,
+        [
+            (Stage::Unregister, "unregister failed".to_owned()),
+            (Stage::Drain, "drain failed".to_owned()),
+            (Stage::Cleanup, "cleanup failed".to_owned()),
+        ]
+    );
+}
+
+#[test]
+fn section_4_step_11_cleanup_once_more_does_nothing() {
+    for cleanup in [Hook::Takes(0.0), Hook::Fails(0.0)] {
+        let ran = play(&Plan {
+            cleanup,
+            ..Plan::default()
+        });
+        assert_eq!(ran.count("cleanup"), 1);
+    }
+}
+
+#[test]
+fn a_run_can_be_spawned_on_a_runtime_of_many_threads() {
+    fn assert_send<T: Send>(_: &T) {}
+    fn of(host: &FakeHost, shutdown: &CancellationToken, settings: &Settings) {
+        assert_send(&run(host, shutdown, settings, false));
+    }
+    let _ = of;
+}
+
+/// Asks for shutdown at every point of every plan, and checks what must hold of any run.
+#[test]
+fn sections_2_to_5_hold_when_shutdown_is_asked_for_at_every_point() {
+    let engines: [(&str, Plan); 9] = [
+        ("succeeds", Plan::default()),
+        (
+            "fails at start",
+            Plan {
+                start: Hook::Fails(3.0),
+                ..Plan::default()
+            },
+        ),
+        (
+            "fails at cleanup",
+            Plan {
+                cleanup: Hook::Fails(2.0),
+                ..Plan::default()
+            },
+        ),
+        (
+            "hangs in drain",
+            Plan {
+                drain: Hook::Hangs,
+                ..Plan::default()
+            },
+        ),
+        (
+            "fails to publish",
+            Plan {
+                publish: Hook::Fails(1.0),
+                ..Plan::default()
+            },
+        ),
+        (
+            "fails to serve",
+            Plan {
+                serve: Hook::Fails(0.1),
+                ..Plan::default()
+            },
+        ),
+        (
+            "stops serving by itself",
+            Plan {
+                ended: Hook::Takes(9.0),
+                ..Plan::default()
+            },
+        ),
+        (
+            "never becomes quiescent",
+            Plan {
+                polls_quiescence: true,
+                quiescent: vec![Ok(Some(false))],
+                ..Plan::default()
+            },
+        ),
+        (
+            "hangs wherever it may",
+            Plan {
+                unregister: Hook::Hangs,
+                withdraw: Hook::Hangs,
+                cut: Hook::Hangs,
+                drain: Hook::Hangs,
+                cleanup: Hook::Takes(5.0),
+                ..Plan::default()
+            },
+        ),
+    ];
+    let requests = [(0.0, 2.0), (50.0, 60.0), (94.0, 500.0), (101.0, 3.0)];
+    let requests = requests
+        .map(|(at, takes)| crate::testing::Arrival { at, takes })
+        .to_vec();
+    for (engine, plan) in engines {
+        for requests in [Vec::new(), requests.clone()] {
+            let plan = Plan {
+                requests,
+                ..plan.clone()
+            };
+            let mut point = 0;
+            loop {
+                let plan = Plan {
+                    ask_at_point: Some(point),
+                    ..plan.clone()
+                };
+                let ran = play(&plan);
+                let at = ran
+                    .points
+                    .get(point)
+                    .map_or("no point", String::as_str)
+                    .to_owned();
+                if let Err(broken) = check(&plan, &ran) {
+                    panic!(
+                        "an engine that {engine}, shutdown asked for at point {point} ({at}): \
+                         {broken}\nreplay with play(&{plan:?})\n{ran:#?}"
+                    );
+                }
+                if point >= ran.points.len() {
+                    break;
+                }
+                point += 1;
+            }
+            assert!(
+                point > 4,
+                "an engine that {engine} passed {point} points only"
+            );
+        }
+    }
+}
+
+/// What must hold of any run whose engine does not hang in `start` or `cleanup`.
+fn check(plan: &Plan, ran: &crate::testing::Ran) -> Result<(), String> {
+    let must = |holds: bool, what: &str| if holds { Ok(()) } else { Err(what.to_owned()) };
+    let place = |what| ran.events.iter().position(|event| event.what == what);
+    // Also true where one of the two did not happen.
+    let before = |first, second| match (place(first), place(second)) {
+        (Some(first), Some(second)) => first < second,
+        _ => true,
+    };
+    let started = ran.count("start");
+    must(started <= 1, "start is called at most once")?;
+    must(
+        ran.count("cleanup") == started,
+        "cleanup exactly once if and only if start was called",
+    )?;
+    must(ran.count("drain") <= 1, "drain at most once")?;
+    must(
+        ran.count("shutdown began") == 1,
+        "shutdown begins exactly once",
+    )?;
+    must(
+        ran.count("state Stopped") == 1,
+        "the worker is stopped once",
+    )?;
+
+    must(before("unregister", "cleanup"), "unregister before cleanup")?;
+    must(before("withdraw", "cleanup"), "withdraw before cleanup")?;
+    must(before("drain", "cleanup"), "drain before cleanup")?;
+    must(before("cleanup", "release"), "release after cleanup")?;
+    let published = ran.count("publish") == 1;
+    must(
+        !published || ran.count("release") == 1,
+        "what was published is released",
+    )?;
+    let taken_back = ran.count("unregister") + ran.count("withdraw");
+    must(
+        !published || taken_back == 1,
+        "what was published is taken back once",
+    )?;
+    must(ran.stages().is_sorted(), "stages in their order")?;
+
+    must(
+        before("start", "shutdown asked"),
+        "start never runs after shutdown was asked for",
+    )?;
+
+    let deadline = plan.settings().timeout + plan.settings().grace;
+    let took = ran.shutdown_took();
+    must(
+        took <= deadline.as_secs_f64(),
+        "the shutdown fits into its deadline",
+    )?;
+
+    let failed = plan.start == Hook::Fails(3.0) && started == 1;
+    let outcome = &ran.outcome;
+    must(
+        !failed || outcome.error.is_some(),
+        "a failed start fails the run",
+    )?;
+    let fails = [plan.start, plan.publish, plan.serve]
+        .iter()
+        .any(|hook| matches!(hook, Hook::Fails(_)));
+    must(fails || outcome.error.is_none(), "a shutdown is a success")?;
+    must(
+        outcome.error.is_some() == (outcome.report.reason == Reason::Failed),
+        "the reason says whether the run failed",
+    )
+}
