@@ -1,0 +1,206 @@
+//! How a worker is configured: [`WorkerConfig`] and, inside it, [`RuntimeConfig`].
+
+mod choice;
+mod endpoint_types;
+mod table;
+
+use std::path::PathBuf;
+
+use dynamo_llm::local_model::runtime_config::{
+    StructuralTagMode, StructuralTagSchemaMode, StructuralTagScope,
+};
+use dynamo_llm::model_type::{ModelInput, ModelType};
+use dynamo_llm::worker_type::WorkerType;
+use dynamo_runtime::error::DynamoError;
+use serde_json::Value;
+
+pub use choice::Choice;
+pub(crate) use endpoint_types::parse_endpoint_types;
+pub use table::{FIELDS, Field, Kind, Owner};
+
+use crate::error::invalid_argument;
+
+/// Where the worker finds the rest of Dynamo. A field that is `None` leaves its environment
+/// variable as it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RuntimeConfig {
+    /// `DYN_DISCOVERY_BACKEND`: `etcd`, `kubernetes`, `file` or `mem`.
+    pub discovery_backend: Option<String>,
+    /// `DYN_REQUEST_PLANE`: `tcp` or `nats`.
+    pub request_plane: Option<String>,
+    /// `DYN_EVENT_PLANE`: `nats` or `zmq`.
+    pub event_plane: Option<String>,
+}
+
+impl RuntimeConfig {
+    /// Writes the fields that are set to the process environment.
+    ///
+    /// Call it before the runtime, and with it any thread that might read the environment, exists.
+    pub fn apply_to_env(&self) {
+        for (variable, value) in self.pairs() {
+            if let Some(value) = value {
+                // SAFETY: the caller is told to do this before there are other threads.
+                unsafe { std::env::set_var(variable, value) };
+            }
+        }
+    }
+
+    /// Whether any field is set.
+    pub fn has_overrides(&self) -> bool {
+        self.pairs().iter().any(|(_, value)| value.is_some())
+    }
+
+    fn pairs(&self) -> [(&'static str, Option<&str>); 3] {
+        [
+            ("DYN_DISCOVERY_BACKEND", self.discovery_backend.as_deref()),
+            ("DYN_REQUEST_PLANE", self.request_plane.as_deref()),
+            ("DYN_EVENT_PLANE", self.event_plane.as_deref()),
+        ]
+    }
+}
+
+/// The worker's part in disaggregated serving.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DisaggregationMode {
+    /// Prefill and decode in one worker.
+    #[default]
+    Aggregated,
+    /// Prefill only; needs a decode peer.
+    Prefill,
+    /// Decode only; needs a prefill peer.
+    Decode,
+}
+
+impl DisaggregationMode {
+    pub(crate) fn worker_type(self) -> WorkerType {
+        match self {
+            Self::Aggregated => WorkerType::Aggregated,
+            Self::Prefill => WorkerType::Prefill,
+            Self::Decode => WorkerType::Decode,
+        }
+    }
+
+    pub(crate) fn needs(self) -> Vec<Vec<WorkerType>> {
+        match self {
+            Self::Aggregated => Vec::new(),
+            Self::Prefill => vec![vec![WorkerType::Decode]],
+            Self::Decode => vec![vec![WorkerType::Prefill]],
+        }
+    }
+}
+
+/// Everything an operator can say about one worker. [`FIELDS`] describes each field.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WorkerConfig {
+    pub namespace: String,
+    pub component: String,
+    pub endpoint: String,
+    /// Hub repository or local path; empty: a name-only card.
+    pub model_name: String,
+    pub served_model_name: Option<String>,
+    pub model_input: ModelInput,
+    pub endpoint_types: String,
+    pub custom_jinja_template: Option<PathBuf>,
+    pub tool_call_parser: Option<String>,
+    pub reasoning_parser: Option<String>,
+    pub exclude_tools_when_tool_choice_none: bool,
+    pub enable_local_indexer: bool,
+    pub enable_kv_routing: bool,
+    pub metrics_labels: Vec<(String, String)>,
+    pub disaggregation_mode: DisaggregationMode,
+    pub health_check_payload: Option<Value>,
+    pub structural_tag_mode: StructuralTagMode,
+    pub structural_tag_scope: StructuralTagScope,
+    pub structural_tag_schema: StructuralTagSchemaMode,
+    pub runtime: RuntimeConfig,
+}
+
+impl Default for WorkerConfig {
+    fn default() -> Self {
+        Self {
+            namespace: "dynamo".into(),
+            component: "backend".into(),
+            endpoint: "generate".into(),
+            model_name: String::new(),
+            served_model_name: None,
+            model_input: ModelInput::Tokens,
+            endpoint_types: "chat,completions".into(),
+            custom_jinja_template: None,
+            tool_call_parser: None,
+            reasoning_parser: None,
+            exclude_tools_when_tool_choice_none: true,
+            enable_local_indexer: true,
+            enable_kv_routing: true,
+            metrics_labels: Vec::new(),
+            disaggregation_mode: DisaggregationMode::Aggregated,
+            health_check_payload: None,
+            structural_tag_mode: StructuralTagMode::Off,
+            structural_tag_scope: StructuralTagScope::Auto,
+            structural_tag_schema: StructuralTagSchemaMode::Auto,
+            runtime: RuntimeConfig::default(),
+        }
+    }
+}
+
+impl WorkerConfig {
+    /// Checks the whole configuration; the error names the field and its value.
+    pub fn validate(&self) -> Result<(), DynamoError> {
+        for (field, value) in [
+            ("namespace", &self.namespace),
+            ("component", &self.component),
+            ("endpoint", &self.endpoint),
+        ] {
+            if value.trim().is_empty() {
+                return Err(invalid_argument(format!("{field}: must not be empty")));
+            }
+        }
+        if self.model_input != ModelInput::Tokens {
+            return Err(invalid_argument(format!(
+                "model_input: '{:?}' is not supported for an LLM engine; accepted: 'Tokens'",
+                self.model_input
+            )));
+        }
+        self.model_type()?;
+        if let Some(template) = &self.custom_jinja_template {
+            if self.model_name.is_empty() {
+                return Err(invalid_argument(format!(
+                    "custom_jinja_template: '{}' replaces a model's template, but model_name is \
+                     empty; name the model too",
+                    template.display()
+                )));
+            }
+            if !template.is_file() {
+                return Err(invalid_argument(format!(
+                    "custom_jinja_template: no file at '{}'",
+                    template.display()
+                )));
+            }
+        }
+        self.check_runtime()
+    }
+
+    fn check_runtime(&self) -> Result<(), DynamoError> {
+        for (name, (_, value)) in ["discovery_backend", "request_plane", "event_plane"]
+            .into_iter()
+            .zip(self.runtime.pairs())
+        {
+            if let Some(value) = value {
+                table::field(name).check_choice(value)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The model type that the card registers.
+    pub(crate) fn model_type(&self) -> Result<ModelType, DynamoError> {
+        parse_endpoint_types(&self.endpoint_types)
+    }
+
+    /// Whether the worker keeps an index of its own KV blocks: never on a decode worker.
+    pub fn effective_local_indexer(&self) -> bool {
+        self.enable_local_indexer && self.disaggregation_mode != DisaggregationMode::Decode
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,100 @@
+use super::*;
+use crate::error::{BackendError, kind};
+
+fn refusal(config: WorkerConfig) -> String {
+    let error = config.validate().unwrap_err();
+    assert_eq!(kind(&error), BackendError::InvalidArgument);
+    error.message().to_owned()
+}
+
+#[test]
+fn the_default_is_valid() {
+    WorkerConfig::default().validate().unwrap();
+}
+
+#[test]
+fn endpoint_types_are_trimmed_in_any_case_and_empty_parts_are_skipped() {
+    assert_eq!(
+        parse_endpoint_types(" Chat,, COMPLETIONS ,").unwrap(),
+        ModelType::Chat | ModelType::Completions
+    );
+    assert_eq!(
+        parse_endpoint_types("embedding").unwrap(),
+        parse_endpoint_types("embeddings").unwrap()
+    );
+}
+
+#[test]
+fn bad_values_name_field_value_and_what_is_accepted() {
+    let message = refusal(WorkerConfig {
+        endpoint_types: "chat,chta".into(),
+        ..Default::default()
+    });
+    assert!(message.contains("endpoint_types: 'chta' is unknown; accepted: chat"), "{message}");
+
+    let message = refusal(WorkerConfig {
+        endpoint_types: " , ".into(),
+        ..Default::default()
+    });
+    assert!(message.contains("names no type"), "{message}");
+
+    let message = refusal(WorkerConfig {
+        model_input: ModelInput::Text,
+        ..Default::default()
+    });
+    assert!(message.contains("model_input: 'Text'"), "{message}");
+
+    let message = refusal(WorkerConfig {
+        custom_jinja_template: Some("/tmp/template.jinja".into()),
+        ..Default::default()
+    });
+    assert!(message.contains("model_name is empty"), "{message}");
+
+    let message = refusal(WorkerConfig {
+        runtime: RuntimeConfig {
+            discovery_backend: Some("zookeeper".into()),
+            ..Default::default()
+        },
+        ..Default::default()
+    });
+    assert!(
+        message.contains("discovery_backend: 'zookeeper' is unknown; accepted: 'etcd'"),
+        "{message}"
+    );
+}
+
+#[test]
+fn disaggregation_modes_have_short_forms_in_any_case() {
+    for (text, mode) in [
+        ("agg", DisaggregationMode::Aggregated),
+        (" Aggregated ", DisaggregationMode::Aggregated),
+        ("PREFILL", DisaggregationMode::Prefill),
+        ("decode", DisaggregationMode::Decode),
+    ] {
+        assert_eq!(DisaggregationMode::parse("disaggregation_mode", text).unwrap(), mode);
+    }
+    let error = DisaggregationMode::parse("disaggregation_mode", "both").unwrap_err();
+    assert!(error.message().contains("disaggregation_mode: 'both' is unknown"));
+}
+
+#[test]
+fn a_decode_worker_has_no_local_indexer() {
+    let decode = WorkerConfig {
+        disaggregation_mode: DisaggregationMode::Decode,
+        ..Default::default()
+    };
+    assert!(!decode.effective_local_indexer());
+    assert!(WorkerConfig::default().effective_local_indexer());
+}
+
+#[test]
+fn overrides_are_seen() {
+    assert!(!RuntimeConfig::default().has_overrides());
+    assert!(
+        RuntimeConfig {
+            event_plane: Some("zmq".into()),
+            ..Default::default()
+        }
+        .has_overrides()
+    );
+}

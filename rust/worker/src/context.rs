@@ -1,0 +1,75 @@
+//! The context of one request: its identity, and whether it is still wanted.
+
+use std::sync::Arc;
+
+use dynamo_runtime::engine::AsyncEngineContext;
+use tokio_util::sync::CancellationToken;
+
+use crate::engine::RequestMetadata;
+
+/// Handed to [`LLMEngine::generate`](crate::LLMEngine::generate) and
+/// [`abort`](crate::LLMEngine::abort). Cheap to clone: all clones speak of one request.
+///
+/// A *stopped* request wants no more output and its stream ends with `cancelled`; a *killed* one
+/// has nobody left to read even that.
+#[derive(Clone, Debug)]
+pub struct RequestContext {
+    inner: Arc<dyn AsyncEngineContext>,
+    metadata: Arc<RequestMetadata>,
+    first_token: CancellationToken,
+}
+
+impl RequestContext {
+    /// Wraps the runtime's context of a request.
+    pub fn new(inner: Arc<dyn AsyncEngineContext>, metadata: RequestMetadata) -> Self {
+        Self {
+            inner,
+            metadata: Arc::new(metadata),
+            first_token: CancellationToken::new(),
+        }
+    }
+
+    /// The request's id, as the frontend gave it.
+    pub fn id(&self) -> &str {
+        self.inner.id()
+    }
+
+    /// True once nobody wants more output.
+    pub fn is_stopped(&self) -> bool {
+        self.inner.is_stopped()
+    }
+
+    /// True once nobody reads what still comes.
+    pub fn is_killed(&self) -> bool {
+        self.inner.is_killed()
+    }
+
+    /// Resolves when the request is stopped or killed.
+    pub async fn stopped(&self) {
+        self.inner.stopped().await
+    }
+
+    /// Resolves when the request is killed.
+    pub async fn killed(&self) {
+        self.inner.killed().await
+    }
+
+    /// Strings that the caller sent along.
+    pub fn metadata(&self) -> &RequestMetadata {
+        &self.metadata
+    }
+
+    /// Tells that the first token exists before its chunk is yielded: from here on a decode
+    /// worker may abort the request.
+    pub fn notify_first_token(&self) {
+        self.first_token.cancel();
+    }
+
+    pub(crate) async fn first_token(&self) {
+        self.first_token.cancelled().await
+    }
+
+    pub(crate) fn runtime_context(&self) -> Arc<dyn AsyncEngineContext> {
+        self.inner.clone()
+    }
+}

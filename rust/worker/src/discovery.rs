@@ -1,0 +1,4 @@
+//! What makes the worker known: the model deployment card, and the endpoint's instance.
+
+pub(crate) mod card;
+pub(crate) mod registration;

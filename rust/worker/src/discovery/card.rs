@@ -1,0 +1,216 @@
+//! The model deployment card that a frontend reads from discovery.
+
+use std::path::{Path, PathBuf};
+
+use dynamo_llm::local_model::runtime_config::{DisaggregatedEndpoint, ModelRuntimeConfig};
+use dynamo_llm::local_model::{LocalModel, LocalModelBuilder};
+use dynamo_llm::model_type::{ModelInput, ModelType};
+use dynamo_runtime::component::Endpoint;
+use dynamo_runtime::error::DynamoError;
+use dynamo_runtime::traits::DistributedRuntimeProvider;
+
+use crate::config::{DisaggregationMode, WorkerConfig};
+use crate::engine::EngineConfig;
+use crate::error::{at_step, cannot_connect, unknown};
+
+/// Name of a card that nobody gave one.
+const NAMELESS: &str = "dynamo";
+
+/// The public name of the model: the operator's, the engine's, the model's own, then the place
+/// that it is loaded from.
+pub(crate) fn served_name(config: &WorkerConfig, engine: &EngineConfig) -> String {
+    [
+        config.served_model_name.as_deref(),
+        engine.served_model_name.as_deref(),
+        Some(engine.model.as_str()),
+        Some(config.model_name.as_str()),
+    ]
+    .into_iter()
+    .flatten()
+    .find(|name| !name.trim().is_empty())
+    .unwrap_or(NAMELESS)
+    .to_owned()
+}
+
+/// Where the model's files are: the configured path, or the hub's files without the weights.
+/// `None` for a name-only card.
+pub(crate) async fn fetch(model_name: &str) -> Result<Option<PathBuf>, DynamoError> {
+    if model_name.is_empty() {
+        return Ok(None);
+    }
+    if Path::new(model_name).exists() {
+        return Ok(Some(PathBuf::from(model_name)));
+    }
+    LocalModel::fetch(model_name, true)
+        .await
+        .map(Some)
+        .map_err(|error| {
+            cannot_connect(format!(
+                "fetch '{model_name}': no such path here, and the hub did not give it: {error:#}"
+            ))
+        })
+}
+
+/// Builds the card and registers it with discovery.
+pub(crate) async fn register(
+    endpoint: &Endpoint,
+    config: &WorkerConfig,
+    engine: &EngineConfig,
+    files: Option<PathBuf>,
+) -> Result<(), DynamoError> {
+    let failed = |error: anyhow::Error| at_step("card", unknown(format!("{error:#}")));
+    let mut builder = LocalModelBuilder::default();
+    builder
+        .model_name(Some(served_name(config, engine)))
+        .kv_cache_block_size(engine.kv_cache_block_size)
+        .custom_template_path(config.custom_jinja_template.clone())
+        .runtime_config(runtime_config(config, engine))
+        .self_host_metadata(self_hosted(endpoint, config));
+    if let Some(files) = files {
+        builder
+            .model_path(files)
+            .source_path(PathBuf::from(&config.model_name));
+    }
+    let mut model = builder.build().await.map_err(failed)?;
+    model
+        .attach(
+            endpoint,
+            registered_type(config)?,
+            ModelInput::Tokens,
+            None,
+            Some(config.disaggregation_mode.worker_type()),
+            config.disaggregation_mode.needs(),
+        )
+        .await
+        .map_err(failed)
+}
+
+/// A prefill worker has no surface of its own, whatever the operator listed.
+fn registered_type(config: &WorkerConfig) -> Result<ModelType, DynamoError> {
+    match config.disaggregation_mode {
+        DisaggregationMode::Prefill => Ok(ModelType::Prefill),
+        DisaggregationMode::Aggregated | DisaggregationMode::Decode => config.model_type(),
+    }
+}
+
+fn runtime_config(config: &WorkerConfig, engine: &EngineConfig) -> ModelRuntimeConfig {
+    let disaggregated_endpoint = match (&engine.bootstrap_host, engine.bootstrap_port) {
+        (Some(host), Some(port)) => Some(DisaggregatedEndpoint {
+            bootstrap_host: Some(host.clone()),
+            bootstrap_port: Some(port),
+        }),
+        _ => None,
+    };
+    let structural_tag = (config.structural_tag_mode
+        == dynamo_llm::local_model::runtime_config::StructuralTagMode::On)
+        .then(|| dynamo_llm::local_model::runtime_config::StructuralTagConfig {
+            scope: config.structural_tag_scope,
+            schema: config.structural_tag_schema,
+            ..Default::default()
+        });
+    ModelRuntimeConfig {
+        context_length: engine.context_length,
+        total_kv_blocks: engine.total_kv_blocks,
+        max_num_seqs: engine.max_num_seqs,
+        max_num_batched_tokens: engine.max_num_batched_tokens,
+        data_parallel_size: engine.data_parallel_size.unwrap_or(1),
+        data_parallel_start_rank: engine.data_parallel_start_rank.unwrap_or(0),
+        tool_call_parser: config.tool_call_parser.clone(),
+        reasoning_parser: config.reasoning_parser.clone(),
+        exclude_tools_when_tool_choice_none: config.exclude_tools_when_tool_choice_none,
+        structural_tag,
+        structural_tag_mode: config.structural_tag_mode,
+        structural_tag_scope: config.structural_tag_scope,
+        structural_tag_schema: config.structural_tag_schema,
+        enable_local_indexer: config.effective_local_indexer(),
+        runtime_data: engine.runtime_data.clone().into_iter().collect(),
+        disaggregated_endpoint,
+        ..Default::default()
+    }
+}
+
+/// Whether the card may point at the worker's own metadata routes: only where the system server
+/// listens on an address that other machines reach.
+fn self_hosted(endpoint: &Endpoint, config: &WorkerConfig) -> bool {
+    let drt = endpoint.drt();
+    let reachable = drt
+        .system_status_server_info()
+        .is_some_and(|info| !info.socket_addr.ip().is_loopback());
+    let local_folder = Path::new(&config.model_name).exists();
+    if !reachable && local_folder && seen_by_other_machines() {
+        tracing::warn!(
+            model = config.model_name,
+            "the card points at a folder of this machine; a frontend elsewhere finds the model \
+             only at the same path, or when DYN_SYSTEM_HOST and DYN_SYSTEM_PORT make the worker's \
+             metadata routes reachable"
+        );
+    }
+    reachable
+}
+
+fn seen_by_other_machines() -> bool {
+    !matches!(
+        std::env::var("DYN_DISCOVERY_BACKEND").as_deref(),
+        Ok("mem" | "file")
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(operator: Option<&str>, engine: Option<&str>, model: &str, place: &str) -> String {
+        served_name(
+            &WorkerConfig {
+                served_model_name: operator.map(Into::into),
+                model_name: place.into(),
+                ..Default::default()
+            },
+            &EngineConfig {
+                served_model_name: engine.map(Into::into),
+                ..EngineConfig::new(model)
+            },
+        )
+    }
+
+    #[test]
+    fn the_served_name_is_the_first_that_is_not_empty() {
+        assert_eq!(names(Some("a"), Some("b"), "c", "d"), "a");
+        assert_eq!(names(Some(""), Some("b"), "c", "d"), "b");
+        assert_eq!(names(None, Some(" "), "c", "d"), "c");
+        assert_eq!(names(None, None, "", "d"), "d");
+        assert_eq!(names(None, None, "", ""), "dynamo");
+    }
+
+    #[test]
+    fn a_bootstrap_endpoint_needs_host_and_port() {
+        let half = EngineConfig {
+            bootstrap_host: Some("127.0.0.1".into()),
+            ..EngineConfig::new("m")
+        };
+        let config = WorkerConfig::default();
+        assert!(runtime_config(&config, &half).disaggregated_endpoint.is_none());
+        let whole = EngineConfig {
+            bootstrap_port: Some(9000),
+            ..half
+        };
+        assert!(runtime_config(&config, &whole).disaggregated_endpoint.is_some());
+    }
+
+    #[test]
+    fn what_the_engine_left_unset_is_not_advertised() {
+        let card = runtime_config(&WorkerConfig::default(), &EngineConfig::new("m"));
+        assert_eq!(card.context_length, None);
+        assert_eq!(card.total_kv_blocks, None);
+        assert_eq!((card.data_parallel_size, card.data_parallel_start_rank), (1, 0));
+    }
+
+    #[test]
+    fn a_prefill_worker_registers_as_prefill_whatever_the_list_says() {
+        let config = WorkerConfig {
+            disaggregation_mode: DisaggregationMode::Prefill,
+            ..Default::default()
+        };
+        assert_eq!(registered_type(&config).unwrap(), ModelType::Prefill);
+    }
+}

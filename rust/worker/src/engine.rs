@@ -1,0 +1,169 @@
+//! What an engine is: the trait [`LLMEngine`] and the types that cross it.
+//!
+//! The worker drives an engine as `Arc<dyn LLMEngine>`, wherever it came from: written in Rust,
+//! or a Python object behind the bridge of the Python package.
+
+use std::collections::BTreeMap;
+use std::pin::Pin;
+
+use async_trait::async_trait;
+use dynamo_llm::protocols::common::llm_backend::LLMEngineOutput;
+use dynamo_llm::protocols::common::preprocessor::PreprocessedRequest;
+use dynamo_runtime::error::DynamoError;
+use futures::Stream;
+use serde_json::{Map, Value};
+
+use crate::context::RequestContext;
+use crate::metrics::{MetricsBindings, MetricsContext};
+use crate::publish::KvEventSource;
+
+/// The chunks of one request, in order. Exactly one is terminal, and it is the last: a chunk with
+/// `finish_reason`, or an error.
+pub type EngineStream =
+    Pin<Box<dyn Stream<Item = Result<LLMEngineOutput, DynamoError>> + Send + 'static>>;
+
+/// An engine: the object that produces tokens.
+///
+/// Only [`start`](Self::start), [`generate`](Self::generate) and [`cleanup`](Self::cleanup) are
+/// required. `generate` runs concurrently with itself; no other method does.
+///
+/// ```
+/// use async_trait::async_trait;
+/// use dynamo_backend_worker::{
+///     DynamoError, EngineConfig, EngineStream, LLMEngine, LLMEngineOutput, PreprocessedRequest,
+///     RequestContext,
+/// };
+///
+/// struct Silent;
+///
+/// #[async_trait]
+/// impl LLMEngine for Silent {
+///     async fn start(&self, _worker_id: u64) -> Result<EngineConfig, DynamoError> {
+///         Ok(EngineConfig::new("silent"))
+///     }
+///     async fn generate(
+///         &self,
+///         _request: PreprocessedRequest,
+///         _context: RequestContext,
+///     ) -> Result<EngineStream, DynamoError> {
+///         Ok(Box::pin(futures::stream::iter([Ok(LLMEngineOutput::stop())])))
+///     }
+///     async fn cleanup(&self) -> Result<(), DynamoError> {
+///         Ok(())
+///     }
+/// }
+/// ```
+#[async_trait]
+pub trait LLMEngine: Send + Sync + 'static {
+    /// How messages and logs call the engine: the name of its type.
+    fn name(&self) -> String {
+        std::any::type_name::<Self>().to_owned()
+    }
+
+    /// Loads what `generate` needs. Called once; on return the engine can serve. `worker_id` is
+    /// opaque, unique per replica and stable. It is never cancelled midway.
+    async fn start(&self, worker_id: u64) -> Result<EngineConfig, DynamoError>;
+
+    /// Serves one request. It may fail before there is a stream. When
+    /// [`RequestContext::is_stopped`] turns true the stream ends with `cancelled`.
+    async fn generate(
+        &self,
+        request: PreprocessedRequest,
+        context: RequestContext,
+    ) -> Result<EngineStream, DynamoError>;
+
+    /// The request was stopped or killed. Not called when its stream is merely dropped.
+    async fn abort(&self, _context: RequestContext) {}
+
+    /// Called once in shutdown, before [`cleanup`](Self::cleanup). A failure is logged only.
+    async fn drain(&self) -> Result<(), DynamoError> {
+        Ok(())
+    }
+
+    /// Whether nothing is left to hand over. Polled in the shutdown of a prefill worker until it
+    /// is `Some(true)` or the drain's share of the budget ends; `None`: the engine cannot tell.
+    async fn is_quiescent(&self) -> Result<Option<bool>, DynamoError> {
+        Ok(Some(true))
+    }
+
+    /// Releases everything. Called exactly once if `start` was called, also when `start` failed:
+    /// it must bear a half-started engine.
+    async fn cleanup(&self) -> Result<(), DynamoError>;
+
+    /// Called once, after `start`: the place to register metrics of the engine's own.
+    async fn setup_metrics(&self, _ctx: MetricsContext) -> Result<MetricsBindings, DynamoError> {
+        Ok(MetricsBindings::default())
+    }
+
+    /// The sources of KV events, one per data-parallel rank. Called once, after `setup_metrics`;
+    /// not at all where `enable_kv_routing` is off.
+    async fn kv_event_sources(&self) -> Result<Vec<KvEventSource>, DynamoError> {
+        Ok(Vec::new())
+    }
+
+    /// The payload of the health canary. A failure switches the canary off with a warning.
+    async fn health_check_payload(&self) -> Result<Option<Value>, DynamoError> {
+        Ok(None)
+    }
+
+    /// Names of the controls that become routes of the system server.
+    async fn supported_controls(&self) -> Result<Vec<String>, DynamoError> {
+        Ok(Vec::new())
+    }
+
+    /// Performs one control, with the JSON body of the call.
+    async fn engine_control(&self, name: &str, _body: Value) -> Result<Value, DynamoError> {
+        Err(crate::error::invalid_argument(format!(
+            "{} supports no control '{name}'",
+            self.name()
+        )))
+    }
+}
+
+/// What a started engine says about itself. What is `None` is not advertised, except for
+/// data-parallel size 1 and start rank 0.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct EngineConfig {
+    /// Canonical id of the model.
+    pub model: String,
+    /// Public name, unless the operator gave one.
+    pub served_model_name: Option<String>,
+    /// Tokens that prompt and output may have together.
+    pub context_length: Option<u32>,
+    /// Tokens per KV block.
+    pub kv_cache_block_size: Option<u32>,
+    /// KV blocks of one data-parallel rank.
+    pub total_kv_blocks: Option<u64>,
+    /// Requests that run at once.
+    pub max_num_seqs: Option<u64>,
+    /// Tokens of one engine step.
+    pub max_num_batched_tokens: Option<u64>,
+    /// Number of data-parallel ranks of this worker; 1 where unset.
+    pub data_parallel_size: Option<u32>,
+    /// First of its data-parallel ranks; 0 where unset.
+    pub data_parallel_start_rank: Option<u32>,
+    /// Host of the disaggregation bootstrap server; advertised only together with the port.
+    pub bootstrap_host: Option<String>,
+    /// Port of the disaggregation bootstrap server; advertised only together with the host.
+    pub bootstrap_port: Option<u16>,
+    /// Values for the card's runtime config that only this kind of engine knows.
+    pub runtime_data: Map<String, Value>,
+}
+
+impl EngineConfig {
+    /// A configuration that names the model and nothing else.
+    pub fn new(model: impl Into<String>) -> Self {
+        Self {
+            model: model.into(),
+            ..Self::default()
+        }
+    }
+}
+
+/// Whether the request is a probe of the health canary rather than traffic.
+pub fn is_probe(request: &PreprocessedRequest) -> bool {
+    request.is_probe
+}
+
+/// Free-form strings that travel with a request.
+pub type RequestMetadata = BTreeMap<String, String>;

@@ -1,0 +1,5 @@
+//! Engines that come with the worker.
+
+mod echo;
+
+pub use echo::Echo;

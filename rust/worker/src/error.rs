@@ -1,0 +1,46 @@
+//! The one error type, the runtime's [`DynamoError`], and the only place that makes one.
+
+pub use dynamo_runtime::error::{BackendError, DynamoError, ErrorClass};
+
+/// An error of `kind` under `Backend`, as a client of the worker receives it.
+pub fn backend(kind: BackendError, message: impl Into<String>) -> DynamoError {
+    DynamoError::builder()
+        .class(ErrorClass::Backend(kind))
+        .message(message)
+        .build()
+}
+
+/// What the user wrote is wrong.
+pub fn invalid_argument(message: impl Into<String>) -> DynamoError {
+    backend(BackendError::InvalidArgument, message)
+}
+
+/// Something the worker needs cannot be reached.
+pub fn cannot_connect(message: impl Into<String>) -> DynamoError {
+    backend(BackendError::CannotConnect, message)
+}
+
+/// Everything without a kind of its own.
+pub fn unknown(message: impl Into<String>) -> DynamoError {
+    backend(BackendError::Unknown, message)
+}
+
+/// The error's kind: its class under `Backend`, where a plain class of the runtime counts as the
+/// kind of the same name.
+pub fn kind(error: &DynamoError) -> BackendError {
+    match error.error_type() {
+        ErrorClass::Backend(kind) => kind,
+        ErrorClass::InvalidArgument | ErrorClass::InvalidRequest => BackendError::InvalidArgument,
+        ErrorClass::CannotConnect => BackendError::CannotConnect,
+        ErrorClass::Disconnected => BackendError::Disconnected,
+        ErrorClass::ConnectionTimeout => BackendError::ConnectionTimeout,
+        ErrorClass::ResponseTimeout | ErrorClass::DeadlineExceeded => BackendError::ResponseTimeout,
+        ErrorClass::Cancelled => BackendError::Cancelled,
+        _ => BackendError::Unknown,
+    }
+}
+
+/// Puts the step that failed in front of an error's message, and keeps its kind.
+pub(crate) fn at_step(step: &str, error: DynamoError) -> DynamoError {
+    backend(kind(&error), format!("{step}: {}", error.message()))
+}

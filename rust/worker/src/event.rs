@@ -1,0 +1,37 @@
+//! What a run tells whoever watches it.
+
+use std::sync::Arc;
+
+/// A worker's way through a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// The runtime is being connected.
+    Connecting,
+    /// The engine starts.
+    Starting,
+    /// Metrics, publishers and the card are set up.
+    Registering,
+    /// Requests are served.
+    Serving,
+    /// Shutdown has begun; requests in flight go on.
+    Draining,
+    /// The run is over.
+    Stopped,
+}
+
+impl Event {
+    /// The event's name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Connecting => "Connecting",
+            Self::Starting => "Starting",
+            Self::Registering => "Registering",
+            Self::Serving => "Serving",
+            Self::Draining => "Draining",
+            Self::Stopped => "Stopped",
+        }
+    }
+}
+
+/// Called on each event, on a thread of the runtime: it must not wait.
+pub type OnEvent = Arc<dyn Fn(Event) + Send + Sync>;

@@ -1,0 +1,146 @@
+//! Connecting, publishing and withdrawing.
+
+use async_trait::async_trait;
+use dynamo_backend_lifecycle::Discovery;
+use dynamo_runtime::DistributedRuntime;
+use dynamo_runtime::distributed::DistributedConfig;
+use dynamo_runtime::error::DynamoError;
+use dynamo_runtime::metrics::MetricsHierarchy;
+use tokio_util::sync::CancellationToken;
+
+use super::{Connected, Host};
+use crate::controls;
+use crate::discovery::{card, registration};
+use crate::error::{at_step, cannot_connect, unknown};
+use crate::event::Event;
+use crate::health;
+use crate::metrics::{LifecycleGauges, MetricsBindings, MetricsContext};
+use crate::publish::{SnapshotPublisher, start_kv_publishers};
+
+#[async_trait]
+impl Discovery for Host {
+    type Error = DynamoError;
+
+    async fn connect(&self) -> Result<u64, DynamoError> {
+        self.emit(Event::Connecting);
+        let failed = |error: anyhow::Error| cannot_connect(format!("{error:#}"));
+        let config = DistributedConfig::try_from_settings().map_err(failed)?;
+        let drt = DistributedRuntime::new(self.runtime.clone(), config)
+            .await
+            .map_err(failed)?;
+        let endpoint = drt
+            .namespace(&self.config.namespace)
+            .and_then(|namespace| namespace.component(&self.config.component))
+            .map(|component| component.endpoint(&self.config.endpoint))
+            .map_err(failed)?;
+        let worker_id = drt.connection_id();
+        // A run connects once.
+        let _ = self.connected.set(Connected { drt, endpoint });
+        self.emit(Event::Starting);
+        Ok(worker_id)
+    }
+
+    async fn publish(&self, shutdown: &CancellationToken) -> Result<(), DynamoError> {
+        let bindings = self.set_up_metrics().await?;
+        if self.config.enable_kv_routing {
+            self.start_publishers(bindings).await?;
+        }
+        if shutdown.is_cancelled() {
+            return Ok(());
+        }
+        let files = tokio::select! {
+            biased;
+            _ = shutdown.cancelled() => return Ok(()),
+            files = card::fetch(&self.config.model_name) => files?,
+        };
+        let endpoint = &self.connected()?.endpoint;
+        card::register(endpoint, &self.config, self.engine_config()?, files).await?;
+        controls::register(endpoint, &self.engine).await?;
+        *self.health_check_payload.lock() = health::payload(&self.config, &*self.engine).await;
+        Ok(())
+    }
+
+    async fn withdraw(&self) {
+        let Ok(connected) = self.connected() else {
+            return;
+        };
+        if let Err(error) = registration::withdraw_card(&connected.endpoint).await {
+            tracing::warn!(%error, "the model card stays in discovery until the runtime goes");
+        }
+    }
+
+    async fn unregister(&self) -> Result<(), DynamoError> {
+        self.connected()?
+            .endpoint
+            .unregister_endpoint_instance()
+            .await
+            .map_err(|error| unknown(format!("{error:#}")))
+    }
+
+    async fn release(&self) {
+        let mut publishers = self.publishers.lock();
+        publishers.kv_events.clear();
+        publishers.snapshots = None;
+    }
+}
+
+impl Host {
+    async fn set_up_metrics(&self) -> Result<MetricsBindings, DynamoError> {
+        let endpoint = &self.connected()?.endpoint;
+        let model = &self.engine_config()?.model;
+        let load_time = self.load_time.get().copied().unwrap_or_default();
+        let gauges = LifecycleGauges::register(endpoint, model, &self.served_name()?, load_time)
+            .map_err(|error| at_step("metrics", unknown(format!("{error:#}"))))?;
+        // A run publishes once.
+        let _ = self.gauges.set(gauges);
+        self.engine
+            .setup_metrics(MetricsContext {
+                model: model.clone(),
+                component: self.config.component.clone(),
+                model_load_time: load_time,
+                metrics: endpoint.get_metrics_registry().clone(),
+            })
+            .await
+            .map_err(|error| at_step("setup_metrics", error))
+    }
+
+    async fn start_publishers(&self, bindings: MetricsBindings) -> Result<(), DynamoError> {
+        let failed = |error: anyhow::Error| at_step("publishers", unknown(format!("{error:#}")));
+        let endpoint = &self.connected()?.endpoint;
+        let engine_config = self.engine_config()?;
+        let sources = self
+            .engine
+            .kv_event_sources()
+            .await
+            .map_err(|error| at_step("kv_event_sources", error))?;
+        if !sources.is_empty() {
+            match engine_config.kv_cache_block_size {
+                Some(block_size) => {
+                    let indexer = self.config.effective_local_indexer();
+                    self.publishers.lock().kv_events =
+                        start_kv_publishers(endpoint, block_size, indexer, sources)
+                            .map_err(failed)?;
+                }
+                None => tracing::warn!(
+                    engine = self.engine.name(),
+                    "KV events are off: the engine's configuration has no kv_cache_block_size"
+                ),
+            }
+        }
+        if !bindings.dp_ranks.is_empty() {
+            let publisher = SnapshotPublisher::start(
+                endpoint,
+                &engine_config.model,
+                &self.served_name()?,
+                &bindings.dp_ranks,
+            )
+            .await
+            .map_err(failed)?;
+            self.publishers.lock().snapshots = Some(publisher.clone());
+            if let Some(on_ready) = bindings.on_publisher_ready {
+                on_ready(publisher);
+            }
+        }
+        Ok(())
+    }
+}

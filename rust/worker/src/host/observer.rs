@@ -1,0 +1,72 @@
+//! What a run shows: log lines, gauges, events, and the deadline that it starts.
+
+use std::time::Duration;
+
+use dynamo_backend_lifecycle::{Observer, Stage};
+
+use super::Host;
+use crate::event::Event;
+
+impl Host {
+    pub(crate) fn emit(&self, event: Event) {
+        if let Some(on_event) = &self.on_event {
+            on_event(event);
+        }
+    }
+}
+
+impl Observer for Host {
+    fn shutdown_began(&self, deadline: Duration) {
+        tracing::info!(deadline_secs = deadline.as_secs_f64(), "Shutdown begins");
+        self.deadline.arm(deadline);
+        self.emit(Event::Draining);
+    }
+
+    fn stage_began(&self, stage: Stage, in_flight: usize) {
+        tracing::info!(stage = stage.name(), in_flight, "Shutdown stage begins");
+    }
+
+    fn stage_ended(&self, stage: Stage, took: Duration) {
+        tracing::debug!(
+            stage = stage.name(),
+            secs = took.as_secs_f64(),
+            "Shutdown stage ended"
+        );
+        if let Some(gauges) = self.gauges.get() {
+            match stage {
+                Stage::Drain => gauges.drained(took),
+                Stage::Cleanup => gauges.cleaned_up(took),
+                Stage::Unregister | Stage::Grace | Stage::Wait | Stage::Release => {}
+            }
+        }
+    }
+
+    fn stage_failed(&self, stage: Stage, message: &str) {
+        match stage {
+            Stage::Cleanup => tracing::error!(stage = stage.name(), "{message}"),
+            _ => tracing::warn!(stage = stage.name(), "{message}"),
+        }
+    }
+
+    fn started(&self, took: Duration) {
+        tracing::info!(
+            engine = self.engine.name(),
+            secs = took.as_secs_f64(),
+            "Engine started"
+        );
+        // A run starts its engine once.
+        let _ = self.load_time.set(took);
+        self.emit(Event::Registering);
+    }
+
+    fn serving(&self) {
+        let model = self.served_name().unwrap_or_default();
+        tracing::info!(
+            "Serving {model} on {}.{}.{}",
+            self.config.namespace,
+            self.config.component,
+            self.config.endpoint
+        );
+        self.emit(Event::Serving);
+    }
+}

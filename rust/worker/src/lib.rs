@@ -1,0 +1,51 @@
+//! Serves an LLM engine as a production worker of NVIDIA Dynamo.
+//!
+//! An engine author implements [`LLMEngine`] and hands it to a [`Worker`]: the worker starts the
+//! engine, registers it in discovery, serves it, publishes its metrics and KV events, and hands
+//! over on SIGTERM or SIGINT without cutting a stream, within a deadline.
+//!
+//! | to read about | see |
+//! |---|---|
+//! | what an engine implements | [`LLMEngine`], [`RequestContext`], [`EngineConfig`] |
+//! | configuring a worker | [`WorkerConfig`], [`RuntimeConfig`] |
+//! | running it | [`Worker`], [`Report`] |
+//! | an OpenAI frontend in the same process | [`Frontend`] |
+//! | metrics, KV events, load | [`metrics`], [`publish`] |
+//! | errors | [`error`] |
+
+mod admission;
+pub mod config;
+mod context;
+mod controls;
+mod deadline;
+mod discovery;
+mod engine;
+pub mod engines;
+pub mod error;
+mod event;
+mod exit;
+mod frontend;
+mod health;
+mod host;
+pub mod metrics;
+pub mod publish;
+mod serve;
+mod signals;
+mod worker;
+
+pub use config::{DisaggregationMode, RuntimeConfig, WorkerConfig};
+pub use context::RequestContext;
+pub use deadline::DEADLINE_EXIT_CODE;
+pub use dynamo_backend_lifecycle::Report;
+pub use dynamo_backend_lifecycle::canary::HEALTH_CHECK_KEY;
+pub use dynamo_llm::protocols::common::FinishReason;
+pub use dynamo_llm::protocols::common::llm_backend::LLMEngineOutput;
+pub use dynamo_llm::protocols::common::preprocessor::PreprocessedRequest;
+pub use dynamo_protocols::types::CompletionUsage;
+pub use dynamo_runtime::Runtime;
+pub use dynamo_runtime::error::DynamoError;
+pub use engine::{EngineConfig, EngineStream, LLMEngine, RequestMetadata, is_probe};
+pub use event::{Event, OnEvent};
+pub use frontend::Frontend;
+pub use signals::FORCED_EXIT_CODE;
+pub use worker::Worker;

@@ -1,0 +1,40 @@
+//! The worker's gauges, and what an engine gets to add metrics of its own.
+
+mod lifecycle;
+mod rank;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use dynamo_runtime::MetricsRegistry;
+
+pub(crate) use lifecycle::LifecycleGauges;
+pub(crate) use rank::RankGauges;
+
+use crate::publish::SnapshotPublisher;
+
+/// What an engine's `setup_metrics` gets.
+#[derive(Clone, Debug)]
+pub struct MetricsContext {
+    /// Canonical id of the model.
+    pub model: String,
+    /// Component that the worker belongs to.
+    pub component: String,
+    /// How long `start` took.
+    pub model_load_time: Duration,
+    /// The endpoint's registry: collectors and text callbacks added here appear in the worker's
+    /// `/metrics`.
+    pub metrics: MetricsRegistry,
+}
+
+/// Called once with the publisher of KV snapshots, when it is ready.
+pub type OnPublisherReady = Arc<dyn Fn(SnapshotPublisher) + Send + Sync>;
+
+/// What an engine's `setup_metrics` answers.
+#[derive(Clone, Default)]
+pub struct MetricsBindings {
+    /// The data-parallel ranks of which the engine will push snapshots.
+    pub dp_ranks: Vec<u32>,
+    /// Gets the publisher; not called where there is no rank or KV routing is off.
+    pub on_publisher_ready: Option<OnPublisherReady>,
+}

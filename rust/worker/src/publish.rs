@@ -1,0 +1,8 @@
+//! What an engine publishes while it serves: KV events and snapshots of its load.
+
+mod kv_events;
+mod snapshot;
+
+pub use kv_events::{KvEventSource, KvPublisher, OnKvPublisherReady, StoredBlock};
+pub(crate) use kv_events::start_kv_publishers;
+pub use snapshot::{Snapshot, SnapshotPublisher};

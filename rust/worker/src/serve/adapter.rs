@@ -1,0 +1,78 @@
+//! The runtime's view of an engine.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use dynamo_llm::protocols::common::llm_backend::LLMEngineOutput;
+use dynamo_llm::protocols::common::preprocessor::PreprocessedRequest;
+use dynamo_runtime::engine::{AsyncEngine, AsyncEngineContextProvider, ResponseStream};
+use dynamo_runtime::pipeline::{Error, ManyOut, SingleIn};
+use dynamo_runtime::protocols::annotated::Annotated;
+
+use super::cancel;
+use super::terminal::RequestStream;
+use crate::admission::Admission;
+use crate::config::DisaggregationMode;
+use crate::context::RequestContext;
+use crate::engine::LLMEngine;
+use crate::error::{BackendError, backend};
+
+/// Serves the runtime's requests with an engine.
+pub(crate) struct EngineAdapter {
+    engine: Arc<dyn LLMEngine>,
+    admission: Admission,
+    mode: DisaggregationMode,
+}
+
+impl EngineAdapter {
+    pub(crate) fn new(
+        engine: Arc<dyn LLMEngine>,
+        admission: Admission,
+        mode: DisaggregationMode,
+    ) -> Self {
+        Self {
+            engine,
+            admission,
+            mode,
+        }
+    }
+}
+
+#[async_trait]
+impl AsyncEngine<SingleIn<PreprocessedRequest>, ManyOut<Annotated<LLMEngineOutput>>, Error>
+    for EngineAdapter
+{
+    async fn generate(
+        &self,
+        request: SingleIn<PreprocessedRequest>,
+    ) -> Result<ManyOut<Annotated<LLMEngineOutput>>, Error> {
+        let admitted = self.admission.enter();
+        let runtime_context = request.context();
+        let metadata = request.metadata().clone();
+        let (request, _) = request.into_parts();
+        let context = RequestContext::new(runtime_context.clone(), metadata);
+
+        // Armed before `generate`, so that a request stopped while the engine thinks is aborted.
+        let monitor = cancel::watch(
+            self.engine.clone(),
+            context.clone(),
+            self.mode == DisaggregationMode::Decode,
+        );
+        let cut = admitted.cut_token();
+        let stream = tokio::select! {
+            biased;
+            _ = cut.cancelled() => Err(cut_off()),
+            stream = self.engine.generate(request, context.clone()) => stream,
+        }?;
+        let stream = RequestStream::new(stream, context, admitted, monitor, self.engine.name());
+        Ok(ResponseStream::new(Box::pin(stream), runtime_context))
+    }
+}
+
+/// The error of a request that shutdown cuts: a frontend migrates it to another worker.
+pub(super) fn cut_off() -> dynamo_runtime::error::DynamoError {
+    backend(
+        BackendError::EngineShutdown,
+        "the worker shut down before the request was finished",
+    )
+}

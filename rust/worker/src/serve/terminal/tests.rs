@@ -1,0 +1,113 @@
+use dynamo_runtime::engine::AsyncEngineContext;
+use dynamo_runtime::pipeline::context::Controller;
+use futures::{StreamExt, stream};
+use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
+
+use super::*;
+use crate::admission::Admission;
+use crate::error::kind;
+
+struct Fixture {
+    admission: Admission,
+    controller: Arc<Controller>,
+    context: RequestContext,
+}
+
+impl Fixture {
+    fn new() -> Self {
+        let controller = Arc::new(Controller::default());
+        let context = RequestContext::new(controller.clone(), Default::default());
+        Self {
+            admission: Admission::new(),
+            controller,
+            context,
+        }
+    }
+
+    fn stream(&self, engine: EngineStream) -> RequestStream {
+        RequestStream::new(
+            engine,
+            self.context.clone(),
+            self.admission.enter(),
+            CancellationToken::new().drop_guard(),
+            "Fake".into(),
+        )
+    }
+}
+
+fn token(id: u32) -> Result<LLMEngineOutput, DynamoError> {
+    Ok(LLMEngineOutput {
+        token_ids: vec![id],
+        ..Default::default()
+    })
+}
+
+fn error_kind(item: &Annotated<LLMEngineOutput>) -> BackendError {
+    kind(item.error.as_ref().expect("an error item"))
+}
+
+#[tokio::test]
+async fn the_stream_ends_at_the_first_terminal_item() {
+    let fixture = Fixture::new();
+    let engine = stream::iter([token(1), Ok(LLMEngineOutput::stop()), token(2)]);
+    let items: Vec<_> = fixture.stream(Box::pin(engine)).collect().await;
+    assert_eq!(items.len(), 2);
+    assert!(items[1].data.as_ref().unwrap().finish_reason.is_some());
+    assert_eq!(fixture.admission.in_flight(), 0);
+}
+
+#[tokio::test]
+async fn a_typed_error_is_terminal_and_keeps_its_kind() {
+    let fixture = Fixture::new();
+    let engine = stream::iter([
+        Err(backend(BackendError::ResponseTimeout, "slow")),
+        token(1),
+    ]);
+    let items: Vec<_> = fixture.stream(Box::pin(engine)).collect().await;
+    assert_eq!(items.len(), 1);
+    assert_eq!(error_kind(&items[0]), BackendError::ResponseTimeout);
+}
+
+#[tokio::test]
+async fn a_stream_without_terminal_item_is_incomplete_and_names_the_engine() {
+    let fixture = Fixture::new();
+    let items: Vec<_> = fixture
+        .stream(Box::pin(stream::iter([token(1)])))
+        .collect()
+        .await;
+    assert_eq!(error_kind(&items[1]), BackendError::StreamIncomplete);
+    assert!(items[1].error.as_ref().unwrap().message().contains("Fake"));
+}
+
+#[tokio::test]
+async fn a_stopped_request_may_end_without_a_terminal_item() {
+    let fixture = Fixture::new();
+    fixture.controller.stop_generating();
+    let items: Vec<_> = fixture
+        .stream(Box::pin(stream::empty()))
+        .collect()
+        .await;
+    assert_eq!(items[0].data, Some(LLMEngineOutput::cancelled()));
+}
+
+#[tokio::test]
+async fn a_cut_ends_a_silent_stream_with_engine_shutdown() {
+    let fixture = Fixture::new();
+    let mut stream = fixture.stream(Box::pin(stream::pending()));
+    let (item, cut) = tokio::join!(stream.next(), async { fixture.admission.cut() });
+    assert_eq!(cut, 1);
+    assert_eq!(error_kind(&item.unwrap()), BackendError::EngineShutdown);
+    assert!(stream.next().await.is_none());
+}
+
+#[tokio::test]
+async fn the_first_token_is_announced_with_its_chunk() {
+    let fixture = Fixture::new();
+    let engine = stream::iter([Ok(LLMEngineOutput::default()), token(1)]).chain(stream::pending());
+    let mut stream = fixture.stream(Box::pin(engine));
+    stream.next().await;
+    assert!(futures::poll!(std::pin::pin!(fixture.context.first_token())).is_pending());
+    stream.next().await;
+    fixture.context.first_token().await;
+}

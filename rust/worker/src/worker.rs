@@ -1,0 +1,139 @@
+//! [`Worker`]: one engine, served once. Composition only.
+
+use std::sync::Arc;
+
+use dynamo_backend_lifecycle::{Report, RunError, Settings, Step};
+use dynamo_runtime::Runtime;
+use dynamo_runtime::error::DynamoError;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::{DisaggregationMode, WorkerConfig};
+use crate::deadline::Deadline;
+use crate::engine::LLMEngine;
+use crate::error::{at_step, cannot_connect, unknown};
+use crate::event::{Event, OnEvent};
+use crate::frontend::Frontend;
+use crate::host::Host;
+use crate::signals::Signals;
+
+/// Drives one engine through one run. It is used once.
+///
+/// ```no_run
+/// use std::sync::Arc;
+/// use dynamo_backend_worker::{Runtime, Worker, WorkerConfig, engines::Echo};
+///
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// let config = WorkerConfig::default();
+/// config.runtime.apply_to_env();
+/// let runtime = Runtime::from_current()?;
+/// let engine = Arc::new(Echo::new("echo", Default::default()));
+/// let report = Worker::new(engine, config).run(runtime.clone()).await?;
+/// runtime.shutdown();
+/// println!("{report:?}");
+/// # Ok(())
+/// # }
+/// ```
+pub struct Worker {
+    engine: Arc<dyn LLMEngine>,
+    config: WorkerConfig,
+    frontend: Option<Frontend>,
+    on_event: Option<OnEvent>,
+    shutdown: CancellationToken,
+}
+
+impl Worker {
+    /// A worker for `engine`. Nothing happens before [`run`](Self::run).
+    pub fn new(engine: Arc<dyn LLMEngine>, config: WorkerConfig) -> Self {
+        Self {
+            engine,
+            config,
+            frontend: None,
+            on_event: None,
+            shutdown: CancellationToken::new(),
+        }
+    }
+
+    /// Adds Dynamo's OpenAI frontend in the same process.
+    pub fn with_frontend(mut self, frontend: Frontend) -> Self {
+        self.frontend = Some(frontend);
+        self
+    }
+
+    /// Has `on_event` called on each step of the run.
+    pub fn on_event(mut self, on_event: OnEvent) -> Self {
+        self.on_event = Some(on_event);
+        self
+    }
+
+    /// Cancelling this token asks the worker to shut down, before or during its run.
+    pub fn shutdown_token(&self) -> CancellationToken {
+        self.shutdown.clone()
+    }
+
+    /// Runs the worker to its end, on a runtime that the caller shuts down afterwards.
+    ///
+    /// SIGTERM and SIGINT are the worker's while it runs; what was there before is put back. A
+    /// shutdown that was asked for is a success, also when parts of it failed: the report says so.
+    pub async fn run(self, runtime: Runtime) -> Result<Report, DynamoError> {
+        self.begin(runtime)?.drive().await.1
+    }
+
+    /// Runs the worker to its end on a runtime of its own, on the current tokio runtime, and shuts
+    /// that down within the deadline too.
+    pub async fn run_alone(self) -> Result<Report, DynamoError> {
+        let runtime = Runtime::from_current().map_err(|error| unknown(format!("{error:#}")))?;
+        let (run, result) = self.begin(runtime)?.drive().await;
+        run.host.shut_runtime_down().await;
+        result
+    }
+
+    /// Steps 1 and 2: checks the configuration, then takes the signals.
+    fn begin(self, runtime: Runtime) -> Result<Run, DynamoError> {
+        self.config.validate()?;
+        if let Some(frontend) = &self.frontend {
+            frontend.check_port()?;
+        }
+        let shutdown = self.shutdown.clone();
+        let signals = Signals::install(move || shutdown.cancel())
+            .map_err(|error| cannot_connect(format!("signals: {error}")))?;
+        Ok(Run {
+            shutdown: self.shutdown.clone(),
+            host: Host::new(
+                self.engine,
+                self.config,
+                self.frontend,
+                self.on_event,
+                self.shutdown,
+                runtime,
+                Arc::new(Deadline::default()),
+            ),
+            _signals: signals,
+        })
+    }
+}
+
+/// A run with its guards: while it lives, signals are taken and the deadline is kept.
+struct Run {
+    host: Host,
+    shutdown: CancellationToken,
+    _signals: Signals,
+}
+
+impl Run {
+    async fn drive(self) -> (Self, Result<Report, DynamoError>) {
+        let settings = Settings::from_env();
+        let prefill = self.host.config.disaggregation_mode == DisaggregationMode::Prefill;
+        let outcome =
+            dynamo_backend_lifecycle::run(&self.host, &self.shutdown, &settings, prefill).await;
+        self.host.emit(Event::Stopped);
+        (self, outcome.into_result().map_err(named))
+    }
+}
+
+/// A publishing step names itself; the others are named here.
+fn named(failed: RunError<DynamoError>) -> DynamoError {
+    match failed.step {
+        Step::Publish => failed.error,
+        step => at_step(step.name(), failed.error),
+    }
+}
