@@ -99,18 +99,18 @@ def _installed(name: str) -> Any:
         )
     try:
         return known[name].load()
-    except ModuleNotFoundError as error:
-        raise _missing(known[name], error) from error
+    except ImportError as error:
+        raise _not_installed(known[name], error) from error
     except Exception as error:
         raise _users(f"engine '{name}' cannot be loaded", error) from error
 
 
-def _missing(point: EntryPoint, error: ModuleNotFoundError) -> Failure:
+def _not_installed(point: EntryPoint, error: ImportError) -> Failure:
     extras = (point.dist.metadata.get_all("Provides-Extra") or []) if point.dist else []
-    if point.dist is None or point.name not in extras:
-        return _users(f"engine '{point.name}' cannot be loaded", error)
-    package = f"{point.dist.name}[{point.name}]"
-    return Failure(f"engine '{point.name}': {error.msg}; to have it: pip install '{package}'")
+    hint = ""
+    if point.dist is not None and point.name in extras and "pip install" not in str(error):
+        hint = f"; to have it: pip install '{point.dist.name}[{point.name}]'"
+    return Failure(f"engine '{point.name}': {error}{hint}")
 
 
 def _make(name: str, target: Any, argv: list[str]) -> Any:
@@ -157,6 +157,8 @@ def _call(name: str, factory: Callable[..., Any], *arguments: list[str]) -> Any:
     except DynamoError as error:
         raise Failure(f"engine '{name}': {error}") from error
     except Exception as error:
+        if isinstance(error, ImportError) and ":" not in name:
+            raise _not_installed(known_engines()[name], error) from error
         raise _users(f"engine '{name}' cannot be made", error) from error
 
 

