@@ -3,11 +3,18 @@
 pub use dynamo_runtime::error::{BackendError, DynamoError, ErrorClass};
 
 /// An error of `kind` under `Backend`, as a client of the worker receives it.
+///
+/// The message of an `InvalidArgument` is shown to whoever sent the request; every other only
+/// reaches logs.
 pub fn backend(kind: BackendError, message: impl Into<String>) -> DynamoError {
-    DynamoError::builder()
-        .class(ErrorClass::Backend(kind))
-        .message(message)
-        .build()
+    let message = message.into();
+    let builder = DynamoError::builder().class(ErrorClass::Backend(kind));
+    match kind {
+        BackendError::InvalidArgument => builder.public_message(message.clone()),
+        _ => builder,
+    }
+    .message(message)
+    .build()
 }
 
 /// What the user wrote is wrong.

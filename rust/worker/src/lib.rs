@@ -28,6 +28,7 @@ mod frontend;
 mod health;
 mod host;
 pub mod metrics;
+pub mod process;
 pub mod publish;
 mod serve;
 mod signals;

@@ -78,13 +78,19 @@ impl Worker {
         self.begin(runtime)?.drive().await.1
     }
 
-    /// Runs the worker to its end on a runtime of its own, on the current tokio runtime, and shuts
-    /// that down within the deadline too.
-    pub async fn run_alone(self) -> Result<Report, DynamoError> {
+    /// Checks the configuration and takes the signals; the answer runs the worker to its end on a
+    /// runtime of its own, on the current tokio runtime, and shuts that down within the deadline
+    /// too.
+    pub fn run_alone(
+        self,
+    ) -> Result<impl Future<Output = Result<Report, DynamoError>> + Send, DynamoError> {
         let runtime = Runtime::from_current().map_err(|error| unknown(format!("{error:#}")))?;
-        let (run, result) = self.begin(runtime)?.drive().await;
-        run.host.shut_runtime_down().await;
-        result
+        let run = self.begin(runtime)?;
+        Ok(async move {
+            let (run, result) = run.drive().await;
+            run.host.shut_runtime_down().await;
+            result
+        })
     }
 
     /// Steps 1 and 2: checks the configuration, then takes the signals.

@@ -1,0 +1,129 @@
+"""The compiled core. Private, except for what `dynamo_backend_common` exports."""
+
+from asyncio import AbstractEventLoop, Future
+from collections.abc import Callable
+from typing import Any, Final, final
+
+from .config import WorkerConfig
+
+HEALTH_CHECK_KEY: Final[str]
+
+@final
+class RequestContext:
+    """The context of one request: its identity, and whether it is still wanted.
+
+    A stopped request wants no more output, and its stream ends with ``cancelled``; a killed one has
+    nobody left to read even that.
+    """
+
+    @property
+    def id(self) -> str:
+        """The request's id, as the frontend gave it."""
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        """Strings that the caller sent along."""
+
+    def is_stopped(self) -> bool:
+        """Whether nobody wants more output."""
+
+    def is_killed(self) -> bool:
+        """Whether nobody reads what still comes."""
+
+    def stopped(self) -> Future[None]:
+        """A future that resolves when the request is stopped or killed, or its stream has ended."""
+
+    def killed(self) -> Future[None]:
+        """A future that resolves when the request is killed, or its stream has ended."""
+
+    def notify_first_token(self) -> None:
+        """Tells that the first token exists before its chunk is yielded.
+
+        From here on a decode worker may abort the request.
+        """
+
+@final
+class RustEngine:
+    """An engine written in Rust. It goes into `Worker` like any other and runs without Python."""
+
+    @property
+    def name(self) -> str:
+        """The engine's name in messages and logs."""
+
+@final
+class Sink:
+    """Takes the chunks of one request, on the event loop's thread."""
+
+    def push(self, value: object) -> Future[None] | bool | None:
+        """Takes a chunk.
+
+        Returns:
+            None: go on. A future: await it before the next chunk. False: nobody takes another one.
+        """
+
+    def fail(self, raised: BaseException) -> None:
+        """Ends the stream with the error that ``raised`` is for a client."""
+
+    def finish(self) -> None:
+        """Ends the stream: the generator is exhausted."""
+
+    @property
+    def closed(self) -> bool:
+        """Whether the stream has ended, or nobody reads it."""
+
+@final
+class Inbox:
+    """Messages of the core for an event loop."""
+
+    def fileno(self) -> int:
+        """The file descriptor that turns readable when there are messages."""
+
+    def drain(self) -> None:
+        """Runs every message that waits, in order."""
+
+@final
+class WorkerCore:
+    """One worker: configured at once, run once."""
+
+    def __new__(
+        cls,
+        engine: object,
+        engine_name: str,
+        config: WorkerConfig,
+        *,
+        http: tuple[str, int] | None,
+        on_state: Callable[[str], None] | None,
+    ) -> WorkerCore: ...
+    def serve(self, event_loop: AbstractEventLoop) -> tuple[Inbox, Future[dict[str, Any]]]:
+        """Begins the run; the future resolves with the arguments of its `Report`."""
+
+    def shutdown(self) -> None:
+        """Asks for shutdown, before or during the run, from any thread."""
+
+@final
+class ConfigField:
+    """One field of `WorkerConfig` or `RuntimeConfig`, as text."""
+
+    @property
+    def owner(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def kind(self) -> str: ...
+    @property
+    def variable(self) -> str: ...
+    @property
+    def default(self) -> str | None: ...
+    @property
+    def help(self) -> str: ...
+    @property
+    def values(self) -> list[str]: ...
+
+def config_fields() -> list[ConfigField]:
+    """Every field, in the order in which help shows them."""
+
+def echo_engine(*, model: str = "echo", delay: float = 0.0) -> RustEngine:
+    """The engine that answers with the prompt: ``delay`` seconds before each token."""
+
+def init_logging() -> None:
+    """Sets up Dynamo's own logging, where the process has no subscriber yet."""

@@ -1,0 +1,134 @@
+"""`Worker`: one engine, served once."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ._bridge import Bridge
+from ._core import RustEngine, WorkerCore
+from .config import WorkerConfig
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from .engine import Engine
+
+__all__ = ["Report", "Worker"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Report:
+    """What happened in a run.
+
+    Attributes:
+        reason: ``asked`` where shutdown was asked for, ``ended`` where serving ended by itself.
+        finished: Requests that finished while the worker waited for them in shutdown.
+        cut: Requests that were cut at the end of that wait; 0: none was.
+        failures: (stage, message) of what failed in shutdown without failing the run.
+        stages: Seconds that each stage of the shutdown took, by its name.
+    """
+
+    reason: str
+    finished: int
+    cut: int
+    failures: tuple[tuple[str, str], ...]
+    stages: Mapping[str, float]
+
+
+class Worker:
+    """Serves an engine as a worker of NVIDIA Dynamo. It is used once.
+
+    Starts the engine, registers it in discovery, serves it, and hands over on SIGTERM, Ctrl-C or
+    `shutdown` without cutting a stream, within a deadline. While it runs the two signals are its
+    own; what was there before is put back.
+
+    Args:
+        engine: A Python engine (any object with the methods of `Engine`) or a Rust engine.
+        config: How the engine is presented; an engine's own ``configure`` may fill in what is left
+            at its default.
+        http_port: Port of an OpenAI frontend in the same process; None: no frontend. With it,
+            discovery is ``mem`` unless one was chosen.
+        http_host: Address of that frontend.
+        on_state: Called on the event loop's thread with ``Connecting``, ``Starting``,
+            ``Registering``, ``Serving``, ``Draining`` and ``Stopped``.
+        on_progress: Called with what the engine's ``start`` reports, on the thread that reports.
+
+    Raises:
+        InvalidArgument: A value of ``config`` is not accepted, or ``engine`` lacks a method. The
+            message begins with the field's name.
+    """
+
+    def __init__(
+        self,
+        engine: Engine | RustEngine,
+        config: WorkerConfig | None = None,
+        *,
+        http_port: int | None = None,
+        http_host: str = "127.0.0.1",
+        on_state: Callable[[str], None] | None = None,
+        on_progress: Callable[[str, float | None], None] | None = None,
+    ) -> None:
+        config = WorkerConfig() if config is None else config
+        configure = getattr(engine, "configure", None)
+        if configure is not None:
+            config = configure(config)
+        driven: Any = engine
+        if isinstance(engine, RustEngine):
+            name = engine.name
+        else:
+            driven = Bridge(engine, on_progress)
+            name = driven.name
+        self._core = WorkerCore(
+            driven,
+            name,
+            config,
+            http=None if http_port is None else (http_host, http_port),
+            on_state=on_state,
+        )
+
+    def run(self) -> Report:
+        """Runs the worker to its end, on an event loop of its own; blocks the calling thread.
+
+        Returns:
+            The report of a shutdown that was asked for, also where parts of it failed.
+
+        Raises:
+            DynamoError: A step failed; the message begins with its name. Where the engine raised,
+                its exception is the ``__cause__``.
+        """
+        with asyncio.Runner() as runner:
+            return runner.run(self.serve())
+
+    async def serve(self) -> Report:
+        """Runs the worker to its end, inside the event loop that runs; otherwise like `run`.
+
+        Cancelling it asks for shutdown, waits for that, and then raises ``CancelledError``.
+        """
+        loop = asyncio.get_running_loop()
+        inbox, done = self._core.serve(loop)
+        loop.add_reader(inbox, inbox.drain)
+        try:
+            return Report(**await _to_the_end(done, self._core.shutdown))
+        finally:
+            loop.remove_reader(inbox)
+
+    def shutdown(self) -> None:
+        """Asks for shutdown, before or during the run, from any thread. May be repeated."""
+        self._core.shutdown()
+
+
+async def _to_the_end(
+    done: asyncio.Future[dict[str, Any]], shutdown: Callable[[], None]
+) -> dict[str, Any]:
+    cancelled: asyncio.CancelledError | None = None
+    while not done.done():
+        try:
+            await asyncio.wait([done])
+        except asyncio.CancelledError as error:
+            cancelled = error
+            shutdown()
+    if cancelled is not None:
+        raise cancelled
+    return done.result()

@@ -1,0 +1,79 @@
+//! The context of a request, for Python engines.
+
+use dynamo_backend_worker as worker;
+use pyo3::prelude::*;
+use tokio_util::sync::CancellationToken;
+
+use crate::calls::EventLoop;
+
+/// The context of one request: its identity, and whether it is still wanted.
+#[pyclass(frozen, module = "dynamo_backend_common._core")]
+pub(crate) struct RequestContext {
+    inner: worker::RequestContext,
+    event_loop: EventLoop,
+    /// Flips when the request's stream is gone: nothing waits for a stop that cannot come.
+    ended: CancellationToken,
+}
+
+impl RequestContext {
+    pub(crate) fn new(
+        inner: worker::RequestContext,
+        event_loop: EventLoop,
+        ended: CancellationToken,
+    ) -> Self {
+        Self {
+            inner,
+            event_loop,
+            ended,
+        }
+    }
+}
+
+#[pymethods]
+impl RequestContext {
+    #[getter]
+    fn id(&self) -> &str {
+        self.inner.id()
+    }
+
+    #[getter]
+    fn metadata(&self) -> worker::RequestMetadata {
+        self.inner.metadata().clone()
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.inner.is_stopped()
+    }
+
+    fn is_killed(&self) -> bool {
+        self.inner.is_killed()
+    }
+
+    fn stopped<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let (context, ended) = (self.inner.clone(), self.ended.clone());
+        self.event_loop.future(py, async move {
+            tokio::select! {
+                _ = context.stopped() => {}
+                _ = ended.cancelled() => {}
+            }
+        })
+    }
+
+    fn killed<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let (context, ended) = (self.inner.clone(), self.ended.clone());
+        self.event_loop.future(py, async move {
+            tokio::select! {
+                _ = context.killed() => {}
+                _ = ended.cancelled() => {}
+            }
+        })
+    }
+
+    fn notify_first_token(&self) {
+        self.inner.notify_first_token()
+    }
+
+    fn __repr__(&self) -> String {
+        format!("RequestContext(id={:?})", self.inner.id())
+    }
+}

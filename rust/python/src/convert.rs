@@ -1,0 +1,7 @@
+//! Values across the boundary.
+
+pub(crate) mod chunk;
+pub(crate) mod config;
+pub(crate) mod json;
+pub(crate) mod report;
+pub(crate) mod request;

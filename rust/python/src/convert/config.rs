@@ -1,0 +1,149 @@
+//! Configuration: Python's dataclasses as the worker's own.
+
+use std::path::PathBuf;
+
+use dynamo_backend_worker::config::Choice;
+use dynamo_backend_worker::{
+    DisaggregationMode, DynamoError, EngineConfig, RuntimeConfig, WorkerConfig, error,
+};
+use pyo3::intern;
+use pyo3::prelude::*;
+use serde_json::Value;
+
+use super::json::{self, type_name};
+
+/// Reads `dynamo_backend_common.WorkerConfig`.
+pub(crate) fn worker_config(config: &Bound<'_, PyAny>) -> Result<WorkerConfig, DynamoError> {
+    expect_class(config, "WorkerConfig", "config")?;
+    let from = Fields(config);
+    let runtime = config
+        .getattr(intern!(config.py(), "runtime"))
+        .map_err(|failed| error::invalid_argument(failed.to_string()))?;
+    expect_class(&runtime, "RuntimeConfig", "runtime")?;
+    Ok(WorkerConfig {
+        namespace: from.get("namespace")?,
+        component: from.get("component")?,
+        endpoint: from.get("endpoint")?,
+        model_name: from.get("model_name")?,
+        served_model_name: from.get("served_model_name")?,
+        model_input: from.choice("model_input")?,
+        endpoint_types: from.get("endpoint_types")?,
+        custom_jinja_template: from.get::<Option<PathBuf>>("custom_jinja_template")?,
+        tool_call_parser: from.get("tool_call_parser")?,
+        reasoning_parser: from.get("reasoning_parser")?,
+        exclude_tools_when_tool_choice_none: from.get("exclude_tools_when_tool_choice_none")?,
+        enable_local_indexer: from.get("enable_local_indexer")?,
+        enable_kv_routing: from.get("enable_kv_routing")?,
+        metrics_labels: from.get("metrics_labels")?,
+        disaggregation_mode: from.choice::<DisaggregationMode>("disaggregation_mode")?,
+        health_check_payload: from.json("health_check_payload")?,
+        structural_tag_mode: from.choice("structural_tag_mode")?,
+        structural_tag_scope: from.choice("structural_tag_scope")?,
+        structural_tag_schema: from.choice("structural_tag_schema")?,
+        runtime: runtime_config(&runtime)?,
+    })
+}
+
+fn runtime_config(config: &Bound<'_, PyAny>) -> Result<RuntimeConfig, DynamoError> {
+    let from = Fields(config);
+    Ok(RuntimeConfig {
+        discovery_backend: from.get("discovery_backend")?,
+        request_plane: from.get("request_plane")?,
+        event_plane: from.get("event_plane")?,
+    })
+}
+
+/// Reads what an engine's `start` returned: a `dynamo_backend_common.EngineConfig`.
+pub(crate) fn engine_config(
+    config: &Bound<'_, PyAny>,
+    engine: &str,
+) -> Result<EngineConfig, DynamoError> {
+    if !is_a(config, "EngineConfig") {
+        return Err(error::invalid_argument(format!(
+            "{engine}.start returned {}; it must return an EngineConfig",
+            type_name(config)
+        )));
+    }
+    let from = Fields(config);
+    let runtime_data = match from.json("runtime_data")? {
+        Some(Value::Object(data)) => data,
+        None => Default::default(),
+        Some(other) => {
+            return Err(error::invalid_argument(format!(
+                "runtime_data: {other} is no mapping"
+            )));
+        }
+    };
+    Ok(EngineConfig {
+        model: from.get("model")?,
+        served_model_name: from.get("served_model_name")?,
+        context_length: from.get("context_length")?,
+        kv_cache_block_size: from.get("kv_cache_block_size")?,
+        total_kv_blocks: from.get("total_kv_blocks")?,
+        max_num_seqs: from.get("max_num_seqs")?,
+        max_num_batched_tokens: from.get("max_num_batched_tokens")?,
+        data_parallel_size: from.get("data_parallel_size")?,
+        data_parallel_start_rank: from.get("data_parallel_start_rank")?,
+        bootstrap_host: from.get("bootstrap_host")?,
+        bootstrap_port: from.get("bootstrap_port")?,
+        runtime_data,
+    })
+}
+
+fn expect_class(value: &Bound<'_, PyAny>, class: &str, place: &str) -> Result<(), DynamoError> {
+    if is_a(value, class) {
+        return Ok(());
+    }
+    Err(error::invalid_argument(format!(
+        "{place}: {} is no {class}",
+        type_name(value)
+    )))
+}
+
+fn is_a(value: &Bound<'_, PyAny>, class: &str) -> bool {
+    value
+        .py()
+        .import(intern!(value.py(), "dynamo_backend_common.config"))
+        .and_then(|module| module.getattr(class))
+        .and_then(|class| value.is_instance(&class))
+        .unwrap_or(false)
+}
+
+/// The attributes of a dataclass; an error names the field, its value and what is accepted.
+struct Fields<'a, 'py>(&'a Bound<'py, PyAny>);
+
+impl<'py> Fields<'_, 'py> {
+    fn attribute(&self, name: &str) -> Result<Bound<'py, PyAny>, DynamoError> {
+        self.0
+            .getattr(name)
+            .map_err(|failed| error::invalid_argument(format!("{name}: {failed}")))
+    }
+
+    fn get<T>(&self, name: &str) -> Result<T, DynamoError>
+    where
+        T: for<'a> FromPyObject<'a, 'py>,
+    {
+        let value = self.attribute(name)?;
+        value.extract().map_err(|_| {
+            error::invalid_argument(format!(
+                "{name}: {} (of type {}) is not accepted; its annotation says what is",
+                value.repr().map_or_else(|_| "a value".into(), |text| text.to_string()),
+                type_name(&value)
+            ))
+        })
+    }
+
+    fn choice<T: Choice>(&self, name: &str) -> Result<T, DynamoError> {
+        T::parse(name, &self.get::<String>(name)?)
+    }
+
+    fn json(&self, name: &str) -> Result<Option<Value>, DynamoError> {
+        let value = self.attribute(name)?;
+        if value.is_none() {
+            return Ok(None);
+        }
+        json::from_python(&value, name)
+            .map(Some)
+            .map_err(error::invalid_argument)
+    }
+}

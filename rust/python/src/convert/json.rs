@@ -1,0 +1,133 @@
+//! JSON values and Python objects.
+
+use pyo3::IntoPyObjectExt;
+use pyo3::prelude::*;
+use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyList, PyMapping, PyString, PyTuple};
+use serde_json::{Map, Number, Value};
+
+/// Containers may nest this deep: beyond it is a cycle, or nothing that JSON is for.
+const MAX_DEPTH: usize = 128;
+
+pub(crate) fn to_python<'py>(py: Python<'py>, value: &Value) -> PyResult<Bound<'py, PyAny>> {
+    match value {
+        Value::Null => Ok(py.None().into_bound(py)),
+        Value::Bool(flag) => flag.into_bound_py_any(py),
+        Value::Number(number) => number_to_python(py, number),
+        Value::String(text) => text.into_bound_py_any(py),
+        Value::Array(items) => {
+            let list = PyList::empty(py);
+            for item in items {
+                list.append(to_python(py, item)?)?;
+            }
+            Ok(list.into_any())
+        }
+        Value::Object(entries) => Ok(object_to_python(py, entries)?.into_any()),
+    }
+}
+
+pub(crate) fn object_to_python<'py>(
+    py: Python<'py>,
+    entries: &Map<String, Value>,
+) -> PyResult<Bound<'py, PyDict>> {
+    let dict = PyDict::new(py);
+    for (key, value) in entries {
+        dict.set_item(key, to_python(py, value)?)?;
+    }
+    Ok(dict)
+}
+
+fn number_to_python<'py>(py: Python<'py>, number: &Number) -> PyResult<Bound<'py, PyAny>> {
+    if let Some(number) = number.as_i64() {
+        number.into_bound_py_any(py)
+    } else if let Some(number) = number.as_u64() {
+        number.into_bound_py_any(py)
+    } else {
+        number.as_f64().into_bound_py_any(py)
+    }
+}
+
+/// Reads `value` as JSON; the error names `place` inside it and what stands there.
+pub(crate) fn from_python(value: &Bound<'_, PyAny>, place: &str) -> Result<Value, String> {
+    read(value, &mut place.to_owned(), MAX_DEPTH)
+}
+
+fn read(value: &Bound<'_, PyAny>, place: &mut String, depth: usize) -> Result<Value, String> {
+    if depth == 0 {
+        return Err(format!("{place} nests deeper than {MAX_DEPTH} levels"));
+    }
+    if value.is_none() {
+        Ok(Value::Null)
+    } else if let Ok(flag) = value.cast::<PyBool>() {
+        Ok(Value::Bool(flag.is_true()))
+    } else if value.is_instance_of::<PyInt>() {
+        integer(value, place)
+    } else if let Ok(float) = value.cast::<PyFloat>() {
+        Number::from_f64(float.value())
+            .map(Value::Number)
+            .ok_or_else(|| format!("{place} is {value}, which JSON has no number for"))
+    } else if let Ok(text) = value.cast::<PyString>() {
+        let text = text.to_str().map_err(|error| format!("{place}: {error}"))?;
+        Ok(Value::String(text.to_owned()))
+    } else if let Ok(mapping) = value.cast::<PyMapping>() {
+        object(mapping, place, depth)
+    } else if value.is_instance_of::<PyList>() || value.is_instance_of::<PyTuple>() {
+        let mut items = Vec::new();
+        let entries = value.try_iter().map_err(|error| format!("{place}: {error}"))?;
+        for (index, item) in entries.enumerate() {
+            let item = item.map_err(|error| format!("{place}: {error}"))?;
+            let length = place.len();
+            place.push_str(&format!("[{index}]"));
+            items.push(read(&item, place, depth - 1)?);
+            place.truncate(length);
+        }
+        Ok(Value::Array(items))
+    } else {
+        Err(format!(
+            "{place} is of type {}, which is no JSON value",
+            type_name(value)
+        ))
+    }
+}
+
+fn integer(value: &Bound<'_, PyAny>, place: &str) -> Result<Value, String> {
+    value
+        .extract::<i64>()
+        .map(Value::from)
+        .or_else(|_| value.extract::<u64>().map(Value::from))
+        .map_err(|_| format!("{place} is {value}, which does not fit 64 bits"))
+}
+
+fn object(
+    mapping: &Bound<'_, PyMapping>,
+    place: &mut String,
+    depth: usize,
+) -> Result<Value, String> {
+    let mut entries = Map::new();
+    let items = mapping
+        .items()
+        .map_err(|error| format!("{place}: {error}"))?;
+    for item in items {
+        let (key, value) = item
+            .extract::<(Bound<'_, PyAny>, Bound<'_, PyAny>)>()
+            .map_err(|error| format!("{place}: {error}"))?;
+        let Ok(key) = key.extract::<String>() else {
+            return Err(format!(
+                "{place} has a key of type {}; keys are strings",
+                type_name(&key)
+            ));
+        };
+        let length = place.len();
+        place.push_str(&format!("['{key}']"));
+        let value = read(&value, place, depth - 1)?;
+        place.truncate(length);
+        entries.insert(key, value);
+    }
+    Ok(Value::Object(entries))
+}
+
+pub(crate) fn type_name(value: &Bound<'_, PyAny>) -> String {
+    value
+        .get_type()
+        .name()
+        .map_or_else(|_| "?".into(), |name| name.to_string())
+}

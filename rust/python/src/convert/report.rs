@@ -1,0 +1,28 @@
+//! The report of a run, as the arguments of Python's `Report`.
+
+use dynamo_backend_lifecycle::{Reason, Report};
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyTuple};
+
+pub(crate) fn to_python(py: Python<'_>, report: &Report) -> PyResult<Py<PyAny>> {
+    let reason = match report.reason {
+        Reason::Asked => "asked",
+        Reason::Ended => "ended",
+        Reason::Failed => "failed",
+    };
+    let failures = report
+        .failures
+        .iter()
+        .map(|(stage, message)| (stage.name(), message.as_str()));
+    let stages = PyDict::new(py);
+    for (stage, took) in &report.stages {
+        stages.set_item(stage.name(), took.as_secs_f64())?;
+    }
+    let arguments = PyDict::new(py);
+    arguments.set_item("reason", reason)?;
+    arguments.set_item("finished", report.finished)?;
+    arguments.set_item("cut", report.cut)?;
+    arguments.set_item("failures", PyTuple::new(py, failures.collect::<Vec<_>>())?)?;
+    arguments.set_item("stages", stages)?;
+    Ok(arguments.into_any().unbind())
+}

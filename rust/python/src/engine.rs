@@ -1,0 +1,249 @@
+//! A Python engine as the worker's [`LLMEngine`].
+//!
+//! `generate` posts one message to the event loop's thread, which makes a task there; chunks come
+//! back through the request's [`Sink`]. Hooks are called and awaited there too.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use async_trait::async_trait;
+use dynamo_backend_worker::error::{invalid_argument, unknown};
+use dynamo_backend_worker::{
+    DynamoError, EngineConfig, EngineStream, LLMEngine, PreprocessedRequest, RequestContext,
+};
+use futures::Stream;
+use parking_lot::Mutex;
+use pyo3::intern;
+use pyo3::prelude::*;
+use serde_json::Value;
+use tokio::sync::mpsc::Receiver;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use crate::calls::EventLoop;
+use crate::context;
+use crate::convert::request::PreparedRequest;
+use crate::convert::{config, json};
+use crate::errors;
+use crate::sink::{Item, Sink};
+
+/// The exception that ended `start`, so that `run` can raise its error from it.
+pub(crate) type Failure = Arc<Mutex<Option<PyErr>>>;
+
+pub(crate) struct PythonEngine {
+    /// `dynamo_backend_common._bridge.Bridge` around the user's object.
+    bridge: Arc<Py<PyAny>>,
+    name: Arc<str>,
+    event_loop: EventLoop,
+    failure: Failure,
+}
+
+impl PythonEngine {
+    pub(crate) fn new(bridge: Py<PyAny>, name: &str, event_loop: EventLoop) -> Self {
+        Self {
+            bridge: Arc::new(bridge),
+            name: name.into(),
+            event_loop,
+            failure: Failure::default(),
+        }
+    }
+
+    pub(crate) fn failure(&self) -> Failure {
+        self.failure.clone()
+    }
+
+    /// Calls a method of the bridge, and reads its answer on the loop's thread.
+    async fn call<A, T>(
+        &self,
+        method: &'static str,
+        arguments: A,
+        read: impl FnOnce(&Bound<'_, PyAny>) -> Result<T, DynamoError>,
+    ) -> Result<T, DynamoError>
+    where
+        A: for<'py> pyo3::call::PyCallArgs<'py> + Send + 'static,
+    {
+        let bridge = self.bridge.clone();
+        let answer = self
+            .event_loop
+            .call(move |py| bridge.bind(py).call_method1(method, arguments))
+            .await;
+        Python::attach(|py| match answer {
+            Ok(answer) => read(answer.bind(py)),
+            Err(raised) => {
+                let error = errors::from_exception(py, &raised);
+                *self.failure.lock() = Some(raised);
+                Err(error)
+            }
+        })
+    }
+}
+
+#[async_trait]
+impl LLMEngine for PythonEngine {
+    fn name(&self) -> String {
+        self.name.to_string()
+    }
+
+    async fn start(&self, worker_id: u64) -> Result<EngineConfig, DynamoError> {
+        self.call("start", (worker_id,), |answer| {
+            config::engine_config(answer, &self.name)
+        })
+        .await
+    }
+
+    async fn generate(
+        &self,
+        request: PreprocessedRequest,
+        context: RequestContext,
+    ) -> Result<EngineStream, DynamoError> {
+        let request = PreparedRequest::new(request)?;
+        let (sink, items) = Sink::open(self.name.clone(), self.event_loop.clone());
+        let ended = CancellationToken::new();
+        let task = RequestTask::default();
+
+        let (bridge, slot) = (self.bridge.clone(), task.clone());
+        let seen = context::RequestContext::new(context, self.event_loop.clone(), ended.clone());
+        self.event_loop.outbox.post(move |py| {
+            let arguments = (request.to_dict(py)?, seen, sink);
+            let task = bridge
+                .bind(py)
+                .call_method1(intern!(py, "serve"), arguments)?;
+            slot.set(task.unbind());
+            Ok(())
+        });
+        Ok(Box::pin(Chunks {
+            items,
+            exhausted: false,
+            task,
+            event_loop: self.event_loop.clone(),
+            _ended: ended.drop_guard(),
+        }))
+    }
+
+    async fn abort(&self, context: RequestContext) {
+        let ended = CancellationToken::new();
+        let _ended = ended.clone().drop_guard();
+        let (bridge, event_loop) = (self.bridge.clone(), self.event_loop.clone());
+        let aborted = self
+            .event_loop
+            .call(move |py| {
+                let context = context::RequestContext::new(context, event_loop, ended);
+                bridge
+                    .bind(py)
+                    .call_method1(intern!(py, "abort"), (context,))
+            })
+            .await;
+        // The bridge logs what an engine's own `abort` raises.
+        if aborted.is_err() {
+            tracing::debug!(engine = &*self.name, "abort after the event loop ended");
+        }
+    }
+
+    async fn drain(&self) -> Result<(), DynamoError> {
+        self.call("drain", (), |_| Ok(())).await
+    }
+
+    async fn is_quiescent(&self) -> Result<Option<bool>, DynamoError> {
+        self.call("is_quiescent", (), |answer| {
+            answer
+                .extract()
+                .map_err(|_| invalid_argument("is_quiescent: must return True, False or None"))
+        })
+        .await
+    }
+
+    async fn cleanup(&self) -> Result<(), DynamoError> {
+        self.call("cleanup", (), |_| Ok(())).await
+    }
+
+    async fn health_check_payload(&self) -> Result<Option<Value>, DynamoError> {
+        self.call("health_check_payload", (), |answer| {
+            let value = json::from_python(answer, "health_check_payload").map_err(unknown)?;
+            Ok((!value.is_null()).then_some(value))
+        })
+        .await
+    }
+
+    async fn supported_controls(&self) -> Result<Vec<String>, DynamoError> {
+        self.call("supported_controls", (), |answer| {
+            answer.extract().map_err(|_| {
+                invalid_argument("supported_controls: must return a sequence of names")
+            })
+        })
+        .await
+    }
+
+    async fn engine_control(&self, name: &str, body: Value) -> Result<Value, DynamoError> {
+        let (bridge, name) = (self.bridge.clone(), name.to_owned());
+        let answer = self
+            .event_loop
+            .call(move |py| {
+                let body = json::to_python(py, &body)?;
+                bridge
+                    .bind(py)
+                    .call_method1(intern!(py, "engine_control"), (name, body))
+            })
+            .await;
+        Python::attach(|py| match answer {
+            Ok(answer) => {
+                json::from_python(answer.bind(py), "engine_control's reply").map_err(unknown)
+            }
+            Err(raised) => Err(errors::from_exception(py, &raised)),
+        })
+    }
+}
+
+/// The asyncio task of one request, once it exists.
+#[derive(Clone, Default)]
+struct RequestTask {
+    task: Arc<Mutex<Option<Py<PyAny>>>>,
+}
+
+impl RequestTask {
+    fn set(&self, task: Py<PyAny>) {
+        *self.task.lock() = Some(task);
+    }
+
+    fn cancel(&self, py: Python<'_>) -> PyResult<()> {
+        if let Some(task) = self.task.lock().take() {
+            task.bind(py).call_method0(intern!(py, "cancel"))?;
+        }
+        Ok(())
+    }
+}
+
+/// The chunks of one request. Dropped before its end, it cancels the task that makes them.
+struct Chunks {
+    items: Receiver<Item>,
+    exhausted: bool,
+    task: RequestTask,
+    event_loop: EventLoop,
+    _ended: DropGuard,
+}
+
+impl Stream for Chunks {
+    type Item = Item;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Item>> {
+        let polled = self.items.poll_recv(cx);
+        self.exhausted |= match &polled {
+            Poll::Ready(Some(Ok(chunk))) => chunk.finish_reason.is_some(),
+            Poll::Ready(Some(Err(_)) | None) => true,
+            Poll::Pending => false,
+        };
+        polled
+    }
+}
+
+impl Drop for Chunks {
+    fn drop(&mut self) {
+        // The task is released where the GIL is held, in both cases.
+        let (task, cancel) = (self.task.clone(), !self.exhausted);
+        self.event_loop.outbox.post(move |py| {
+            if cancel {
+                task.cancel(py)?;
+            }
+            Ok(())
+        });
+    }
+}

@@ -1,0 +1,102 @@
+//! Errors across the boundary. The only place that makes one of our exceptions.
+
+use dynamo_backend_worker::DynamoError;
+use dynamo_backend_worker::error::{self, BackendError};
+use pyo3::exceptions::{
+    PyConnectionError, PyConnectionRefusedError, PyRuntimeError, PyTimeoutError, PyValueError,
+    asyncio,
+};
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::PyType;
+
+const KINDS: [BackendError; 9] = [
+    BackendError::Unknown,
+    BackendError::InvalidArgument,
+    BackendError::CannotConnect,
+    BackendError::Disconnected,
+    BackendError::ConnectionTimeout,
+    BackendError::ResponseTimeout,
+    BackendError::Cancelled,
+    BackendError::EngineShutdown,
+    BackendError::StreamIncomplete,
+];
+
+/// The exception of an error's kind, caused by `cause` where there is one.
+pub(crate) fn to_exception(py: Python<'_>, error: &DynamoError, cause: Option<PyErr>) -> PyErr {
+    let exception = class_of(py, error::kind(error))
+        .and_then(|class| class.call1((error.message(),)))
+        .map_or_else(|failed| failed, PyErr::from_value);
+    exception.set_cause(py, cause);
+    exception
+}
+
+/// `InvalidArgument` with `message`.
+pub(crate) fn invalid_argument(py: Python<'_>, message: impl Into<String>) -> PyErr {
+    to_exception(py, &error::invalid_argument(message), None)
+}
+
+/// Something that this module did wrong.
+pub(crate) fn internal(message: &'static str) -> PyErr {
+    PyRuntimeError::new_err(message)
+}
+
+/// What an exception that an engine raised is for its client: one of ours keeps its kind, a
+/// built-in one gets the nearest, any other is `Unknown`. The message names the type of all but
+/// ours.
+pub(crate) fn from_exception(py: Python<'_>, raised: &PyErr) -> DynamoError {
+    let value = raised.value(py);
+    if let Some(kind) = own_kind(value) {
+        return error::backend(kind, value.to_string());
+    }
+    let kind = if raised.is_instance_of::<PyValueError>(py) {
+        BackendError::InvalidArgument
+    } else if raised.is_instance_of::<PyTimeoutError>(py) {
+        BackendError::ConnectionTimeout
+    } else if raised.is_instance_of::<PyConnectionRefusedError>(py) {
+        BackendError::CannotConnect
+    } else if raised.is_instance_of::<PyConnectionError>(py) {
+        BackendError::Disconnected
+    } else if raised.is_instance_of::<asyncio::CancelledError>(py) {
+        BackendError::Cancelled
+    } else {
+        BackendError::Unknown
+    };
+    let name = raised
+        .get_type(py)
+        .name()
+        .map_or_else(|_| "exception".into(), |name| name.to_string());
+    let text = value.to_string();
+    let message = if text.is_empty() {
+        name
+    } else {
+        format!("{name}: {text}")
+    };
+    error::backend(kind, message)
+}
+
+fn own_kind(value: &Bound<'_, PyAny>) -> Option<BackendError> {
+    let py = value.py();
+    let base = exceptions(py)
+        .and_then(|module| module.getattr(intern!(py, "DynamoError")))
+        .ok()?;
+    if !value.is_instance(&base).ok()? {
+        return None;
+    }
+    let name = value.getattr(intern!(py, "kind")).ok()?.to_string();
+    Some(
+        KINDS
+            .into_iter()
+            .find(|kind| kind.to_string() == name)
+            .unwrap_or(BackendError::Unknown),
+    )
+}
+
+fn class_of(py: Python<'_>, kind: BackendError) -> PyResult<Bound<'_, PyType>> {
+    let class = exceptions(py)?.getattr(kind.to_string())?;
+    Ok(class.cast_into::<PyType>()?)
+}
+
+fn exceptions(py: Python<'_>) -> PyResult<Bound<'_, PyModule>> {
+    py.import(intern!(py, "dynamo_backend_common.exceptions"))
+}

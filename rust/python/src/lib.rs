@@ -1,0 +1,51 @@
+//! `dynamo_backend_common._core`: Python engines behind the worker's Rust trait.
+//!
+//! No lifecycle decision lives here. All Python of an engine runs on the thread of one event loop:
+//! Rust posts messages to an [`inbox`], which that thread empties; Python hands chunks over by a
+//! [`sink`], under the GIL that it holds already. No other thread takes the GIL for a request.
+//!
+//! | file | what it is |
+//! |---|---|
+//! | `worker` | `WorkerCore`: one run, seen from Python |
+//! | `engine` | a Python engine as `LLMEngine` |
+//! | `rust_engine` | a Rust engine in a Python handle |
+//! | `inbox`, `calls` | from Rust to the event loop's thread |
+//! | `sink` | from the event loop's thread to Rust |
+//! | `context` | the context of a request |
+//! | `convert` | values, both ways |
+//! | `errors` | exceptions, both ways; the only place that makes one of ours |
+
+mod calls;
+mod context;
+mod convert;
+mod engine;
+mod errors;
+mod fields;
+mod inbox;
+mod process;
+mod rust_engine;
+mod sink;
+mod worker;
+
+use pyo3::prelude::*;
+
+#[pymodule]
+mod _core {
+    #[pymodule_export]
+    use crate::context::RequestContext;
+    #[pymodule_export]
+    use crate::fields::{ConfigField, config_fields};
+    #[pymodule_export]
+    use crate::inbox::Inbox;
+    #[pymodule_export]
+    use crate::process::init_logging;
+    #[pymodule_export]
+    use crate::rust_engine::{RustEngine, echo_engine};
+    #[pymodule_export]
+    use crate::sink::Sink;
+    #[pymodule_export]
+    use crate::worker::WorkerCore;
+
+    #[pymodule_export]
+    const HEALTH_CHECK_KEY: &str = dynamo_backend_worker::HEALTH_CHECK_KEY;
+}

@@ -1,0 +1,173 @@
+//! `WorkerCore`: one worker, seen from Python.
+
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::sync::Arc;
+
+use dynamo_backend_lifecycle::Report;
+use dynamo_backend_worker::{
+    DynamoError, Event, Frontend, LLMEngine, OnEvent, Worker, WorkerConfig,
+};
+use parking_lot::Mutex;
+use pyo3::intern;
+use pyo3::prelude::*;
+use tokio_util::sync::CancellationToken;
+
+use crate::calls::{EventLoop, resolve};
+use crate::convert::{config, report};
+use crate::engine::{Failure, PythonEngine};
+use crate::errors;
+use crate::inbox::Inbox;
+use crate::process;
+use crate::rust_engine::RustEngine;
+
+/// One worker: configured at once, run once.
+#[pyclass(frozen, module = "dynamo_backend_common._core")]
+pub(crate) struct WorkerCore {
+    /// A `RustEngine`, or the bridge around a Python engine.
+    engine: Py<PyAny>,
+    engine_name: String,
+    config: WorkerConfig,
+    frontend: Option<Frontend>,
+    on_state: Option<Py<PyAny>>,
+    shutdown: CancellationToken,
+    used: Mutex<bool>,
+}
+
+#[pymethods]
+impl WorkerCore {
+    #[new]
+    #[pyo3(signature = (engine, engine_name, config, *, http, on_state))]
+    fn new(
+        py: Python<'_>,
+        engine: Py<PyAny>,
+        engine_name: String,
+        config: &Bound<'_, PyAny>,
+        http: Option<(String, u16)>,
+        on_state: Option<Py<PyAny>>,
+    ) -> PyResult<Self> {
+        let config = config::worker_config(config)
+            .and_then(|config| config.validate().map(|()| config))
+            .map_err(|error| errors::to_exception(py, &error, None))?;
+        let frontend = http
+            .map(|(host, port)| Ok::<_, PyErr>(Frontend::new(resolve_host(py, &host)?, port)))
+            .transpose()?;
+        Ok(Self {
+            engine,
+            engine_name,
+            config,
+            frontend,
+            on_state,
+            shutdown: CancellationToken::new(),
+            used: Mutex::new(false),
+        })
+    }
+
+    /// Begins the run. Answers the inbox, which the caller has `event_loop` read until the end,
+    /// and a future of the loop with the arguments of the run's `Report`.
+    fn serve<'py>(
+        &self,
+        py: Python<'py>,
+        event_loop: Bound<'py, PyAny>,
+    ) -> PyResult<(Inbox, Bound<'py, PyAny>)> {
+        if std::mem::replace(&mut *self.used.lock(), true) {
+            return Err(errors::internal(
+                "a Worker is used once: make a new one for another run",
+            ));
+        }
+        process::prepare(py, &self.config, self.frontend.is_some())?;
+        let (inbox, outbox) = Inbox::open()?;
+        let event_loop = EventLoop::new(event_loop.unbind(), outbox);
+        let (engine, failure) = self.engine(py, &event_loop);
+        let mut worker = Worker::new(engine, self.config.clone());
+        if let Some(frontend) = self.frontend {
+            worker = worker.with_frontend(frontend);
+        }
+        if let Some(on_state) = &self.on_state {
+            worker = worker.on_event(forward(on_state.clone_ref(py), event_loop.clone()));
+        }
+        forward_shutdown(&self.shutdown, worker.shutdown_token())?;
+
+        let future = event_loop.create_future(py)?;
+        let waiting = future.clone().unbind();
+        let tokio = process::tokio()?;
+        let run = {
+            let _inside = tokio.enter();
+            worker
+                .run_alone()
+                .map_err(|error| errors::to_exception(py, &error, None))?
+        };
+        tokio.spawn(async move {
+            let result = run.await;
+            event_loop.outbox.post(move |py| {
+                let result = answer(py, result, failure);
+                resolve(waiting.bind(py), result)
+            });
+        });
+        Ok((inbox, future))
+    }
+
+    /// Asks for shutdown, before or during the run, from any thread. Repeating it changes nothing.
+    fn shutdown(&self) {
+        self.shutdown.cancel();
+    }
+}
+
+impl WorkerCore {
+    fn engine(&self, py: Python<'_>, event_loop: &EventLoop) -> (Arc<dyn LLMEngine>, Failure) {
+        if let Ok(handle) = self.engine.bind(py).cast::<RustEngine>() {
+            return (handle.get().engine.clone(), Failure::default());
+        }
+        let bridge = self.engine.clone_ref(py);
+        let engine = PythonEngine::new(bridge, &self.engine_name, event_loop.clone());
+        let failure = engine.failure();
+        (Arc::new(engine), failure)
+    }
+}
+
+fn answer(
+    py: Python<'_>,
+    result: Result<Report, DynamoError>,
+    failure: Failure,
+) -> PyResult<Py<PyAny>> {
+    match result {
+        Ok(report) => report::to_python(py, &report),
+        Err(error) => Err(errors::to_exception(py, &error, failure.lock().take())),
+    }
+}
+
+/// Passes the worker's events to Python's callback, on the loop's thread.
+fn forward(on_state: Py<PyAny>, event_loop: EventLoop) -> OnEvent {
+    let on_state = Arc::new(on_state);
+    Arc::new(move |event: Event| {
+        let on_state = on_state.clone();
+        event_loop.outbox.post(move |py| {
+            on_state.bind(py).call1((event.as_str(),)).map(drop)
+        });
+    })
+}
+
+/// A shutdown asked for before the run counts too.
+fn forward_shutdown(asked: &CancellationToken, worker: CancellationToken) -> PyResult<()> {
+    if asked.is_cancelled() {
+        worker.cancel();
+        return Ok(());
+    }
+    let asked = asked.clone();
+    process::tokio()?.spawn(async move {
+        tokio::select! {
+            _ = asked.cancelled() => worker.cancel(),
+            _ = worker.cancelled() => {}
+        }
+    });
+    Ok(())
+}
+
+fn resolve_host(py: Python<'_>, host: &str) -> PyResult<IpAddr> {
+    let found = py.detach(|| (host, 0).to_socket_addrs().ok()?.next().map(|a: SocketAddr| a.ip()));
+    found.ok_or_else(|| {
+        errors::invalid_argument(
+            py,
+            format!("http_host: '{host}' is no address of this machine"),
+        )
+    })
+}

@@ -1,0 +1,67 @@
+//! An engine of one's own in a Rust program, with the OpenAI frontend in the same process:
+//!
+//! ```text
+//! cargo run -p dynamo-backend-worker --example reverse -- --http-port 8000 --model-name FOLDER
+//! ```
+
+use std::error::Error;
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use dynamo_backend_worker::{
+    DynamoError, EngineConfig, EngineStream, Frontend, LLMEngine, LLMEngineOutput,
+    PreprocessedRequest, RequestContext, Worker, WorkerConfig, process,
+};
+use futures::StreamExt;
+
+/// Answers with the prompt's tokens, last first.
+struct Reverse;
+
+#[async_trait]
+impl LLMEngine for Reverse {
+    async fn start(&self, _worker_id: u64) -> Result<EngineConfig, DynamoError> {
+        Ok(EngineConfig::new("reverse"))
+    }
+
+    async fn generate(
+        &self,
+        request: PreprocessedRequest,
+        _context: RequestContext,
+    ) -> Result<EngineStream, DynamoError> {
+        let tokens: Vec<u32> = request.token_ids.iter().rev().copied().collect();
+        let chunks = tokens.into_iter().map(|token| LLMEngineOutput {
+            token_ids: vec![token],
+            ..Default::default()
+        });
+        let last = std::iter::once(LLMEngineOutput::stop());
+        Ok(futures::stream::iter(chunks.chain(last)).map(Ok).boxed())
+    }
+
+    async fn cleanup(&self) -> Result<(), DynamoError> {
+        Ok(())
+    }
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let mut config = WorkerConfig::default();
+    let mut port = 8000;
+    let mut arguments = std::env::args().skip(1);
+    while let Some(option) = arguments.next() {
+        let value = arguments.next().ok_or(format!("{option} needs a value"))?;
+        match option.as_str() {
+            "--http-port" => port = value.parse()?,
+            "--model-name" => config.model_name = value,
+            _ => return Err(format!("unknown option {option}").into()),
+        }
+    }
+    process::prepare_environment(&config, true);
+    process::init_logging();
+    process::build_tokio_runtime()?.block_on(async {
+        let worker = Worker::new(Arc::new(Reverse), config)
+            .with_frontend(Frontend::new(Ipv4Addr::LOCALHOST.into(), port));
+        let report = worker.run_alone()?.await?;
+        println!("{report:?}");
+        Ok(())
+    })
+}
