@@ -8,12 +8,20 @@
 - `Engine` is the protocol that an engine meets, `LLMEngine` a base class for those who like one;
   `Request` and `Chunk` are the dicts that it takes and yields, `RequestContext` the identity and
   cancellation of a request. A request with `HEALTH_CHECK_KEY` is a probe.
+- `MetricsContext`, `MetricsBindings`, `PushKvEvents`, `ZmqKvEvents` and the publishers are for engines
+  that publish metrics and KV events of their own.
 - `DynamoError` and its subclasses are the errors that Dynamo knows.
 
 ``python -m dynamo_backend_common serve module:attribute`` does the same from the command line.
 """
 
-from ._core import RequestContext, RustEngine
+from ._core import (
+    EndpointMetrics,
+    KvPublisher,
+    RequestContext,
+    RustEngine,
+    SnapshotPublisher,
+)
 from .config import EngineConfig, RuntimeConfig, WorkerConfig
 from .engine import Engine, LLMEngine, Progress
 from .exceptions import (
@@ -29,6 +37,7 @@ from .exceptions import (
     Unknown,
 )
 from .messages import HEALTH_CHECK_KEY, Chunk, Request
+from .publish import MetricsBindings, MetricsContext, PushKvEvents, ZmqKvEvents
 from .worker import Report, Worker
 
 __all__ = [
@@ -39,20 +48,27 @@ __all__ = [
     "ConnectionTimeout",
     "Disconnected",
     "DynamoError",
+    "EndpointMetrics",
     "Engine",
     "EngineConfig",
     "EngineShutdown",
     "InvalidArgument",
+    "KvPublisher",
     "LLMEngine",
+    "MetricsBindings",
+    "MetricsContext",
     "Progress",
+    "PushKvEvents",
     "Report",
     "Request",
     "RequestContext",
     "ResponseTimeout",
     "RuntimeConfig",
     "RustEngine",
+    "SnapshotPublisher",
     "StreamIncomplete",
     "Unknown",
     "Worker",
     "WorkerConfig",
+    "ZmqKvEvents",
 ]

@@ -11,14 +11,16 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from .exceptions import DynamoError, InvalidArgument
+from .publish import MetricsContext
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ._core import RequestContext, Sink
+    from ._core import EndpointMetrics, RequestContext, Sink
 
 logger = logging.getLogger("dynamo_backend_common")
 
+_LAST_CALL_SECONDS = 1.0
 _REQUIRED = ("start", "generate", "cleanup")
 
 
@@ -114,7 +116,36 @@ class Bridge:
         return await self._optional("is_quiescent", default=True)
 
     async def cleanup(self) -> None:
+        await self._end_tasks()
         await self._engine.cleanup()
+
+    async def _end_tasks(self) -> None:
+        """Generators that outlived their requests end before what they stand on goes."""
+        for task in self._tasks:
+            task.cancel()
+        if not self._tasks:
+            return
+        _, stuck = await asyncio.wait(self._tasks, timeout=_LAST_CALL_SECONDS)
+        if stuck:
+            logger.error("%s: %d generators do not end when cancelled", self.name, len(stuck))
+
+    async def setup_metrics(
+        self, model: str, component: str, load_time: float, metrics: EndpointMetrics
+    ) -> Any:
+        setup_metrics = getattr(self._engine, "setup_metrics", None)
+        if setup_metrics is None:
+            return None
+        return await setup_metrics(
+            MetricsContext(
+                model=model,
+                component=component,
+                model_load_time_seconds=load_time,
+                metrics=metrics,
+            )
+        )
+
+    async def kv_event_sources(self) -> Any:
+        return await self._optional("kv_event_sources", default=())
 
     async def health_check_payload(self) -> Any:
         return await self._optional("health_check_payload")

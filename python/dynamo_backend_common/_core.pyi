@@ -1,7 +1,7 @@
 """The compiled core. Private, except for what `dynamo_backend_common` exports."""
 
 from asyncio import AbstractEventLoop, Future
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final, final
 
 from .config import WorkerConfig
@@ -49,6 +49,50 @@ class RustEngine:
     @property
     def name(self) -> str:
         """The engine's name in messages and logs."""
+
+@final
+class EndpointMetrics:
+    """The metrics of the worker's endpoint."""
+
+    def set_exposition(self, text: str) -> None:
+        """Shows ``text``, in Prometheus' text format, with every scrape from now on.
+
+        A scrape reads the text that was set last; it does not wait for Python.
+        """
+
+@final
+class SnapshotPublisher:
+    """Publishes the state of the KV cache of each rank: from any thread, without waiting."""
+
+    def push(
+        self,
+        dp_rank: int,
+        *,
+        total_blocks: int,
+        used_blocks: int,
+        kv_cache_hit_rate: float | None = None,
+    ) -> None:
+        """Publishes the state of ``dp_rank``; a rank that was not declared is ignored.
+
+        Args:
+            dp_rank: Data-parallel rank.
+            total_blocks: KV blocks of the rank.
+            used_blocks: KV blocks in use.
+            kv_cache_hit_rate: Part of the prompt tokens found in the cache, 0 to 1; None: not
+                measured.
+        """
+
+@final
+class KvPublisher:
+    """Publishes the KV events of one rank: from any thread, without waiting for the network."""
+
+    def publish_stored(
+        self, blocks: Sequence[tuple[int, Sequence[int]]], *, parent_hash: int | None = None
+    ) -> None:
+        """Blocks were stored: (hash, tokens) of each, behind ``parent_hash`` or at the start."""
+
+    def publish_removed(self, block_hashes: Sequence[int]) -> None:
+        """Blocks were removed, named by the hashes of `publish_stored`."""
 
 @final
 class Sink:

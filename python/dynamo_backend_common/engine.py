@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from ._core import RequestContext
     from .config import EngineConfig
+    from .publish import MetricsBindings, MetricsContext, PushKvEvents, ZmqKvEvents
 
 __all__ = ["HEALTH_CHECK_KEY", "Chunk", "Engine", "LLMEngine", "Progress", "Request"]
 
@@ -106,19 +107,11 @@ class LLMEngine(ABC):
         """
         return True
 
-    async def setup_metrics(self, ctx: Any) -> Any:
-        """Called once after ``start``: the place to register metrics. None by default.
-
-        Args:
-            ctx: Has ``model``, ``component``, ``model_load_time_seconds`` and ``metrics``, the
-                registry of the endpoint.
-
-        Returns:
-            None, or what has ``dp_ranks`` and ``on_publisher_ready``.
-        """
+    async def setup_metrics(self, ctx: MetricsContext) -> MetricsBindings | None:
+        """Called once after ``start``: the place to set up metrics. None by default."""
         return None
 
-    async def kv_event_sources(self) -> Sequence[Any]:
+    async def kv_event_sources(self) -> Sequence[ZmqKvEvents | PushKvEvents]:
         """The sources of KV events, one per data-parallel rank; none by default.
 
         Called once, after ``setup_metrics``; not at all where ``enable_kv_routing`` is off.

@@ -105,9 +105,11 @@ fn awaited(event_loop: &Py<PyAny>, answer: Bound<'_, PyAny>) -> PyResult<Started
     // `ensure_future` also takes awaitables that are no coroutines.
     let options = pyo3::types::PyDict::new(py);
     options.set_item(intern!(py, "loop"), event_loop)?;
-    let task = py
-        .import(intern!(py, "asyncio"))?
-        .call_method(intern!(py, "ensure_future"), (answer,), Some(&options))?;
+    let task = py.import(intern!(py, "asyncio"))?.call_method(
+        intern!(py, "ensure_future"),
+        (answer,),
+        Some(&options),
+    )?;
     Ok(Started::Task(task.unbind()))
 }
 

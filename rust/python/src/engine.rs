@@ -9,6 +9,8 @@ use std::task::{Context, Poll};
 
 use async_trait::async_trait;
 use dynamo_backend_worker::error::{invalid_argument, unknown};
+use dynamo_backend_worker::metrics::{MetricsBindings, MetricsContext};
+use dynamo_backend_worker::publish::KvEventSource;
 use dynamo_backend_worker::{
     DynamoError, EngineConfig, EngineStream, LLMEngine, PreprocessedRequest, RequestContext,
 };
@@ -25,6 +27,8 @@ use crate::context;
 use crate::convert::request::PreparedRequest;
 use crate::convert::{config, json};
 use crate::errors;
+use crate::metrics::{self, EndpointMetrics};
+use crate::publishers;
 use crate::sink::{Item, Sink};
 
 /// The exception that ended `start`, so that `run` can raise its error from it.
@@ -154,6 +158,19 @@ impl LLMEngine for PythonEngine {
 
     async fn cleanup(&self) -> Result<(), DynamoError> {
         self.call("cleanup", (), |_| Ok(())).await
+    }
+
+    async fn setup_metrics(&self, ctx: MetricsContext) -> Result<MetricsBindings, DynamoError> {
+        let metrics = EndpointMetrics::new(&ctx);
+        let load_time = ctx.model_load_time.as_secs_f64();
+        let arguments = (ctx.model, ctx.component, load_time, metrics);
+        self.call("setup_metrics", arguments, metrics::bindings)
+            .await
+    }
+
+    async fn kv_event_sources(&self) -> Result<Vec<KvEventSource>, DynamoError> {
+        self.call("kv_event_sources", (), publishers::kv_event_sources)
+            .await
     }
 
     async fn health_check_payload(&self) -> Result<Option<Value>, DynamoError> {

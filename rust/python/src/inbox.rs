@@ -24,10 +24,7 @@ struct Shared {
 }
 
 impl Outbox {
-    pub(crate) fn post(
-        &self,
-        message: impl FnOnce(Python<'_>) -> PyResult<()> + Send + 'static,
-    ) {
+    pub(crate) fn post(&self, message: impl FnOnce(Python<'_>) -> PyResult<()> + Send + 'static) {
         self.shared.messages.lock().push(Box::new(message));
         if !self.shared.woken.swap(true, Ordering::AcqRel) {
             let one = 1_u64;

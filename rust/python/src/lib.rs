@@ -11,6 +11,7 @@
 //! | `rust_engine` | a Rust engine in a Python handle |
 //! | `inbox`, `calls` | from Rust to the event loop's thread |
 //! | `sink` | from the event loop's thread to Rust |
+//! | `publishers`, `metrics` | what a Python engine publishes |
 //! | `context` | the context of a request |
 //! | `convert` | values, both ways |
 //! | `errors` | exceptions, both ways; the only place that makes one of ours |
@@ -22,7 +23,9 @@ mod engine;
 mod errors;
 mod fields;
 mod inbox;
+mod metrics;
 mod process;
+mod publishers;
 mod rust_engine;
 mod sink;
 mod worker;
@@ -38,7 +41,11 @@ mod _core {
     #[pymodule_export]
     use crate::inbox::Inbox;
     #[pymodule_export]
+    use crate::metrics::EndpointMetrics;
+    #[pymodule_export]
     use crate::process::init_logging;
+    #[pymodule_export]
+    use crate::publishers::{KvPublisher, SnapshotPublisher};
     #[pymodule_export]
     use crate::rust_engine::{RustEngine, echo_engine};
     #[pymodule_export]

@@ -80,8 +80,9 @@ impl Sink {
     ///
     /// A chunk of the wrong shape ends the request with an error that says so; raises nothing.
     fn push<'py>(&self, py: Python<'py>, value: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
-        let item = chunk::from_python(value)
-            .map_err(|problem| backend(BackendError::Unknown, format!("{}: {problem}", self.engine)));
+        let item = chunk::from_python(value).map_err(|problem| {
+            backend(BackendError::Unknown, format!("{}: {problem}", self.engine))
+        });
         let last = !matches!(&item, Ok(chunk) if chunk.finish_reason.is_none());
         if let Err(error) = &item {
             tracing::error!("{}", error.message());

@@ -74,7 +74,7 @@ impl WorkerCore {
                 "a Worker is used once: make a new one for another run",
             ));
         }
-        process::prepare(py, &self.config, self.frontend.is_some())?;
+        process::prepare(&self.config, self.frontend.is_some())?;
         let (inbox, outbox) = Inbox::open()?;
         let event_loop = EventLoop::new(event_loop.unbind(), outbox);
         let (engine, failure) = self.engine(py, &event_loop);
@@ -140,9 +140,9 @@ fn forward(on_state: Py<PyAny>, event_loop: EventLoop) -> OnEvent {
     let on_state = Arc::new(on_state);
     Arc::new(move |event: Event| {
         let on_state = on_state.clone();
-        event_loop.outbox.post(move |py| {
-            on_state.bind(py).call1((event.as_str(),)).map(drop)
-        });
+        event_loop
+            .outbox
+            .post(move |py| on_state.bind(py).call1((event.as_str(),)).map(drop));
     })
 }
 
@@ -163,7 +163,13 @@ fn forward_shutdown(asked: &CancellationToken, worker: CancellationToken) -> PyR
 }
 
 fn resolve_host(py: Python<'_>, host: &str) -> PyResult<IpAddr> {
-    let found = py.detach(|| (host, 0).to_socket_addrs().ok()?.next().map(|a: SocketAddr| a.ip()));
+    let found = py.detach(|| {
+        (host, 0)
+            .to_socket_addrs()
+            .ok()?
+            .next()
+            .map(|a: SocketAddr| a.ip())
+    });
     found.ok_or_else(|| {
         errors::invalid_argument(
             py,

@@ -105,7 +105,12 @@ mod tests {
     #[test]
     fn the_last_words_name_deadline_variables_and_both_codes() {
         let words = last_words(Duration::from_secs(35));
-        for part in ["35.0 s", "DYN_WORKER_GRACEFUL_SHUTDOWN_TIMEOUT", "911", "143"] {
+        for part in [
+            "35.0 s",
+            "DYN_WORKER_GRACEFUL_SHUTDOWN_TIMEOUT",
+            "911",
+            "143",
+        ] {
             assert!(words.contains(part), "{words}");
         }
     }

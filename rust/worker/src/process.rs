@@ -10,8 +10,8 @@ use crate::config::WorkerConfig;
 /// defaults where the environment has nothing.
 ///
 /// With `one_process`, as with a frontend in the same process, discovery is `mem` unless something
-/// was chosen. What only this process can find then listens on loopback, and so does the system
-/// server always, unless told otherwise.
+/// was chosen. What only this process can find then listens on loopback and needs no grace period.
+/// The system server listens on loopback always, unless told otherwise.
 ///
 /// Call it before the runtime exists, and with it any thread that might read the environment.
 pub fn prepare_environment(config: &WorkerConfig, one_process: bool) {
@@ -23,6 +23,8 @@ pub fn prepare_environment(config: &WorkerConfig, one_process: bool) {
     if std::env::var("DYN_DISCOVERY_BACKEND").is_ok_and(|backend| backend == "mem") {
         set_default("DYN_TCP_RPC_HOST", LOOPBACK);
         set_default("DYN_TCP_RESPONSE_STREAM_HOST", LOOPBACK);
+        // No other process has to learn that this worker goes.
+        set_default("DYN_GRACEFUL_SHUTDOWN_GRACE_PERIOD_SECS", "0");
     }
 }
 

@@ -3,6 +3,6 @@
 mod kv_events;
 mod snapshot;
 
-pub use kv_events::{KvEventSource, KvPublisher, OnKvPublisherReady, StoredBlock};
 pub(crate) use kv_events::start_kv_publishers;
+pub use kv_events::{KvEventSource, KvPublisher, OnKvPublisherReady, StoredBlock};
 pub use snapshot::{Snapshot, SnapshotPublisher};

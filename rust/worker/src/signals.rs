@@ -39,7 +39,9 @@ impl Signals {
             *hub = Some(Hub::open()?);
         }
         let Some(hub) = hub.as_mut() else {
-            return Err(io::Error::other("signal handlers vanished while installing"));
+            return Err(io::Error::other(
+                "signal handlers vanished while installing",
+            ));
         };
         hub.next_id += 1;
         hub.callbacks.push((hub.next_id, Box::new(on_shutdown)));

@@ -127,7 +127,9 @@ impl<'py> Fields<'_, 'py> {
         value.extract().map_err(|_| {
             error::invalid_argument(format!(
                 "{name}: {} (of type {}) is not accepted; its annotation says what is",
-                value.repr().map_or_else(|_| "a value".into(), |text| text.to_string()),
+                value
+                    .repr()
+                    .map_or_else(|_| "a value".into(), |text| text.to_string()),
                 type_name(&value)
             ))
         })

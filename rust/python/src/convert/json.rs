@@ -72,7 +72,9 @@ fn read(value: &Bound<'_, PyAny>, place: &mut String, depth: usize) -> Result<Va
         object(mapping, place, depth)
     } else if value.is_instance_of::<PyList>() || value.is_instance_of::<PyTuple>() {
         let mut items = Vec::new();
-        let entries = value.try_iter().map_err(|error| format!("{place}: {error}"))?;
+        let entries = value
+            .try_iter()
+            .map_err(|error| format!("{place}: {error}"))?;
         for (index, item) in entries.enumerate() {
             let item = item.map_err(|error| format!("{place}: {error}"))?;
             let length = place.len();

@@ -21,9 +21,7 @@ pub trait Choice: Copy + Sized + 'static {
             .iter()
             .find(|(name, _)| name.eq_ignore_ascii_case(wanted))
             .map(|(_, value)| *value)
-            .ok_or_else(|| {
-                unknown_choice(field, text, Self::NAMES.iter().map(|(name, _)| *name))
-            })
+            .ok_or_else(|| unknown_choice(field, text, Self::NAMES.iter().map(|(name, _)| *name)))
     }
 }
 

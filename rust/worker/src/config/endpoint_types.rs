@@ -17,7 +17,11 @@ const TYPES: &[(&str, ModelType)] = &[
 /// Reads the list: each part trimmed, in any case, empty parts skipped.
 pub(crate) fn parse_endpoint_types(text: &str) -> Result<ModelType, DynamoError> {
     let mut types = ModelType::empty();
-    for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
+    for part in text
+        .split(',')
+        .map(str::trim)
+        .filter(|part| !part.is_empty())
+    {
         types |= TYPES
             .iter()
             .find(|(name, _)| name.eq_ignore_ascii_case(part))

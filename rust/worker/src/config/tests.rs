@@ -30,7 +30,10 @@ fn bad_values_name_field_value_and_what_is_accepted() {
         endpoint_types: "chat,chta".into(),
         ..Default::default()
     });
-    assert!(message.contains("endpoint_types: 'chta' is unknown; accepted: chat"), "{message}");
+    assert!(
+        message.contains("endpoint_types: 'chta' is unknown; accepted: chat"),
+        "{message}"
+    );
 
     let message = refusal(WorkerConfig {
         endpoint_types: " , ".into(),
@@ -71,10 +74,17 @@ fn disaggregation_modes_have_short_forms_in_any_case() {
         ("PREFILL", DisaggregationMode::Prefill),
         ("decode", DisaggregationMode::Decode),
     ] {
-        assert_eq!(DisaggregationMode::parse("disaggregation_mode", text).unwrap(), mode);
+        assert_eq!(
+            DisaggregationMode::parse("disaggregation_mode", text).unwrap(),
+            mode
+        );
     }
     let error = DisaggregationMode::parse("disaggregation_mode", "both").unwrap_err();
-    assert!(error.message().contains("disaggregation_mode: 'both' is unknown"));
+    assert!(
+        error
+            .message()
+            .contains("disaggregation_mode: 'both' is unknown")
+    );
 }
 
 #[test]

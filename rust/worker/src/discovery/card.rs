@@ -103,11 +103,13 @@ fn runtime_config(config: &WorkerConfig, engine: &EngineConfig) -> ModelRuntimeC
     };
     let structural_tag = (config.structural_tag_mode
         == dynamo_llm::local_model::runtime_config::StructuralTagMode::On)
-        .then(|| dynamo_llm::local_model::runtime_config::StructuralTagConfig {
-            scope: config.structural_tag_scope,
-            schema: config.structural_tag_schema,
-            ..Default::default()
-        });
+        .then(
+            || dynamo_llm::local_model::runtime_config::StructuralTagConfig {
+                scope: config.structural_tag_scope,
+                schema: config.structural_tag_schema,
+                ..Default::default()
+            },
+        );
     ModelRuntimeConfig {
         context_length: engine.context_length,
         total_kv_blocks: engine.total_kv_blocks,
@@ -189,12 +191,20 @@ mod tests {
             ..EngineConfig::new("m")
         };
         let config = WorkerConfig::default();
-        assert!(runtime_config(&config, &half).disaggregated_endpoint.is_none());
+        assert!(
+            runtime_config(&config, &half)
+                .disaggregated_endpoint
+                .is_none()
+        );
         let whole = EngineConfig {
             bootstrap_port: Some(9000),
             ..half
         };
-        assert!(runtime_config(&config, &whole).disaggregated_endpoint.is_some());
+        assert!(
+            runtime_config(&config, &whole)
+                .disaggregated_endpoint
+                .is_some()
+        );
     }
 
     #[test]
@@ -202,7 +212,10 @@ mod tests {
         let card = runtime_config(&WorkerConfig::default(), &EngineConfig::new("m"));
         assert_eq!(card.context_length, None);
         assert_eq!(card.total_kv_blocks, None);
-        assert_eq!((card.data_parallel_size, card.data_parallel_start_rank), (1, 0));
+        assert_eq!(
+            (card.data_parallel_size, card.data_parallel_start_rank),
+            (1, 0)
+        );
     }
 
     #[test]

@@ -84,10 +84,7 @@ async fn a_stream_without_terminal_item_is_incomplete_and_names_the_engine() {
 async fn a_stopped_request_may_end_without_a_terminal_item() {
     let fixture = Fixture::new();
     fixture.controller.stop_generating();
-    let items: Vec<_> = fixture
-        .stream(Box::pin(stream::empty()))
-        .collect()
-        .await;
+    let items: Vec<_> = fixture.stream(Box::pin(stream::empty())).collect().await;
     assert_eq!(items[0].data, Some(LLMEngineOutput::cancelled()));
 }
 
