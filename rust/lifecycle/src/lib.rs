@@ -37,6 +37,7 @@ pub mod state;
 mod testing;
 
 pub use canary::HEALTH_CHECK_KEY;
+pub use host::{Discovery, Engine, Observer, Serving};
 pub use report::{Outcome, Reason, Report, RunError, Step};
 pub use run::run;
 pub use settings::Settings;

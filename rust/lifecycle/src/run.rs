@@ -215,4 +215,6 @@ fn at<E>(step: Step) -> impl FnOnce(E) -> RunError<E> {
 }
 
 #[cfg(test)]
+mod disturbed;
+#[cfg(test)]
 mod tests;

@@ -1,0 +1,258 @@
+//! The fake host: hooks that follow a plan, requests that take simulated time.
+
+use std::sync::Mutex;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::time::{Instant, sleep, sleep_until};
+use tokio_util::sync::CancellationToken;
+
+use super::{Event, Hook, Plan};
+use crate::host::{Discovery, Engine, Observer, Serving};
+use crate::shutdown::Stage;
+use crate::state::State;
+
+/// The host of one run.
+pub(crate) struct FakeHost {
+    plan: Plan,
+    born: Instant,
+    shutdown: CancellationToken,
+    seen: Mutex<Seen>,
+}
+
+#[derive(Default)]
+struct Seen {
+    events: Vec<Event>,
+    points: Vec<String>,
+    serving_since: Option<Instant>,
+    refused_at: Option<Instant>,
+    cut_at: Option<Instant>,
+    quiescence_polls: usize,
+}
+
+impl FakeHost {
+    /// A host that is born now.
+    pub(super) fn new(plan: &Plan, shutdown: &CancellationToken) -> Self {
+        Self {
+            plan: plan.clone(),
+            born: Instant::now(),
+            shutdown: shutdown.clone(),
+            seen: Mutex::default(),
+        }
+    }
+
+    /// The events and the points so far.
+    pub(super) fn take_seen(&self) -> (Vec<Event>, Vec<String>) {
+        let seen = std::mem::take(&mut *self.seen.lock().unwrap());
+        (seen.events, seen.points)
+    }
+
+    /// Asks for shutdown, if nobody has yet.
+    pub(super) fn ask(&self) {
+        if !self.shutdown.is_cancelled() {
+            self.saw("shutdown asked");
+            self.shutdown.cancel();
+        }
+    }
+
+    fn saw(&self, what: impl Into<String>) {
+        let at = self.born.elapsed();
+        self.seen.lock().unwrap().events.push(Event {
+            at,
+            what: what.into(),
+        });
+    }
+
+    /// Passes a point; asks for shutdown where the plan says so.
+    fn point(&self, name: String) {
+        let number = {
+            let mut seen = self.seen.lock().unwrap();
+            seen.points.push(name);
+            seen.points.len() - 1
+        };
+        if self.plan.ask_at_point == Some(number) {
+            self.ask();
+        }
+    }
+
+    async fn hook(&self, name: &str, hook: Hook) -> Result<(), String> {
+        self.saw(name);
+        self.point(format!("{name} is called"));
+        match hook {
+            Hook::Takes(seconds) | Hook::Fails(seconds) => {
+                sleep(Duration::from_secs_f64(seconds)).await;
+            }
+            Hook::Hangs => std::future::pending().await,
+        }
+        self.point(format!("{name} returns"));
+        match hook {
+            Hook::Fails(_) => Err(format!("{name} failed")),
+            _ => Ok(()),
+        }
+    }
+
+    /// When each admitted request arrived and ends, counted from when serving began.
+    fn admitted(&self) -> Vec<(Instant, Instant)> {
+        let seen = self.seen.lock().unwrap();
+        let Some(since) = seen.serving_since else {
+            return Vec::new();
+        };
+        let times = self.plan.requests.iter().map(|request| {
+            let arrives = since + Duration::from_secs_f64(request.at);
+            (arrives, arrives + Duration::from_secs_f64(request.takes))
+        });
+        times
+            .filter(|(arrives, _)| seen.refused_at.is_none_or(|refused| *arrives < refused))
+            .collect()
+    }
+
+    fn running(&self) -> Vec<Instant> {
+        let now = Instant::now();
+        let cut_at = self.seen.lock().unwrap().cut_at;
+        let admitted = self.admitted().into_iter();
+        admitted
+            .filter(|(arrives, ends)| cut_at.is_none() && *arrives <= now && *ends > now)
+            .map(|(_, ends)| ends)
+            .collect()
+    }
+}
+
+#[async_trait]
+impl Engine for FakeHost {
+    type Error = String;
+
+    async fn start(&self, worker_id: u64) -> Result<(), String> {
+        assert_eq!(worker_id, 7);
+        self.hook("start", self.plan.start).await
+    }
+
+    async fn drain(&self) -> Result<(), String> {
+        self.hook("drain", self.plan.drain).await
+    }
+
+    async fn is_quiescent(&self) -> Result<Option<bool>, String> {
+        self.saw("is_quiescent");
+        self.point("is_quiescent is called".to_owned());
+        let answer = {
+            let mut seen = self.seen.lock().unwrap();
+            seen.quiescence_polls += 1;
+            let last = self.plan.quiescent.len() - 1;
+            self.plan.quiescent[last.min(seen.quiescence_polls - 1)]
+        };
+        answer.map_err(str::to_owned)
+    }
+
+    async fn cleanup(&self) -> Result<(), String> {
+        self.hook("cleanup", self.plan.cleanup).await
+    }
+}
+
+#[async_trait]
+impl Discovery for FakeHost {
+    type Error = String;
+
+    async fn connect(&self) -> Result<u64, String> {
+        self.hook("connect", self.plan.connect).await.map(|()| 7)
+    }
+
+    async fn publish(&self, shutdown: &CancellationToken) -> Result<(), String> {
+        // The fetch gives up at once, as the trait demands; a failure is one of another step.
+        tokio::select! {
+            biased;
+            () = shutdown.cancelled(), if !matches!(self.plan.publish, Hook::Fails(_)) => Ok(()),
+            published = self.hook("publish", self.plan.publish) => published,
+        }
+    }
+
+    async fn withdraw(&self) {
+        let _ = self.hook("withdraw", self.plan.withdraw).await;
+    }
+
+    async fn unregister(&self) -> Result<(), String> {
+        self.hook("unregister", self.plan.unregister).await
+    }
+
+    async fn release(&self) {
+        let _ = self.hook("release", Hook::Takes(0.0)).await;
+    }
+}
+
+#[async_trait]
+impl Serving for FakeHost {
+    type Error = String;
+
+    async fn serve(&self) -> Result<(), String> {
+        self.hook("serve", self.plan.serve).await?;
+        self.seen.lock().unwrap().serving_since = Some(Instant::now());
+        Ok(())
+    }
+
+    async fn ended(&self) -> Result<(), String> {
+        self.hook("ended", self.plan.ended).await
+    }
+
+    fn in_flight(&self) -> usize {
+        self.running().len()
+    }
+
+    fn finished(&self) -> u64 {
+        let now = Instant::now();
+        let cut_at = self.seen.lock().unwrap().cut_at.unwrap_or(now);
+        let ends = self.admitted().into_iter().map(|(_, ends)| ends);
+        ends.filter(|ends| *ends <= now.min(cut_at)).count() as u64
+    }
+
+    async fn idle(&self) {
+        self.point("idle is awaited".to_owned());
+        while let Some(ends) = self.running().into_iter().min() {
+            sleep_until(ends).await;
+            self.point("a request finished".to_owned());
+        }
+    }
+
+    fn refuse(&self) {
+        self.saw("refuse");
+        self.seen.lock().unwrap().refused_at = Some(Instant::now());
+    }
+
+    async fn cut(&self) -> usize {
+        let cut = self.in_flight();
+        let _ = self.hook("cut", self.plan.cut).await;
+        self.seen.lock().unwrap().cut_at = Some(Instant::now());
+        cut
+    }
+}
+
+impl Observer for FakeHost {
+    fn state_changed(&self, state: State) {
+        self.saw(format!("state {state}"));
+    }
+
+    fn shutdown_began(&self, deadline: Duration) {
+        assert_eq!(
+            deadline,
+            self.plan.settings().timeout + self.plan.settings().grace
+        );
+        self.saw("shutdown began");
+    }
+
+    fn stage_began(&self, stage: Stage, in_flight: usize) {
+        self.saw(format!("stage {stage} began with {in_flight}"));
+    }
+
+    fn stage_ended(&self, stage: Stage, _took: Duration) {
+        self.saw(format!("stage {stage} ended"));
+    }
+
+    fn stage_failed(&self, stage: Stage, _message: &str) {
+        self.saw(format!("stage {stage} failed"));
+    }
+
+    fn started(&self, took: Duration) {
+        self.saw(format!("started in {took:?}"));
+    }
+
+    fn serving(&self) {
+        self.saw("serving");
+    }
+}
