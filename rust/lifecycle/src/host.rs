@@ -70,8 +70,8 @@ pub trait Serving: Send + Sync {
     async fn cut(&self) -> usize;
 }
 
-/// Sees what a run does: states, gauges, the deadline. The run itself logs the stages of the
-/// shutdown and their failures.
+/// Sees what a run does: log lines, states, gauges, the deadline. The run itself logs only how many
+/// requests it waits for and what became of them.
 pub trait Observer: Send + Sync {
     /// The worker is in another state.
     fn state_changed(&self, _state: State) {}
@@ -81,7 +81,8 @@ pub trait Observer: Send + Sync {
     fn stage_began(&self, stage: Stage, in_flight: usize);
     /// A stage of the shutdown ended.
     fn stage_ended(&self, stage: Stage, took: Duration);
-    /// A stage failed, which does not fail the run.
+    /// A stage failed, which does not fail the run: to be logged as a warning, as an error where
+    /// it is cleanup.
     fn stage_failed(&self, stage: Stage, message: &str);
     /// The engine's `start` returned.
     fn started(&self, took: Duration);

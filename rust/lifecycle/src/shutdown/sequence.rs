@@ -1,15 +1,15 @@
 //! The shutdown sequence: unregister, grace, wait, drain, cleanup, release.
 //!
 //! Every stage but cleanup and release is bounded by its share of the [`Budget`]; these two end
-//! with the deadline, which is kept outside this crate. A stage that fails is logged and recorded,
-//! and the next one runs.
+//! with the deadline, which is kept outside this crate. A stage that fails is told to the observer
+//! and recorded, and the next one runs.
 
 use std::fmt::Display;
 use std::future::Future;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout};
-use tracing::{error, info, warn};
+use tracing::{info, warn};
 
 use super::{Budget, Clock, Stage};
 use crate::host::{Discovery, Engine, Observer, Serving};
@@ -258,10 +258,6 @@ where
     }
 
     fn failed(&mut self, stage: Stage, message: String) {
-        match stage {
-            Stage::Cleanup => error!("{stage}: {message}"),
-            _ => warn!("{stage}: {message}"),
-        }
         self.host.stage_failed(stage, &message);
         self.report.failures.push((stage, message));
     }
