@@ -1,0 +1,49 @@
+# Everything a developer does. What is built and installed is kept in the user's cache folder, so a
+# fresh clone is fast too; each target does first what it needs.
+
+PORT ?= 8000
+PYTHON ?= python3
+ARGS ?=
+export PYTHON
+
+.NOTPARALLEL:
+.DEFAULT_GOAL := help
+.PHONY: help demo test setup build lint fmt rust-test python-test wheel clean prepare
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
+
+demo: build ## serve a small language model, ask it a question, go on serving (PORT=8000)
+	@scripts/demo.sh $(PORT)
+
+test: setup build lint rust-test python-test ## everything that has to pass: format, lints, types, all tests
+
+setup: prepare ## install all that is missing: Debian packages and Python environments
+	@scripts/debian.sh test
+	@scripts/interop-venv.sh
+
+build: prepare ## compile what changed, and install the wheel into the project's environment
+	@scripts/build.sh
+
+lint: build ## check format, lints and types
+	@scripts/lint.sh
+
+fmt: prepare ## format all code
+	@scripts/fmt.sh
+
+rust-test: prepare ## run the Rust tests (ARGS go to cargo nextest or cargo test)
+	@scripts/rust-test.sh $(ARGS)
+
+python-test: setup build ## run the Python tests against the installed wheel (ARGS go to pytest)
+	@scripts/python-test.sh $(ARGS)
+
+wheel: prepare ## build the wheel to hand out, into dist/
+	@scripts/wheel.sh
+
+clean: ## remove all that was built or installed in the cache folder
+	@scripts/clean.sh
+
+prepare:
+	@scripts/toolchain.sh
+	@scripts/debian.sh build
+	@scripts/venv.sh

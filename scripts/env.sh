@@ -1,0 +1,36 @@
+# shellcheck shell=bash disable=SC2034
+# Sourced by the other scripts: where things are kept, and the one environment of all cargo calls.
+# What differs between two calls of cargo is compiled twice, so nothing may.
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+cache=${XDG_CACHE_HOME:-$HOME/.cache}/dynamo-backend-common
+python=$cache/venv/bin/python
+
+mkdir -p "$cache"
+cd "$root" || exit
+
+# Outside the checkout, so that a fresh clone need not compile again what an older one did.
+export CARGO_TARGET_DIR=$cache/target
+export PYO3_BUILD_EXTENSION_MODULE=1
+
+# Told what Python the module is for, PyO3 does not look for one: maturin would write a description
+# of its own and name it to cargo, and plain cargo would then compile PyO3 anew.
+export PYO3_CONFIG_FILE=$cache/pyo3-config.txt
+cmp -s scripts/pyo3-config.txt "$PYO3_CONFIG_FILE" || cp scripts/pyo3-config.txt "$PYO3_CONFIG_FILE"
+
+export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1
+unset PYTHONPATH PYTHONHOME
+
+# Debian keeps some servers where only root looks.
+PATH=$PATH:/usr/local/sbin:/usr/sbin
+
+# Says what begins now.
+say() {
+    printf '\n==> %s\n' "$*"
+}
+
+# Ends with what was wrong and what to do about it.
+fail() {
+    printf '\nerror: %s\n' "$*" >&2
+    exit 1
+}

@@ -1,0 +1,21 @@
+#!/usr/bin/env bash
+# The Rust tests; the arguments go to the test runner.
+set -euo pipefail
+source "$(dirname "$0")/env.sh"
+
+if cargo nextest --version >/dev/null 2>&1; then
+    run=(nextest run)
+else
+    run=(test --lib --bins --tests --examples)
+fi
+# By itself: the features that its tests want of tokio must not reach the others.
+alone=(--package dynamo-backend-lifecycle)
+rest=(--package dynamo-backend-worker --package dynamo-backend-python)
+
+say "Rust tests"
+cargo "${run[@]}" "${alone[@]}" "$@"
+cargo "${run[@]}" "${rest[@]}" "$@"
+
+say "Examples in the documentation of Rust"
+cargo test --doc "${alone[@]}"
+cargo test --doc "${rest[@]}"

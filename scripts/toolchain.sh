@@ -1,0 +1,12 @@
+#!/usr/bin/env bash
+# Checks the Rust toolchain, which is the developer's own choice: nothing here installs one.
+set -euo pipefail
+source "$(dirname "$0")/env.sh"
+
+wanted=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
+how="install it from https://rustup.rs, or run 'rustup update stable'"
+
+command -v cargo >/dev/null || fail "cargo was not found: Rust $wanted or newer is needed; $how"
+found=$(rustc --version | cut -d' ' -f2)
+oldest=$(printf '%s\n' "$wanted" "${found%%-*}" | sort --version-sort | head -n1)
+[ "$oldest" = "$wanted" ] || fail "Rust $found was found: $wanted or newer is needed; $how"
