@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import sys
 import threading
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from ...config import EngineConfig, WorkerConfig
-from ...exceptions import EngineShutdown
+from ...exceptions import EngineShutdown, InvalidArgument
 from .binding import Model
 from .generation import read_request
 from .model_file import ModelFile
@@ -99,7 +100,11 @@ class LlamaCpp:
         Raises:
             SystemExit: With status 2 after a message for a wrong argument, with 0 after ``--help``.
         """
-        return cls(**dataclasses.asdict(parse_options(argv)))
+        try:
+            return cls(**dataclasses.asdict(parse_options(argv)))
+        except InvalidArgument as error:
+            print(f"llama-cpp: error: {error}", file=sys.stderr)
+            raise SystemExit(2) from error
 
     def configure(self, config: WorkerConfig) -> WorkerConfig:
         """Fills in model folder and name where the operator gave none.

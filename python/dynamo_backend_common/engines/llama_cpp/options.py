@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING
 
 from ...exceptions import InvalidArgument
+from .prefill import SMALLEST_LIMIT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,7 +35,7 @@ class Options:
         max_num_seqs: Requests that run at once; more wait in a queue.
         max_num_batched_tokens: Tokens of one step at most.
         prefill_chunk: Tokens of prompts in one step at most while other requests are producing
-            output; it bounds how long a step keeps them waiting.
+            output; it bounds how long a step keeps them waiting. At least 8.
         threads: Threads of llama.cpp; by default as many as there are processors to use.
         gpu_layers: Layers that are kept on a GPU, where llama.cpp was built for one; -1: all.
     """
@@ -60,10 +61,15 @@ class Options:
                 continue
             if not isinstance(value, int) or value < 1:
                 raise InvalidArgument(f"{name} is {value!r}; it must be an integer of 1 or more")
-        if self.max_num_batched_tokens < self.max_num_seqs:
+        if self.prefill_chunk < SMALLEST_LIMIT:
             raise InvalidArgument(
-                f"max_num_batched_tokens is {self.max_num_batched_tokens}; a step needs a token "
-                f"for each of the max_num_seqs = {self.max_num_seqs} requests"
+                f"prefill_chunk is {self.prefill_chunk}; it must be {SMALLEST_LIMIT} or more"
+            )
+        step = self.max_num_seqs + self.prefill_chunk
+        if self.max_num_batched_tokens < step:
+            raise InvalidArgument(
+                f"max_num_batched_tokens is {self.max_num_batched_tokens}; it must be {step} or "
+                "more, the sum of max_num_seqs and prefill_chunk"
             )
 
     def context_length_for(self, trained: int) -> int:

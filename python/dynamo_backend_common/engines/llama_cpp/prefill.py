@@ -1,29 +1,24 @@
-"""How a step's room for prompts is shared, so that a long prompt keeps no short one waiting."""
+"""How a prompt is cut into pieces."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+SMALLEST_LIMIT = 8
+"""Least length that a piece may be allowed to have."""
 
 
-def share(wanted: Sequence[int], room: int) -> list[int]:
-    """Divides ``room`` tokens among prompts.
+def next_piece(left: int, limit: int) -> int:
+    """Length of the next piece of a prompt.
 
-    Every prompt gets the same, and what short ones leave over goes to the longer ones.
+    A piece of one token is computed by other code of llama.cpp than a longer one, with other
+    rounding: with none of them a prompt gives the same output to the last bit, however it is cut.
 
     Args:
-        wanted: Tokens that each prompt still has.
-        room: Tokens to give away.
+        left: Tokens that the prompt still has, at least 1.
+        limit: Tokens that a piece may have, at least `SMALLEST_LIMIT`.
 
     Returns:
-        Tokens for each prompt, in the order of ``wanted``; some may be 0.
+        A length of 1 only where ``left`` is 1.
     """
-    shares = [0] * len(wanted)
-    by_size = sorted(range(len(wanted)), key=wanted.__getitem__)
-    for place, index in enumerate(by_size):
-        # Rounded up, so that even a single token of room is given to somebody.
-        shares[index] = min(wanted[index], -(-room // (len(by_size) - place)))
-        room -= shares[index]
-    return shares
+    if left <= limit:
+        return left
+    return limit - 1 if left == limit + 1 else limit

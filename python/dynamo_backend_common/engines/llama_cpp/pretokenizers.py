@@ -58,8 +58,38 @@ _LLAMA3 = PreTokenizer(
     patterns=(rf"{_CONTRACTIONS}|{_WORDS}|\p{{N}}{{1,3}}|{_REST}",), ignore_merges=True
 )
 _QWEN2 = PreTokenizer(patterns=(rf"{_CONTRACTIONS}|{_WORDS}|\p{{N}}|{_REST}",))
+_MARKED_WORDS = (
+    rf"{_CONTRACTIONS}|[^\r\n\p{{L}}\p{{N}}]?[\p{{L}}\p{{M}}]+|\p{{N}}"
+    r"| ?[^\s\p{L}\p{M}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
+_PUNCTUATION = (
+    r"[!\"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+"
+    r"| ?[\p{P}\p{S}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
+# Letters but for the other case's of ASCII.
+_UPPER, _LOWER = r"(?:(?=\p{L})[^a-z])", r"(?:(?=\p{L})[^A-Z])"
+_CASE_REST = r" ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+_CASED = (
+    rf"[^\r\n\p{{L}}\p{{N}}]?{_UPPER}*{_LOWER}+|[^\r\n\p{{L}}\p{{N}}]?{_UPPER}+{_LOWER}*"
+    rf"|\p{{N}}|{_CASE_REST}"
+)
+_CASED_CONTRACTIONS = (
+    rf"[^\r\n\p{{L}}\p{{N}}]?{_UPPER}*{_LOWER}+{_CONTRACTIONS}?"
+    rf"|[^\r\n\p{{L}}\p{{N}}]?{_UPPER}+{_LOWER}*{_CONTRACTIONS}?"
+    rf"|\p{{N}}{{1,3}}|{_CASE_REST}"
+)
+
+_QWEN35 = PreTokenizer(patterns=(_MARKED_WORDS,))
+_THREE_DIGITS = PreTokenizer(patterns=_LLAMA3.patterns)
+_DEFAULT = PreTokenizer(patterns=(r"[\p{P}\$\+<=>\^~\|]+", _GPT2, r"\p{N}+", r"[0-9][0-9][0-9]"))
+_DEEPSEEK_V3 = PreTokenizer(
+    patterns=(r"\p{N}{1,3}", "[\u4e00-\u9fa5\u3040-\u309f\u30a0-\u30ff]+", _PUNCTUATION)
+)
+_GPT4O = PreTokenizer(patterns=(_CASED_CONTRACTIONS,))
+_TEKKEN = PreTokenizer(patterns=(_CASED,), ignore_merges=True)
 
 KNOWN: dict[str, PreTokenizer] = {
+    "default": _DEFAULT,
     "gpt-2": _PLAIN,
     "phi-2": _PLAIN,
     "mpt": _PLAIN,
@@ -77,6 +107,14 @@ KNOWN: dict[str, PreTokenizer] = {
     "qwen2": _QWEN2,
     "deepseek-r1-qwen": _QWEN2,
     "stablelm2": _QWEN2,
+    "qwen35": _QWEN35,
+    "dbrx": _THREE_DIGITS,
+    "smaug-bpe": _THREE_DIGITS,
+    "chatglm-bpe": _THREE_DIGITS,
+    "glm4": _LLAMA3,
+    "deepseek-v3": _DEEPSEEK_V3,
+    "gpt-4o": _GPT4O,
+    "tekken": _TEKKEN,
 }
 """Name in ``tokenizer.ggml.pre`` to recipe."""
 

@@ -1,7 +1,10 @@
-"""One engine step at a time: what goes into the next batch, and what comes out of it.
+"""One engine step at a time: what the model computes in it, and what comes out of it.
 
-A step holds the newest token of every request that is producing output, and pieces of the prompts
-of the others. A request has a slot from its first step to its last; who finds none waits.
+A request waits for a slot, then its prompt is read, then it produces output until it ends. A step
+computes the next token of every request that produces output, all in one batch, and then pieces of
+prompts, each as a batch of its own: llama.cpp cuts a batch of unequal parts at places that depend
+on all of them, and by the cut its rounding differs. So the output of a request does not depend on
+who else is running.
 """
 
 from __future__ import annotations
@@ -11,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 from .logprobs import TokenLogprobs
-from .prefill import share
+from .prefill import next_piece
 from .sampling import make_sampler
 from .sequence import Chunk, Sequence
 from .slots import Slots
@@ -53,8 +56,9 @@ class Scheduler:
         self._model = model
         self._prefill_chunk = prefill_chunk
         self._slots = Slots(model.max_num_seqs)
-        self._running: list[Sequence] = []
         self._waiting: deque[Sequence] = deque()
+        self._reading: deque[Sequence] = deque()
+        self._producing: list[Sequence] = []
         self._steps = 0
 
     @property
@@ -62,7 +66,7 @@ class Scheduler:
         """What there is to do now; may be asked from any thread."""
         return Load(
             steps=self._steps,
-            running=len(self._running),
+            running=len(self._reading) + len(self._producing),
             waiting=len(self._waiting),
             free_slots=self._slots.free,
         )
@@ -70,14 +74,14 @@ class Scheduler:
     @property
     def idle(self) -> bool:
         """Whether a step would do nothing."""
-        return not self._running and not self._waiting
+        return not (self._waiting or self._reading or self._producing)
 
     def add(self, sequence: Sequence) -> None:
         """Takes a request; it runs as soon as a slot is free."""
         self._waiting.append(sequence)
 
     def step(self) -> list[Delivery]:
-        """Frees what was cancelled, starts what waits, and runs the model once.
+        """Frees what was cancelled, starts what waits, and runs the model.
 
         Returns:
             The output of the step.
@@ -87,12 +91,11 @@ class Scheduler:
         """
         self._drop_cancelled()
         self._start_waiting()
-        if not self._running:
+        if self.idle:
             return []
-        places = self._fill_batch()
-        self._model.decode()
         self._steps += 1
-        return [(sequence, self._advance(sequence, index)) for sequence, index in places]
+        room = self._prefill_chunk if self._producing else self._model.max_num_batched_tokens
+        return [*self._produce(), *self._read_prompts(room)]
 
     def close(self) -> list[Sequence]:
         """Gives up every request.
@@ -100,68 +103,78 @@ class Scheduler:
         Returns:
             Those that were not finished.
         """
-        left = [*self._running, *self._waiting]
-        for sequence in self._running:
+        left = [*self._producing, *self._reading, *self._waiting]
+        for sequence in left:
             self._release(sequence)
-        self._running.clear()
-        self._waiting.clear()
+        for stage in (self._producing, self._reading, self._waiting):
+            stage.clear()
         return left
 
     def _drop_cancelled(self) -> None:
-        for sequence in [sequence for sequence in self._running if sequence.cancelled]:
-            self._retire(sequence)
-        if any(sequence.cancelled for sequence in self._waiting):
-            self._waiting = deque(each for each in self._waiting if not each.cancelled)
+        for stage in (self._producing, self._reading, self._waiting):
+            for sequence in [sequence for sequence in stage if sequence.cancelled]:
+                stage.remove(sequence)
+                self._release(sequence)
 
     def _start_waiting(self) -> None:
         while self._waiting and (slot := self._slots.take()) is not None:
             sequence = self._waiting.popleft()
             sequence.slot = slot
             sequence.sampler = make_sampler(sequence.generation, self._model)
-            self._running.append(sequence)
+            self._reading.append(sequence)
 
-    def _fill_batch(self) -> list[tuple[Sequence, int]]:
-        """Builds the batch; returns who gets a token from which place of it."""
+    def _produce(self) -> list[Delivery]:
+        """Computes the next token of every request that produces output."""
+        if not self._producing:
+            return []
         places = []
-        prompts = []
-        for sequence in self._running:
+        for sequence in self._producing:
+            place = self._model.add(
+                sequence.last_token, sequence.decoded, sequence.slot, sample=True
+            )
+            sequence.decoded += 1
+            places.append((sequence, place))
+        self._model.decode()
+        return [(sequence, self._advance(sequence, place)) for sequence, place in places]
+
+    def _read_prompts(self, room: int) -> list[Delivery]:
+        """Reads pieces of prompts in turn, at most ``room`` tokens."""
+        deliveries = []
+        while self._reading:
+            sequence = self._reading[0]
+            length = next_piece(sequence.prompt_left, self._prefill_chunk)
+            if length > room:
+                break
+            room -= length
+            self._reading.popleft()
+            place = self._read_piece(sequence, length)
             if sequence.prompt_left:
-                prompts.append(sequence)
+                self._reading.append(sequence)
             else:
-                index = self._model.add(
-                    sequence.last_token, sequence.decoded, sequence.slot, sample=True
-                )
-                sequence.decoded += 1
-                places.append((sequence, index))
-        room = self._model.max_num_batched_tokens - len(places)
-        if places:
-            room = min(room, self._prefill_chunk)
-        shares = share([sequence.prompt_left for sequence in prompts], room)
-        for sequence, count in zip(prompts, shares, strict=True):
-            index = self._add_prompt(sequence, count)
-            if not sequence.prompt_left:
-                places.append((sequence, index))
-        return places
+                self._producing.append(sequence)
+                deliveries.append((sequence, self._advance(sequence, place)))
+        return deliveries
 
-    def _add_prompt(self, sequence: Sequence, count: int) -> int:
-        """Adds the next ``count`` tokens of a prompt; returns the last one's place."""
-        prompt, start, index = sequence.generation.prompt, sequence.decoded, -1
-        for position in range(start, start + count):
+    def _read_piece(self, sequence: Sequence, length: int) -> int:
+        """Reads the next ``length`` tokens of a prompt; returns the last one's place."""
+        prompt, start, place = sequence.generation.prompt, sequence.decoded, -1
+        for position in range(start, start + length):
             last = position == len(prompt) - 1
-            index = self._model.add(prompt[position], position, sequence.slot, sample=last)
-        sequence.decoded += count
-        return index
+            place = self._model.add(prompt[position], position, sequence.slot, sample=last)
+        self._model.decode()
+        sequence.decoded += length
+        return place
 
-    def _advance(self, sequence: Sequence, index: int) -> Chunk:
+    def _advance(self, sequence: Sequence, place: int) -> Chunk:
         """Chooses the next token of a request, and retires it when that was the last one."""
         generation = sequence.generation
         assert sequence.sampler is not None
         # Before any logit is forbidden: log probabilities are the model's own.
         wanted = generation.top_logprobs
-        logprobs = None if wanted is None else TokenLogprobs(self._model, index)
+        logprobs = None if wanted is None else TokenLogprobs(self._model, place)
         if sequence.produced < generation.min_tokens:
-            self._model.forbid(index, generation.ends)
-        token = self._model.sample(index, sequence.sampler)
+            self._model.forbid(place, generation.ends)
+        token = self._model.sample(place, sequence.sampler)
         reason = generation.ends.get(token)
         tokens = [token] if reason is None or token in generation.visible_ends else []
         sequence.last_token = token
@@ -177,16 +190,15 @@ class Scheduler:
         if reason is not None:
             if token in generation.asked_ends:
                 chunk["stop_reason"] = token
-            self._retire(sequence)
+            self._producing.remove(sequence)
+            self._release(sequence)
         return chunk
 
-    def _retire(self, sequence: Sequence) -> None:
-        self._running.remove(sequence)
-        self._release(sequence)
-
     def _release(self, sequence: Sequence) -> None:
-        if sequence.sampler is not None:
-            sequence.sampler.close()
-            sequence.sampler = None
+        """Frees what a request holds, if it ever got a slot."""
+        if sequence.sampler is None:
+            return
+        sequence.sampler.close()
+        sequence.sampler = None
         self._model.forget(sequence.slot)
         self._slots.give_back(sequence.slot)

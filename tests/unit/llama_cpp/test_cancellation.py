@@ -1,0 +1,91 @@
+"""Who leaves frees the slot at the next step, however he leaves."""
+
+import asyncio
+
+import pytest
+
+ENDLESS = {"max_tokens": None, "ignore_eos": True}
+
+
+class Context:
+    def __init__(self):
+        self.stopped = False
+
+    def is_stopped(self):
+        return self.stopped
+
+
+def _free(client):
+    load = client.engine.load
+    return load.running == 0 and load.waiting == 0 and load.free_slots == 4
+
+
+@pytest.fixture
+def prompt(chat):
+    return chat("Write a long story.")
+
+
+async def test_a_closed_generator(client, prompt):
+    stream = client.stream(prompt, stop=ENDLESS)
+    await anext(stream)
+    assert client.engine.load.running == 1
+    await stream.aclose()
+    await client.until(lambda: _free(client))
+    assert await client.engine.is_quiescent()
+
+
+async def test_a_cancelled_task(client, prompt):
+    task = asyncio.create_task(client.ask(prompt, stop=ENDLESS))
+    await client.until(lambda: client.engine.load.running == 1)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await client.until(lambda: _free(client))
+
+
+async def test_a_stopped_context(client, prompt):
+    context = Context()
+    stream = client.stream(prompt, stop=ENDLESS, context=context)
+    await anext(stream)
+    context.stopped = True
+    chunks = [chunk async for chunk in stream]
+    assert chunks[-1]["finish_reason"] == "cancelled"
+    assert chunks[-1]["token_ids"] == []
+    assert chunks[-1]["completion_usage"]["prompt_tokens"] == len(prompt)
+    assert sum("finish_reason" in chunk for chunk in chunks) == 1
+    await client.until(lambda: _free(client))
+
+
+async def test_a_context_that_was_stopped_before(client, prompt):
+    context = Context()
+    context.stopped = True
+    output = await client.ask(prompt, context=context)
+    assert output.reason == "cancelled"
+    assert client.engine.load.steps == 0
+
+
+async def test_a_request_that_waits_for_a_slot(client, prompt):
+    running = [asyncio.create_task(client.ask(prompt, stop=ENDLESS)) for _ in range(4)]
+    await client.until(lambda: client.engine.load.running == 4)
+    context = Context()
+    waiting = asyncio.create_task(client.ask(prompt, context=context))
+    await client.until(lambda: client.engine.load.waiting == 1)
+    context.stopped = True
+    output = await waiting
+    assert output.reason == "cancelled"
+    assert output.tokens == []
+    await client.until(lambda: client.engine.load.waiting == 0)
+    assert client.engine.load.running == 4
+    for task in running:
+        task.cancel()
+    await asyncio.gather(*running, return_exceptions=True)
+    await client.until(lambda: _free(client))
+
+
+async def test_the_others_go_on(client, prompt, greedy):
+    leaver = client.stream(prompt, stop=ENDLESS)
+    await anext(leaver)
+    stayer = asyncio.create_task(client.ask(prompt, stop={"max_tokens": 20}))
+    await client.until(lambda: client.engine.load.running == 2)
+    await leaver.aclose()
+    assert (await stayer).tokens == greedy(prompt, 20)

@@ -1,0 +1,86 @@
+"""Greedy output is llama-cpp-python's own, token by token."""
+
+import asyncio
+
+from dynamo_backend_common.engines.llama_cpp import LlamaCpp
+
+QUESTIONS = (
+    "What is the capital of France?",
+    "Write a haiku about the sea.",
+    "Count from one to ten.",
+    "Explain in two sentences why the sky is blue, and why it is red in the evening.",
+)
+
+
+async def test_one_request(client, chat, greedy):
+    prompt = chat(QUESTIONS[0])
+    output = await client.ask(prompt, stop={"max_tokens": 48})
+    assert output.tokens == greedy(prompt, 48)
+    assert output.reason == "eos"
+
+
+async def test_four_at_once(client, chat, greedy):
+    prompts = [chat(question) for question in QUESTIONS]
+    outputs = await asyncio.gather(
+        *(client.ask(prompt, stop={"max_tokens": 40}) for prompt in prompts)
+    )
+    assert [output.tokens for output in outputs] == [greedy(prompt, 40) for prompt in prompts]
+
+
+async def test_requests_that_join_while_others_run(client, chat, greedy):
+    prompts = [chat(question) for question in QUESTIONS]
+
+    async def later(prompt: list[int], steps: int) -> list[int]:
+        await client.until(lambda: client.engine.load.steps >= steps)
+        return (await client.ask(prompt, stop={"max_tokens": 32})).tokens
+
+    found = await asyncio.gather(
+        *(later(prompt, steps) for prompt, steps in zip(prompts, (0, 4, 5, 11), strict=True))
+    )
+    assert found == [greedy(prompt, 32) for prompt in prompts]
+
+
+async def test_a_prompt_in_many_pieces(chat, greedy):
+    engine = LlamaCpp(context_length=512, max_num_seqs=1, prefill_chunk=16, threads=1)
+    await engine.start(1)
+    try:
+        prompt = chat("Repeat the last word. " + "one two three four five " * 40)
+        request = {
+            "token_ids": prompt,
+            "stop_conditions": {"max_tokens": 16},
+            "sampling_options": {"temperature": 0},
+        }
+
+        class Context:
+            def is_stopped(self):
+                return False
+
+        tokens = [
+            token
+            async for chunk in engine.generate(request, Context())
+            for token in chunk["token_ids"]
+        ]
+    finally:
+        await engine.cleanup()
+    assert len(prompt) > 10 * 16
+    assert tokens == greedy(prompt, 16)
+
+
+async def test_more_requests_than_slots(client, chat, greedy):
+    prompt = chat(QUESTIONS[2])
+    outputs = await asyncio.gather(
+        *(client.ask(prompt, stop={"max_tokens": 12}) for _ in range(11))
+    )
+    expected = greedy(prompt, 12)
+    assert all(output.tokens == expected for output in outputs)
+
+
+async def test_usage_is_on_the_terminal_chunk(client, chat):
+    prompt = chat(QUESTIONS[1])
+    output = await client.ask(prompt, stop={"max_tokens": 5})
+    assert all("completion_usage" not in chunk for chunk in output.chunks[:-1])
+    assert output.chunks[-1]["completion_usage"] == {
+        "prompt_tokens": len(prompt),
+        "completion_tokens": 5,
+        "total_tokens": len(prompt) + 5,
+    }

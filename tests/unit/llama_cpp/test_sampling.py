@@ -1,0 +1,119 @@
+"""Each sampling option does what it says."""
+
+import pytest
+
+from dynamo_backend_common.exceptions import InvalidArgument
+
+QUESTION = "Tell me a story about a fox."
+
+
+async def _tokens(client, prompt, **sampling):
+    return (await client.ask(prompt, sampling=sampling, stop={"max_tokens": 16})).tokens
+
+
+async def test_a_seed_repeats_the_output(client, chat):
+    prompt = chat(QUESTION)
+    first = await _tokens(client, prompt, seed=7, temperature=1.0)
+    assert first == await _tokens(client, prompt, seed=7, temperature=1.0)
+    assert first != await _tokens(client, prompt, seed=8, temperature=1.0)
+
+
+@pytest.mark.parametrize("seed", [-1, 0, 2**32 - 1, 2**63 - 1])
+async def test_every_seed_repeats(client, chat, seed):
+    prompt = chat(QUESTION)
+    first = await _tokens(client, prompt, seed=seed, temperature=1.5)
+    assert first == await _tokens(client, prompt, seed=seed, temperature=1.5)
+
+
+async def test_without_a_seed_the_output_differs(client, chat):
+    prompt = chat(QUESTION)
+    assert await _tokens(client, prompt, temperature=1.5) != await _tokens(
+        client, prompt, temperature=1.5
+    )
+
+
+async def test_without_a_temperature_it_is_one(client, chat):
+    prompt = chat(QUESTION)
+    assert await _tokens(client, prompt, seed=3) == await _tokens(
+        client, prompt, seed=3, temperature=1.0
+    )
+    assert await _tokens(client, prompt, seed=3) != await _tokens(client, prompt, temperature=0)
+
+
+@pytest.mark.parametrize("narrow", [{"top_k": 1}, {"top_p": 0.0001}, {"min_p": 1.0}])
+async def test_one_candidate_is_greedy(client, chat, greedy, narrow):
+    prompt = chat(QUESTION)
+    assert await _tokens(client, prompt, temperature=1.0, **narrow) == greedy(prompt, 16)
+
+
+@pytest.mark.parametrize(
+    "penalty",
+    [{"repetition_penalty": 1.8}, {"presence_penalty": 2.0}, {"frequency_penalty": 2.0}],
+)
+async def test_penalties_change_the_output(client, tokenize, greedy, penalty):
+    prompt = tokenize("one two one two one two one two one two one two")
+    found = await _tokens(client, prompt, temperature=0.0, **penalty)
+    expected = greedy(prompt, 16)
+    assert found != expected
+    assert len(set(found)) > len(set(expected))
+
+
+async def test_only_the_repetition_penalty_counts_the_prompt(client, tokenize, greedy):
+    prompt = tokenize("one two one two one two one two one two one two")
+    first = greedy(prompt, 1)
+    assert (await _tokens(client, prompt, temperature=0.0, presence_penalty=2.0))[:1] == first
+    assert (await _tokens(client, prompt, temperature=0.0, repetition_penalty=1.8))[:1] != first
+
+
+async def test_all_candidates_by_minus_one(client, chat):
+    prompt = chat(QUESTION)
+    assert await _tokens(client, prompt, seed=5, top_k=-1) == await _tokens(client, prompt, seed=5)
+
+
+@pytest.mark.parametrize(
+    ("sampling", "message"),
+    [
+        ({"temperature": -0.1}, "temperature is -0.1; it must be 0 or more"),
+        ({"temperature": float("nan")}, "temperature is nan; it must be a finite number"),
+        ({"temperature": "hot"}, "temperature is 'hot'; it must be a finite number"),
+        ({"top_p": 1.5}, "top_p is 1.5; it must be 0 to 1"),
+        ({"min_p": -1}, "min_p is -1; it must be 0 to 1"),
+        ({"top_k": -2}, "top_k is -2; it must be an integer of -1 or more"),
+        ({"repetition_penalty": 0}, "repetition_penalty is 0; it must be above 0"),
+        ({"seed": 1.5}, "seed is 1.5; it must be an integer"),
+        ({"n": 2}, "n is 2; the llama-cpp engine gives one output"),
+        ({"guided_decoding": {"regex": "a+"}}, "guided_decoding is not supported"),
+    ],
+)
+async def test_wrong_values_are_named(client, chat, sampling, message):
+    with pytest.raises(InvalidArgument) as caught:
+        await client.ask(chat(QUESTION), sampling=sampling)
+    assert message in str(caught.value)
+
+
+async def test_log_probabilities(client, chat, greedy):
+    prompt = chat("What is the capital of France?")
+    output = await client.ask(prompt, stop={"max_tokens": 4}, output={"logprobs": 3})
+    total = 0.0
+    for chunk in output.chunks:
+        (top,) = chunk["top_logprobs"]
+        (chosen,) = chunk["log_probs"]
+        total += chosen
+        assert [entry["rank"] for entry in top] == [1, 2, 3]
+        assert [entry["logprob"] for entry in top] == sorted(
+            (entry["logprob"] for entry in top), reverse=True
+        )
+        assert top[0]["token_id"] == chunk["token_ids"][0]
+        assert top[0]["logprob"] == pytest.approx(chosen)
+        assert chosen <= 0
+        assert chunk["cum_log_probs"] == pytest.approx(total)
+    assert output.tokens == greedy(prompt, 4)
+    assert "".join(chunk["top_logprobs"][0][0]["token"] for chunk in output.chunks).startswith(
+        "The capital of"
+    )
+
+
+async def test_log_probability_of_the_chosen_token_alone(client, chat):
+    output = await client.ask(chat(QUESTION), stop={"max_tokens": 2}, output={"logprobs": 0})
+    assert [chunk["top_logprobs"] for chunk in output.chunks] == [[[]], [[]]]
+    assert all(len(chunk["log_probs"]) == 1 for chunk in output.chunks)

@@ -1,0 +1,151 @@
+"""The steps, made one by one: what goes into each, and who waits for whom."""
+
+from dynamo_backend_common.engines.llama_cpp.generation import read_request
+from dynamo_backend_common.engines.llama_cpp.prefill import next_piece
+from dynamo_backend_common.engines.llama_cpp.scheduler import Scheduler
+from dynamo_backend_common.engines.llama_cpp.sequence import Sequence
+from dynamo_backend_common.engines.llama_cpp.slots import Slots
+
+
+def _sequence(model, length, max_tokens):
+    request = {
+        "token_ids": list(range(100, 100 + length)),
+        "stop_conditions": {"max_tokens": max_tokens, "ignore_eos": True},
+        "sampling_options": {"temperature": 0},
+    }
+    generation = read_request(
+        request,
+        context_length=model.context_length,
+        vocab_size=model.vocab_size,
+        end_tokens=model.end_tokens,
+        defaults={},
+    )
+    return Sequence(generation)
+
+
+def _receivers(scheduler):
+    return [sequence for sequence, _ in scheduler.step()]
+
+
+def test_a_long_prompt_stalls_nobody(model):
+    scheduler = Scheduler(model, prefill_chunk=32)
+    talking = _sequence(model, 4, 100)
+    scheduler.add(talking)
+    assert _receivers(scheduler) == [talking]
+    long = _sequence(model, 300, 5)
+    scheduler.add(long)
+    steps = 0
+    while long not in (receivers := _receivers(scheduler)):
+        assert receivers == [talking]
+        steps += 1
+    # 300 tokens in pieces of 32: nine full ones, and the tenth step gives the first token.
+    assert steps == 9
+    assert receivers == [talking, long]
+    scheduler.close()
+
+
+def test_a_short_prompt_overtakes_a_long_one(model):
+    scheduler = Scheduler(model, prefill_chunk=32)
+    talking, long, short = (_sequence(model, length, 100) for length in (4, 400, 10))
+    scheduler.add(talking)
+    scheduler.step()
+    scheduler.add(long)
+    scheduler.step()
+    scheduler.add(short)
+    assert _receivers(scheduler) == [talking]
+    assert _receivers(scheduler) == [talking, short]
+    assert long.decoded == 64
+    scheduler.close()
+
+
+def test_prompts_alone_take_the_whole_step(model):
+    scheduler = Scheduler(model, prefill_chunk=32)
+    long = _sequence(model, 400, 5)
+    scheduler.add(long)
+    assert _receivers(scheduler) == []
+    assert long.decoded == model.max_num_batched_tokens
+    assert _receivers(scheduler) == [long]
+    scheduler.close()
+
+
+def test_a_step_serves_all_running_requests(model):
+    scheduler = Scheduler(model, prefill_chunk=32)
+    sequences = [_sequence(model, length, 10) for length in (3, 5, 7, 9)]
+    for sequence in sequences:
+        scheduler.add(sequence)
+    for _ in range(3):
+        assert _receivers(scheduler) == sequences
+    assert scheduler.load.steps == 3
+    scheduler.close()
+
+
+def test_who_finds_no_slot_waits_for_one(model):
+    scheduler = Scheduler(model, prefill_chunk=32)
+    sequences = [_sequence(model, 4, tokens) for tokens in (2, 9, 9, 9, 3)]
+    for sequence in sequences:
+        scheduler.add(sequence)
+    assert _receivers(scheduler) == sequences[:4]
+    assert (scheduler.load.running, scheduler.load.waiting) == (4, 1)
+    assert _receivers(scheduler) == sequences[:4]
+    assert _receivers(scheduler) == sequences[1:]
+    assert sequences[4].slot == 0
+    assert scheduler.load.waiting == 0
+    scheduler.close()
+
+
+def test_a_slot_is_empty_for_its_next_request(model):
+    def run():
+        sequence = _sequence(model, 40, 8)
+        scheduler.add(sequence)
+        chunks = []
+        while not scheduler.idle:
+            chunks += [chunk["token_ids"] for _, chunk in scheduler.step()]
+        return chunks
+
+    scheduler = Scheduler(model, prefill_chunk=32)
+    assert run() == run()
+    assert scheduler.load.free_slots == 4
+
+
+def test_the_cancelled_are_gone_after_the_next_step(model):
+    scheduler = Scheduler(model, prefill_chunk=32)
+    sequences = [_sequence(model, 4, 100) for _ in range(6)]
+    for sequence in sequences:
+        scheduler.add(sequence)
+    scheduler.step()
+    running, waiting = sequences[1], sequences[5]
+    running.cancelled = waiting.cancelled = True
+    # The fifth takes the place that the second left, in the same step.
+    assert _receivers(scheduler) == [sequences[0], *sequences[2:5]]
+    assert scheduler.load.waiting == 0
+    for sequence in sequences:
+        sequence.cancelled = True
+    assert scheduler.step() == []
+    assert scheduler.idle
+    assert scheduler.load.free_slots == 4
+
+
+def test_the_given_up_are_named(model):
+    scheduler = Scheduler(model, prefill_chunk=32)
+    sequences = [_sequence(model, 4, 100) for _ in range(5)]
+    for sequence in sequences:
+        scheduler.add(sequence)
+    scheduler.step()
+    assert scheduler.close() == sequences
+    assert scheduler.idle
+
+
+def test_no_prompt_leaves_a_piece_of_one_token():
+    assert next_piece(1, 32) == 1
+    assert next_piece(32, 32) == 32
+    assert next_piece(33, 32) == 31
+    assert next_piece(34, 32) == 32
+    assert next_piece(1000, 32) == 32
+
+
+def test_slots():
+    slots = Slots(2)
+    assert (slots.take(), slots.take(), slots.take()) == (0, 1, None)
+    slots.give_back(0)
+    assert slots.free == 1
+    assert slots.take() == 0
