@@ -25,7 +25,7 @@ _TEXTS = (
     "def f(x):\n    return x**2  # comment\n\n\n",
     "<|im_start|>user\nhi<|im_end|>\n<|endoftext|><repo_name>",
     'x="y"; {a:[1,2]} ...!!!??? $100 €5 ^`~|+<=>',
-    "\u00a0nbsp\u2003em\u3000wide e\u0301 é ﬁ ſ K İ ı ß",
+    "\u00a0nbsp\u2003em\u3000wide e\u0301 é ﬁ \u017f K İ \u0131 ß",
     "a" * 300 + " " * 70 + "x" + "\n" * 20,
     "_under_score__x CamelCaseHTTPServer2Go https://ex.com/a?b=c&d=%20#e",
     "\x01\x7f\ufffd\u200bzero\u200dwidth\ufeff",
@@ -105,6 +105,6 @@ def test_a_beginning_is_added_where_the_model_wants_one(model_file):
 
 def test_an_unknown_name_is_refused():
     with pytest.raises(
-        InvalidArgument, match=r"pre-tokenizer 'bloom' .* known are chatglm-bpe, command-r"
+        InvalidArgument, match=r"pre-tokenizer 'bloom' .* known are chatglm-bpe, .*tekken"
     ):
         pre_tokenizer("bloom")
