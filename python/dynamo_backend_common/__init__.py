@@ -8,8 +8,8 @@
 - `Engine` is the protocol that an engine meets, `LLMEngine` a base class for those who like one;
   `Request` and `Chunk` are the dicts that it takes and yields, `RequestContext` the identity and
   cancellation of a request. A request with `HEALTH_CHECK_KEY` is a probe.
-- `MetricsContext`, `MetricsBindings`, `PushKvEvents`, `ZmqKvEvents` and the publishers are for engines
-  that publish metrics and KV events of their own.
+- `MetricsContext`, `MetricsBindings`, `PushKvEvents`, `ZmqKvEvents` and the publishers are for
+  engines that publish metrics and KV events of their own.
 - `DynamoError` and its subclasses are the errors that Dynamo knows.
 
 ``python -m dynamo_backend_common serve module:attribute`` does the same from the command line.

@@ -64,7 +64,7 @@ class Bridge:
         try:
             chunks = self._engine.generate(request, context)
             if not hasattr(chunks, "__aiter__"):
-                raise _not_a_generator(self.name, chunks)  # noqa: TRY301
+                raise _not_a_generator(self.name, chunks)
             await _push_all(chunks, sink, self.name, context.id)
         except asyncio.CancelledError as cancelled:
             if not context.is_stopped():
@@ -72,7 +72,7 @@ class Bridge:
         except GeneratorExit:
             raise
         # SystemExit and KeyboardInterrupt too: one request must not end the process.
-        except BaseException as raised:  # noqa: BLE001
+        except BaseException as raised:
             self._log(raised, context.id)
             sink.fail(raised)
         finally:
@@ -88,7 +88,7 @@ class Bridge:
             pass
         except GeneratorExit:
             raise
-        except BaseException as raised:  # noqa: BLE001
+        except BaseException as raised:
             self._log(raised, request_id)
 
     def _log(self, raised: BaseException, request_id: str) -> None:
@@ -106,7 +106,7 @@ class Bridge:
             return
         try:
             await abort(context)
-        except Exception as raised:  # noqa: BLE001
+        except Exception as raised:
             self._log(raised, context.id)
 
     async def drain(self) -> None:
@@ -178,7 +178,7 @@ async def _expect_end(chunks: Any, engine: str, request_id: str) -> None:
     """The terminal chunk is out; the generator runs to its end."""
     async for chunk in chunks:
         logger.error(
-            "request %s: %s yielded another chunk after the terminal one, which must be last: %.200r",
+            "request %s: %s yielded a chunk after the terminal one, which must be last: %.200r",
             request_id,
             engine,
             chunk,
