@@ -16,11 +16,10 @@ if TYPE_CHECKING:
 _DEFAULT_CONTEXT = 4096
 
 
-def _available_threads() -> int:
-    """Processors that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+def _spare_processors() -> int:
+    """Processors that this process may use, but for one: the worker itself needs it."""
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return max((usable or 1) - 1, 1)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -36,7 +35,9 @@ class Options:
         max_num_batched_tokens: Tokens of one step at most.
         prefill_chunk: Tokens of prompts in one step at most while other requests are producing
             output; it bounds how long a step keeps them waiting. At least 8.
-        threads: Threads of llama.cpp; by default as many as there are processors to use.
+        threads: Threads of llama.cpp; by default one less than there are processors to use. They
+            sleep while they wait for each other; on a machine that does nothing else,
+            ``OMP_WAIT_POLICY=active`` in the environment makes several of them faster.
         gpu_layers: Layers that are kept on a GPU, where llama.cpp was built for one; -1: all.
     """
 
@@ -45,7 +46,7 @@ class Options:
     max_num_seqs: int = 8
     max_num_batched_tokens: int = 512
     prefill_chunk: int = 128
-    threads: int = field(default_factory=_available_threads)
+    threads: int = field(default_factory=_spare_processors)
     gpu_layers: int = 0
 
     def __post_init__(self) -> None:
