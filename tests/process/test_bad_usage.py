@@ -1,0 +1,140 @@
+"""What a user can mistype: one line that says what was given and what is accepted, and a status."""
+
+import pytest
+
+from support.launcher import ENGINES, Launcher
+
+CASES = [
+    pytest.param(
+        ["nosuch"], ["unknown engine 'nosuch'", "echo", "llama-cpp", "module:attribute"], id="name"
+    ),
+    pytest.param(["llama"], ["unknown engine 'llama'", "llama-cpp"], id="name-hint"),
+    pytest.param(["nosuch:Engine"], ["no module named 'nosuch'"], id="module"),
+    pytest.param(["plain:Plane"], ["'plain'", "no attribute 'Plane'", "Plain"], id="attribute"),
+    pytest.param(["plain:WithoutGenerate"], ["WithoutGenerate", "generate"], id="no-generate"),
+    pytest.param(
+        ["echo", "--discovery-backend", "etdc"],
+        ["--discovery-backend", "'etdc'", "etcd", "kubernetes", "file", "mem"],
+        id="discovery-backend",
+    ),
+    pytest.param(
+        ["echo", "--request-plane", "udp"],
+        ["--request-plane", "'udp'", "tcp", "nats"],
+        id="request-plane",
+    ),
+    pytest.param(
+        ["echo", "--event-plane", "mail"],
+        ["--event-plane", "'mail'", "nats", "zmq"],
+        id="event-plane",
+    ),
+    pytest.param(
+        ["echo", "--endpoint-types", "chat,speech"],
+        ["--endpoint-types", "'speech'", "chat", "completions", "embedding", "tensor", "prefill"],
+        id="endpoint-types",
+    ),
+    pytest.param(
+        ["echo", "--endpoint-types", " , "], ["--endpoint-types", "chat"], id="no-endpoint-type"
+    ),
+    pytest.param(
+        ["echo", "--disaggregation-mode", "half"],
+        ["--disaggregation-mode", "'half'", "Aggregated", "Prefill", "Decode"],
+        id="disaggregation-mode",
+    ),
+    pytest.param(
+        ["echo", "--model-input", "Text"], ["--model-input", "'Text'", "Tokens"], id="model-input"
+    ),
+    pytest.param(
+        ["echo", "--model-name", "/no/such/folder"],
+        ["--model-name", "no such file or folder", "'/no/such/folder'"],
+        id="model-path",
+    ),
+    pytest.param(
+        ["echo", "--custom-jinja-template", "/no/template"],
+        ["--custom-jinja-template", "'/no/template'"],
+        id="template",
+    ),
+    pytest.param(["echo", "--http-port", "0"], ["--http-port", "'0'", "65535"], id="port"),
+    pytest.param(["echo", "--", "--dealy", "1"], ["--dealy"], id="engine-option"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "parts"), CASES)
+def test_a_typo_is_a_usage_error(
+    launcher: Launcher, arguments: list[str], parts: list[str]
+) -> None:
+    process = launcher.command("serve", *arguments)
+    assert process.wait() == 2
+    message = process.stderr.splitlines()[-1]
+    assert "error: " in message
+    for part in parts:
+        assert part in message
+    assert "Traceback" not in process.output
+    assert not process.stdout
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "parts"),
+    [
+        ("DYN_DISCOVERY_BACKEND", "etdc", ["'etdc'", "etcd", "mem"]),
+        ("DYN_DISAGGREGATION_MODE", "half", ["'half'", "Prefill"]),
+    ],
+)
+def test_a_typo_in_the_environment_is_one_too_and_names_the_variable(
+    launcher: Launcher, variable: str, value: str, parts: list[str]
+) -> None:
+    process = launcher.command("serve", "echo", **{variable: value})
+    assert process.wait() == 2
+    assert len(process.stderr.splitlines()) == 1
+    for part in [variable, *parts]:
+        assert part in process.stderr
+
+
+def test_a_port_in_use_is_a_failure(launcher: Launcher) -> None:
+    port = launcher.ports.occupy()
+    process = launcher.command("serve", "echo", "--http-port", str(port))
+    assert process.wait() == 1
+    assert len(process.stderr.splitlines()) == 1
+    assert f"127.0.0.1:{port}" in process.stderr
+    assert "in use" in process.stderr
+
+
+def test_a_port_in_use_is_told_before_a_library_user_s_engine_starts(
+    launcher: Launcher, model_folder: str
+) -> None:
+    port = launcher.ports.occupy()
+    program = launcher.script("worker", "lifecycles:Recorded", str(port), model_folder)
+    assert program.wait() == 0
+    raised = program.wait_for_line("^raised (.*)").group(1)
+    assert str(port) in raised
+    assert not launcher.latches.is_reached("start")
+
+
+def test_a_model_that_is_neither_here_nor_on_the_hub_is_a_failure(launcher: Launcher) -> None:
+    process = launcher.command(
+        "serve",
+        "lifecycles:Recorded",
+        "--http-port",
+        str(launcher.ports.reserve()),
+        "--model-name",
+        "nobody-has/this-model",
+    )
+    assert process.wait() == 1
+    message = process.stderr.splitlines()[-1]
+    assert "fetch 'nobody-has/this-model'" in message
+    assert "Traceback" not in process.output
+    assert launcher.latches.is_reached("cleanup")
+
+
+def test_an_engine_that_cannot_be_imported_shows_the_user_s_own_error(
+    launcher: Launcher,
+) -> None:
+    (launcher.folder / "broken.py").write_text("import json\n\njson.loads('{')\n")
+    process = launcher.command("serve", "broken:Engine", cwd=launcher.folder)
+    assert process.wait() == 1
+    assert "json.loads('{')" in process.stderr
+    assert "dynamo_backend_common" not in process.stderr
+    assert process.stderr.splitlines()[-1].startswith("dynamo-backend: error: module 'broken'")
+
+
+def test_the_engines_of_these_tests_are_where_the_cases_say() -> None:
+    assert (ENGINES / "plain.py").is_file()

@@ -1,0 +1,54 @@
+"""A request to a Rust engine needs no GIL: it completes while Python code in C holds it."""
+
+import json
+import os
+from pathlib import Path
+
+from support.api import Api, read_text, text_of
+from support.launcher import Launcher
+from support.processes import PATIENCE
+
+PROMPT = "alpha beta gamma"
+
+
+def wait_until_reading(pid: int, thread: int, descriptor: int) -> None:
+    """Waits until the thread is in the kernel, in a call on the descriptor: it has the GIL then."""
+    import time
+
+    end = time.monotonic() + PATIENCE
+    while True:
+        call = Path(f"/proc/{pid}/task/{thread}/syscall").read_text().split()
+        if len(call) > 1 and int(call[1], 16) == descriptor:
+            return
+        assert time.monotonic() < end, f"the thread never read: {call}"
+        time.sleep(0.01)
+
+
+def test_a_request_to_the_rust_engine_completes_while_the_gil_is_held(
+    launcher: Launcher, model_folder: str
+) -> None:
+    port = launcher.ports.reserve()
+    fifo = launcher.folder / "release"
+    os.mkfifo(fifo)
+    program = launcher.script("hold_the_gil", str(port), model_folder, str(fifo))
+    program.wait_for_line("state Serving")
+    api = Api(port)
+    [model] = api.models()
+
+    launcher.latches.release("hold")
+    held = json.loads(launcher.latches.reached("holding"))
+    wait_until_reading(program.pid, held["thread"], held["descriptor"])
+
+    answer = api.complete(PROMPT, model=model)
+    with api.stream_chat(("system", PROMPT), model=model) as stream:
+        streamed, _ = read_text(stream)
+
+    # Whoever let go of the GIL before would have let the thread say so.
+    assert not launcher.latches.is_reached("released")
+    wait_until_reading(program.pid, held["thread"], held["descriptor"])
+    fifo.write_bytes(b"!")
+    launcher.latches.reached("released")
+
+    assert text_of(answer.json).strip() == PROMPT
+    assert PROMPT in streamed
+    assert program.terminate() == 0

@@ -1,0 +1,123 @@
+"""`serve ENGINE --http-port N`: worker and frontend in one process, until a signal."""
+
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from support.api import finish_reasons, read_text, text_of
+from support.launcher import ENGINES, Launcher, Server
+
+PROMPT = "alpha beta gamma"
+# The echo of a chat ends where the template ends its first message.
+MESSAGE = ("system", "alpha beta gamma")
+
+
+@pytest.fixture(scope="module")
+def echo(shared: Launcher, model_folder: str) -> Server:
+    return shared.serve("echo", "--model-name", model_folder, "--served-model-name", "parrot")
+
+
+@pytest.fixture(scope="module", params=["plain:Plain", "plain:make", "plain:engine"])
+def python_engine(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, model_folder: str
+) -> Iterator[Server]:
+    with Launcher(tmp_path_factory.mktemp("python")) as launcher:
+        yield launcher.serve(request.param, "--model-name", model_folder)
+
+
+def answers_everything(server: Server) -> None:
+    api = server.api
+    assert api.models() == [server.model]
+
+    completion = api.complete(PROMPT)
+    assert completion.status == 200, completion.text
+    assert text_of(completion.json).strip() == PROMPT
+    assert completion.json["choices"][0]["finish_reason"] == "stop"
+    usage = completion.json["usage"]
+    assert usage["prompt_tokens"] == usage["completion_tokens"] > 0
+
+    with api.stream_completion(PROMPT) as stream:
+        text, chunks = read_text(stream)
+    assert text.strip() == PROMPT
+    assert finish_reasons(chunks) == ["stop"]
+
+    chat = api.chat(MESSAGE)
+    assert chat.status == 200, chat.text
+    assert PROMPT in text_of(chat.json)
+    assert chat.json["choices"][0]["message"]["role"] == "assistant"
+
+    with api.stream_chat(MESSAGE) as stream:
+        text, chunks = read_text(stream)
+    assert PROMPT in text
+    assert finish_reasons(chunks) == ["stop"]
+    assert server.process.alive
+
+
+def test_the_bundled_echo_answers_chat_and_completions(echo: Server) -> None:
+    assert echo.model == "parrot"
+    answers_everything(echo)
+
+
+def test_max_tokens_ends_with_length(echo: Server) -> None:
+    answer = echo.api.complete(PROMPT, max_tokens=1)
+    assert answer.json["choices"][0]["finish_reason"] == "length"
+    assert answer.json["usage"]["completion_tokens"] == 1
+
+
+def test_an_unknown_model_is_not_found(echo: Server) -> None:
+    assert echo.api.complete(PROMPT, model="nobody").status == 404
+    assert echo.api.complete(PROMPT).status == 200
+
+
+def test_a_class_a_factory_and_an_instance_are_served(python_engine: Server) -> None:
+    assert python_engine.model == "plain"
+    answers_everything(python_engine)
+
+
+def test_an_engine_is_found_in_the_current_folder_and_gets_its_arguments(
+    launcher: Launcher, tmp_path: Path, model_folder: str
+) -> None:
+    (tmp_path / "my_engine.py").write_text((ENGINES / "plain.py").read_text())
+    served = launcher.serve(
+        "my_engine:Named", "--model-name", model_folder, "--", "given", cwd=tmp_path
+    )
+    assert served.model == "given"
+    assert text_of(served.api.complete(PROMPT).json).strip() == PROMPT
+
+
+@pytest.mark.parametrize("which", [signal.SIGTERM, signal.SIGINT], ids=lambda which: which.name)
+@pytest.mark.parametrize("engine", ["echo", "plain:Plain"])
+def test_a_signal_ends_it_with_success(
+    launcher: Launcher, model_folder: str, engine: str, which: signal.Signals
+) -> None:
+    server = launcher.serve(engine, "--model-name", model_folder)
+    assert server.api.complete(PROMPT).status == 200
+    server.process.send(which)
+    assert server.process.wait() == 0
+    assert "Traceback" not in server.process.output
+    assert "KeyboardInterrupt" not in server.process.output
+
+
+def test_it_says_what_it_serves_where_and_how_to_try_it(echo: Server) -> None:
+    curl = echo.process.wait_for_line(r"^curl .*").group(0)
+    assert f"{echo.api.url}/chat/completions" in curl
+    assert '"model": "parrot"' in curl
+    echo.process.wait_for_line(r"Serving parrot on dynamo\.backend\.generate")
+
+
+def test_the_frontend_listens_on_the_loopback_alone(echo: Server) -> None:
+    listeners = list(_listeners(echo.process.pid, echo.api.port))
+    assert listeners
+    assert set(listeners) == {"0100007F"}
+
+
+def _listeners(pid: int, port: int) -> Iterator[str]:
+    """The addresses, in the kernel's hexadecimal form, on which somebody listens on ``port``."""
+    for name in ("tcp", "tcp6"):
+        for line in Path(f"/proc/{pid}/net/{name}").read_text().splitlines()[1:]:
+            local, state = line.split()[1], line.split()[3]
+            address, _, text = local.partition(":")
+            if state == "0A" and int(text, 16) == port:
+                yield address

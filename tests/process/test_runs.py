@@ -1,0 +1,151 @@
+"""`run()`, `serve()` and `shutdown()` of a worker in a program of one's own."""
+
+import json
+import re
+import signal
+
+import pytest
+
+from support.api import Api, text_of
+from support.launcher import Launcher
+
+PROMPT = "alpha beta gamma"
+
+
+def answered(port: int) -> str:
+    return text_of(Api(port).complete(PROMPT).json).strip()
+
+
+def test_run_serves_and_reports(launcher: Launcher, model_folder: str) -> None:
+    port = launcher.ports.reserve()
+    program = launcher.script("worker", "lifecycles:Recorded", str(port), model_folder)
+    program.wait_for_line("state Serving")
+    assert answered(port) == PROMPT
+    assert program.terminate() == 0
+    states = re.findall(r"^state (\w+)$", program.stdout, re.MULTILINE)
+    assert states == ["Connecting", "Starting", "Registering", "Serving", "Draining", "Stopped"]
+    report = json.loads(program.wait_for_line("^report (.*)").group(1))
+    assert report["reason"] == "signal"
+    assert (report["cut"], report["failures"]) == (0, [])
+    assert "cleanup" in {stage.lower() for stage in report["stages"]}
+    assert "worker Stopped" in program.stdout
+    assert launcher.latches.is_reached("drain")
+    assert launcher.latches.is_reached("cleanup")
+
+
+def test_serve_leaves_the_callers_loop_and_its_ctrl_c_as_they_were(
+    launcher: Launcher, model_folder: str
+) -> None:
+    port = launcher.ports.reserve()
+    program = launcher.script("in_a_loop", str(port), model_folder)
+    program.wait_for_line("state Serving")
+    assert answered(port) == PROMPT
+    program.send(signal.SIGINT)
+    program.wait_for_line("loop works")
+    program.send(signal.SIGINT)
+    program.wait_for_line("main task cancelled")
+    assert program.wait() == 0
+    told = [line for line in program.stdout.splitlines() if not line.startswith("state ")]
+    assert told == [
+        "reason signal",
+        "ticked True",
+        "handler True",
+        "thread works",
+        "loop works",
+        "main task cancelled",
+        "KeyboardInterrupt",
+    ]
+
+
+def test_two_runs_one_after_the_other_in_one_process(launcher: Launcher, model_folder: str) -> None:
+    port = launcher.ports.reserve()
+    program = launcher.script("twice", str(port), model_folder)
+    for number in (1, 2):
+        program.wait_for_line(f"run {number} Serving")
+        assert answered(port) == PROMPT
+        program.send(signal.SIGTERM)
+        program.wait_for_line(f"run {number} ended by signal")
+    assert program.wait() == 0
+    assert "python threads ['MainThread']" in program.stdout
+
+
+def test_shutdown_before_the_run_starts_nothing(launcher: Launcher, model_folder: str) -> None:
+    program = launcher.script("shut_down", "before", str(launcher.ports.reserve()), model_folder)
+    assert program.wait() == 0
+    assert "worker Init" in program.stdout
+    assert "state Starting" not in program.stdout
+    assert "reason shutdown" in program.stdout
+    assert program.stdout.endswith("worker Stopped")
+    assert not launcher.latches.is_reached("start")
+    assert not launcher.latches.is_reached("cleanup")
+
+
+def test_shutdown_while_serving_from_any_thread_and_more_than_once(
+    launcher: Launcher, model_folder: str
+) -> None:
+    program = launcher.script("shut_down", "serving", str(launcher.ports.reserve()), model_folder)
+    assert program.wait() == 0
+    assert "reason shutdown" in program.stdout
+    assert program.stdout.endswith("worker Stopped")
+    assert launcher.latches.is_reached("drain")
+    assert launcher.latches.is_reached("cleanup")
+
+
+def test_shutdown_while_starting_lets_the_start_finish_and_serves_nothing(
+    launcher: Launcher, model_folder: str
+) -> None:
+    program = launcher.script("shut_down", "starting", str(launcher.ports.reserve()), model_folder)
+    assert program.wait() == 0
+    assert "state Serving" not in program.stdout
+    assert "reason shutdown" in program.stdout
+    for hook in ("start-ends", "drain", "cleanup"):
+        assert launcher.latches.is_reached(hook), hook
+
+
+def test_run_raises_what_start_raised_with_its_cause(launcher: Launcher, model_folder: str) -> None:
+    port = launcher.ports.reserve()
+    program = launcher.script("worker", "lifecycles:StartRaises", str(port), model_folder)
+    assert program.wait() == 0
+    raised = program.wait_for_line("^raised (.*)").group(1)
+    assert raised.startswith("Unknown Unknown start: ")
+    assert "no weights on this disk" in raised
+    assert "cause RuntimeError('no weights on this disk')" in program.stdout
+    assert launcher.latches.is_reached("cleanup")
+    assert not launcher.latches.is_reached("drain")
+    assert "worker Stopped" in program.stdout
+
+
+@pytest.mark.parametrize("method", ["serve", "run"])
+def test_a_worker_is_used_once(launcher: Launcher, method: str) -> None:
+    code = (
+        "import asyncio\n"
+        "from dynamo_backend_common import DynamoError, RuntimeConfig, Worker, WorkerConfig\n"
+        "from plain import Plain\n"
+        "config = WorkerConfig(runtime=RuntimeConfig(discovery_backend='mem'))\n"
+        "worker = Worker(Plain(), config)\n"
+        "worker.shutdown()\n"
+        "worker.run()\n"
+        f"again = lambda: asyncio.run(worker.serve()) if {method == 'serve'} else worker.run()\n"
+        "try:\n"
+        "    again()\n"
+        "except Exception as error:\n"
+        "    print('refused', type(error).__name__, error)\n"
+    )
+    (launcher.folder / "once.py").write_text(code)
+    program = launcher.start(
+        _python(), str(launcher.folder / "once.py"), PYTHONPATH=str(_engines())
+    )
+    assert program.wait() == 0
+    assert "once" in program.wait_for_line("^refused (.*)").group(1)
+
+
+def _python() -> str:
+    import sys
+
+    return sys.executable
+
+
+def _engines() -> str:
+    from support.launcher import ENGINES
+
+    return str(ENGINES)

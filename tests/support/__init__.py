@@ -1,0 +1,11 @@
+"""What the behaviour tests share.
+
+- `ports`: loopback ports that nobody else gets
+- `environment`: the environment of a process under test
+- `processes`: a process under test, with its output
+- `launcher`: starts processes for one test or one module, and ends them
+- `api`: a client of the OpenAI frontend
+- `latches`: order between a test and an engine, by files
+
+`engines` and `scripts` hold what the processes run: files as a user would write them.
+"""

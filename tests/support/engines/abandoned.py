@@ -1,0 +1,57 @@
+"""Requests whose client leaves: the generator says what it sees of that."""
+
+import asyncio
+import sys
+
+from latches import case_of, passed, reach
+from plain import Plain
+
+
+class Abandoned(Plain):
+    def __init__(self):
+        self.cases = {}
+
+    async def generate(self, request, context):
+        case = case_of(request)
+        if not case:
+            async for chunk in super().generate(request, context):
+                yield chunk
+            return
+        self.cases[context.id] = case
+        token = request["token_ids"][0]
+        try:
+            if case.startswith("silent"):
+                reach(f"{case}-started")
+                await asyncio.Event().wait()
+            yield {"token_ids": [token]}
+            reach(f"{case}-started")
+            match case:
+                case "waiting":
+                    await asyncio.Event().wait()
+                case "polling":
+                    while not context.is_stopped():
+                        yield {"token_ids": [token]}
+                        await asyncio.sleep(0.01)
+                case "awaiting-stop":
+                    await context.stopped()
+                case "swallowing":
+                    # An engine that answers its cancellation with a chunk is wrong, but ends too.
+                    try:
+                        await asyncio.Event().wait()
+                    except asyncio.CancelledError:
+                        reach("swallowing-cancelled")
+            yield {"token_ids": [], "finish_reason": "cancelled"}
+        finally:
+            error = sys.exc_info()[0]
+            # Works only where the loop still runs the generator: it must not be dropped.
+            await asyncio.sleep(0)
+            reach(f"{case}-finally", error.__name__ if error else "no exception")
+
+    async def abort(self, context):
+        case = self.cases[context.id]
+        reach(f"{case}-abort", f"{context.is_stopped()}")
+        await passed(f"{case}-finally")
+
+
+class WithoutAbort(Abandoned):
+    abort = None

@@ -1,0 +1,45 @@
+"""Yields what no engine may yield."""
+
+from latches import case_of
+from plain import Plain
+
+CHUNKS = {
+    "none": None,
+    "list": [1],
+    "text": "hello",
+    "no-token-ids": {"index": 0},
+    "token-ids-none": {"token_ids": None},
+    "negative-token": {"token_ids": [-1]},
+    "float-token": {"token_ids": [1.5]},
+    "text-token": {"token_ids": ["a"]},
+    "huge-token": {"token_ids": [2**40]},
+    "unknown-finish": {"token_ids": [], "finish_reason": "finished"},
+    "number-finish": {"token_ids": [], "finish_reason": 3},
+}
+
+
+class Chunks(Plain):
+    async def generate(self, request, context):
+        case = case_of(request)
+        match case:
+            case "":
+                async for chunk in super().generate(request, context):
+                    yield chunk
+            case "second-terminal":
+                yield {"token_ids": request["token_ids"]}
+                yield {"token_ids": [], "finish_reason": "stop"}
+                yield {"token_ids": request["token_ids"], "finish_reason": "length"}
+            case "no-terminal":
+                yield {"token_ids": request["token_ids"]}
+            case "no-chunk":
+                return
+            case _:
+                yield CHUNKS[case]
+                yield {"token_ids": [], "finish_reason": "stop"}
+
+
+class NoGenerator(Plain):
+    """Its generate is a coroutine, because nobody wrote a ``yield``."""
+
+    async def generate(self, request, context):
+        return {"token_ids": [], "finish_reason": "stop"}

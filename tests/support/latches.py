@@ -1,0 +1,37 @@
+"""Order between a test and its engine: each side passes when the other's file is there."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from .processes import PATIENCE
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+class Latches:
+    """The test's side; ``engines/latches.py`` is the other."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def release(self, name: str) -> None:
+        """Lets the engine pass ``name``."""
+        (self._folder / name).touch()
+
+    def is_reached(self, name: str) -> bool:
+        """Whether the engine has reached ``name`` by now."""
+        return (self._folder / name).exists()
+
+    def reached(self, name: str) -> str:
+        """Waits until the engine has reached ``name``; returns what it left there."""
+        end = time.monotonic() + PATIENCE
+        while not self.is_reached(name):
+            if time.monotonic() > end:
+                there = sorted(path.name for path in self._folder.iterdir())
+                raise AssertionError(f"the engine never reached {name!r}; it reached {there}")
+            time.sleep(0.01)
+        return (self._folder / name).read_text()

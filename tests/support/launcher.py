@@ -1,0 +1,77 @@
+"""Starts the processes of one test or one module, and ends them."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .api import Api
+from .environment import environment
+from .latches import Latches
+from .ports import Ports
+from .processes import Process
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+SUPPORT = Path(__file__).parent
+ENGINES = SUPPORT / "engines"
+"""The current folder of every process that is started: engines are found there by their module."""
+COMMAND = [sys.executable, "-m", "dynamo_backend_common"]
+
+
+@dataclass(frozen=True)
+class Server:
+    """A worker with the frontend in its process, ready to answer."""
+
+    process: Process
+    api: Api
+    model: str
+
+
+class Launcher:
+    """Starts processes that share a folder, latches and ports; a context manager that ends them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.latches = Latches(folder / "latches")
+        self.ports = Ports()
+        self._started: list[Process] = []
+
+    def start(self, *command: str, cwd: Path = ENGINES, **env: str) -> Process:
+        """Starts a command, with ``env`` on top of the tests' environment."""
+        process = Process(command, env=environment(self.folder, **env), cwd=cwd)
+        self._started.append(process)
+        return process
+
+    def command(self, *arguments: str, cwd: Path = ENGINES, **env: str) -> Process:
+        """Starts the package's command line."""
+        return self.start(*COMMAND, *arguments, cwd=cwd, **env)
+
+    def script(self, name: str, *arguments: str, **env: str) -> Process:
+        """Starts a program of ``scripts`` that uses the package as a library."""
+        path = SUPPORT / "scripts" / f"{name}.py"
+        # A script finds the engines as it would find modules that are installed.
+        return self.start(sys.executable, str(path), *arguments, PYTHONPATH=str(ENGINES), **env)
+
+    def serve(self, engine: str, *options: str, cwd: Path = ENGINES, **env: str) -> Server:
+        """Serves an engine with the frontend in the same process; waits until it is announced."""
+        port = self.ports.reserve()
+        process = self.command("serve", engine, "--http-port", str(port), *options, cwd=cwd, **env)
+        model = process.wait_for_line(r"^Serving (\S+) on http://\S+/v1").group(1)
+        return Server(process, Api(port), model)
+
+    def __enter__(self) -> Launcher:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        for process in self._started:
+            process.kill()
+        self.ports.close()
