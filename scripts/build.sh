@@ -11,6 +11,6 @@ fi
 
 rm -rf "$cache/dist"
 # As it is, so that the second time is fast: not stripped, not compressed, not audited.
-"$python" -m maturin build --quiet --profile dev --strip false \
+"$python" -m maturin build --profile dev --strip false \
     --compression-method stored --compatibility linux --auditwheel skip --out "$cache/dist"
 "$python" scripts/install_wheel.py "$cache"/dist/*.whl

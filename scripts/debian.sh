@@ -24,7 +24,7 @@ for purpose in "$@"; do
         need pkg-config command -v pkg-config
         need protobuf-compiler command -v protoc
         need libclang-dev has_libclang
-        need python3-venv "${PYTHON:-python3}" -c 'import ensurepip, venv'
+        need python3-venv "${base_python:-python3}" -c 'import ensurepip, venv'
         need curl command -v curl
         ;;
     test)

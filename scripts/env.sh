@@ -9,6 +9,23 @@ python=$cache/venv/bin/python
 mkdir -p "$cache"
 cd "$root" || exit
 
+# The Python that environments are made from is the shell's own choice.
+base_python=$(command -v "${PYTHON:-python3}") || base_python=
+
+# The rest of PATH depends on the machine, not on the shell: a build script of Dynamo's runs again
+# when PATH differs, and dynamo-llm, which takes minutes, depends on it.
+machine_path() {
+    local user=$PATH:${CARGO_HOME:-$HOME/.cargo}/bin cargo tool found
+    local path=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+    cargo=$(PATH=$user command -v cargo) && path=$(dirname "$cargo"):$path
+    for tool in c++ cmake pkg-config protoc git curl etcd nats-server; do
+        PATH=$path command -v "$tool" >/dev/null || ! found=$(PATH=$user command -v "$tool") ||
+            path=$path:$(dirname "$found")
+    done
+    printf '%s' "$path"
+}
+PATH=$(machine_path)
+
 # Outside the checkout, so that a fresh clone need not compile again what an older one did.
 export CARGO_TARGET_DIR=$cache/target
 export PYO3_BUILD_EXTENSION_MODULE=1
@@ -20,9 +37,6 @@ cmp -s scripts/pyo3-config.txt "$PYO3_CONFIG_FILE" || cp scripts/pyo3-config.txt
 
 export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1
 unset PYTHONPATH PYTHONHOME
-
-# Debian keeps some servers where only root looks.
-PATH=$PATH:/usr/local/sbin:/usr/sbin
 
 # Says what begins now.
 say() {

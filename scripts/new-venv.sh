@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # Sourced after env.sh: how a Python environment is made, and known to be still right.
 
-base_python=${PYTHON:-python3}
+[ -n "$base_python" ] || fail "Python 3.11 or newer is needed, and ${PYTHON:-python3} was not found"
 "$base_python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
     fail "Python 3.11 or newer is needed, and $base_python is $("$base_python" --version 2>&1);" \
         "name another like this: make PYTHON=python3.12 ..."
