@@ -82,7 +82,7 @@ def test_a_typo_is_a_usage_error(
 def test_a_typo_in_the_environment_is_one_too_and_names_the_variable(
     launcher: Launcher, variable: str, value: str, parts: list[str]
 ) -> None:
-    process = launcher.command("serve", "echo", **{variable: value})
+    process = launcher.command("serve", "echo", env={variable: value})
     assert process.wait() == 2
     assert len(process.stderr.splitlines()) == 1
     for part in [variable, *parts]:

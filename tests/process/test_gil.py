@@ -6,22 +6,19 @@ from pathlib import Path
 
 from support.api import Api, read_text, text_of
 from support.launcher import Launcher
-from support.processes import PATIENCE
+from support.processes import until
 
 PROMPT = "alpha beta gamma"
 
 
 def wait_until_reading(pid: int, thread: int, descriptor: int) -> None:
     """Waits until the thread is in the kernel, in a call on the descriptor: it has the GIL then."""
-    import time
 
-    end = time.monotonic() + PATIENCE
-    while True:
+    def reading() -> bool:
         call = Path(f"/proc/{pid}/task/{thread}/syscall").read_text().split()
-        if len(call) > 1 and int(call[1], 16) == descriptor:
-            return
-        assert time.monotonic() < end, f"the thread never read: {call}"
-        time.sleep(0.01)
+        return len(call) > 1 and int(call[1], 16) == descriptor
+
+    until(reading, "the thread reads")
 
 
 def test_a_request_to_the_rust_engine_completes_while_the_gil_is_held(

@@ -6,33 +6,45 @@ from pathlib import Path
 
 import pytest
 
-from support.api import Api
+from support.api import Api, text_of, wait_for_model
 from support.launcher import Launcher
 
 README = Path(__file__).parents[2] / "README.md"
 
 
 @pytest.fixture
-def program() -> str:
-    """The README's engine of one's own."""
-    assert README.is_file(), f"no {README}"
+def program(launcher: Launcher) -> Path:
+    """The README's engine of one's own, in a file of the name that the README gives it."""
     blocks = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
     [engine] = [block for block in blocks if "Worker(" in block]
-    return str(engine)
-
-
-def test_the_lines_of_python_serve_an_engine(
-    launcher: Launcher, model_folder: str, program: str
-) -> None:
-    port = launcher.ports.reserve()
     path = launcher.folder / "my_engine.py"
-    # What a user fills in, and nothing else.
-    program = re.sub(r'model_name="[^"]*"', f"model_name={model_folder!r}", program)
-    program = re.sub(r"http_port=\d+", f"http_port={port}", program)
-    path.write_text(program)
-    process = launcher.start(sys.executable, str(path), cwd=launcher.folder, DYN_LOG="info")
-    process.wait_for_line(r"Serving \S+ on ")
-    api = Api(port)
-    [model] = api.models()
-    assert api.complete("alpha beta", model=model).status == 200
+    path.write_text(engine)
+    return path
+
+
+def answers(api: Api) -> None:
+    assert api.models() == ["echo"]
+    assert text_of(api.complete("alpha beta").json).strip() == "alpha beta"
+    with api.stream_chat(("user", "Hello!")) as stream:
+        assert stream.first_text()
+
+
+def test_the_program_serves(launcher: Launcher, model_folder: str, program: Path) -> None:
+    port = launcher.ports.reserve()
+    # The port of the README may be somebody else's here.
+    text, count = re.subn(r"http_port=8000\b", f"http_port={port}", program.read_text())
+    assert count == 1
+    program.write_text(text)
+    process = launcher.start(sys.executable, program.name, model_folder, cwd=launcher.folder)
+    wait_for_model(Api(port))
+    answers(Api(port))
     assert process.terminate() == 0
+    assert "Traceback" not in process.output
+
+
+def test_the_command_line_serves_it(launcher: Launcher, model_folder: str, program: Path) -> None:
+    assert program.stem == "my_engine"
+    assert "serve my_engine:Echo --model-name MODEL --http-port 8000" in README.read_text()
+    server = launcher.serve("my_engine:Echo", "--model-name", model_folder, cwd=launcher.folder)
+    answers(server.api)
+    assert server.process.terminate() == 0

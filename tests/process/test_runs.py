@@ -3,11 +3,12 @@
 import json
 import re
 import signal
+import sys
 
 import pytest
 
 from support.api import Api, text_of
-from support.launcher import Launcher
+from support.launcher import ENGINES, Launcher
 
 PROMPT = "alpha beta gamma"
 
@@ -133,19 +134,7 @@ def test_a_worker_is_used_once(launcher: Launcher, method: str) -> None:
     )
     (launcher.folder / "once.py").write_text(code)
     program = launcher.start(
-        _python(), str(launcher.folder / "once.py"), PYTHONPATH=str(_engines())
+        sys.executable, str(launcher.folder / "once.py"), env={"PYTHONPATH": str(ENGINES)}
     )
     assert program.wait() == 0
     assert "once" in program.wait_for_line("^refused (.*)").group(1)
-
-
-def _python() -> str:
-    import sys
-
-    return sys.executable
-
-
-def _engines() -> str:
-    from support.launcher import ENGINES
-
-    return str(ENGINES)

@@ -15,10 +15,10 @@ PROMPT = "alpha beta gamma delta"
 STREAMS = 4
 
 
-def gated(launcher: Launcher, model_folder: str, **env: str) -> tuple[Process, Api]:
+def gated(launcher: Launcher, model_folder: str) -> tuple[Process, Api]:
     """A worker whose streams wait after their first token."""
     port = launcher.ports.reserve()
-    program = launcher.script("worker", "lifecycles:Gated", str(port), model_folder, **env)
+    program = launcher.script("worker", "lifecycles:Gated", str(port), model_folder)
     program.wait_for_line("state Serving")
     return program, Api(port)
 
@@ -60,7 +60,7 @@ def test_a_stream_that_does_not_finish_is_cut_and_the_exit_status_says_so(
         "lifecycles:Gated",
         "--model-name",
         model_folder,
-        DYN_WORKER_GRACEFUL_SHUTDOWN_TIMEOUT="4",
+        env={"DYN_WORKER_GRACEFUL_SHUTDOWN_TIMEOUT": "4"},
     )
     with ExitStack() as stack:
         stream, _ = begin(stack, server.api)
@@ -93,7 +93,7 @@ def test_a_cleanup_that_does_not_end_is_ended_by_the_deadline(
         f"lifecycles:{engine}",
         "--model-name",
         model_folder,
-        DYN_WORKER_GRACEFUL_SHUTDOWN_TIMEOUT="1",
+        env={"DYN_WORKER_GRACEFUL_SHUTDOWN_TIMEOUT": "1"},
     )
     server.process.send(signal.SIGTERM)
     assert server.process.wait() == 143

@@ -9,7 +9,7 @@ from http.client import HTTPConnection
 from typing import TYPE_CHECKING, Any
 
 from .ports import LOOPBACK
-from .processes import PATIENCE
+from .processes import PATIENCE, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -195,3 +195,16 @@ def finish_reasons(chunks: list[Any]) -> list[str]:
     """The finish reasons in the chunks of a stream."""
     choices = [choice for chunk in chunks for choice in chunk.get("choices", [])]
     return [choice["finish_reason"] for choice in choices if choice.get("finish_reason")]
+
+
+def wait_for_model(api: Api, model: str = "") -> None:
+    """Waits until a frontend that just started lists ``model``, or any where none is named."""
+
+    def listed() -> bool:
+        try:
+            models = api.models()
+        except OSError:
+            return False
+        return model in models if model else bool(models)
+
+    until(listed, f"the frontend lists {model or 'a model'}")

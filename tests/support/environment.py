@@ -14,7 +14,7 @@ _PREFIXES = ("DYN_", "DYNAMO_", "ETCD_", "NATS_", "OTEL_", "PYTHON")
 _PROXIES = {"http_proxy", "https_proxy", "all_proxy", "no_proxy"}
 
 
-def environment(folder: Path, **more: str) -> dict[str, str]:
+def environment(folder: Path) -> dict[str, str]:
     """That of this process without settings of Dynamo, Python and proxies, and with the tests' own.
 
     Nothing listens beyond the loopback, discovery by files and latches are below ``folder``, and
@@ -36,5 +36,4 @@ def environment(folder: Path, **more: str) -> dict[str, str]:
         "LATCHES": str(folder / "latches"),
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONUNBUFFERED": "1",
-        **more,
     }

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
-from .processes import PATIENCE
+from .processes import until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,10 +27,5 @@ class Latches:
 
     def reached(self, name: str) -> str:
         """Waits until the engine has reached ``name``; returns what it left there."""
-        end = time.monotonic() + PATIENCE
-        while not self.is_reached(name):
-            if time.monotonic() > end:
-                there = sorted(path.name for path in self._folder.iterdir())
-                raise AssertionError(f"the engine never reached {name!r}; it reached {there}")
-            time.sleep(0.01)
+        until(lambda: self.is_reached(name), f"the engine reaches {name!r}")
         return (self._folder / name).read_text()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from .api import Api
@@ -14,11 +15,14 @@ from .ports import Ports
 from .processes import Process
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from types import TracebackType
 
 SUPPORT = Path(__file__).parent
 ENGINES = SUPPORT / "engines"
 """The current folder of every process that is started: engines are found there by their module."""
+NOTHING: Mapping[str, str] = MappingProxyType({})
+
 COMMAND = [sys.executable, "-m", "dynamo_backend_common"]
 
 
@@ -40,26 +44,40 @@ class Launcher:
         self.ports = Ports()
         self._started: list[Process] = []
 
-    def start(self, *command: str, cwd: Path = ENGINES, **env: str) -> Process:
+    def start(
+        self, *command: str, cwd: Path = ENGINES, env: Mapping[str, str] = NOTHING
+    ) -> Process:
         """Starts a command, with ``env`` on top of the tests' environment."""
-        process = Process(command, env=environment(self.folder, **env), cwd=cwd)
+        process = Process(command, env=environment(self.folder) | env, cwd=cwd)
         self._started.append(process)
         return process
 
-    def command(self, *arguments: str, cwd: Path = ENGINES, **env: str) -> Process:
+    def command(
+        self, *arguments: str, cwd: Path = ENGINES, env: Mapping[str, str] = NOTHING
+    ) -> Process:
         """Starts the package's command line."""
-        return self.start(*COMMAND, *arguments, cwd=cwd, **env)
+        return self.start(*COMMAND, *arguments, cwd=cwd, env=env)
 
-    def script(self, name: str, *arguments: str, **env: str) -> Process:
+    def script(self, name: str, *arguments: str, env: Mapping[str, str] = NOTHING) -> Process:
         """Starts a program of ``scripts`` that uses the package as a library."""
         path = SUPPORT / "scripts" / f"{name}.py"
         # A script finds the engines as it would find modules that are installed.
-        return self.start(sys.executable, str(path), *arguments, PYTHONPATH=str(ENGINES), **env)
+        return self.start(
+            sys.executable, str(path), *arguments, env={"PYTHONPATH": str(ENGINES), **env}
+        )
 
-    def serve(self, engine: str, *options: str, cwd: Path = ENGINES, **env: str) -> Server:
+    def serve(
+        self,
+        engine: str,
+        *options: str,
+        cwd: Path = ENGINES,
+        env: Mapping[str, str] = NOTHING,
+    ) -> Server:
         """Serves an engine with the frontend in the same process; waits until it is announced."""
         port = self.ports.reserve()
-        process = self.command("serve", engine, "--http-port", str(port), *options, cwd=cwd, **env)
+        process = self.command(
+            "serve", engine, "--http-port", str(port), *options, cwd=cwd, env=env
+        )
         model = process.wait_for_line(r"^Serving (\S+) on http://\S+/v1").group(1)
         return Server(process, Api(port), model)
 

@@ -12,7 +12,7 @@ from threading import Condition, Thread
 from typing import IO, TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
 PATIENCE = 60.0
@@ -20,6 +20,14 @@ PATIENCE = 60.0
 
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 _SHOWN_LINES = 300
+
+
+def until(happened: Callable[[], bool], what: str) -> None:
+    """Waits until ``happened()``; fails saying ``what`` never did."""
+    end = time.monotonic() + PATIENCE
+    while not happened():
+        assert time.monotonic() < end, f"never: {what}"
+        time.sleep(0.01)
 
 
 class Process:

@@ -28,6 +28,8 @@ class Abandoned(Plain):
             match case:
                 case "waiting":
                     await asyncio.Event().wait()
+                case "waiting-kept":
+                    await passed("silent-left-finally")
                 case "polling":
                     while not context.is_stopped():
                         yield {"token_ids": [token]}

@@ -1,0 +1,93 @@
+"""What no engine may yield: that request fails with a message, and the worker serves on."""
+
+import pytest
+
+from support.api import case, finish_reasons, read_text, text_of
+from support.launcher import Launcher, Server
+
+PROMPT = "alpha beta gamma"
+
+CHUNKS = [
+    ("none", ["NoneType", "dict"]),
+    ("list", ["list", "dict"]),
+    ("text", ["str", "dict"]),
+    ("no-token-ids", ["token_ids"]),
+    ("token-ids-none", ["token_ids", "NoneType"]),
+    ("negative-token", ["token_ids", "-1"]),
+    ("float-token", ["token_ids", "float"]),
+    ("text-token", ["token_ids", "str"]),
+    ("huge-token", ["token_ids", str(2**40)]),
+    ("unknown-finish", ["finish_reason", "'finished'", "stop", "length"]),
+    ("number-finish", ["finish_reason", "int"]),
+]
+
+
+@pytest.fixture(scope="module")
+def server(shared: Launcher, model_folder: str) -> Server:
+    return shared.serve("chunks:Chunks", "--model-name", model_folder)
+
+
+def lives_on(server: Server) -> None:
+    answer = server.api.complete(PROMPT)
+    assert (answer.status, text_of(answer.json).strip()) == (200, PROMPT)
+    assert server.process.alive
+
+
+@pytest.mark.parametrize(("name", "parts"), CHUNKS, ids=[name for name, _ in CHUNKS])
+def test_a_bad_chunk_fails_its_request_with_one_clear_message(
+    server: Server, name: str, parts: list[str]
+) -> None:
+    seen = len(server.process.lines)
+    answer = server.api.complete(PROMPT, **case(name))
+    # The engine's fault, not the client's: never a 400.
+    assert answer.status == 500, answer.text
+    told = [line for line in server.process.lines[seen:] if "Chunks" in line]
+    assert told, server.process.lines[seen:]
+    for part in parts:
+        assert part in told[0]
+    lives_on(server)
+
+
+def test_a_bad_chunk_ends_a_stream_with_an_error(server: Server) -> None:
+    with server.api.stream_completion(PROMPT, **case("none")) as stream:
+        events = list(stream.events())
+    assert any(
+        "error" in (event.name, *(event.json if "{" in event.data else ())) for event in events
+    )
+    assert not finish_reasons([event.json for event in events if event.data.startswith("{")])
+    lives_on(server)
+
+
+@pytest.mark.parametrize("name", ["no-terminal", "no-chunk"])
+def test_a_generator_that_ends_without_a_terminal_chunk_is_incomplete(
+    server: Server, name: str
+) -> None:
+    seen = len(server.process.lines)
+    answer = server.api.complete(PROMPT, **case(name))
+    assert answer.status >= 500, answer.text
+    told = [line for line in server.process.lines[seen:] if "Chunks" in line]
+    assert any("terminal" in line and "finish_reason" in line for line in told), told
+    lives_on(server)
+
+
+def test_nothing_after_the_terminal_chunk_reaches_the_client_and_the_log_says_so(
+    server: Server,
+) -> None:
+    with server.api.stream_completion(PROMPT, **case("second-terminal")) as stream:
+        text, chunks = read_text(stream)
+    assert text.strip() == PROMPT
+    assert finish_reasons(chunks) == ["stop"]
+    line = server.process.wait_for_line(r"after .*terminal").string
+    assert "Chunks" in line
+    lives_on(server)
+
+
+def test_a_generate_that_is_no_generator_is_named(launcher: Launcher, model_folder: str) -> None:
+    server = launcher.serve("chunks:NoGenerator", "--model-name", model_folder)
+    assert server.api.complete(PROMPT).status == 500
+    line = server.process.wait_for_line("NoGenerator").string
+    assert "generat" in line
+    assert "coroutine" in line
+    assert server.process.alive
+    assert server.process.terminate() == 0
+    assert "was never awaited" not in server.process.output

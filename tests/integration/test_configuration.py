@@ -1,0 +1,96 @@
+"""`Worker(engine, config)` checks all of it at once, before anything runs."""
+
+import re
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from dynamo_backend_common import InvalidArgument, RuntimeConfig, Worker, WorkerConfig
+from dynamo_backend_common.engines.echo import Echo
+
+WRONG = [
+    ({"model_input": "Text"}, ["model_input", "Text", "Tokens"]),
+    ({"model_input": "Token"}, ["model_input", "Token", "Tokens"]),
+    ({"endpoint_types": "chat,speech"}, ["endpoint_types", "speech", "chat", "completions"]),
+    ({"endpoint_types": " ,"}, ["endpoint_types", "chat", "completions"]),
+    ({"disaggregation_mode": "half"}, ["disaggregation_mode", "half", "prefill", "decode"]),
+    ({"structural_tag_mode": "maybe"}, ["structural_tag_mode", "maybe", "on", "off"]),
+    ({"structural_tag_scope": "never"}, ["structural_tag_scope", "never", "auto", "always"]),
+    ({"structural_tag_schema": "lax"}, ["structural_tag_schema", "lax", "auto", "strict"]),
+    ({"custom_jinja_template": "/x.jinja"}, ["custom_jinja_template", "model_name"]),
+]
+WRONG_RUNTIME = [
+    ({"discovery_backend": "etdc"}, ["discovery_backend", "etdc", "etcd", "kubernetes", "mem"]),
+    ({"request_plane": "udp"}, ["request_plane", "udp", "tcp", "nats"]),
+    ({"event_plane": "mail"}, ["event_plane", "mail", "nats", "zmq"]),
+]
+
+
+def changed(**values: Any) -> WorkerConfig:
+    """A configuration that a program without a type checker makes."""
+    return replace(WorkerConfig(), **values)
+
+
+def refused(config: Any, parts: list[str], engine: Any = None) -> None:
+    with pytest.raises(InvalidArgument) as caught:
+        Worker(engine or Echo(), config)
+    for part in parts:
+        assert re.search(re.escape(part), str(caught.value), re.IGNORECASE), str(caught.value)
+
+
+@pytest.mark.parametrize(("values", "parts"), WRONG)
+def test_a_wrong_value_is_refused_by_name_with_what_is_accepted(
+    values: dict[str, Any], parts: list[str]
+) -> None:
+    refused(WorkerConfig(**values), parts)
+
+
+@pytest.mark.parametrize(("values", "parts"), WRONG_RUNTIME)
+def test_a_wrong_value_of_the_runtime_is_refused_too(
+    values: dict[str, Any], parts: list[str]
+) -> None:
+    refused(WorkerConfig(runtime=RuntimeConfig(**values)), parts)
+
+
+@pytest.mark.parametrize("mode", ["agg", " Decode ", "PREFILL", "aggregated"])
+def test_text_forms_of_the_mode_are_accepted(mode: str) -> None:
+    assert Worker(Echo(), WorkerConfig(disaggregation_mode=mode)).state == "Init"
+
+
+def test_a_wrong_type_is_refused_by_name() -> None:
+    refused(changed(namespace=5), ["namespace", "int", "str"])
+    refused(changed(enable_kv_routing="no"), ["enable_kv_routing", "str", "bool"])
+
+
+@pytest.mark.parametrize("method", ["start", "generate", "cleanup"])
+def test_an_object_without_a_required_method_is_refused_by_it(method: str) -> None:
+    methods = {name: lambda self: None for name in ("start", "generate", "cleanup")}
+    del methods[method]
+    refused(WorkerConfig(), [method, "Half"], type("Half", (), methods)())
+
+
+def test_a_class_in_place_of_an_engine_is_refused() -> None:
+    class Engine:
+        async def start(self, worker_id: int) -> None: ...
+        def generate(self, request: object, context: object) -> None: ...
+        async def cleanup(self) -> None: ...
+
+    refused(WorkerConfig(), ["Engine", "class"], Engine)
+
+
+def test_an_engine_may_fill_in_the_configuration() -> None:
+    class Filling:
+        seen: WorkerConfig | None = None
+
+        def configure(self, config: WorkerConfig) -> WorkerConfig:
+            self.seen = config
+            return replace(config, endpoint_types="speech")
+
+        async def start(self, worker_id: int) -> None: ...
+        def generate(self, request: object, context: object) -> None: ...
+        async def cleanup(self) -> None: ...
+
+    engine, config = Filling(), WorkerConfig(namespace="filled")
+    refused(config, ["endpoint_types", "speech"], engine)
+    assert engine.seen == config

@@ -1,0 +1,104 @@
+"""What an engine raises reaches the client as its kind; the traceback is in the worker's log."""
+
+import re
+
+import pytest
+
+from support.api import DONE, case, finish_reasons
+from support.launcher import Launcher, Server
+
+PROMPT = "alpha beta gamma"
+
+STATUS = {
+    "InvalidArgument": 400,
+    "CannotConnect": 503,
+    "Disconnected": 503,
+    "EngineShutdown": 503,
+    "StreamIncomplete": 503,
+    "ConnectionTimeout": 504,
+    "ResponseTimeout": 504,
+    "Cancelled": 499,
+    "Unknown": 500,
+}
+"""What Dynamo's frontend answers for an error of a kind."""
+
+BUILT_IN = {
+    "ValueError": "InvalidArgument",
+    "UnicodeError": "InvalidArgument",
+    "TimeoutError": "ConnectionTimeout",
+    "ConnectionRefusedError": "CannotConnect",
+    "ConnectionResetError": "Disconnected",
+    "BrokenPipeError": "Disconnected",
+    "CancelledError": "Cancelled",
+    "RuntimeError": "Unknown",
+    "KeyError": "Unknown",
+    "SystemExit": "Unknown",
+}
+
+UNNAMED_BY_THE_FRONTEND = {"Unknown", "Cancelled"}
+"""Kinds that have a status of their own, and no line in the frontend's log that names them."""
+
+
+@pytest.fixture(scope="module")
+def server(shared: Launcher, model_folder: str) -> Server:
+    return shared.serve(
+        "raising:Raising",
+        "--model-name",
+        model_folder,
+        # The frontend answers with a status alone; its log says which kind it was.
+        env={"DYN_LOG": "info,dynamo_llm::http=debug"},
+    )
+
+
+@pytest.mark.parametrize(
+    ("raised", "kind"), [*BUILT_IN.items(), *((kind, kind) for kind in STATUS)]
+)
+def test_an_exception_is_an_error_of_its_kind(server: Server, raised: str, kind: str) -> None:
+    seen = len(server.process.lines)
+    answer = server.api.complete(PROMPT, **case(raised))
+    assert answer.status == STATUS[kind], answer.text
+    if kind not in UNNAMED_BY_THE_FRONTEND:
+        snake = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", kind).lower()
+        assert f"backend.{snake}" in "\n".join(server.process.lines[seen:])
+    assert server.process.alive
+    assert server.api.complete(PROMPT).status == 200
+
+
+@pytest.mark.parametrize("raised", ["RuntimeError", "KeyError", "ValueError", "Disconnected"])
+def test_the_traceback_is_in_the_log(server: Server, raised: str) -> None:
+    message = f"asked to raise {raised}-later"
+    server.api.complete(PROMPT, **case(f"{raised}-later"))
+    server.process.wait_for_line(message)
+    log = server.process.stderr
+    assert "Traceback (most recent call last)" in log
+    assert 'raise kind(f"asked to raise {case}")' in log
+    assert "raising.py" in log
+
+
+@pytest.mark.parametrize("raised", ["ValueError", "RuntimeError", "EngineShutdown", "SystemExit"])
+def test_an_exception_in_the_middle_of_a_stream_ends_it_with_an_error(
+    server: Server, raised: str
+) -> None:
+    with server.api.stream_completion(PROMPT, **case(f"{raised}-later")) as stream:
+        assert stream.status == 200
+        assert stream.first_text()
+        events = list(stream.events())
+    assert any(
+        event.name == "error" or (event.data != DONE and "error" in event.json) for event in events
+    ), events
+    chunks = [event.json for event in events if event.data.startswith("{")]
+    assert not finish_reasons(chunks)
+    assert server.api.complete(PROMPT).status == 200
+
+
+def test_a_generate_that_fails_before_there_is_a_stream(
+    launcher: Launcher, model_folder: str
+) -> None:
+    server = launcher.serve("raising:RaisingBeforeAStream", "--model-name", model_folder)
+    assert server.api.complete(PROMPT, **case("refuse")).status == 400
+    server.process.wait_for_line("refused before there is a stream")
+    assert server.api.complete(PROMPT).status == 200
+
+
+def test_the_process_of_an_engine_that_raised_everything_still_ends_well(server: Server) -> None:
+    assert server.process.terminate() == 0

@@ -1,0 +1,109 @@
+"""The bundled engine with its real model, served in one process."""
+
+from contextlib import ExitStack
+
+import pytest
+from openai import OpenAI
+
+from support.api import case, finish_reasons, read_text, text_of
+from support.launcher import Launcher, Server
+
+pytestmark = pytest.mark.model
+
+QUESTION = "What is the capital of France? Answer with one word."
+
+
+@pytest.fixture(scope="module")
+def server(shared: Launcher) -> Server:
+    return shared.serve("llama-cpp", env={"XDG_CACHE_HOME": str(shared.folder / "cache")})
+
+
+def test_it_answers_a_question(server: Server) -> None:
+    answer = server.api.chat(("user", QUESTION), temperature=0, max_tokens=32)
+    assert answer.status == 200, answer.text
+    assert "Paris" in text_of(answer.json)
+    assert answer.json["choices"][0]["finish_reason"] in ("stop", "length")
+    usage = answer.json["usage"]
+    assert usage["prompt_tokens"] > 0
+    assert 0 < usage["completion_tokens"] <= 32
+    assert usage["total_tokens"] == usage["prompt_tokens"] + usage["completion_tokens"]
+
+
+def test_it_streams_to_the_openai_client(server: Server) -> None:
+    client = OpenAI(base_url=server.api.url, api_key="none", max_retries=0)
+    [model] = [model.id for model in client.models.list()]
+    assert model == server.model
+    assert "SmolLM2" in model
+    stream = client.chat.completions.create(
+        model=model,
+        messages=[{"role": "user", "content": QUESTION}],
+        temperature=0,
+        max_tokens=32,
+        stream=True,
+        stream_options={"include_usage": True},
+    )
+    chunks = list(stream)
+    text = "".join(choice.delta.content or "" for chunk in chunks for choice in chunk.choices)
+    assert "Paris" in text
+    assert chunks[-1].usage is not None
+    assert chunks[-1].usage.completion_tokens > 0
+
+
+def test_two_streams_at_once_are_each_as_if_alone(server: Server) -> None:
+    prompts = ["Once upon a time, there was a", "The three primary colours are"]
+    options = {"temperature": 0, "max_tokens": 24}
+    alone = [text_of(server.api.complete(prompt, **options).json) for prompt in prompts]
+    with ExitStack() as stack:
+        streams = [
+            stack.enter_context(server.api.stream_completion(prompt, **options))
+            for prompt in prompts
+        ]
+        firsts = [stream.first_text() for stream in streams]
+        together = []
+        for stream, first in zip(streams, firsts, strict=True):
+            rest, chunks = read_text(stream)
+            together.append(first + rest)
+            assert len(finish_reasons(chunks)) == 1
+    assert together == alone
+
+
+def test_max_tokens_ends_with_length(server: Server) -> None:
+    answer = server.api.complete("Once upon a time", max_tokens=3, temperature=0)
+    assert answer.json["choices"][0]["finish_reason"] == "length"
+    assert answer.json["usage"]["completion_tokens"] == 3
+
+
+def test_a_prompt_longer_than_the_context_is_the_client_s_fault(server: Server) -> None:
+    answer = server.api.complete([504] * 5000, max_tokens=4)
+    assert answer.status == 400, answer.text
+    assert server.api.complete("Once upon", max_tokens=2).status == 200
+
+
+def test_cancellation_frees_the_slot(launcher: Launcher) -> None:
+    server = launcher.serve(
+        "counted_llama:Counted",
+        "--",
+        "--max-num-seqs",
+        "1",
+        "--context-length",
+        "8192",
+        env={"XDG_CACHE_HOME": str(launcher.folder / "cache")},
+    )
+    endless = {"max_tokens": 8000, "ignore_eos": True}
+    with server.api.stream_completion("Once upon a time", **endless, **case("left")) as stream:
+        assert stream.first_text()
+        with server.api.stream_completion("The moon is", max_tokens=4) as waiting:
+            # The only slot is taken: the second stream begins when the first has ended.
+            assert not launcher.latches.is_reached("left-ended")
+            stream.leave()
+            count = int(launcher.latches.reached("left-ended"))
+            text, chunks = read_text(waiting)
+    assert 0 < count < 8000
+    assert text
+    assert finish_reasons(chunks) == ["length"]
+    assert server.process.terminate() == 0
+
+
+def test_it_ends_well(server: Server) -> None:
+    assert server.process.terminate() == 0
+    assert "Traceback" not in server.process.output

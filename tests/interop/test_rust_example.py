@@ -1,0 +1,44 @@
+"""The Rust library's example: an engine of one's own, with no Python anywhere."""
+
+import os
+
+import pytest
+
+from support.api import Api, finish_reasons, read_text, text_of, wait_for_model
+from support.frontend import CACHE
+from support.launcher import Launcher
+from support.processes import Process
+
+PROMPT = "alpha beta gamma"
+
+
+@pytest.fixture(scope="module")
+def example(shared: Launcher, model_folder: str) -> tuple[Process, Api]:
+    target = os.environ.get("CARGO_TARGET_DIR") or CACHE / "target"
+    binary = f"{target}/debug/examples/reverse"
+    assert os.access(binary, os.X_OK), f"no {binary}: run `make build`"
+    port = shared.ports.reserve()
+    process = shared.start(binary, "--http-port", str(port), "--model-name", model_folder)
+    api = Api(port)
+    wait_for_model(api)
+    return process, api
+
+
+def test_it_answers_with_the_prompt_in_reverse(example: tuple[Process, Api]) -> None:
+    _, api = example
+    answer = api.complete(PROMPT)
+    assert answer.status == 200, answer.text
+    assert text_of(answer.json).split() == PROMPT.split()[::-1]
+
+
+def test_it_streams(example: tuple[Process, Api]) -> None:
+    _, api = example
+    with api.stream_completion(PROMPT) as stream:
+        text, chunks = read_text(stream)
+    assert text.split() == PROMPT.split()[::-1]
+    assert finish_reasons(chunks) == ["stop"]
+
+
+def test_sigterm_ends_it_with_success(example: tuple[Process, Api]) -> None:
+    process, _ = example
+    assert process.terminate() == 0

@@ -1,0 +1,40 @@
+"""Dynamo's own frontend, of its own packages, in an environment and a process of its own."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .api import Api
+from .ports import LOOPBACK
+
+if TYPE_CHECKING:
+    from .launcher import Launcher
+
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "dynamo-backend-common"
+PYTHON = CACHE / "interop-venv" / "bin" / "python"
+
+
+def start_frontend(launcher: Launcher) -> Api:
+    """Starts the frontend with discovery by the launcher's files; waits until it listens."""
+    assert PYTHON.is_file(), (
+        f"Dynamo's own frontend is not installed in {PYTHON.parents[1]}: run `make setup`"
+    )
+    port = launcher.ports.reserve()
+    process = launcher.start(
+        str(PYTHON),
+        "-m",
+        "dynamo.frontend",
+        "--http-host",
+        LOOPBACK,
+        "--http-port",
+        str(port),
+        "--discovery-backend",
+        "file",
+        "--request-plane",
+        "tcp",
+        cwd=launcher.folder,
+    )
+    process.wait_for_line(rf"(?i)(http|listening|starting).*{port}")
+    return Api(port)
