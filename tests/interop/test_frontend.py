@@ -1,7 +1,5 @@
 """Beside a frontend that is Dynamo's own: it finds the worker by files, and streams through it."""
 
-from collections.abc import Iterator
-
 import pytest
 from openai import OpenAI
 
@@ -16,7 +14,7 @@ PROMPT = "alpha beta gamma"
 
 
 @pytest.fixture(scope="module")
-def worker(shared: Launcher, model_folder: str) -> Iterator[Process]:
+def worker(shared: Launcher, model_folder: str) -> Process:
     process = shared.command(
         "serve",
         "abandoned:Abandoned",
@@ -28,7 +26,7 @@ def worker(shared: Launcher, model_folder: str) -> Iterator[Process]:
         "parrot",
     )
     process.wait_for_line(r"^Serving on dynamo\.backend\.generate$")
-    yield process
+    return process
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from support.api import Api, Stream, finish_reasons, read_text
+from support.api import Api, Stream, failed, finish_reasons, read_text
 from support.launcher import Launcher
 from support.processes import Process
 
@@ -65,8 +65,7 @@ def test_a_stream_that_does_not_finish_is_cut_and_the_exit_status_says_so(
     with ExitStack() as stack:
         stream, _ = begin(stack, server.api)
         server.process.send(signal.SIGTERM)
-        ends = list(stream.events())
-        assert not finish_reasons([event.json for event in ends if event.data.startswith("{")])
+        assert failed(list(stream.events()))
         assert server.process.wait() == 3
     assert "1 request was cut" in server.process.stderr
     assert launcher.latches.is_reached("cleanup")

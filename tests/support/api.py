@@ -197,6 +197,13 @@ def finish_reasons(chunks: list[Any]) -> list[str]:
     return [choice["finish_reason"] for choice in choices if choice.get("finish_reason")]
 
 
+def failed(events: list[Event]) -> bool:
+    """Whether the events of a stream end it with an error, and never with a finish reason."""
+    objects = [event.json for event in events if event.data.startswith("{")]
+    told = any(event.name == "error" for event in events) or any("error" in it for it in objects)
+    return told and not finish_reasons(objects)
+
+
 def wait_for_model(api: Api, model: str = "") -> None:
     """Waits until a frontend that just started lists ``model``, or any where none is named."""
 
