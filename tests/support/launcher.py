@@ -48,7 +48,7 @@ class Launcher:
         self, *command: str, cwd: Path = ENGINES, env: Mapping[str, str] = NOTHING
     ) -> Process:
         """Starts a command, with ``env`` on top of the tests' environment."""
-        process = Process(command, env=environment(self.folder) | env, cwd=cwd)
+        process = Process(command, env=environment(self.folder) | dict(env), cwd=cwd)
         self._started.append(process)
         return process
 
