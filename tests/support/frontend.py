@@ -36,5 +36,5 @@ def start_frontend(launcher: Launcher) -> Api:
         "tcp",
         cwd=launcher.folder,
     )
-    process.wait_for_line(rf"(?i)(http|listening|starting).*{port}")
+    process.wait_for_line(rf"Starting HTTP.*:{port}\b")
     return Api(port)

@@ -30,6 +30,11 @@ def until(happened: Callable[[], bool], what: str) -> None:
         time.sleep(0.01)
 
 
+def all_of(*parts: str) -> str:
+    """A pattern of a line that has all of the parts, in any order."""
+    return "".join(f"(?=.*{re.escape(part)})" for part in parts)
+
+
 class Process:
     """A started process. Its output is collected until it ends; `kill` ends it in any case.
 
@@ -87,17 +92,17 @@ class Process:
         with self._changed:
             return "\n".join(self.lines)
 
-    def wait_for_line(self, pattern: str, *, count: int = 1) -> re.Match[str]:
-        """Waits until ``count`` lines contain ``pattern``; returns the match of the last of them.
+    def wait_for_line(self, pattern: str, *, since: int = 0) -> re.Match[str]:
+        """Waits for a line, of those from number ``since`` on, that contains ``pattern``.
 
         Fails when the process ends without it, or patience does.
         """
         end = time.monotonic() + PATIENCE
         with self._changed:
             while True:
-                found = [match for line in self.lines if (match := re.search(pattern, line))]
-                if len(found) >= count:
-                    return found[count - 1]
+                for line in self.lines[since:]:
+                    if match := re.search(pattern, line):
+                        return match
                 left = end - time.monotonic()
                 why = "in time" if left <= 0 else "" if self._reading() else "before its end"
                 if why:

@@ -42,7 +42,8 @@ class Abandoned(Plain):
                         await asyncio.Event().wait()
                     except asyncio.CancelledError:
                         reach("swallowing-cancelled")
-            yield {"token_ids": [], "finish_reason": "cancelled"}
+            reason = "cancelled" if context.is_stopped() else "stop"
+            yield {"token_ids": [], "finish_reason": reason}
         finally:
             error = sys.exc_info()[0]
             # Works only where the loop still runs the generator: it must not be dropped.
