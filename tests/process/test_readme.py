@@ -31,11 +31,16 @@ def answers(api: Api) -> None:
 
 def test_the_program_serves(launcher: Launcher, model_folder: str, program: Path) -> None:
     port = launcher.ports.reserve()
-    # The port of the README may be somebody else's here.
     text = program.read_text()
-    assert "http_port=8000" in text
-    program.write_text(text.replace("http_port=8000", f"http_port={port}"))
-    process = launcher.start(sys.executable, program.name, model_folder, cwd=launcher.folder)
+    # What a user fills in; and the README's port may be somebody else's here.
+    for given, filled_in in (
+        ("path/to/model", model_folder),
+        ("http_port=8000", f"http_port={port}"),
+    ):
+        assert text.count(given) == 1
+        text = text.replace(given, filled_in)
+    program.write_text(text)
+    process = launcher.start(sys.executable, program.name, cwd=launcher.folder)
     wait_for_model(Api(port))
     answers(Api(port))
     assert process.terminate() == 0
