@@ -33,12 +33,10 @@ def test_the_program_serves(launcher: Launcher, model_folder: str, program: Path
     port = launcher.ports.reserve()
     text = program.read_text()
     # What a user fills in; and the README's port may be somebody else's here.
-    for given, filled_in in (
-        ("path/to/model", model_folder),
-        ("http_port=8000", f"http_port={port}"),
-    ):
+    filled_in = {"path/to/model": model_folder, "http_port=8000": f"http_port={port}"}
+    for given, value in filled_in.items():
         assert text.count(given) == 1
-        text = text.replace(given, filled_in)
+        text = text.replace(given, value)
     program.write_text(text)
     process = launcher.start(sys.executable, program.name, cwd=launcher.folder)
     wait_for_model(Api(port))
