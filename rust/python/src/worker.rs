@@ -8,7 +8,6 @@ use dynamo_backend_worker::{
     DynamoError, Event, Frontend, LLMEngine, OnEvent, Worker, WorkerConfig,
 };
 use parking_lot::Mutex;
-use pyo3::intern;
 use pyo3::prelude::*;
 use tokio_util::sync::CancellationToken;
 

@@ -68,8 +68,4 @@ impl RequestContext {
     pub(crate) async fn first_token(&self) {
         self.first_token.cancelled().await
     }
-
-    pub(crate) fn runtime_context(&self) -> Arc<dyn AsyncEngineContext> {
-        self.inner.clone()
-    }
 }
