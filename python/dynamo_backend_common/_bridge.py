@@ -113,7 +113,8 @@ class Bridge:
         await self._optional("drain")
 
     async def is_quiescent(self) -> bool | None:
-        return await self._optional("is_quiescent", default=True)
+        quiescent: bool | None = await self._optional("is_quiescent", default=True)
+        return quiescent
 
     async def cleanup(self) -> None:
         await self._end_tasks()

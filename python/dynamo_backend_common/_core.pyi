@@ -2,9 +2,25 @@
 
 from asyncio import AbstractEventLoop, Future
 from collections.abc import Callable, Sequence
-from typing import Any, Final, final
+from typing import Any, Final, Literal, final
 
 from .config import WorkerConfig
+
+__all__ = [
+    "HEALTH_CHECK_KEY",
+    "ConfigField",
+    "EndpointMetrics",
+    "Inbox",
+    "KvPublisher",
+    "RequestContext",
+    "RustEngine",
+    "Sink",
+    "SnapshotPublisher",
+    "WorkerCore",
+    "config_fields",
+    "echo_engine",
+    "init_logging",
+]
 
 HEALTH_CHECK_KEY: Final[str]
 
@@ -98,7 +114,7 @@ class KvPublisher:
 class Sink:
     """Takes the chunks of one request, on the event loop's thread."""
 
-    def push(self, value: object) -> Future[None] | bool | None:
+    def push(self, value: object) -> Future[None] | Literal[False] | None:
         """Takes a chunk.
 
         Returns:
@@ -140,6 +156,10 @@ class WorkerCore:
     ) -> WorkerCore: ...
     def serve(self, event_loop: AbstractEventLoop) -> tuple[Inbox, Future[dict[str, Any]]]:
         """Begins the run; the future resolves with the arguments of its `Report`."""
+
+    @property
+    def state(self) -> str:
+        """The worker's state by its name."""
 
     def shutdown(self) -> None:
         """Asks for shutdown, before or during the run, from any thread."""

@@ -114,6 +114,11 @@ class Worker:
         finally:
             loop.remove_reader(inbox)
 
+    @property
+    def state(self) -> str:
+        """``Init``, ``Running``, ``StartFailed`` or ``Stopped``."""
+        return self._core.state
+
     def shutdown(self) -> None:
         """Asks for shutdown, before or during the run, from any thread. May be repeated."""
         self._core.shutdown()

@@ -20,10 +20,12 @@ pub(crate) struct KvPublisher {
 impl KvPublisher {
     #[pyo3(signature = (blocks, *, parent_hash = None))]
     fn publish_stored(&self, blocks: Vec<(u64, Vec<u32>)>, parent_hash: Option<u64>) {
-        let blocks = blocks.into_iter().map(|(block_hash, token_ids)| StoredBlock {
-            block_hash,
-            token_ids,
-        });
+        let blocks = blocks
+            .into_iter()
+            .map(|(block_hash, token_ids)| StoredBlock {
+                block_hash,
+                token_ids,
+            });
         self.inner.publish_stored(parent_hash, blocks.collect());
     }
 

@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use dynamo_backend_lifecycle::Report;
 use dynamo_backend_worker::{
-    DynamoError, Event, Frontend, LLMEngine, OnEvent, Worker, WorkerConfig,
+    DynamoError, Event, Frontend, LLMEngine, OnEvent, State, Worker, WorkerConfig,
 };
 use parking_lot::Mutex;
 use pyo3::prelude::*;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::calls::{EventLoop, resolve};
@@ -29,7 +30,8 @@ pub(crate) struct WorkerCore {
     frontend: Option<Frontend>,
     on_state: Option<Py<PyAny>>,
     shutdown: CancellationToken,
-    used: Mutex<bool>,
+    /// Of the run; `None` before it.
+    state: Mutex<Option<watch::Receiver<State>>>,
 }
 
 #[pymethods]
@@ -57,7 +59,7 @@ impl WorkerCore {
             frontend,
             on_state,
             shutdown: CancellationToken::new(),
-            used: Mutex::new(false),
+            state: Mutex::new(None),
         })
     }
 
@@ -68,7 +70,7 @@ impl WorkerCore {
         py: Python<'py>,
         event_loop: Bound<'py, PyAny>,
     ) -> PyResult<(Inbox, Bound<'py, PyAny>)> {
-        if std::mem::replace(&mut *self.used.lock(), true) {
+        if self.state.lock().is_some() {
             return Err(errors::internal(
                 "a Worker is used once: make a new one for another run",
             ));
@@ -84,6 +86,7 @@ impl WorkerCore {
         if let Some(on_state) = &self.on_state {
             worker = worker.on_event(forward(on_state.clone_ref(py), event_loop.clone()));
         }
+        *self.state.lock() = Some(worker.state());
         forward_shutdown(&self.shutdown, worker.shutdown_token())?;
 
         let future = event_loop.create_future(py)?;
@@ -103,6 +106,15 @@ impl WorkerCore {
             });
         });
         Ok((inbox, future))
+    }
+
+    /// The worker's state by its name.
+    #[getter]
+    fn state(&self) -> &'static str {
+        match &*self.state.lock() {
+            Some(state) => state.borrow().name(),
+            None => State::Init.name(),
+        }
     }
 
     /// Asks for shutdown, before or during the run, from any thread. Repeating it changes nothing.

@@ -8,10 +8,12 @@ mod serving;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use dynamo_backend_lifecycle::State;
 use dynamo_runtime::component::{Endpoint, StartedEndpoint};
 use dynamo_runtime::error::DynamoError;
 use dynamo_runtime::{DistributedRuntime, Runtime};
 use parking_lot::Mutex;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::admission::Admission;
@@ -33,6 +35,7 @@ pub(crate) struct Host {
     pub(crate) on_event: Option<OnEvent>,
     pub(crate) frontend: Option<Frontend>,
     pub(crate) shutdown: CancellationToken,
+    pub(crate) state: watch::Sender<State>,
     admission: Admission,
     connected: OnceLock<Connected>,
     engine_config: OnceLock<EngineConfig>,
@@ -62,6 +65,7 @@ impl Host {
         frontend: Option<Frontend>,
         on_event: Option<OnEvent>,
         shutdown: CancellationToken,
+        state: watch::Sender<State>,
         runtime: Runtime,
         deadline: Arc<Deadline>,
     ) -> Self {
@@ -73,6 +77,7 @@ impl Host {
             on_event,
             frontend,
             shutdown,
+            state,
             admission: Admission::new(),
             connected: OnceLock::new(),
             engine_config: OnceLock::new(),

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use dynamo_backend_lifecycle::{Report, RunError, Settings, Step};
+use dynamo_backend_lifecycle::{Report, RunError, Settings, State, Step};
 use dynamo_runtime::Runtime;
 use dynamo_runtime::error::DynamoError;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{DisaggregationMode, WorkerConfig};
@@ -39,6 +40,7 @@ pub struct Worker {
     frontend: Option<Frontend>,
     on_event: Option<OnEvent>,
     shutdown: CancellationToken,
+    state: watch::Sender<State>,
 }
 
 impl Worker {
@@ -50,6 +52,7 @@ impl Worker {
             frontend: None,
             on_event: None,
             shutdown: CancellationToken::new(),
+            state: watch::Sender::new(State::Init),
         }
     }
 
@@ -68,6 +71,11 @@ impl Worker {
     /// Cancelling this token asks the worker to shut down, before or during its run.
     pub fn shutdown_token(&self) -> CancellationToken {
         self.shutdown.clone()
+    }
+
+    /// The worker's state, from now to the end of its run.
+    pub fn state(&self) -> watch::Receiver<State> {
+        self.state.subscribe()
     }
 
     /// Runs the worker to its end, on a runtime that the caller shuts down afterwards.
@@ -110,6 +118,7 @@ impl Worker {
                 self.frontend,
                 self.on_event,
                 self.shutdown,
+                self.state,
                 runtime,
                 Arc::new(Deadline::default()),
             ),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use dynamo_backend_lifecycle::{Observer, Stage};
+use dynamo_backend_lifecycle::{Observer, Stage, State};
 
 use super::Host;
 use crate::event::Event;
@@ -16,6 +16,11 @@ impl Host {
 }
 
 impl Observer for Host {
+    fn state_changed(&self, state: State) {
+        tracing::info!(state = state.name(), "Worker state");
+        self.state.send_replace(state);
+    }
+
     fn shutdown_began(&self, deadline: Duration) {
         tracing::info!(deadline_secs = deadline.as_secs_f64(), "Shutdown begins");
         self.deadline.arm(deadline);
