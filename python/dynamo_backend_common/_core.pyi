@@ -161,6 +161,10 @@ class WorkerCore:
     def state(self) -> str:
         """The worker's state by its name."""
 
+    @property
+    def served_model_name(self) -> str | None:
+        """The public name of the model, once the engine has started."""
+
     def shutdown(self) -> None:
         """Asks for shutdown, before or during the run, from any thread."""
 

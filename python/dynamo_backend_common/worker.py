@@ -119,6 +119,11 @@ class Worker:
         """``Init``, ``Running``, ``StartFailed`` or ``Stopped``."""
         return self._core.state
 
+    @property
+    def served_model_name(self) -> str | None:
+        """The public name of the model; None until the engine has started."""
+        return self._core.served_model_name
+
     def shutdown(self) -> None:
         """Asks for shutdown, before or during the run, from any thread. May be repeated."""
         self._core.shutdown()

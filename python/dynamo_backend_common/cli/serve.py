@@ -6,15 +6,13 @@ import argparse
 import os
 import socket
 import sys
-from dataclasses import replace
-from threading import Event
 from typing import TYPE_CHECKING, Any
 
 from .._core import init_logging
 from ..exceptions import DynamoError, InvalidArgument
 from ..worker import Worker
 from .announce import announce_endpoint, announce_http
-from .failure import PROGRAM, Failure, UsageError
+from .failure import PROGRAM, Failure, UsageError, show_traceback
 from .options import add_options, name_option, read_config
 from .progress import ProgressLine
 from .resolve import known_engines, make_engine
@@ -67,7 +65,7 @@ def add_parser(commands: Any) -> Sequence[str]:
 
 def serve(options: argparse.Namespace, engine_argv: Sequence[str]) -> int:
     """Serves until the worker ends; returns the exit status."""
-    config = _with_discovery(read_config(options), options.http_port)
+    config = read_config(options)
     if options.http_port is not None:
         check_port(options.http_host, options.http_port)
         if sys.stderr.isatty():
@@ -79,6 +77,8 @@ def serve(options: argparse.Namespace, engine_argv: Sequence[str]) -> int:
         try:
             report = worker.run()
         except DynamoError as error:
+            if error.__cause__ is not None:
+                show_traceback(error.__cause__)
             raise Failure(str(error)) from error
     return _status(report)
 
@@ -114,29 +114,21 @@ def _port(text: str) -> int:
     return int(text)
 
 
-def _with_discovery(config: WorkerConfig, http_port: int | None) -> WorkerConfig:
-    if http_port is None or config.runtime.discovery_backend is not None:
-        return config
-    return replace(config, runtime=replace(config.runtime, discovery_backend="mem"))
-
-
 def _worker(
     engine: Any, config: WorkerConfig, options: argparse.Namespace, line: ProgressLine
 ) -> Worker:
-    over = Event()
-
     def on_state(state: str) -> None:
         line.state(state)
-        match state:
-            case "Serving" if options.http_port is None:
-                announce_endpoint(config)
-            case "Serving":
-                announce_http(options.http_host, options.http_port, config, over)
-            case "Draining" | "Stopped":
-                over.set()
+        if state != "Serving":
+            return
+        if options.http_port is None:
+            announce_endpoint(config)
+        else:
+            model = worker.served_model_name or ""
+            announce_http(options.http_host, options.http_port, model, config.endpoint_types)
 
     try:
-        return Worker(
+        worker = Worker(
             engine,
             config,
             http_port=options.http_port,
@@ -146,6 +138,7 @@ def _worker(
         )
     except InvalidArgument as error:
         raise UsageError(name_option(str(error))) from error
+    return worker
 
 
 def _status(report: Report) -> int:

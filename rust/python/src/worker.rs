@@ -1,7 +1,7 @@
 //! `WorkerCore`: one worker, seen from Python.
 
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use dynamo_backend_lifecycle::Report;
 use dynamo_backend_worker::{
@@ -31,7 +31,13 @@ pub(crate) struct WorkerCore {
     on_state: Option<Py<PyAny>>,
     shutdown: CancellationToken,
     /// Of the run; `None` before it.
-    state: Mutex<Option<watch::Receiver<State>>>,
+    run: Mutex<Option<Running>>,
+}
+
+/// What is seen of a run.
+struct Running {
+    state: watch::Receiver<State>,
+    served_name: Arc<OnceLock<String>>,
 }
 
 #[pymethods]
@@ -59,7 +65,7 @@ impl WorkerCore {
             frontend,
             on_state,
             shutdown: CancellationToken::new(),
-            state: Mutex::new(None),
+            run: Mutex::new(None),
         })
     }
 
@@ -70,7 +76,7 @@ impl WorkerCore {
         py: Python<'py>,
         event_loop: Bound<'py, PyAny>,
     ) -> PyResult<(Inbox, Bound<'py, PyAny>)> {
-        if self.state.lock().is_some() {
+        if self.run.lock().is_some() {
             return Err(errors::internal(
                 "a Worker is used once: make a new one for another run",
             ));
@@ -86,7 +92,10 @@ impl WorkerCore {
         if let Some(on_state) = &self.on_state {
             worker = worker.on_event(forward(on_state.clone_ref(py), event_loop.clone()));
         }
-        *self.state.lock() = Some(worker.state());
+        *self.run.lock() = Some(Running {
+            state: worker.state(),
+            served_name: worker.served_name(),
+        });
         forward_shutdown(&self.shutdown, worker.shutdown_token())?;
 
         let future = event_loop.create_future(py)?;
@@ -111,10 +120,16 @@ impl WorkerCore {
     /// The worker's state by its name.
     #[getter]
     fn state(&self) -> &'static str {
-        match &*self.state.lock() {
-            Some(state) => state.borrow().name(),
-            None => State::Init.name(),
-        }
+        let run = self.run.lock();
+        run.as_ref()
+            .map_or(State::Init, |run| *run.state.borrow())
+            .name()
+    }
+
+    /// The public name of the model, once the engine has started.
+    #[getter]
+    fn served_model_name(&self) -> Option<String> {
+        self.run.lock().as_ref()?.served_name.get().cloned()
     }
 
     /// Asks for shutdown, before or during the run, from any thread. Repeating it changes nothing.

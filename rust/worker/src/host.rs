@@ -5,37 +5,27 @@ mod engine;
 mod observer;
 mod serving;
 
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
 use std::time::Duration;
 
-use dynamo_backend_lifecycle::State;
 use dynamo_runtime::component::{Endpoint, StartedEndpoint};
 use dynamo_runtime::error::DynamoError;
 use dynamo_runtime::{DistributedRuntime, Runtime};
 use parking_lot::Mutex;
-use tokio::sync::watch;
-use tokio_util::sync::CancellationToken;
 
 use crate::admission::Admission;
-use crate::config::WorkerConfig;
 use crate::deadline::Deadline;
-use crate::discovery::card::served_name;
-use crate::engine::{EngineConfig, LLMEngine};
-use crate::event::OnEvent;
-use crate::frontend::{Frontend, RunningFrontend};
+use crate::engine::EngineConfig;
+use crate::frontend::RunningFrontend;
 use crate::metrics::LifecycleGauges;
 use crate::publish::{KvPublisher, SnapshotPublisher};
+use crate::worker::Worker;
 
 /// Everything that one run knows. The cells are filled by the steps of the run, in its order.
 pub(crate) struct Host {
-    pub(crate) engine: Arc<dyn LLMEngine>,
-    pub(crate) config: WorkerConfig,
-    pub(crate) runtime: Runtime,
-    pub(crate) deadline: Arc<Deadline>,
-    pub(crate) on_event: Option<OnEvent>,
-    pub(crate) frontend: Option<Frontend>,
-    pub(crate) shutdown: CancellationToken,
-    pub(crate) state: watch::Sender<State>,
+    pub(crate) worker: Worker,
+    runtime: Runtime,
+    deadline: Deadline,
     admission: Admission,
     connected: OnceLock<Connected>,
     engine_config: OnceLock<EngineConfig>,
@@ -59,25 +49,11 @@ struct Publishers {
 }
 
 impl Host {
-    pub(crate) fn new(
-        engine: Arc<dyn LLMEngine>,
-        config: WorkerConfig,
-        frontend: Option<Frontend>,
-        on_event: Option<OnEvent>,
-        shutdown: CancellationToken,
-        state: watch::Sender<State>,
-        runtime: Runtime,
-        deadline: Arc<Deadline>,
-    ) -> Self {
+    pub(crate) fn new(worker: Worker, runtime: Runtime) -> Self {
         Self {
-            engine,
-            config,
+            worker,
             runtime,
-            deadline,
-            on_event,
-            frontend,
-            shutdown,
-            state,
+            deadline: Deadline::default(),
             admission: Admission::new(),
             connected: OnceLock::new(),
             engine_config: OnceLock::new(),
@@ -114,7 +90,7 @@ impl Host {
             .ok_or_else(|| crate::error::unknown("the engine has not started"))
     }
 
-    fn served_name(&self) -> Result<String, DynamoError> {
-        Ok(served_name(&self.config, self.engine_config()?))
+    fn served_name(&self) -> &str {
+        self.worker.served_name.get().map_or("", String::as_str)
     }
 }

@@ -1,6 +1,6 @@
 //! [`Worker`]: one engine, served once. Composition only.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use dynamo_backend_lifecycle::{Report, RunError, Settings, State, Step};
 use dynamo_runtime::Runtime;
@@ -9,7 +9,6 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{DisaggregationMode, WorkerConfig};
-use crate::deadline::Deadline;
 use crate::engine::LLMEngine;
 use crate::error::{at_step, cannot_connect, unknown};
 use crate::event::{Event, OnEvent};
@@ -35,12 +34,14 @@ use crate::signals::Signals;
 /// # }
 /// ```
 pub struct Worker {
-    engine: Arc<dyn LLMEngine>,
-    config: WorkerConfig,
-    frontend: Option<Frontend>,
-    on_event: Option<OnEvent>,
-    shutdown: CancellationToken,
-    state: watch::Sender<State>,
+    pub(crate) engine: Arc<dyn LLMEngine>,
+    pub(crate) config: WorkerConfig,
+    pub(crate) frontend: Option<Frontend>,
+    pub(crate) on_event: Option<OnEvent>,
+    pub(crate) shutdown: CancellationToken,
+    pub(crate) state: watch::Sender<State>,
+    /// Filled when the engine has started.
+    pub(crate) served_name: Arc<OnceLock<String>>,
 }
 
 impl Worker {
@@ -53,6 +54,7 @@ impl Worker {
             on_event: None,
             shutdown: CancellationToken::new(),
             state: watch::Sender::new(State::Init),
+            served_name: Arc::default(),
         }
     }
 
@@ -71,6 +73,11 @@ impl Worker {
     /// Cancelling this token asks the worker to shut down, before or during its run.
     pub fn shutdown_token(&self) -> CancellationToken {
         self.shutdown.clone()
+    }
+
+    /// The public name of the model; empty until the engine has started.
+    pub fn served_name(&self) -> Arc<OnceLock<String>> {
+        self.served_name.clone()
     }
 
     /// The worker's state, from now to the end of its run.
@@ -111,17 +118,7 @@ impl Worker {
         let signals = Signals::install(move || shutdown.cancel())
             .map_err(|error| cannot_connect(format!("signals: {error}")))?;
         Ok(Run {
-            shutdown: self.shutdown.clone(),
-            host: Host::new(
-                self.engine,
-                self.config,
-                self.frontend,
-                self.on_event,
-                self.shutdown,
-                self.state,
-                runtime,
-                Arc::new(Deadline::default()),
-            ),
+            host: Host::new(self, runtime),
             _signals: signals,
         })
     }
@@ -130,16 +127,16 @@ impl Worker {
 /// A run with its guards: while it lives, signals are taken and the deadline is kept.
 struct Run {
     host: Host,
-    shutdown: CancellationToken,
     _signals: Signals,
 }
 
 impl Run {
     async fn drive(self) -> (Self, Result<Report, DynamoError>) {
         let settings = Settings::from_env();
-        let prefill = self.host.config.disaggregation_mode == DisaggregationMode::Prefill;
+        let worker = &self.host.worker;
+        let prefill = worker.config.disaggregation_mode == DisaggregationMode::Prefill;
         let outcome =
-            dynamo_backend_lifecycle::run(&self.host, &self.shutdown, &settings, prefill).await;
+            dynamo_backend_lifecycle::run(&self.host, &worker.shutdown, &settings, prefill).await;
         self.host.emit(Event::Stopped);
         (self, outcome.into_result().map_err(named))
     }

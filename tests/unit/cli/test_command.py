@@ -21,6 +21,7 @@ class FakeWorker:
     cut = 0
     error: BaseException | None = None
     refusal: Exception | None = None
+    served_model_name = "the-model"
 
     def __init__(
         self,
@@ -78,24 +79,13 @@ def test_serving_ends_well(worker: type[FakeWorker], capsys: pytest.CaptureFixtu
     assert capsys.readouterr() == ("Serving on dynamo.c.generate\n", "")
 
 
-def test_with_a_frontend_discovery_is_mem(
+def test_with_a_frontend_address_and_model_are_said(
     worker: type[FakeWorker], free_port: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["serve", "echo", "--http-port", str(free_port)]) == 0
-    assert worker.made.config.runtime.discovery_backend == "mem"
     assert worker.made.http == ("127.0.0.1", free_port)
-    assert capsys.readouterr().out.startswith(f"announced 127.0.0.1 {free_port}")
-
-
-def test_a_chosen_discovery_stays(
-    worker: type[FakeWorker], free_port: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    http = ["--http-port", str(free_port)]
-    assert main(["serve", "echo", *http, "--discovery-backend", "file"]) == 0
-    assert worker.made.config.runtime.discovery_backend == "file"
-    monkeypatch.setenv("DYN_DISCOVERY_BACKEND", "etcd")
-    assert main(["serve", "echo", *http]) == 0
-    assert worker.made.config.runtime.discovery_backend == "etcd"
+    said = capsys.readouterr().out
+    assert said.startswith(f"announced 127.0.0.1 {free_port} the-model chat,completions")
 
 
 def test_logging_is_left_alone_without_a_terminal(

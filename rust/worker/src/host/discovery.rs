@@ -29,9 +29,9 @@ impl Discovery for Host {
             .await
             .map_err(failed)?;
         let endpoint = drt
-            .namespace(&self.config.namespace)
-            .and_then(|namespace| namespace.component(&self.config.component))
-            .map(|component| component.endpoint(&self.config.endpoint))
+            .namespace(&self.worker.config.namespace)
+            .and_then(|namespace| namespace.component(&self.worker.config.component))
+            .map(|component| component.endpoint(&self.worker.config.endpoint))
             .map_err(failed)?;
         let worker_id = drt.connection_id();
         // A run connects once.
@@ -42,7 +42,7 @@ impl Discovery for Host {
 
     async fn publish(&self, shutdown: &CancellationToken) -> Result<(), DynamoError> {
         let bindings = self.set_up_metrics().await?;
-        if self.config.enable_kv_routing {
+        if self.worker.config.enable_kv_routing {
             self.start_publishers(bindings).await?;
         }
         if shutdown.is_cancelled() {
@@ -51,12 +51,13 @@ impl Discovery for Host {
         let files = tokio::select! {
             biased;
             _ = shutdown.cancelled() => return Ok(()),
-            files = card::fetch(&self.config.model_name) => files?,
+            files = card::fetch(&self.worker.config.model_name) => files?,
         };
         let endpoint = &self.connected()?.endpoint;
-        card::register(endpoint, &self.config, self.engine_config()?, files).await?;
-        controls::register(endpoint, &self.engine).await?;
-        *self.health_check_payload.lock() = health::payload(&self.config, &*self.engine).await;
+        card::register(endpoint, &self.worker.config, self.engine_config()?, files).await?;
+        controls::register(endpoint, &self.worker.engine).await?;
+        *self.health_check_payload.lock() =
+            health::payload(&self.worker.config, &*self.worker.engine).await;
         Ok(())
     }
 
@@ -89,14 +90,15 @@ impl Host {
         let endpoint = &self.connected()?.endpoint;
         let model = &self.engine_config()?.model;
         let load_time = self.load_time.get().copied().unwrap_or_default();
-        let gauges = LifecycleGauges::register(endpoint, model, &self.served_name()?, load_time)
+        let gauges = LifecycleGauges::register(endpoint, model, self.served_name(), load_time)
             .map_err(|error| at_step("metrics", unknown(format!("{error:#}"))))?;
         // A run publishes once.
         let _ = self.gauges.set(gauges);
-        self.engine
+        self.worker
+            .engine
             .setup_metrics(MetricsContext {
                 model: model.clone(),
-                component: self.config.component.clone(),
+                component: self.worker.config.component.clone(),
                 model_load_time: load_time,
                 metrics: endpoint.get_metrics_registry().clone(),
             })
@@ -109,6 +111,7 @@ impl Host {
         let endpoint = &self.connected()?.endpoint;
         let engine_config = self.engine_config()?;
         let sources = self
+            .worker
             .engine
             .kv_event_sources()
             .await
@@ -116,13 +119,13 @@ impl Host {
         if !sources.is_empty() {
             match engine_config.kv_cache_block_size {
                 Some(block_size) => {
-                    let indexer = self.config.effective_local_indexer();
+                    let indexer = self.worker.config.effective_local_indexer();
                     self.publishers.lock().kv_events =
                         start_kv_publishers(endpoint, block_size, indexer, sources)
                             .map_err(failed)?;
                 }
                 None => tracing::warn!(
-                    engine = self.engine.name(),
+                    engine = self.worker.engine.name(),
                     "KV events are off: the engine's configuration has no kv_cache_block_size"
                 ),
             }
@@ -131,7 +134,7 @@ impl Host {
             let publisher = SnapshotPublisher::start(
                 endpoint,
                 &engine_config.model,
-                &self.served_name()?,
+                self.served_name(),
                 &bindings.dp_ranks,
             )
             .await

@@ -5,27 +5,32 @@ use dynamo_backend_lifecycle::Engine;
 use dynamo_runtime::error::DynamoError;
 
 use super::Host;
+use crate::discovery::card::served_name;
 
 #[async_trait]
 impl Engine for Host {
     type Error = DynamoError;
 
     async fn start(&self, worker_id: u64) -> Result<(), DynamoError> {
-        let config = self.engine.start(worker_id).await?;
+        let config = self.worker.engine.start(worker_id).await?;
         // A run starts its engine once.
+        let _ = self
+            .worker
+            .served_name
+            .set(served_name(&self.worker.config, &config));
         let _ = self.engine_config.set(config);
         Ok(())
     }
 
     async fn drain(&self) -> Result<(), DynamoError> {
-        self.engine.drain().await
+        self.worker.engine.drain().await
     }
 
     async fn is_quiescent(&self) -> Result<Option<bool>, DynamoError> {
-        self.engine.is_quiescent().await
+        self.worker.engine.is_quiescent().await
     }
 
     async fn cleanup(&self) -> Result<(), DynamoError> {
-        self.engine.cleanup().await
+        self.worker.engine.cleanup().await
     }
 }

@@ -9,7 +9,7 @@ use crate::event::Event;
 
 impl Host {
     pub(crate) fn emit(&self, event: Event) {
-        if let Some(on_event) = &self.on_event {
+        if let Some(on_event) = &self.worker.on_event {
             on_event(event);
         }
     }
@@ -18,7 +18,7 @@ impl Host {
 impl Observer for Host {
     fn state_changed(&self, state: State) {
         tracing::info!(state = state.name(), "Worker state");
-        self.state.send_replace(state);
+        self.worker.state.send_replace(state);
     }
 
     fn shutdown_began(&self, deadline: Duration) {
@@ -55,7 +55,7 @@ impl Observer for Host {
 
     fn started(&self, took: Duration) {
         tracing::info!(
-            engine = self.engine.name(),
+            engine = self.worker.engine.name(),
             secs = took.as_secs_f64(),
             "Engine started"
         );
@@ -65,12 +65,12 @@ impl Observer for Host {
     }
 
     fn serving(&self) {
-        let model = self.served_name().unwrap_or_default();
         tracing::info!(
-            "Serving {model} on {}.{}.{}",
-            self.config.namespace,
-            self.config.component,
-            self.config.endpoint
+            "Serving {} on {}.{}.{}",
+            self.served_name(),
+            self.worker.config.namespace,
+            self.worker.config.component,
+            self.worker.config.endpoint
         );
         self.emit(Event::Serving);
     }

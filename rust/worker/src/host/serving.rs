@@ -18,27 +18,26 @@ impl Serving for Host {
     async fn serve(&self) -> Result<(), DynamoError> {
         let connected = self.connected()?;
         let adapter = Arc::new(EngineAdapter::new(
-            self.engine.clone(),
+            self.worker.engine.clone(),
             self.admission.clone(),
-            self.config.disaggregation_mode,
+            self.worker.config.disaggregation_mode,
         ));
         let payload = self.health_check_payload.lock().take();
         let started = registration::serve(
             &connected.endpoint,
             adapter,
-            &self.config.metrics_labels,
+            &self.worker.config.metrics_labels,
             payload,
         )
         .await
         .map_err(|error| unknown(format!("{error:#}")))?;
         *self.started.lock() = Some(started);
-        if let Some(frontend) = &self.frontend {
+        if let Some(frontend) = &self.worker.frontend {
             let running = frontend.start(connected.drt.clone()).await?;
-            let model = self.served_name()?;
             tokio::select! {
                 biased;
-                _ = self.shutdown.cancelled() => {}
-                _ = running.until_model(&model) => {}
+                _ = self.worker.shutdown.cancelled() => {}
+                _ = running.until_model(self.served_name()) => {}
             }
             *self.running_frontend.lock().await = Some(running);
         }
