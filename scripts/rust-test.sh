@@ -18,4 +18,4 @@ cargo "${run[@]}" "${rest[@]}" "$@"
 
 say "Examples in the documentation of Rust"
 cargo test --doc "${alone[@]}"
-cargo test --doc "${rest[@]}"
+cargo test --doc --package dynamo-backend-worker
