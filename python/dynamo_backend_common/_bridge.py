@@ -38,8 +38,8 @@ class Bridge:
         self.name = name
         self._engine = engine
         self._on_progress = on_progress
-        # The loop itself holds tasks by weak references only.
-        self._tasks: set[asyncio.Task[None]] = set()
+        # With their requests' ids; the loop itself holds tasks by weak references only.
+        self._tasks: dict[asyncio.Task[None], str] = {}
 
     async def start(self, worker_id: int) -> Any:
         start = self._engine.start
@@ -54,8 +54,8 @@ class Bridge:
     def serve(self, request: dict[str, Any], context: RequestContext, sink: Sink) -> Any:
         """Starts the task of one request."""
         task = asyncio.get_running_loop().create_task(self._pump(request, context, sink))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._tasks[task] = context.id
+        task.add_done_callback(self._tasks.pop)
         return task
 
     async def _pump(self, request: dict[str, Any], context: RequestContext, sink: Sink) -> None:
@@ -101,13 +101,16 @@ class Bridge:
             logger.error("request %s: %s failed", request_id, self.name, exc_info=raised)
 
     async def abort(self, context: RequestContext) -> None:
+        """Tells the engine, and cancels the request's task: it may never yield again."""
         abort = getattr(self._engine, "abort", None)
-        if abort is None:
-            return
         try:
-            await abort(context)
+            if abort is not None:
+                await abort(context)
         except Exception as raised:
             self._log(raised, context.id)
+        for task, request_id in self._tasks.items():
+            if request_id == context.id:
+                task.cancel()
 
     async def drain(self) -> None:
         await self._optional("drain")
