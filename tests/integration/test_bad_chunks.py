@@ -9,11 +9,11 @@ from support.processes import all_of
 PROMPT = "alpha beta gamma"
 
 CHUNKS = [
-    ("none", ["NoneType", "dict"]),
+    ("none", ["None", "dict"]),
     ("list", ["list", "dict"]),
     ("text", ["str", "dict"]),
     ("no-token-ids", ["token_ids"]),
-    ("token-ids-none", ["token_ids", "NoneType"]),
+    ("token-ids-none", ["token_ids", "None"]),
     ("negative-token", ["token_ids", "-1"]),
     ("float-token", ["token_ids", "float"]),
     ("text-token", ["token_ids", "str"]),
@@ -44,6 +44,8 @@ def test_a_bad_chunk_fails_its_request_with_one_clear_message(
     assert answer.status == 500, answer.text
     server.process.wait_for_line(all_of("Chunks", *parts), since=seen)
     lives_on(server)
+    # The chunk that follows is not the fault.
+    assert "after the terminal" not in "\n".join(server.process.lines[seen:])
 
 
 def test_a_bad_chunk_ends_a_stream_with_an_error(server: Server) -> None:

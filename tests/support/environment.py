@@ -32,6 +32,8 @@ def environment(folder: Path) -> dict[str, str]:
         "DYN_FILE_KV": str(folder / "discovery"),
         "DYN_GRACEFUL_SHUTDOWN_GRACE_PERIOD_SECS": "0",
         "DYN_WORKER_GRACEFUL_SHUTDOWN_TIMEOUT": "60",
+        # The frontend would avoid the only worker for a while, after an error that says it is gone.
+        "DYN_RUNTIME_INHIBITED_DURATION_SECS": "0",
         "HF_HUB_OFFLINE": "1",
         "LATCHES": str(folder / "latches"),
         "PYTHONDONTWRITEBYTECODE": "1",

@@ -48,6 +48,7 @@ class Process:
     def __init__(self, command: Sequence[str], *, env: Mapping[str, str], cwd: Path) -> None:
         self.command = list(command)
         self.lines: list[str] = []
+        self._name = " ".join(self.command)
         self._of: dict[str, list[str]] = {"stdout": [], "stderr": []}
         self._changed = Condition()
         # A session of its own: whatever it starts itself can be ended with it.
@@ -106,7 +107,7 @@ class Process:
                 left = end - time.monotonic()
                 why = "in time" if left <= 0 else "" if self._reading() else "before its end"
                 if why:
-                    raise AssertionError(f"no line {pattern!r} {why} of {self.describe()}")
+                    raise AssertionError(f"no line {pattern!r} {why} of {self._name}")
                 self._changed.wait(min(left, 1.0))
 
     def wait(self) -> int:
@@ -114,7 +115,7 @@ class Process:
         try:
             status = self._process.wait(PATIENCE)
         except subprocess.TimeoutExpired:
-            raise AssertionError(f"no end in time of {self.describe()}") from None
+            raise AssertionError(f"no end in time of {self._name}") from None
         for reader in self._readers:
             reader.join(PATIENCE)
         return status
@@ -141,7 +142,7 @@ class Process:
         state = "running" if self.alive else f"ended with {self._process.returncode}"
         with self._changed:
             shown = "\n".join(self.lines[-_SHOWN_LINES:])
-        return f"{' '.join(self.command)} ({state}):\n{shown}"
+        return f"{self._name} ({state}):\n{shown}"
 
     def _text(self, stream: str) -> str:
         with self._changed:

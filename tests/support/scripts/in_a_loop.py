@@ -27,8 +27,7 @@ async def main():
         http_port=int(port),
         on_state=lambda state: print("state", state, flush=True),
     )
-    report = await worker.serve()
-    print("reason", report.reason)
+    await worker.serve()
     print("ticked", len(seen) > 0 and not ticking.done())
     print("handler", signal.getsignal(signal.SIGINT) is handler)
     print("thread", await asyncio.to_thread(lambda: "works"))

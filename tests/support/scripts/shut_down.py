@@ -33,11 +33,9 @@ worker = Worker(
     http_port=int(port),
     on_state=on_state,
 )
-print("worker", worker.state)
 if when == "before":
     worker.shutdown()
     worker.shutdown()
 report = worker.run()
 worker.shutdown()
 print("reason", report.reason)
-print("worker", worker.state)

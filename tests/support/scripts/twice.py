@@ -17,6 +17,7 @@ for number in (1, 2):
         http_port=int(port),
         on_state=lambda state, number=number: print("run", number, state, flush=True),
     )
-    print("run", number, "ended by", worker.run().reason)
+    worker.run()
+    print("run", number, "returned", flush=True)
 assert before == (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM))
 print("python threads", [thread.name for thread in threading.enumerate()])

@@ -25,4 +25,3 @@ except DynamoError as error:
     print("cause", repr(error.__cause__))
 else:
     print("report", json.dumps(asdict(report)))
-print("worker", worker.state)
