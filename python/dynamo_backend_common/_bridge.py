@@ -101,16 +101,24 @@ class Bridge:
             logger.error("request %s: %s failed", request_id, self.name, exc_info=raised)
 
     async def abort(self, context: RequestContext) -> None:
-        """Tells the engine, and cancels the request's task: it may never yield again."""
+        """Tells the engine, and cancels the request's task: it may never yield again.
+
+        The engine hears of it first; neither waits for the other's end.
+        """
+        told = asyncio.ensure_future(self._tell_engine(context))
+        await asyncio.sleep(0)
+        for task, request_id in self._tasks.items():
+            if request_id == context.id:
+                task.cancel()
+        await told
+
+    async def _tell_engine(self, context: RequestContext) -> None:
         abort = getattr(self._engine, "abort", None)
         try:
             if abort is not None:
                 await abort(context)
         except Exception as raised:
             self._log(raised, context.id)
-        for task, request_id in self._tasks.items():
-            if request_id == context.id:
-                task.cancel()
 
     async def drain(self) -> None:
         await self._optional("drain")
