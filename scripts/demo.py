@@ -14,7 +14,7 @@ from pathlib import Path
 
 from ask import AskError, answer
 
-_QUESTION = "What is the capital of France?"
+_QUESTION = "What is gravity?"
 
 
 def main() -> int:
