@@ -27,10 +27,7 @@ _REQUESTS_CUT = 3
 
 # For a person in front of a terminal; a log collector gets Dynamo's own default. The frontend
 # complains when discovery goes at the end of the one process that holds both.
-_CALM_LOG = (
-    "warn,dynamo_backend_worker=info,dynamo_backend_lifecycle=info,request_span=off,"
-    "dynamo_runtime::component::client=off,dynamo_llm::discovery::controller=off"
-)
+_CALM_LOG = "warn,dynamo_runtime::component::client=off,dynamo_llm::discovery::controller=off"
 
 
 def add_parser(commands: Any) -> Sequence[str]:
