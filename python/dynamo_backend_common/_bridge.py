@@ -121,15 +121,15 @@ class Bridge:
             self._log(raised, context.id)
 
     async def drain(self) -> None:
-        await self._optional("drain")
+        await self._logged("drain")
 
     async def is_quiescent(self) -> bool | None:
-        quiescent: bool | None = await self._optional("is_quiescent", default=True)
+        quiescent: bool | None = await self._logged("is_quiescent", default=True)
         return quiescent
 
     async def cleanup(self) -> None:
         await self._end_tasks()
-        await self._engine.cleanup()
+        await self._logged("cleanup")
 
     async def _end_tasks(self) -> None:
         """Generators that outlived their requests end before what they stand on goes."""
@@ -160,17 +160,25 @@ class Bridge:
         return await self._optional("kv_event_sources", default=())
 
     async def health_check_payload(self) -> Any:
-        return await self._optional("health_check_payload")
+        return await self._logged("health_check_payload")
 
     async def supported_controls(self) -> list[str]:
         return list(await self._optional("supported_controls", default=()))
 
     async def engine_control(self, name: str, body: Any) -> Any:
-        return await self._engine.engine_control(name, body)
+        return await self._logged("engine_control", name, body)
 
-    async def _optional(self, hook: str, *, default: Any = None) -> Any:
+    async def _logged(self, hook: str, *arguments: Any, default: Any = None) -> Any:
+        """Calls a hook whose failure does not end the run; the log has its traceback."""
+        try:
+            return await self._optional(hook, *arguments, default=default)
+        except Exception:
+            logger.exception("%s.%s failed", self.name, hook)
+            raise
+
+    async def _optional(self, hook: str, *arguments: Any, default: Any = None) -> Any:
         method = getattr(self._engine, hook, None)
-        return default if method is None else await method()
+        return default if method is None else await method(*arguments)
 
 
 async def _push_all(chunks: Any, sink: Sink, engine: str, request_id: str) -> None:

@@ -23,7 +23,8 @@ class Report:
     """What happened in a run.
 
     Attributes:
-        reason: ``asked`` where shutdown was asked for, ``ended`` where serving ended by itself.
+        reason: ``signal`` or ``shutdown``, by which shutdown was asked for; ``ended`` where serving
+            ended by itself.
         finished: Requests that finished while the worker waited for them in shutdown.
         cut: Requests that were cut at the end of that wait; 0: none was.
         failures: (stage, message) of what failed in shutdown without failing the run.

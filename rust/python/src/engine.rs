@@ -56,13 +56,13 @@ impl PythonEngine {
         self.failure.clone()
     }
 
-    /// Calls a method of the bridge, and reads its answer on the loop's thread.
+    /// Calls a method of the bridge, and reads its answer.
     async fn call<A, T>(
         &self,
         method: &'static str,
         arguments: A,
         read: impl FnOnce(&Bound<'_, PyAny>) -> Result<T, DynamoError>,
-    ) -> Result<T, DynamoError>
+    ) -> Result<T, Failed>
     where
         A: for<'py> pyo3::call::PyCallArgs<'py> + Send + 'static,
     {
@@ -72,13 +72,34 @@ impl PythonEngine {
             .call(move |py| bridge.bind(py).call_method1(method, arguments))
             .await;
         Python::attach(|py| match answer {
-            Ok(answer) => read(answer.bind(py)),
-            Err(raised) => {
-                let error = errors::from_exception(py, &raised);
-                *self.failure.lock() = Some(raised);
-                Err(error)
-            }
+            Ok(answer) => read(answer.bind(py)).map_err(|error| Failed {
+                error,
+                raised: None,
+            }),
+            Err(raised) => Err(Failed {
+                error: errors::from_exception(py, &raised),
+                raised: Some(raised),
+            }),
         })
+    }
+
+    /// The error of a hook without which the run cannot go on: `run` raises it from what the hook
+    /// raised.
+    fn fatal(&self, failed: Failed) -> DynamoError {
+        *self.failure.lock() = failed.raised;
+        failed.error
+    }
+}
+
+/// A hook that failed, with the exception where it raised one.
+struct Failed {
+    error: DynamoError,
+    raised: Option<PyErr>,
+}
+
+impl From<Failed> for DynamoError {
+    fn from(failed: Failed) -> Self {
+        failed.error
     }
 }
 
@@ -93,6 +114,7 @@ impl LLMEngine for PythonEngine {
             config::engine_config(answer, &self.name)
         })
         .await
+        .map_err(|failed| self.fatal(failed))
     }
 
     async fn generate(
@@ -144,7 +166,9 @@ impl LLMEngine for PythonEngine {
     }
 
     async fn drain(&self) -> Result<(), DynamoError> {
-        self.call("drain", (), |_| Ok(())).await
+        self.call("drain", (), |_| Ok(()))
+            .await
+            .map_err(DynamoError::from)
     }
 
     async fn is_quiescent(&self) -> Result<Option<bool>, DynamoError> {
@@ -154,10 +178,13 @@ impl LLMEngine for PythonEngine {
                 .map_err(|_| invalid_argument("is_quiescent: must return True, False or None"))
         })
         .await
+        .map_err(DynamoError::from)
     }
 
     async fn cleanup(&self) -> Result<(), DynamoError> {
-        self.call("cleanup", (), |_| Ok(())).await
+        self.call("cleanup", (), |_| Ok(()))
+            .await
+            .map_err(DynamoError::from)
     }
 
     async fn setup_metrics(&self, ctx: MetricsContext) -> Result<MetricsBindings, DynamoError> {
@@ -166,11 +193,13 @@ impl LLMEngine for PythonEngine {
         let arguments = (ctx.model, ctx.component, load_time, metrics);
         self.call("setup_metrics", arguments, metrics::bindings)
             .await
+            .map_err(|failed| self.fatal(failed))
     }
 
     async fn kv_event_sources(&self) -> Result<Vec<KvEventSource>, DynamoError> {
         self.call("kv_event_sources", (), publishers::kv_event_sources)
             .await
+            .map_err(|failed| self.fatal(failed))
     }
 
     async fn health_check_payload(&self) -> Result<Option<Value>, DynamoError> {
@@ -179,6 +208,7 @@ impl LLMEngine for PythonEngine {
             Ok((!value.is_null()).then_some(value))
         })
         .await
+        .map_err(DynamoError::from)
     }
 
     async fn supported_controls(&self) -> Result<Vec<String>, DynamoError> {
@@ -188,6 +218,7 @@ impl LLMEngine for PythonEngine {
             })
         })
         .await
+        .map_err(|failed| self.fatal(failed))
     }
 
     async fn engine_control(&self, name: &str, body: Value) -> Result<Value, DynamoError> {

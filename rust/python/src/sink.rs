@@ -6,6 +6,7 @@ use dynamo_backend_worker::error::{BackendError, backend};
 use dynamo_backend_worker::{DynamoError, LLMEngineOutput};
 use parking_lot::Mutex;
 use pyo3::prelude::*;
+use pyo3::types::PyBool;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
@@ -84,13 +85,15 @@ impl Sink {
             backend(BackendError::Unknown, format!("{}: {problem}", self.engine))
         });
         let last = !matches!(&item, Ok(chunk) if chunk.finish_reason.is_none());
+        let refused = item.is_err();
         if let Err(error) = &item {
             tracing::error!("{}", error.message());
         }
         let answer = match self.send(py, item, last)? {
+            Pushed::Taken if refused => PyBool::new(py, false).to_owned().into_any(),
             Pushed::Taken => py.None().into_bound(py),
             Pushed::Waiting(future) => future,
-            Pushed::Closed => pyo3::types::PyBool::new(py, false).to_owned().into_any(),
+            Pushed::Closed => PyBool::new(py, false).to_owned().into_any(),
         };
         Ok(answer)
     }

@@ -3,10 +3,7 @@
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::sync::{Arc, OnceLock};
 
-use dynamo_backend_lifecycle::Report;
-use dynamo_backend_worker::{
-    DynamoError, Event, Frontend, LLMEngine, OnEvent, State, Worker, WorkerConfig,
-};
+use dynamo_backend_worker::{Event, Frontend, LLMEngine, OnEvent, State, Worker, WorkerConfig};
 use parking_lot::Mutex;
 use pyo3::prelude::*;
 use tokio::sync::watch;
@@ -107,10 +104,14 @@ impl WorkerCore {
                 .run_alone()
                 .map_err(|error| errors::to_exception(py, &error, None))?
         };
+        let asked = self.shutdown.clone();
         tokio.spawn(async move {
             let result = run.await;
             event_loop.outbox.post(move |py| {
-                let result = answer(py, result, failure);
+                let result = match result {
+                    Ok(report) => report::to_python(py, &report, asked.is_cancelled()),
+                    Err(error) => Err(errors::to_exception(py, &error, failure.lock().take())),
+                };
                 resolve(waiting.bind(py), result)
             });
         });
@@ -147,17 +148,6 @@ impl WorkerCore {
         let engine = PythonEngine::new(bridge, &self.engine_name, event_loop.clone());
         let failure = engine.failure();
         (Arc::new(engine), failure)
-    }
-}
-
-fn answer(
-    py: Python<'_>,
-    result: Result<Report, DynamoError>,
-    failure: Failure,
-) -> PyResult<Py<PyAny>> {
-    match result {
-        Ok(report) => report::to_python(py, &report),
-        Err(error) => Err(errors::to_exception(py, &error, failure.lock().take())),
     }
 }
 

@@ -121,16 +121,17 @@ impl<'py> Fields<'_, 'py> {
 
     fn get<T>(&self, name: &str) -> Result<T, DynamoError>
     where
-        T: for<'a> FromPyObject<'a, 'py>,
+        T: Accepted + for<'a> FromPyObject<'a, 'py>,
     {
         let value = self.attribute(name)?;
         value.extract().map_err(|_| {
+            let given = value
+                .repr()
+                .map_or_else(|_| "a value".into(), |text| text.to_string());
             error::invalid_argument(format!(
-                "{name}: {} (of type {}) is not accepted; its annotation says what is",
-                value
-                    .repr()
-                    .map_or_else(|_| "a value".into(), |text| text.to_string()),
-                type_name(&value)
+                "{name}: {given} (of type {}) is not accepted; accepted: {}",
+                type_name(&value),
+                T::accepted()
             ))
         })
     }
@@ -147,5 +148,36 @@ impl<'py> Fields<'_, 'py> {
         json::from_python(&value, name)
             .map(Some)
             .map_err(error::invalid_argument)
+    }
+}
+
+/// What a field of this type accepts, in Python's words.
+trait Accepted {
+    fn accepted() -> String;
+}
+
+macro_rules! accepted {
+    ($($type:ty: $text:expr;)*) => {
+        $(impl Accepted for $type {
+            fn accepted() -> String {
+                $text.into()
+            }
+        })*
+    };
+}
+
+accepted! {
+    String: "str";
+    bool: "bool";
+    PathBuf: "str or a path";
+    u16: format!("int from 0 to {}", u16::MAX);
+    u32: format!("int from 0 to {}", u32::MAX);
+    u64: "int, 0 or more";
+    Vec<(String, String)>: "(name, value) pairs of str";
+}
+
+impl<T: Accepted> Accepted for Option<T> {
+    fn accepted() -> String {
+        format!("{}, or None", T::accepted())
     }
 }

@@ -4,9 +4,11 @@ use dynamo_backend_lifecycle::{Reason, Report};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
-pub(crate) fn to_python(py: Python<'_>, report: &Report) -> PyResult<Py<PyAny>> {
+/// `by_program`: shutdown was asked for by the program, not by a signal.
+pub(crate) fn to_python(py: Python<'_>, report: &Report, by_program: bool) -> PyResult<Py<PyAny>> {
     let reason = match report.reason {
-        Reason::Asked => "asked",
+        Reason::Asked if by_program => "shutdown",
+        Reason::Asked => "signal",
         Reason::Ended => "ended",
         Reason::Failed => "failed",
     };
