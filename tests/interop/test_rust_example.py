@@ -9,7 +9,8 @@ from support.frontend import CACHE
 from support.launcher import Launcher
 from support.processes import Process
 
-PROMPT = "alpha beta gamma"
+PROMPT = " one two three"
+"""Each word is one token, its space included."""
 
 
 @pytest.fixture(scope="module")

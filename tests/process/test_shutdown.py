@@ -110,7 +110,7 @@ def test_a_cleanup_that_does_not_end_is_ended_by_the_deadline(
     server.process.send(signal.SIGTERM)
     assert server.process.wait() == 143
     assert launcher.latches.is_reached("cleanup")
-    words = [line for line in server.process.stderr.splitlines() if "911" in line]
+    words = [line for line in server.process.stderr.splitlines() if "code 911" in line]
     assert len(words) == 1
     assert "DYN_WORKER_GRACEFUL_SHUTDOWN_TIMEOUT" in words[0]
     assert "143" in words[0]
