@@ -34,7 +34,7 @@ def test_a_stream_that_is_left_after_its_first_token(
     assert shared.latches.reached(f"{name}-abort") == "True"
 
 
-@pytest.mark.parametrize("name", ["waiting-slow", "silent-slow"])
+@pytest.mark.parametrize("name", ["waiting-slow", "silent-slow", "flooding-slow"])
 def test_a_finally_that_takes_its_time_is_not_cancelled_again(
     shared: Launcher, server: Server, name: str
 ) -> None:
@@ -48,6 +48,18 @@ def test_a_finally_that_takes_its_time_is_not_cancelled_again(
         assert server.api.complete(PROMPT).status == 200
     shared.latches.release(f"{name}-go")
     assert shared.latches.reached(f"{name}-finally") == "CancelledError"
+
+
+def test_a_generator_that_ends_by_itself_when_stopped_is_not_cancelled_in_its_finally(
+    shared: Launcher, server: Server
+) -> None:
+    # Stop and cancellation race: more than one try, so that either is first.
+    for name in [f"awaiting-stop-{number}" for number in range(10)]:
+        with server.api.stream_completion(PROMPT, **case(name)) as stream:
+            assert stream.first_text()
+            stream.leave()
+            ended_with = shared.latches.reached(f"{name}-finally")
+        assert ended_with in ("CancelledError", "no exception")
 
 
 def test_a_generator_that_never_yields(shared: Launcher, server: Server) -> None:

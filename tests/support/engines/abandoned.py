@@ -34,7 +34,11 @@ class Abandoned(Plain):
                     while not context.is_stopped():
                         yield {"token_ids": [token]}
                         await asyncio.sleep(0.01)
-                case "awaiting-stop":
+                case "flooding-slow":
+                    while True:
+                        yield {"token_ids": [token]}
+                        await asyncio.sleep(0.001)
+                case _ if case.startswith("awaiting-stop"):
                     await context.stopped()
                 case "swallowing":
                     # An engine that answers its cancellation with a chunk is wrong, but ends too.
