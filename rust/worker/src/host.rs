@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use dynamo_runtime::component::{Endpoint, StartedEndpoint};
 use dynamo_runtime::error::DynamoError;
+use dynamo_runtime::utils::GracefulTaskGuard;
 use dynamo_runtime::{DistributedRuntime, Runtime};
 use parking_lot::Mutex;
 
@@ -34,6 +35,8 @@ pub(crate) struct Host {
     publishers: Mutex<Publishers>,
     health_check_payload: Mutex<Option<serde_json::Value>>,
     started: Mutex<Option<StartedEndpoint>>,
+    /// While it lives, a runtime that is shut down from outside keeps its transports.
+    transports: Mutex<Option<GracefulTaskGuard>>,
     running_frontend: tokio::sync::Mutex<Option<RunningFrontend>>,
 }
 
@@ -62,8 +65,14 @@ impl Host {
             publishers: Mutex::default(),
             health_check_payload: Mutex::default(),
             started: Mutex::default(),
+            transports: Mutex::default(),
             running_frontend: tokio::sync::Mutex::default(),
         }
+    }
+
+    /// The run is over: a runtime that was shut down from outside may go on with that.
+    pub(crate) fn let_transports_go(&self) {
+        self.transports.lock().take();
     }
 
     /// Ends what the run left running on the runtime, and the runtime's place in discovery.

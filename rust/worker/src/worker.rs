@@ -137,6 +137,7 @@ impl Run {
         let prefill = worker.config.disaggregation_mode == DisaggregationMode::Prefill;
         let outcome =
             dynamo_backend_lifecycle::run(&self.host, &worker.shutdown, &settings, prefill).await;
+        self.host.let_transports_go();
         self.host.emit(Event::Stopped);
         (self, outcome.into_result().map_err(named))
     }

@@ -17,6 +17,7 @@ impl Serving for Host {
 
     async fn serve(&self) -> Result<(), DynamoError> {
         let connected = self.connected()?;
+        *self.transports.lock() = Some(connected.drt.register_graceful_task());
         let adapter = Arc::new(EngineAdapter::new(
             self.worker.engine.clone(),
             self.admission.clone(),
