@@ -62,7 +62,7 @@ impl PythonEngine {
         method: &'static str,
         arguments: A,
         read: impl FnOnce(&Bound<'_, PyAny>) -> Result<T, DynamoError>,
-    ) -> Result<T, Failed>
+    ) -> Result<T, Box<Failed>>
     where
         A: for<'py> pyo3::call::PyCallArgs<'py> + Send + 'static,
     {
@@ -71,21 +71,21 @@ impl PythonEngine {
             .event_loop
             .call(move |py| bridge.bind(py).call_method1(method, arguments))
             .await;
-        Python::attach(|py| match answer {
-            Ok(answer) => read(answer.bind(py)).map_err(|error| Failed {
-                error,
-                raised: None,
-            }),
-            Err(raised) => Err(Failed {
-                error: errors::from_exception(py, &raised),
-                raised: Some(raised),
-            }),
+        Python::attach(|py| {
+            let (error, raised) = match answer {
+                Ok(answer) => match read(answer.bind(py)) {
+                    Ok(read) => return Ok(read),
+                    Err(error) => (error, None),
+                },
+                Err(raised) => (errors::from_exception(py, &raised), Some(raised)),
+            };
+            Err(Box::new(Failed { error, raised }))
         })
     }
 
     /// The error of a hook without which the run cannot go on: `run` raises it from what the hook
     /// raised.
-    fn fatal(&self, failed: Failed) -> DynamoError {
+    fn fatal(&self, failed: Box<Failed>) -> DynamoError {
         *self.failure.lock() = failed.raised;
         failed.error
     }
@@ -97,8 +97,8 @@ struct Failed {
     raised: Option<PyErr>,
 }
 
-impl From<Failed> for DynamoError {
-    fn from(failed: Failed) -> Self {
+impl From<Box<Failed>> for DynamoError {
+    fn from(failed: Box<Failed>) -> Self {
         failed.error
     }
 }
