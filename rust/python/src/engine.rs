@@ -56,50 +56,58 @@ impl PythonEngine {
         self.failure.clone()
     }
 
-    /// Calls a method of the bridge, and reads its answer.
+    /// Calls a hook that the run can go on without, and reads its answer.
     async fn call<A, T>(
         &self,
-        method: &'static str,
+        hook: &'static str,
         arguments: A,
         read: impl FnOnce(&Bound<'_, PyAny>) -> Result<T, DynamoError>,
-    ) -> Result<T, Box<Failed>>
+    ) -> Result<T, DynamoError>
+    where
+        A: for<'py> pyo3::call::PyCallArgs<'py> + Send + 'static,
+    {
+        self.call_keeping(hook, arguments, read, None).await
+    }
+
+    /// Calls a hook that the run fails without: `run` raises its error from what the hook raised.
+    async fn require<A, T>(
+        &self,
+        hook: &'static str,
+        arguments: A,
+        read: impl FnOnce(&Bound<'_, PyAny>) -> Result<T, DynamoError>,
+    ) -> Result<T, DynamoError>
+    where
+        A: for<'py> pyo3::call::PyCallArgs<'py> + Send + 'static,
+    {
+        self.call_keeping(hook, arguments, read, Some(&self.failure))
+            .await
+    }
+
+    async fn call_keeping<A, T>(
+        &self,
+        hook: &'static str,
+        arguments: A,
+        read: impl FnOnce(&Bound<'_, PyAny>) -> Result<T, DynamoError>,
+        failure: Option<&Failure>,
+    ) -> Result<T, DynamoError>
     where
         A: for<'py> pyo3::call::PyCallArgs<'py> + Send + 'static,
     {
         let bridge = self.bridge.clone();
         let answer = self
             .event_loop
-            .call(move |py| bridge.bind(py).call_method1(method, arguments))
+            .call(move |py| bridge.bind(py).call_method1(hook, arguments))
             .await;
-        Python::attach(|py| {
-            let (error, raised) = match answer {
-                Ok(answer) => match read(answer.bind(py)) {
-                    Ok(read) => return Ok(read),
-                    Err(error) => (error, None),
-                },
-                Err(raised) => (errors::from_exception(py, &raised), Some(raised)),
-            };
-            Err(Box::new(Failed { error, raised }))
+        Python::attach(|py| match answer {
+            Ok(answer) => read(answer.bind(py)),
+            Err(raised) => {
+                let error = errors::from_exception(py, &raised);
+                if let Some(failure) = failure {
+                    *failure.lock() = Some(raised);
+                }
+                Err(error)
+            }
         })
-    }
-
-    /// The error of a hook without which the run cannot go on: `run` raises it from what the hook
-    /// raised.
-    fn fatal(&self, failed: Box<Failed>) -> DynamoError {
-        *self.failure.lock() = failed.raised;
-        failed.error
-    }
-}
-
-/// A hook that failed, with the exception where it raised one.
-struct Failed {
-    error: DynamoError,
-    raised: Option<PyErr>,
-}
-
-impl From<Box<Failed>> for DynamoError {
-    fn from(failed: Box<Failed>) -> Self {
-        failed.error
     }
 }
 
@@ -110,11 +118,10 @@ impl LLMEngine for PythonEngine {
     }
 
     async fn start(&self, worker_id: u64) -> Result<EngineConfig, DynamoError> {
-        self.call("start", (worker_id,), |answer| {
+        self.require("start", (worker_id,), |answer| {
             config::engine_config(answer, &self.name)
         })
         .await
-        .map_err(|failed| self.fatal(failed))
     }
 
     async fn generate(
@@ -166,9 +173,7 @@ impl LLMEngine for PythonEngine {
     }
 
     async fn drain(&self) -> Result<(), DynamoError> {
-        self.call("drain", (), |_| Ok(()))
-            .await
-            .map_err(DynamoError::from)
+        self.call("drain", (), |_| Ok(())).await
     }
 
     async fn is_quiescent(&self) -> Result<Option<bool>, DynamoError> {
@@ -178,28 +183,23 @@ impl LLMEngine for PythonEngine {
                 .map_err(|_| invalid_argument("is_quiescent: must return True, False or None"))
         })
         .await
-        .map_err(DynamoError::from)
     }
 
     async fn cleanup(&self) -> Result<(), DynamoError> {
-        self.call("cleanup", (), |_| Ok(()))
-            .await
-            .map_err(DynamoError::from)
+        self.call("cleanup", (), |_| Ok(())).await
     }
 
     async fn setup_metrics(&self, ctx: MetricsContext) -> Result<MetricsBindings, DynamoError> {
         let metrics = EndpointMetrics::new(&ctx);
         let load_time = ctx.model_load_time.as_secs_f64();
         let arguments = (ctx.model, ctx.component, load_time, metrics);
-        self.call("setup_metrics", arguments, metrics::bindings)
+        self.require("setup_metrics", arguments, metrics::bindings)
             .await
-            .map_err(|failed| self.fatal(failed))
     }
 
     async fn kv_event_sources(&self) -> Result<Vec<KvEventSource>, DynamoError> {
-        self.call("kv_event_sources", (), publishers::kv_event_sources)
+        self.require("kv_event_sources", (), publishers::kv_event_sources)
             .await
-            .map_err(|failed| self.fatal(failed))
     }
 
     async fn health_check_payload(&self) -> Result<Option<Value>, DynamoError> {
@@ -208,17 +208,15 @@ impl LLMEngine for PythonEngine {
             Ok((!value.is_null()).then_some(value))
         })
         .await
-        .map_err(DynamoError::from)
     }
 
     async fn supported_controls(&self) -> Result<Vec<String>, DynamoError> {
-        self.call("supported_controls", (), |answer| {
+        self.require("supported_controls", (), |answer| {
             answer.extract().map_err(|_| {
                 invalid_argument("supported_controls: must return a sequence of names")
             })
         })
         .await
-        .map_err(|failed| self.fatal(failed))
     }
 
     async fn engine_control(&self, name: &str, body: Value) -> Result<Value, DynamoError> {
