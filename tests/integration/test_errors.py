@@ -34,6 +34,7 @@ BUILT_IN = {
     "RuntimeError": "Unknown",
     "KeyError": "Unknown",
     "SystemExit": "Unknown",
+    "KeyboardInterrupt": "Unknown",
 }
 
 UNNAMED_BY_THE_FRONTEND = {"Unknown", "Cancelled"}

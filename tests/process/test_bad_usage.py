@@ -2,7 +2,7 @@
 
 import pytest
 
-from support.launcher import ENGINES, Launcher
+from support.launcher import Launcher
 
 CASES = [
     pytest.param(
@@ -134,7 +134,3 @@ def test_an_engine_that_cannot_be_imported_shows_the_user_s_own_error(
     assert "json.loads('{')" in process.stderr
     assert "dynamo_backend_common" not in process.stderr
     assert process.stderr.splitlines()[-1].startswith("dynamo-backend: error: module 'broken'")
-
-
-def test_the_engines_of_these_tests_are_where_the_cases_say() -> None:
-    assert (ENGINES / "plain.py").is_file()
