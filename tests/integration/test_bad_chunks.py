@@ -2,7 +2,7 @@
 
 import pytest
 
-from support.api import case, failed, finish_reasons, read_text, text_of
+from support.api import Api, case, failed, finish_reasons, read_text, text_of
 from support.launcher import Launcher, Server
 from support.processes import all_of
 
@@ -85,3 +85,15 @@ def test_a_generate_that_is_no_generator_is_named(launcher: Launcher, model_fold
     assert server.process.alive
     assert server.process.terminate() == 0
     assert "was never awaited" not in server.process.output
+
+
+@pytest.mark.parametrize("name", ["none", "no-terminal"])
+def test_a_program_of_ones_own_that_sets_up_no_log_is_told_too(
+    launcher: Launcher, model_folder: str, name: str
+) -> None:
+    port = launcher.ports.reserve()
+    program = launcher.script("worker", "chunks:Chunks", str(port), model_folder)
+    program.wait_for_line("state Serving")
+    assert Api(port).complete(PROMPT, **case(name)).status >= 500
+    assert program.terminate() == 0
+    assert "Chunks" in program.stderr
