@@ -1,4 +1,4 @@
-"""Between the compiled core and a Python engine: one task per request, and the hooks.
+"""Between the compiled core and a Python engine: its requests and its hooks.
 
 Everything here runs on the event loop's thread. The core calls it by posting messages to the loop.
 """
@@ -7,18 +7,16 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import logging
 from typing import TYPE_CHECKING, Any
 
-from .exceptions import DynamoError, InvalidArgument
+from ._pump import Pump, log_failure, logger
+from .exceptions import InvalidArgument
 from .publish import MetricsContext
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ._core import EndpointMetrics, RequestContext, Sink
-
-logger = logging.getLogger("dynamo_backend_common")
 
 _LAST_CALL_SECONDS = 1.0
 _REQUIRED = ("start", "generate", "cleanup")
@@ -28,6 +26,9 @@ class Bridge:
     """A Python engine as the core calls it: every hook exists and can be awaited."""
 
     def __init__(self, engine: Any, on_progress: Callable[..., None] | None) -> None:
+        if isinstance(engine, type):
+            name = engine.__name__
+            raise InvalidArgument(f"engine: {name} is a class; give an instance of it: {name}()")
         name = type(engine).__name__
         missing = [method for method in _REQUIRED if not callable(getattr(engine, method, None))]
         if missing:
@@ -38,8 +39,8 @@ class Bridge:
         self.name = name
         self._engine = engine
         self._on_progress = on_progress
-        # With their requests' ids; the loop itself holds tasks by weak references only.
-        self._tasks: dict[asyncio.Task[None], str] = {}
+        # The loop itself holds tasks by weak references only.
+        self._pumps: set[Pump] = set()
 
     async def start(self, worker_id: int) -> Any:
         start = self._engine.start
@@ -51,74 +52,24 @@ class Bridge:
         if self._on_progress is not None:
             self._on_progress(message, fraction)
 
-    def serve(self, request: dict[str, Any], context: RequestContext, sink: Sink) -> Any:
-        """Starts the task of one request."""
-        task = asyncio.get_running_loop().create_task(self._pump(request, context, sink))
-        self._tasks[task] = context.id
-        task.add_done_callback(self._tasks.pop)
-        return task
-
-    async def _pump(self, request: dict[str, Any], context: RequestContext, sink: Sink) -> None:
-        """Iterates the engine's generator in this one task, and always closes it."""
-        chunks: Any = None
-        try:
-            chunks = self._engine.generate(request, context)
-            if not hasattr(chunks, "__aiter__"):
-                raise _not_a_generator(self.name, chunks)
-            await _push_all(chunks, sink, self.name, context.id)
-        except asyncio.CancelledError as cancelled:
-            if not context.is_stopped():
-                sink.fail(cancelled)
-        except GeneratorExit:
-            raise
-        # SystemExit and KeyboardInterrupt too: one request must not end the process.
-        except BaseException as raised:
-            self._log(raised, context.id)
-            sink.fail(raised)
-        finally:
-            sink.finish()
-            await self._close(chunks, context.id)
-
-    async def _close(self, chunks: Any, request_id: str) -> None:
-        if not hasattr(chunks, "aclose"):
-            return
-        try:
-            await chunks.aclose()
-        except asyncio.CancelledError:
-            pass
-        except GeneratorExit:
-            raise
-        except BaseException as raised:
-            self._log(raised, request_id)
-
-    def _log(self, raised: BaseException, request_id: str) -> None:
-        if isinstance(raised, DynamoError):
-            # Typed: the engine said what the client is to know.
-            logger.warning(
-                "request %s: %s raised %s: %s", request_id, self.name, raised.kind, raised
-            )
-        else:
-            logger.error("request %s: %s failed", request_id, self.name, exc_info=raised)
+    def serve(self, request: dict[str, Any], context: RequestContext, sink: Sink) -> Pump:
+        """Starts the task of one request; the core calls ``cancel`` of what this returns."""
+        pump = Pump(self._engine.generate, self.name, request, context, sink)
+        self._pumps.add(pump)
+        pump.task.add_done_callback(lambda _: self._pumps.discard(pump))
+        return pump
 
     async def abort(self, context: RequestContext) -> None:
-        """Tells the engine, and cancels the request's task: it may never yield again.
-
-        The engine hears of it first; neither waits for the other's end.
-        """
-        told = asyncio.ensure_future(self._tell_engine(context))
-        await asyncio.sleep(0)
-        for task, request_id in self._tasks.items():
-            if request_id == context.id:
-                task.cancel()
-        await told
-
-    async def _tell_engine(self, context: RequestContext) -> None:
+        """Tells the engine, and cancels the request's task: it may never yield again."""
+        for pump in self._pumps:
+            if pump.request_id == context.id:
+                pump.cancel()
         abort = getattr(self._engine, "abort", None)
         try:
             if abort is not None:
                 await abort(context)
         except Exception as raised:
-            self._log(raised, context.id)
+            log_failure(context.id, self.name, raised)
 
     async def drain(self) -> None:
         await self._logged("drain")
@@ -133,13 +84,16 @@ class Bridge:
 
     async def _end_tasks(self) -> None:
         """Generators that outlived their requests end before what they stand on goes."""
-        for task in self._tasks:
-            task.cancel()
-        if not self._tasks:
+        for pump in self._pumps:
+            pump.cancel_now()
+        if not self._pumps:
             return
-        _, stuck = await asyncio.wait(self._tasks, timeout=_LAST_CALL_SECONDS)
+        tasks = {pump.task for pump in self._pumps}
+        _, stuck = await asyncio.wait(tasks, timeout=_LAST_CALL_SECONDS)
+        for task in stuck:
+            task.cancel()
         if stuck:
-            logger.error("%s: %d generators do not end when cancelled", self.name, len(stuck))
+            logger.error("%s: %d generators did not end when cancelled", self.name, len(stuck))
 
     async def setup_metrics(
         self, model: str, component: str, load_time: float, metrics: EndpointMetrics
@@ -179,40 +133,3 @@ class Bridge:
     async def _optional(self, hook: str, *arguments: Any, default: Any = None) -> Any:
         method = getattr(self._engine, hook, None)
         return default if method is None else await method(*arguments)
-
-
-async def _push_all(chunks: Any, sink: Sink, engine: str, request_id: str) -> None:
-    async for chunk in chunks:
-        pushed = sink.push(chunk)
-        if pushed is None:
-            if not sink.closed:
-                continue
-            return await _expect_end(chunks, engine, request_id)
-        if pushed is False:
-            return None
-        await pushed
-    return None
-
-
-async def _expect_end(chunks: Any, engine: str, request_id: str) -> None:
-    """The terminal chunk is out; the generator runs to its end."""
-    async for chunk in chunks:
-        logger.error(
-            "request %s: %s yielded a chunk after the terminal one, which must be last: %.200r",
-            request_id,
-            engine,
-            chunk,
-        )
-        return
-
-
-def _not_a_generator(engine: str, returned: Any) -> TypeError:
-    if inspect.iscoroutine(returned):
-        returned.close()
-        what = "a coroutine"
-    else:
-        what = f"a value of type {type(returned).__name__}"
-    return TypeError(
-        f"{engine}.generate returned {what}; it must be an async generator:"
-        " 'async def generate' that yields chunks"
-    )

@@ -2,7 +2,7 @@
 
 from asyncio import AbstractEventLoop, Future
 from collections.abc import Callable, Sequence
-from typing import Any, Final, Literal, final
+from typing import Any, Final, final
 
 from .config import WorkerConfig
 
@@ -114,12 +114,17 @@ class KvPublisher:
 class Sink:
     """Takes the chunks of one request, on the event loop's thread."""
 
-    def push(self, value: object) -> Future[None] | Literal[False] | None:
+    def push(self, value: object) -> Future[None] | bool | None:
         """Takes a chunk.
 
         Returns:
-            None: go on. A future: await it before the next chunk. False: nobody takes another one.
+            None: go on. A future: await it before the next chunk. True: this was the terminal one.
+            False: nobody takes another one.
         """
+
+    @property
+    def refusal(self) -> str | None:
+        """Why the last chunk was refused, if it was."""
 
     def fail(self, raised: BaseException) -> None:
         """Ends the stream with the error that ``raised`` is for a client."""

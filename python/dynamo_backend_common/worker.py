@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ._bridge import Bridge
-from ._core import RustEngine, WorkerCore
+from ._core import RustEngine, WorkerCore, init_logging
 from .config import WorkerConfig
 
 if TYPE_CHECKING:
@@ -92,6 +92,9 @@ class Worker:
     def run(self) -> Report:
         """Runs the worker to its end, on an event loop of its own; blocks the calling thread.
 
+        Where the process has no log for the worker's Rust side yet, Dynamo's own is set up
+        (``DYN_LOG``, ``DYN_LOGGING_JSONL``), on standard error.
+
         Returns:
             The report of a shutdown that was asked for, also where parts of it failed.
 
@@ -99,6 +102,7 @@ class Worker:
             DynamoError: A step failed; the message begins with its name. Where the engine raised,
                 its exception is the ``__cause__``.
         """
+        init_logging()
         with asyncio.Runner() as runner:
             return runner.run(self.serve())
 

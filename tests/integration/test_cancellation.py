@@ -47,7 +47,7 @@ def test_a_finally_that_takes_its_time_is_not_cancelled_again(
     for _ in range(3):
         assert server.api.complete(PROMPT).status == 200
     shared.latches.release(f"{name}-go")
-    assert shared.latches.reached(f"{name}-finally") == "CancelledError"
+    assert shared.latches.reached(f"{name}-finally") in ("CancelledError", "GeneratorExit")
 
 
 def test_a_generator_that_ends_by_itself_when_stopped_is_not_cancelled_in_its_finally(

@@ -8,7 +8,6 @@ import socket
 import sys
 from typing import TYPE_CHECKING, Any
 
-from .._core import init_logging
 from ..exceptions import DynamoError, InvalidArgument
 from ..worker import Worker
 from .announce import announce_endpoint, announce_http
@@ -72,7 +71,6 @@ def serve(options: argparse.Namespace, engine_argv: Sequence[str]) -> int:
         if sys.stderr.isatty():
             os.environ.setdefault("DYN_LOG", _CALM_LOG)
     engine = make_engine(options.engine, engine_argv)
-    init_logging()
     with ProgressLine(sys.stderr) as line:
         worker = _worker(engine, config, options, line)
         try:

@@ -1,6 +1,6 @@
 //! A Python engine as the worker's [`LLMEngine`].
 //!
-//! `generate` posts one message to the event loop's thread, which makes a task there; chunks come
+//! `generate` posts one message to the event loop's thread, which starts a pump there; chunks come
 //! back through the request's [`Sink`]. Hooks are called and awaited there too.
 
 use std::pin::Pin;
@@ -132,22 +132,22 @@ impl LLMEngine for PythonEngine {
         let request = PreparedRequest::new(request)?;
         let (sink, items) = Sink::open(self.name.clone(), self.event_loop.clone());
         let ended = CancellationToken::new();
-        let task = RequestTask::default();
+        let pump = RequestPump::default();
 
-        let (bridge, slot) = (self.bridge.clone(), task.clone());
+        let (bridge, slot) = (self.bridge.clone(), pump.clone());
         let seen = context::RequestContext::new(context, self.event_loop.clone(), ended.clone());
         self.event_loop.outbox.post(move |py| {
             let arguments = (request.to_dict(py)?, seen, sink);
-            let task = bridge
+            let pump = bridge
                 .bind(py)
                 .call_method1(intern!(py, "serve"), arguments)?;
-            slot.set(task.unbind());
+            slot.set(pump.unbind());
             Ok(())
         });
         Ok(Box::pin(Chunks {
             items,
             exhausted: false,
-            task,
+            pump,
             event_loop: self.event_loop.clone(),
             _ended: ended.drop_guard(),
         }))
@@ -239,30 +239,31 @@ impl LLMEngine for PythonEngine {
     }
 }
 
-/// The asyncio task of one request, once it exists.
+/// The pump of one request, `dynamo_backend_common._pump.Pump`, once it exists.
 #[derive(Clone, Default)]
-struct RequestTask {
-    task: Arc<Mutex<Option<Py<PyAny>>>>,
+struct RequestPump {
+    pump: Arc<Mutex<Option<Py<PyAny>>>>,
 }
 
-impl RequestTask {
-    fn set(&self, task: Py<PyAny>) {
-        *self.task.lock() = Some(task);
+impl RequestPump {
+    fn set(&self, pump: Py<PyAny>) {
+        *self.pump.lock() = Some(pump);
     }
 
     fn cancel(&self, py: Python<'_>) -> PyResult<()> {
-        if let Some(task) = self.task.lock().take() {
-            task.bind(py).call_method0(intern!(py, "cancel"))?;
+        let pump = self.pump.lock().take();
+        if let Some(pump) = pump {
+            pump.bind(py).call_method0(intern!(py, "cancel"))?;
         }
         Ok(())
     }
 }
 
-/// The chunks of one request. Dropped before its end, it cancels the task that makes them.
+/// The chunks of one request. Dropped before its end, it cancels the pump that brings them.
 struct Chunks {
     items: Receiver<Item>,
     exhausted: bool,
-    task: RequestTask,
+    pump: RequestPump,
     event_loop: EventLoop,
     _ended: DropGuard,
 }
@@ -283,11 +284,11 @@ impl Stream for Chunks {
 
 impl Drop for Chunks {
     fn drop(&mut self) {
-        // The task is released where the GIL is held, in both cases.
-        let (task, cancel) = (self.task.clone(), !self.exhausted);
+        // The pump is released where the GIL is held, in both cases.
+        let (pump, cancel) = (self.pump.clone(), !self.exhausted);
         self.event_loop.outbox.post(move |py| {
             if cancel {
-                task.cancel(py)?;
+                pump.cancel(py)?;
             }
             Ok(())
         });

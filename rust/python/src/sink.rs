@@ -1,12 +1,12 @@
 //! From the event loop's thread to Rust: the chunks of one request.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use dynamo_backend_worker::error::{BackendError, backend};
 use dynamo_backend_worker::{DynamoError, LLMEngineOutput};
 use parking_lot::Mutex;
+use pyo3::IntoPyObjectExt;
 use pyo3::prelude::*;
-use pyo3::types::PyBool;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
@@ -25,6 +25,8 @@ pub(crate) type Item = Result<LLMEngineOutput, DynamoError>;
 pub(crate) struct Sink {
     /// `None` once the stream has ended.
     sender: Mutex<Option<Sender<Item>>>,
+    /// Why a chunk was refused.
+    refusal: OnceLock<String>,
     engine: Arc<str>,
     event_loop: EventLoop,
 }
@@ -34,6 +36,7 @@ impl Sink {
         let (sender, receiver) = channel(CAPACITY);
         let sink = Self {
             sender: Mutex::new(Some(sender)),
+            refusal: OnceLock::new(),
             engine,
             event_loop,
         };
@@ -77,25 +80,32 @@ enum Pushed<'py> {
 
 #[pymethods]
 impl Sink {
-    /// Takes a chunk. `None`: go on. A future: await it first. `False`: nobody takes another one.
+    /// Takes a chunk. `None`: go on. A future: await it first. `True`: the terminal one is taken.
+    /// `False`: nobody takes another one.
     ///
     /// A chunk of the wrong shape ends the request with an error that says so; raises nothing.
     fn push<'py>(&self, py: Python<'py>, value: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
         let item = chunk::from_python(value).map_err(|problem| {
-            backend(BackendError::Unknown, format!("{}: {problem}", self.engine))
+            let message = format!("{}: {problem}", self.engine);
+            // The first refusal is the last chunk.
+            let _ = self.refusal.set(message.clone());
+            backend(BackendError::Unknown, message)
         });
-        let last = !matches!(&item, Ok(chunk) if chunk.finish_reason.is_none());
         let refused = item.is_err();
-        if let Err(error) = &item {
-            tracing::error!("{}", error.message());
-        }
+        let last = !matches!(&item, Ok(chunk) if chunk.finish_reason.is_none());
         let answer = match self.send(py, item, last)? {
-            Pushed::Taken if refused => PyBool::new(py, false).to_owned().into_any(),
-            Pushed::Taken => py.None().into_bound(py),
-            Pushed::Waiting(future) => future,
-            Pushed::Closed => PyBool::new(py, false).to_owned().into_any(),
+            Pushed::Waiting(future) => return Ok(future),
+            Pushed::Taken if refused => Some(false),
+            Pushed::Taken => last.then_some(true),
+            Pushed::Closed => Some(false),
         };
-        Ok(answer)
+        answer.into_bound_py_any(py)
+    }
+
+    /// Why the last chunk was refused, if it was.
+    #[getter]
+    fn refusal(&self) -> Option<&str> {
+        self.refusal.get().map(String::as_str)
     }
 
     /// Ends the stream with the error that `raised` is for a client.

@@ -23,6 +23,8 @@ pub fn prepare_environment(config: &WorkerConfig, one_process: bool) {
     if std::env::var("DYN_DISCOVERY_BACKEND").is_ok_and(|backend| backend == "mem") {
         set_default("DYN_TCP_RPC_HOST", LOOPBACK);
         set_default("DYN_TCP_RESPONSE_STREAM_HOST", LOOPBACK);
+        // A worker that failed one request is still the only one.
+        set_default("DYN_RUNTIME_INHIBITED_DURATION_SECS", "0");
         // No other process has to learn that this worker goes.
         set_default("DYN_GRACEFUL_SHUTDOWN_GRACE_PERIOD_SECS", "0");
     }

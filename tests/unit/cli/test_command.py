@@ -52,7 +52,6 @@ class FakeWorker:
 def worker(monkeypatch: pytest.MonkeyPatch) -> type[FakeWorker]:
     fake = type("FakeWorker", (FakeWorker,), {})
     monkeypatch.setattr(serve, "Worker", fake)
-    monkeypatch.setattr(serve, "init_logging", lambda: None)
     monkeypatch.setattr(serve, "announce_http", lambda *arguments: print("announced", *arguments))
     return fake
 
