@@ -4,11 +4,11 @@ use std::future::Future;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use pyo3::exceptions::asyncio::CancelledError;
 use pyo3::intern;
 use pyo3::prelude::*;
 use tokio::sync::oneshot;
 
+use crate::errors;
 use crate::inbox::Outbox;
 
 /// An event loop, seen from Rust.
@@ -51,9 +51,7 @@ impl EventLoop {
             }
             Ok(())
         });
-        receiver
-            .await
-            .unwrap_or_else(|_| Err(CancelledError::new_err("the event loop has ended")))
+        receiver.await.unwrap_or_else(|_| Err(errors::loop_ended()))
     }
 
     /// A future of the loop that resolves with `None` when `work` does.

@@ -41,6 +41,16 @@ pub(crate) fn internal(message: &'static str) -> PyErr {
     PyRuntimeError::new_err(message)
 }
 
+/// What waits for an event loop that has ended gets this.
+pub(crate) fn loop_ended() -> PyErr {
+    asyncio::CancelledError::new_err("the event loop has ended")
+}
+
+/// [`from_exception`] of an exception that Python caught.
+pub(crate) fn from_raised(raised: &Bound<'_, PyAny>) -> DynamoError {
+    from_exception(raised.py(), &PyErr::from_value(raised.clone()))
+}
+
 /// What an exception that an engine raised is for its client: one of ours keeps its kind, a
 /// built-in one gets the nearest, any other is `Unknown`. The message names the type of all but
 /// ours.

@@ -111,7 +111,7 @@ impl Sink {
     /// Ends the stream with the error that `raised` is for a client.
     fn fail(&self, raised: &Bound<'_, PyAny>) -> PyResult<()> {
         let py = raised.py();
-        let error = errors::from_exception(py, &PyErr::from_value(raised.clone()));
+        let error = errors::from_raised(raised);
         // A full buffer is waited for by the future's own task: the client still gets the error.
         self.send(py, Err(error), true).map(drop)
     }

@@ -19,6 +19,7 @@ pub(crate) use endpoint_types::parse_endpoint_types;
 pub use table::{FIELDS, Field, Kind, Owner};
 
 use crate::error::invalid_argument;
+use crate::process::set_variable;
 
 /// Where the worker finds the rest of Dynamo. A field that is `None` leaves its environment
 /// variable as it is.
@@ -39,8 +40,7 @@ impl RuntimeConfig {
     pub fn apply_to_env(&self) {
         for (variable, value) in self.pairs() {
             if let Some(value) = value {
-                // SAFETY: the caller is told to do this before there are other threads.
-                unsafe { std::env::set_var(variable, value) };
+                set_variable(variable, value);
             }
         }
     }

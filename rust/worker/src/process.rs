@@ -34,9 +34,14 @@ const LOOPBACK: &str = "127.0.0.1";
 
 fn set_default(variable: &str, value: &str) {
     if std::env::var_os(variable).is_none_or(|value| value.is_empty()) {
-        // SAFETY: the caller is told to do this before there are other threads.
-        unsafe { std::env::set_var(variable, value) };
+        set_variable(variable, value);
     }
+}
+
+/// Only for those whose callers are told to call them before there are other threads.
+pub(crate) fn set_variable(variable: &str, value: &str) {
+    // SAFETY: no other thread reads the environment meanwhile, as the callers are told.
+    unsafe { std::env::set_var(variable, value) };
 }
 
 /// Builds the tokio runtime that Dynamo's settings (`DYN_RUNTIME_*`) describe.

@@ -1,0 +1,72 @@
+"""The rules that keep the structure: what depends on what, and which files are the only ones."""
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+LONGEST = 400
+
+
+def sources(*patterns: str) -> list[Path]:
+    listed = subprocess.run(
+        ["git", "ls-files", *patterns], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    return [ROOT / name for name in listed.stdout.splitlines() if (ROOT / name).exists()]
+
+
+@pytest.mark.parametrize(
+    ("crate", "banned"),
+    [
+        ("dynamo-backend-lifecycle", ["pyo3", "dynamo-runtime", "dynamo-llm"]),
+        ("dynamo-backend-worker", ["pyo3"]),
+        ("dynamo-backend-python", ["dynamo-backend-common"]),
+    ],
+)
+def test_dependence_has_one_direction(crate: str, banned: list[str]) -> None:
+    tree = subprocess.run(
+        ["cargo", "tree", "--offline", "--package", crate, "--edges", "normal", "--prefix", "none"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    names = {line.split()[0] for line in tree.stdout.splitlines() if line}
+    assert crate in names
+    assert names.isdisjoint(banned)
+
+
+@pytest.mark.parametrize(
+    ("call", "only"),
+    [
+        (r"\bsigaction\(", "rust/worker/src/signals.rs"),
+        (r"\b_exit\(|process::exit\(", "rust/worker/src/exit.rs"),
+        (r"\bset_var\(", "rust/worker/src/process.rs"),
+        (r"\bPyErr::from_value\(|::new_err\(", "rust/python/src/errors.rs"),
+        (r"\buse pyo3\b", "rust/python/"),
+    ],
+)
+def test_the_only_files_stay_the_only_ones(call: str, only: str) -> None:
+    found = {
+        str(path.relative_to(ROOT))
+        for path in sources("rust/*.rs")
+        if re.search(call, path.read_text())
+    }
+    assert found
+    assert {name for name in found if not name.startswith(only)} == set()
+
+
+def test_no_file_must_be_scrolled_to_be_understood() -> None:
+    lengths = {
+        str(path.relative_to(ROOT)): len(path.read_text().splitlines())
+        for path in sources("*.rs", "*.py", "*.pyi")
+    }
+    assert {name: length for name, length in lengths.items() if length > LONGEST} == {}
+
+
+def test_no_code_that_the_tests_would_import_shadows_the_installed_package() -> None:
+    import dynamo_backend_common
+
+    assert "site-packages" in dynamo_backend_common.__file__
