@@ -2,6 +2,8 @@
 
 mod adapter;
 mod cancel;
+mod nodelay;
 mod terminal;
 
 pub(crate) use adapter::EngineAdapter;
+pub(crate) use nodelay::disable_nagle;

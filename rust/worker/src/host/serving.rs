@@ -9,7 +9,7 @@ use dynamo_runtime::error::DynamoError;
 use super::Host;
 use crate::discovery::registration;
 use crate::error::{cannot_connect, unknown};
-use crate::serve::EngineAdapter;
+use crate::serve::{EngineAdapter, disable_nagle};
 
 #[async_trait]
 impl Serving for Host {
@@ -32,6 +32,7 @@ impl Serving for Host {
         )
         .await
         .map_err(|error| unknown(format!("{error:#}")))?;
+        disable_nagle(&started.instance().transport);
         *self.started.lock() = Some(started);
         if let Some(frontend) = &self.worker.frontend {
             let running = frontend.start(connected.drt.clone()).await?;
