@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+
 from dynamo_backend_common._core import config_fields
 
 

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from dynamo_backend_common._core import ConfigField, config_fields
 
 from dynamo_backend_common import RuntimeConfig, WorkerConfig
+from dynamo_backend_common._core import ConfigField, config_fields
 from dynamo_backend_common.cli.failure import UsageError
 from dynamo_backend_common.cli.options import add_options, flag, name_option, read_config
 

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from dynamo_backend_common._core import RustEngine
 
+from dynamo_backend_common._core import RustEngine
 from dynamo_backend_common.cli import resolve
 from dynamo_backend_common.cli.failure import Failure, UsageError
 from dynamo_backend_common.cli.resolve import make_engine

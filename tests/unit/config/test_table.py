@@ -5,9 +5,9 @@ import os
 from typing import Any
 
 import pytest
-from dynamo_backend_common._core import ConfigField, config_fields
 
 from dynamo_backend_common import RuntimeConfig, WorkerConfig
+from dynamo_backend_common._core import ConfigField, config_fields
 
 OWNERS = {"WorkerConfig": WorkerConfig, "RuntimeConfig": RuntimeConfig}
 KINDS = {"text", "optional_text", "optional_path", "flag", "choice", "pairs", "optional_json"}
