@@ -10,7 +10,7 @@ import inspect
 from typing import TYPE_CHECKING, Any
 
 from ._pump import Pump, log_failure, logger
-from .exceptions import InvalidArgument
+from .exceptions import InvalidArgument, Unknown
 from .publish import MetricsContext
 
 if TYPE_CHECKING:
@@ -40,13 +40,12 @@ class Bridge:
         self._engine = engine
         self._on_progress = on_progress
         # The loop itself holds tasks by weak references only.
-        self._pumps: set[Pump] = set()
+        self._pumps: dict[RequestContext, Pump] = {}
 
     async def start(self, worker_id: int) -> Any:
-        start = self._engine.start
-        if "progress" in inspect.signature(start).parameters:
-            return await start(worker_id, progress=self._report)
-        return await start(worker_id)
+        if _takes_progress(self._engine.start):
+            return await self._hook("start", worker_id, progress=self._report)
+        return await self._hook("start", worker_id)
 
     def _report(self, message: str, fraction: float | None = None) -> None:
         if self._on_progress is not None:
@@ -55,19 +54,19 @@ class Bridge:
     def serve(self, request: dict[str, Any], context: RequestContext, sink: Sink) -> Pump:
         """Starts the task of one request; the core calls ``cancel`` of what this returns."""
         pump = Pump(self._engine.generate, self.name, request, context, sink)
-        self._pumps.add(pump)
-        pump.task.add_done_callback(lambda _: self._pumps.discard(pump))
+        self._pumps[context] = pump
+        pump.task.add_done_callback(lambda _: self._pumps.pop(context))
+        if context.is_stopped():
+            pump.cancel()
         return pump
 
     async def abort(self, context: RequestContext) -> None:
         """Tells the engine, and cancels the request's task: it may never yield again."""
-        for pump in self._pumps:
-            if pump.request_id == context.id:
-                pump.cancel()
-        abort = getattr(self._engine, "abort", None)
+        pump = self._pumps.get(context)
+        if pump is not None:
+            pump.cancel()
         try:
-            if abort is not None:
-                await abort(context)
+            await self._hook("abort", context)
         except Exception as raised:
             log_failure(context.id, self.name, raised)
 
@@ -80,44 +79,41 @@ class Bridge:
 
     async def cleanup(self) -> None:
         await self._end_tasks()
-        await self._logged("cleanup")
+        try:
+            await self._logged("cleanup")
+        finally:
+            # The runtime's registries hold what serves them for the life of the process.
+            self._engine = None
 
     async def _end_tasks(self) -> None:
         """Generators that outlived their requests end before what they stand on goes."""
-        for pump in self._pumps:
+        for pump in self._pumps.values():
             pump.cancel_now()
-        if not self._pumps:
-            return
-        tasks = {pump.task for pump in self._pumps}
-        _, stuck = await asyncio.wait(tasks, timeout=_LAST_CALL_SECONDS)
+        stuck = {pump.task for pump in self._pumps.values()}
+        if stuck:
+            _, stuck = await asyncio.wait(stuck, timeout=_LAST_CALL_SECONDS)
         for task in stuck:
             task.cancel()
         if stuck:
             logger.error("%s: %d generators did not end when cancelled", self.name, len(stuck))
+            await asyncio.wait(stuck, timeout=_LAST_CALL_SECONDS)
 
     async def setup_metrics(
         self, model: str, component: str, load_time: float, metrics: EndpointMetrics
     ) -> Any:
-        setup_metrics = getattr(self._engine, "setup_metrics", None)
-        if setup_metrics is None:
-            return None
-        return await setup_metrics(
-            MetricsContext(
-                model=model,
-                component=component,
-                model_load_time_seconds=load_time,
-                metrics=metrics,
-            )
+        context = MetricsContext(
+            model=model, component=component, model_load_time_seconds=load_time, metrics=metrics
         )
+        return await self._hook("setup_metrics", context)
 
     async def kv_event_sources(self) -> Any:
-        return await self._optional("kv_event_sources", default=())
+        return await self._hook("kv_event_sources", default=())
 
     async def health_check_payload(self) -> Any:
         return await self._logged("health_check_payload")
 
-    async def supported_controls(self) -> list[str]:
-        return list(await self._optional("supported_controls", default=()))
+    async def supported_controls(self) -> Any:
+        return await self._hook("supported_controls", default=())
 
     async def engine_control(self, name: str, body: Any) -> Any:
         return await self._logged("engine_control", name, body)
@@ -125,11 +121,26 @@ class Bridge:
     async def _logged(self, hook: str, *arguments: Any, default: Any = None) -> Any:
         """Calls a hook whose failure does not end the run; the log has its traceback."""
         try:
-            return await self._optional(hook, *arguments, default=default)
+            return await self._hook(hook, *arguments, default=default)
         except Exception:
             logger.exception("%s.%s failed", self.name, hook)
             raise
 
-    async def _optional(self, hook: str, *arguments: Any, default: Any = None) -> Any:
+    async def _hook(self, hook: str, *arguments: Any, default: Any = None, **options: Any) -> Any:
+        """Calls a hook, a coroutine function or a plain one, where the engine has it."""
         method = getattr(self._engine, hook, None)
-        return default if method is None else await method(*arguments)
+        if method is None:
+            return default
+        try:
+            answer = method(*arguments, **options)
+            return await answer if inspect.isawaitable(answer) else answer
+        except (SystemExit, KeyboardInterrupt) as raised:
+            # Out of a task they would end the loop, and with it every request.
+            raise Unknown(f"{hook} raised {type(raised).__name__}: {raised}") from raised
+
+
+def _takes_progress(start: Callable[..., Any]) -> bool:
+    try:
+        return "progress" in inspect.signature(start).parameters
+    except (TypeError, ValueError):
+        return False

@@ -52,6 +52,10 @@ class RequestContext:
     def killed(self) -> Future[None]:
         """A future that resolves when the request is killed, or its stream has ended."""
 
+    def __eq__(self, other: object, /) -> bool:
+        """Whether both are of one request."""
+
+    def __hash__(self) -> int: ...
     def notify_first_token(self) -> None:
         """Tells that the first token exists before its chunk is yielded.
 
@@ -114,12 +118,12 @@ class KvPublisher:
 class Sink:
     """Takes the chunks of one request, on the event loop's thread."""
 
-    def push(self, value: object) -> Future[None] | bool | None:
+    def push(self, value: object) -> Future[bool | None] | bool | None:
         """Takes a chunk.
 
         Returns:
-            None: go on. A future: await it before the next chunk. True: this was the terminal one.
-            False: nobody takes another one.
+            None: go on. True: this was the terminal one. False: nobody takes another one. A future:
+            the buffer is full; awaited, it gives one of these.
         """
 
     @property
@@ -131,10 +135,6 @@ class Sink:
 
     def finish(self) -> None:
         """Ends the stream: the generator is exhausted."""
-
-    @property
-    def closed(self) -> bool:
-        """Whether the stream has ended, or nobody reads it."""
 
 @final
 class Inbox:

@@ -38,7 +38,6 @@ class Pump:
         self._cancelling = False
         # From the terminal chunk, an error or the cancellation on, nothing interrupts the end.
         self._ending = False
-        self.request_id = context.id
         self.task = asyncio.get_running_loop().create_task(self._run(request))
 
     def cancel(self) -> None:
@@ -64,6 +63,9 @@ class Pump:
                 raise _not_a_generator(self._engine, chunks)
             await self._push_all(chunks)
         except asyncio.CancelledError as cancelled:
+            if not self._ending:
+                # Not by us: by something of the engine's own.
+                self.log(cancelled)
             if not self._context.is_stopped():
                 self._sink.fail(cancelled)
         except GeneratorExit:
@@ -83,15 +85,14 @@ class Pump:
             pushed = push(chunk)
             if pushed is None:
                 continue
+            if not isinstance(pushed, bool):
+                pushed = await pushed
             if pushed is False:
                 self._log_refusal()
                 return
-            if pushed is not True:
-                await pushed
-                if not self._sink.closed:
-                    continue
-            await self._expect_end(chunks)
-            return
+            if pushed is True:
+                await self._expect_end(chunks)
+                return
         if not self._context.is_stopped():
             raise StreamIncomplete(
                 f"{self._engine} ended the stream without a terminal chunk;"
@@ -104,7 +105,7 @@ class Pump:
         async for chunk in chunks:
             logger.error(
                 "request %s: %s yielded a chunk after the terminal one, which must be last: %.200r",
-                self.request_id,
+                self._context.id,
                 self._engine,
                 chunk,
             )
@@ -113,7 +114,7 @@ class Pump:
     def _log_refusal(self) -> None:
         refusal = self._sink.refusal
         if refusal is not None:
-            logger.error("request %s: %s", self.request_id, refusal)
+            logger.error("request %s: %s", self._context.id, refusal)
 
     async def _close(self, chunks: Any) -> None:
         if not hasattr(chunks, "aclose"):
@@ -129,14 +130,17 @@ class Pump:
 
     def log(self, raised: BaseException) -> None:
         """Logs what the engine raised in this request."""
-        log_failure(self.request_id, self._engine, raised)
+        log_failure(self._context.id, self._engine, raised)
 
 
 def log_failure(request_id: str, engine: str, raised: BaseException) -> None:
     """Logs what an engine raised in a request: with its traceback, unless it is typed."""
     if isinstance(raised, DynamoError):
-        # The engine, or the pump, said all that there is to know.
-        logger.warning("request %s: %s: %s: %s", request_id, engine, raised.kind, raised)
+        # The engine, or the pump, said all that there is to know, but for what it came from.
+        cause = raised.__cause__
+        logger.warning(
+            "request %s: %s: %s: %s", request_id, engine, raised.kind, raised, exc_info=cause
+        )
     else:
         logger.error("request %s: %s failed", request_id, engine, exc_info=raised)
 

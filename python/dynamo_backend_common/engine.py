@@ -50,7 +50,7 @@ class LLMEngine(ABC):
     """Base class for an engine, with harmless defaults for all that is optional.
 
     Everything runs on one event loop thread: a method that computes or blocks does so in a thread
-    of its own. ``generate`` runs concurrently with itself, no other method does.
+    of its own. ``generate``, ``abort`` and ``engine_control`` may run several at a time.
 
     Two more methods may be added, and are looked for by name:
 

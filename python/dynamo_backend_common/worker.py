@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ._bridge import Bridge
 from ._core import RustEngine, WorkerCore, init_logging
 from .config import WorkerConfig
+from .exceptions import InvalidArgument
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -71,16 +72,23 @@ class Worker:
         on_state: Callable[[str], None] | None = None,
         on_progress: Callable[[str, float | None], None] | None = None,
     ) -> None:
-        config = WorkerConfig() if config is None else config
-        configure = getattr(engine, "configure", None)
-        if configure is not None:
-            config = configure(config)
+        if http_port is not None and not (isinstance(http_port, int) and 0 < http_port < 65536):
+            raise InvalidArgument(f"http_port: {http_port!r} is no port; accepted: 1 to 65535")
         driven: Any = engine
         if isinstance(engine, RustEngine):
             name = engine.name
         else:
             driven = Bridge(engine, on_progress)
             name = driven.name
+        config = WorkerConfig() if config is None else config
+        configure = getattr(engine, "configure", None)
+        if configure is not None:
+            config = configure(config)
+            if not isinstance(config, WorkerConfig):
+                raise InvalidArgument(
+                    f"{name}.configure returned {type(config).__name__};"
+                    " it must return the WorkerConfig to use"
+                )
         self._core = WorkerCore(
             driven,
             name,
@@ -145,5 +153,5 @@ async def _to_the_end(
             cancelled = error
             shutdown()
     if cancelled is not None:
-        raise cancelled
+        raise cancelled from done.exception()
     return done.result()

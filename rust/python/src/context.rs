@@ -56,6 +56,7 @@ impl RequestContext {
                 _ = context.stopped() => {}
                 _ = ended.cancelled() => {}
             }
+            None
         })
     }
 
@@ -66,11 +67,23 @@ impl RequestContext {
                 _ = context.killed() => {}
                 _ = ended.cancelled() => {}
             }
+            None
         })
     }
 
     fn notify_first_token(&self) {
         self.inner.notify_first_token()
+    }
+
+    /// Two contexts are equal where they are of one request, whatever ids the clients chose.
+    fn __eq__(&self, other: &Bound<'_, PyAny>) -> bool {
+        other
+            .cast::<Self>()
+            .is_ok_and(|other| other.get().inner.is_same(&self.inner))
+    }
+
+    fn __hash__(&self) -> u64 {
+        self.inner.identity()
     }
 
     fn __repr__(&self) -> String {

@@ -57,49 +57,51 @@ impl PythonEngine {
     }
 
     /// Calls a hook that the run can go on without, and reads its answer.
-    async fn call<A, T>(
+    async fn call<A, R, T>(
         &self,
         hook: &'static str,
         arguments: A,
-        read: impl FnOnce(&Bound<'_, PyAny>) -> Result<T, DynamoError>,
+        read: R,
     ) -> Result<T, DynamoError>
     where
         A: for<'py> pyo3::call::PyCallArgs<'py> + Send + 'static,
+        R: FnOnce(&Bound<'_, PyAny>) -> Result<T, DynamoError> + Send + 'static,
+        T: Send + 'static,
     {
         self.call_keeping(hook, arguments, read, None).await
     }
 
     /// Calls a hook that the run fails without: `run` raises its error from what the hook raised.
-    async fn require<A, T>(
+    async fn require<A, R, T>(
         &self,
         hook: &'static str,
         arguments: A,
-        read: impl FnOnce(&Bound<'_, PyAny>) -> Result<T, DynamoError>,
+        read: R,
     ) -> Result<T, DynamoError>
     where
         A: for<'py> pyo3::call::PyCallArgs<'py> + Send + 'static,
+        R: FnOnce(&Bound<'_, PyAny>) -> Result<T, DynamoError> + Send + 'static,
+        T: Send + 'static,
     {
-        self.call_keeping(hook, arguments, read, Some(&self.failure))
-            .await
+        let failure = Some(self.failure.clone());
+        self.call_keeping(hook, arguments, read, failure).await
     }
 
-    async fn call_keeping<A, T>(
+    async fn call_keeping<A, R, T>(
         &self,
         hook: &'static str,
         arguments: A,
-        read: impl FnOnce(&Bound<'_, PyAny>) -> Result<T, DynamoError>,
-        failure: Option<&Failure>,
+        read: R,
+        failure: Option<Failure>,
     ) -> Result<T, DynamoError>
     where
         A: for<'py> pyo3::call::PyCallArgs<'py> + Send + 'static,
+        R: FnOnce(&Bound<'_, PyAny>) -> Result<T, DynamoError> + Send + 'static,
+        T: Send + 'static,
     {
         let bridge = self.bridge.clone();
-        let answer = self
-            .event_loop
-            .call(move |py| bridge.bind(py).call_method1(hook, arguments))
-            .await;
-        Python::attach(|py| match answer {
-            Ok(answer) => read(answer.bind(py)),
+        let read = move |py: Python<'_>, answer: PyResult<Bound<'_, PyAny>>| match answer {
+            Ok(answer) => read(&answer),
             Err(raised) => {
                 let error = errors::from_exception(py, &raised);
                 if let Some(failure) = failure {
@@ -107,7 +109,13 @@ impl PythonEngine {
                 }
                 Err(error)
             }
-        })
+        };
+        self.event_loop
+            .call(
+                move |py| bridge.bind(py).call_method1(hook, arguments),
+                read,
+            )
+            .await
     }
 }
 
@@ -118,8 +126,9 @@ impl LLMEngine for PythonEngine {
     }
 
     async fn start(&self, worker_id: u64) -> Result<EngineConfig, DynamoError> {
-        self.require("start", (worker_id,), |answer| {
-            config::engine_config(answer, &self.name)
+        let name = self.name.clone();
+        self.require("start", (worker_id,), move |answer| {
+            config::engine_config(answer, &name)
         })
         .await
     }
@@ -156,18 +165,9 @@ impl LLMEngine for PythonEngine {
     async fn abort(&self, context: RequestContext) {
         let ended = CancellationToken::new();
         let _ended = ended.clone().drop_guard();
-        let (bridge, event_loop) = (self.bridge.clone(), self.event_loop.clone());
-        let aborted = self
-            .event_loop
-            .call(move |py| {
-                let context = context::RequestContext::new(context, event_loop, ended);
-                bridge
-                    .bind(py)
-                    .call_method1(intern!(py, "abort"), (context,))
-            })
-            .await;
+        let context = context::RequestContext::new(context, self.event_loop.clone(), ended);
         // The bridge logs what an engine's own `abort` raises.
-        if aborted.is_err() {
+        if self.call("abort", (context,), |_| Ok(())).await.is_err() {
             tracing::debug!(engine = &*self.name, "abort after the event loop ended");
         }
     }
@@ -193,13 +193,19 @@ impl LLMEngine for PythonEngine {
         let metrics = EndpointMetrics::new(&ctx);
         let load_time = ctx.model_load_time.as_secs_f64();
         let arguments = (ctx.model, ctx.component, load_time, metrics);
-        self.require("setup_metrics", arguments, metrics::bindings)
-            .await
+        let event_loop = self.event_loop.clone();
+        self.require("setup_metrics", arguments, move |answer| {
+            metrics::bindings(answer, event_loop)
+        })
+        .await
     }
 
     async fn kv_event_sources(&self) -> Result<Vec<KvEventSource>, DynamoError> {
-        self.require("kv_event_sources", (), publishers::kv_event_sources)
-            .await
+        let event_loop = self.event_loop.clone();
+        self.require("kv_event_sources", (), move |answer| {
+            publishers::kv_event_sources(answer, &event_loop)
+        })
+        .await
     }
 
     async fn health_check_payload(&self) -> Result<Option<Value>, DynamoError> {
@@ -220,22 +226,11 @@ impl LLMEngine for PythonEngine {
     }
 
     async fn engine_control(&self, name: &str, body: Value) -> Result<Value, DynamoError> {
-        let (bridge, name) = (self.bridge.clone(), name.to_owned());
-        let answer = self
-            .event_loop
-            .call(move |py| {
-                let body = json::to_python(py, &body)?;
-                bridge
-                    .bind(py)
-                    .call_method1(intern!(py, "engine_control"), (name, body))
-            })
-            .await;
-        Python::attach(|py| match answer {
-            Ok(answer) => {
-                json::from_python(answer.bind(py), "engine_control's reply").map_err(unknown)
-            }
-            Err(raised) => Err(errors::from_exception(py, &raised)),
+        let arguments = (name.to_owned(), json::Json(body));
+        self.call("engine_control", arguments, |answer| {
+            json::from_python(answer, "engine_control's reply").map_err(unknown)
         })
+        .await
     }
 }
 
@@ -285,7 +280,7 @@ impl Stream for Chunks {
 impl Drop for Chunks {
     fn drop(&mut self) {
         // The pump is released where the GIL is held, in both cases.
-        let (pump, cancel) = (self.pump.clone(), !self.exhausted);
+        let (pump, cancel) = (std::mem::take(&mut self.pump), !self.exhausted);
         self.event_loop.outbox.post(move |py| {
             if cancel {
                 pump.cancel(py)?;

@@ -42,8 +42,8 @@ pub(crate) fn internal(message: &'static str) -> PyErr {
 }
 
 /// What waits for an event loop that has ended gets this.
-pub(crate) fn loop_ended() -> PyErr {
-    asyncio::CancelledError::new_err("the event loop has ended")
+pub(crate) fn loop_ended() -> DynamoError {
+    error::backend(BackendError::Cancelled, "the event loop has ended")
 }
 
 /// [`from_exception`] of an exception that Python caught.

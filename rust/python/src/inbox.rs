@@ -1,8 +1,8 @@
 //! From Rust's threads to the event loop's: messages, and a file descriptor that wakes the loop.
 
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
 use pyo3::prelude::*;
@@ -10,10 +10,11 @@ use pyo3::prelude::*;
 /// Runs on the event loop's thread, under the GIL that it holds there.
 pub(crate) type Message = Box<dyn FnOnce(Python<'_>) -> PyResult<()> + Send>;
 
-/// Posts messages to one event loop, from any thread, without the GIL.
+/// Posts messages to one event loop, from any thread, without the GIL. Once the loop's end is gone,
+/// a message is dropped.
 #[derive(Clone)]
 pub(crate) struct Outbox {
-    shared: Arc<Shared>,
+    shared: Weak<Shared>,
 }
 
 struct Shared {
@@ -25,13 +26,16 @@ struct Shared {
 
 impl Outbox {
     pub(crate) fn post(&self, message: impl FnOnce(Python<'_>) -> PyResult<()> + Send + 'static) {
-        self.shared.messages.lock().push(Box::new(message));
-        if !self.shared.woken.swap(true, Ordering::AcqRel) {
+        let Some(shared) = self.shared.upgrade() else {
+            return;
+        };
+        shared.messages.lock().push(Box::new(message));
+        if !shared.woken.swap(true, Ordering::AcqRel) {
             let one = 1_u64;
             // SAFETY: an eventfd takes the 8 bytes of `one`. It fails only where the counter would
             // overflow, and then it is readable all the same.
             unsafe {
-                libc::write(self.shared.wake.as_raw_fd(), (&raw const one).cast(), 8);
+                libc::write(shared.wake.as_raw_fd(), (&raw const one).cast(), 8);
             }
         }
     }
@@ -59,7 +63,7 @@ impl Inbox {
             wake,
         });
         let outbox = Outbox {
-            shared: shared.clone(),
+            shared: Arc::downgrade(&shared),
         };
         Ok((Self { shared }, outbox))
     }

@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use dynamo_backend_worker::DynamoError;
 use dynamo_backend_worker::error::invalid_argument;
-use dynamo_backend_worker::metrics::{MetricsBindings, MetricsContext};
+use dynamo_backend_worker::metrics::{MetricsBindings, MetricsContext, OnPublisherReady};
 use parking_lot::Mutex;
 use pyo3::intern;
 use pyo3::prelude::*;
 
+use crate::calls::EventLoop;
 use crate::convert::json::type_name;
 use crate::publishers::{SnapshotPublisher, hand_over};
 
@@ -38,33 +39,31 @@ impl EndpointMetrics {
 }
 
 /// Reads what an engine's `setup_metrics` returned.
-pub(crate) fn bindings(answer: &Bound<'_, PyAny>) -> Result<MetricsBindings, DynamoError> {
+pub(crate) fn bindings(
+    answer: &Bound<'_, PyAny>,
+    event_loop: EventLoop,
+) -> Result<MetricsBindings, DynamoError> {
     if answer.is_none() {
         return Ok(MetricsBindings::default());
     }
-    read_bindings(answer).map_err(|_| {
+    read_bindings(answer, event_loop).map_err(|error| {
         invalid_argument(format!(
-            "setup_metrics: returned {}; it must return MetricsBindings or None",
+            "returned {}, which cannot be read: {error}; it must return MetricsBindings or None",
             type_name(answer)
         ))
     })
 }
 
-fn read_bindings(answer: &Bound<'_, PyAny>) -> PyResult<MetricsBindings> {
+fn read_bindings(answer: &Bound<'_, PyAny>, event_loop: EventLoop) -> PyResult<MetricsBindings> {
     let py = answer.py();
     let dp_ranks = answer.getattr(intern!(py, "dp_ranks"))?.extract()?;
     let on_ready = answer.getattr(intern!(py, "on_publisher_ready"))?;
-    if on_ready.is_none() {
-        return Ok(MetricsBindings {
-            dp_ranks,
-            on_publisher_ready: None,
-        });
-    }
-    let on_ready = on_ready.unbind();
+    let on_publisher_ready = (!on_ready.is_none()).then(|| -> OnPublisherReady {
+        let on_ready = Arc::new(on_ready.unbind());
+        Arc::new(move |inner| hand_over(&event_loop, &on_ready, SnapshotPublisher { inner }))
+    });
     Ok(MetricsBindings {
         dp_ranks,
-        on_publisher_ready: Some(Arc::new(move |inner| {
-            hand_over(&on_ready, SnapshotPublisher { inner });
-        })),
+        on_publisher_ready,
     })
 }

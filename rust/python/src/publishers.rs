@@ -8,6 +8,7 @@ use dynamo_backend_worker::publish::{self, KvEventSource, Snapshot, StoredBlock}
 use pyo3::intern;
 use pyo3::prelude::*;
 
+use crate::calls::EventLoop;
 use crate::convert::json::type_name;
 
 /// Publishes the KV events of one data-parallel rank.
@@ -62,6 +63,7 @@ impl SnapshotPublisher {
 /// Reads what an engine's `kv_event_sources` returned.
 pub(crate) fn kv_event_sources(
     answer: &Bound<'_, PyAny>,
+    event_loop: &EventLoop,
 ) -> Result<Vec<KvEventSource>, DynamoError> {
     let refused = |what: String| invalid_argument(format!("kv_event_sources: {what}"));
     let items = answer.try_iter().map_err(|_| {
@@ -73,9 +75,9 @@ pub(crate) fn kv_event_sources(
     items
         .map(|item| {
             let item = item.map_err(|error| refused(error.to_string()))?;
-            source(&item).map_err(|_| {
+            source(&item, event_loop).map_err(|error| {
                 refused(format!(
-                    "{} is no source; accepted: ZmqKvEvents, PushKvEvents",
+                    "{} is no source: {error}; accepted: ZmqKvEvents, PushKvEvents",
                     type_name(&item)
                 ))
             })
@@ -83,14 +85,16 @@ pub(crate) fn kv_event_sources(
         .collect()
 }
 
-fn source(item: &Bound<'_, PyAny>) -> PyResult<KvEventSource> {
+fn source(item: &Bound<'_, PyAny>, event_loop: &EventLoop) -> PyResult<KvEventSource> {
     let py = item.py();
     let dp_rank = item.getattr(intern!(py, "dp_rank"))?.extract()?;
     if let Ok(on_ready) = item.getattr(intern!(py, "on_ready")) {
-        let on_ready = on_ready.unbind();
+        let (on_ready, event_loop) = (Arc::new(on_ready.unbind()), event_loop.clone());
         return Ok(KvEventSource::Push {
             dp_rank,
-            on_ready: Arc::new(move |inner| hand_over(&on_ready, KvPublisher { inner })),
+            on_ready: Arc::new(move |inner| {
+                hand_over(&event_loop, &on_ready, KvPublisher { inner });
+            }),
         });
     }
     Ok(KvEventSource::Zmq {
@@ -100,14 +104,13 @@ fn source(item: &Bound<'_, PyAny>) -> PyResult<KvEventSource> {
     })
 }
 
-/// Gives a publisher to the engine, once per run.
-pub(crate) fn hand_over<T>(callback: &Py<PyAny>, publisher: T)
+/// Gives a publisher to the engine, once per run, on the loop's thread and before any request.
+pub(crate) fn hand_over<T>(event_loop: &EventLoop, callback: &Arc<Py<PyAny>>, publisher: T)
 where
-    T: for<'py> IntoPyObject<'py> + Send,
+    T: for<'py> IntoPyObject<'py> + Send + 'static,
 {
-    Python::attach(|py| {
-        if let Err(error) = callback.bind(py).call1((publisher,)) {
-            error.write_unraisable(py, Some(callback.bind(py)));
-        }
-    });
+    let callback = callback.clone();
+    event_loop
+        .outbox
+        .post(move |py| callback.bind(py).call1((publisher,)).map(drop));
 }

@@ -43,63 +43,70 @@ impl Sink {
         (sink, receiver)
     }
 
-    /// Hands `item` over; the answer is what `push` tells Python.
-    fn send<'py>(&self, py: Python<'py>, item: Item, last: bool) -> PyResult<Pushed<'py>> {
-        let mut slot = self.sender.lock();
-        let Some(sender) = slot.as_ref() else {
-            return Ok(Pushed::Closed);
-        };
-        let full = match sender.try_send(item) {
-            Ok(()) => None,
-            Err(TrySendError::Full(item)) => Some((sender.clone(), item)),
-            Err(TrySendError::Closed(_)) => {
+    /// Hands `item` over; `answer` is what its sender is told once it is taken.
+    fn send<'py>(
+        &self,
+        py: Python<'py>,
+        item: Item,
+        answer: Option<bool>,
+    ) -> PyResult<Pushed<'py>> {
+        let (sender, item) = {
+            let mut slot = self.sender.lock();
+            let Some(sender) = slot.as_ref() else {
+                return Ok(Pushed::Now(Some(false)));
+            };
+            let full = match sender.try_send(item) {
+                Ok(()) => Ok(answer),
+                Err(TrySendError::Closed(_)) => Ok(Some(false)),
+                Err(TrySendError::Full(item)) => Err((sender.clone(), item)),
+            };
+            if answer.is_some() || matches!(full, Ok(Some(false))) {
                 slot.take();
-                return Ok(Pushed::Closed);
+            }
+            match full {
+                Ok(answer) => return Ok(Pushed::Now(answer)),
+                Err(waiting) => waiting,
             }
         };
-        if last {
-            slot.take();
-        }
-        let Some((sender, item)) = full else {
-            return Ok(Pushed::Taken);
-        };
         let sent = self.event_loop.future(py, async move {
-            // Refused only where nobody reads any more, which the next push finds out.
-            let _ = sender.send(item).await;
+            match sender.send(item).await {
+                Ok(()) => answer,
+                Err(_) => Some(false),
+            }
         })?;
-        Ok(Pushed::Waiting(sent))
+        Ok(Pushed::Later(sent))
     }
 }
 
 enum Pushed<'py> {
-    Taken,
+    Now(Option<bool>),
     /// The buffer is full: to be awaited before the next push.
-    Waiting(Bound<'py, PyAny>),
-    Closed,
+    Later(Bound<'py, PyAny>),
 }
 
 #[pymethods]
 impl Sink {
-    /// Takes a chunk. `None`: go on. A future: await it first. `True`: the terminal one is taken.
-    /// `False`: nobody takes another one.
+    /// Takes a chunk. `None`: go on. `True`: the terminal one is taken. `False`: nobody takes
+    /// another one. A future: the buffer is full; awaited, it gives one of these.
     ///
-    /// A chunk of the wrong shape ends the request with an error that says so; raises nothing.
+    /// A chunk of the wrong shape ends the request with an error that says so.
     fn push<'py>(&self, py: Python<'py>, value: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
-        let item = chunk::from_python(value).map_err(|problem| {
-            let message = format!("{}: {problem}", self.engine);
-            // The first refusal is the last chunk.
-            let _ = self.refusal.set(message.clone());
-            backend(BackendError::Unknown, message)
-        });
-        let refused = item.is_err();
-        let last = !matches!(&item, Ok(chunk) if chunk.finish_reason.is_none());
-        let answer = match self.send(py, item, last)? {
-            Pushed::Waiting(future) => return Ok(future),
-            Pushed::Taken if refused => Some(false),
-            Pushed::Taken => last.then_some(true),
-            Pushed::Closed => Some(false),
+        let (item, answer) = match chunk::from_python(value) {
+            Ok(chunk) => {
+                let last = chunk.finish_reason.is_some();
+                (Ok(chunk), last.then_some(true))
+            }
+            Err(problem) => {
+                let message = format!("{}: {problem}", self.engine);
+                // The first refusal is the last chunk.
+                let _ = self.refusal.set(message.clone());
+                (Err(backend(BackendError::Unknown, message)), Some(false))
+            }
         };
-        answer.into_bound_py_any(py)
+        match self.send(py, item, answer)? {
+            Pushed::Now(answer) => answer.into_bound_py_any(py),
+            Pushed::Later(future) => Ok(future),
+        }
     }
 
     /// Why the last chunk was refused, if it was.
@@ -113,21 +120,11 @@ impl Sink {
         let py = raised.py();
         let error = errors::from_raised(raised);
         // A full buffer is waited for by the future's own task: the client still gets the error.
-        self.send(py, Err(error), true).map(drop)
+        self.send(py, Err(error), Some(false)).map(drop)
     }
 
     /// Ends the stream: the generator is exhausted.
     fn finish(&self) {
         self.sender.lock().take();
-    }
-
-    /// Whether the stream has ended: by a terminal chunk, an error or `finish`, or because nobody
-    /// reads it.
-    #[getter]
-    fn closed(&self) -> bool {
-        self.sender
-            .lock()
-            .as_ref()
-            .is_none_or(|sender| sender.is_closed())
     }
 }

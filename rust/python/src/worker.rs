@@ -82,7 +82,9 @@ impl WorkerCore {
         let (inbox, outbox) = Inbox::open()?;
         let event_loop = EventLoop::new(event_loop.unbind(), outbox);
         let (engine, failure) = self.engine(py, &event_loop);
-        let mut worker = Worker::new(engine, self.config.clone());
+        // A child: a signal is not taken for the program's own wish.
+        let mut worker =
+            Worker::new(engine, self.config.clone()).with_shutdown(self.shutdown.child_token());
         if let Some(frontend) = self.frontend {
             worker = worker.with_frontend(frontend);
         }
@@ -93,7 +95,6 @@ impl WorkerCore {
             state: worker.state(),
             served_name: worker.served_name(),
         });
-        forward_shutdown(&self.shutdown, worker.shutdown_token())?;
 
         let future = event_loop.create_future(py)?;
         let waiting = future.clone().unbind();
@@ -160,22 +161,6 @@ fn forward(on_state: Py<PyAny>, event_loop: EventLoop) -> OnEvent {
             .outbox
             .post(move |py| on_state.bind(py).call1((event.as_str(),)).map(drop));
     })
-}
-
-/// A shutdown asked for before the run counts too.
-fn forward_shutdown(asked: &CancellationToken, worker: CancellationToken) -> PyResult<()> {
-    if asked.is_cancelled() {
-        worker.cancel();
-        return Ok(());
-    }
-    let asked = asked.clone();
-    process::tokio()?.spawn(async move {
-        tokio::select! {
-            _ = asked.cancelled() => worker.cancel(),
-            _ = worker.cancelled() => {}
-        }
-    });
-    Ok(())
 }
 
 fn resolve_host(py: Python<'_>, host: &str) -> PyResult<IpAddr> {

@@ -68,4 +68,14 @@ impl RequestContext {
     pub(crate) async fn first_token(&self) {
         self.first_token.cancelled().await
     }
+
+    /// Whether both speak of one request. Ids do not tell: a client may choose its own.
+    pub fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.metadata, &other.metadata)
+    }
+
+    /// A number that is the same for all clones, and for no other request that lives.
+    pub fn identity(&self) -> u64 {
+        Arc::as_ptr(&self.metadata) as u64
+    }
 }

@@ -25,7 +25,7 @@ pub type EngineStream =
 /// An engine: the object that produces tokens.
 ///
 /// Only [`start`](Self::start), [`generate`](Self::generate) and [`cleanup`](Self::cleanup) are
-/// required. `generate` runs concurrently with itself; no other method does.
+/// required. `generate`, `abort` and `engine_control` may run several at a time; the others do not.
 ///
 /// ```
 /// use async_trait::async_trait;

@@ -70,6 +70,12 @@ impl Worker {
         self
     }
 
+    /// Has the worker shut down when `shutdown` is cancelled; a signal cancels it too.
+    pub fn with_shutdown(mut self, shutdown: CancellationToken) -> Self {
+        self.shutdown = shutdown;
+        self
+    }
+
     /// Cancelling this token asks the worker to shut down, before or during its run.
     pub fn shutdown_token(&self) -> CancellationToken {
         self.shutdown.clone()

@@ -25,6 +25,19 @@ pub(crate) fn to_python<'py>(py: Python<'py>, value: &Value) -> PyResult<Bound<'
     }
 }
 
+/// A value that becomes a Python object where the GIL is held.
+pub(crate) struct Json(pub(crate) Value);
+
+impl<'py> IntoPyObject<'py> for Json {
+    type Target = PyAny;
+    type Output = Bound<'py, PyAny>;
+    type Error = PyErr;
+
+    fn into_pyobject(self, py: Python<'py>) -> PyResult<Self::Output> {
+        to_python(py, &self.0)
+    }
+}
+
 pub(crate) fn object_to_python<'py>(
     py: Python<'py>,
     entries: &Map<String, Value>,
