@@ -9,30 +9,44 @@ use tokio_util::sync::CancellationToken;
 /// Counts requests in flight. Cheap to clone; all clones share one count.
 #[derive(Clone)]
 pub(crate) struct Admission {
-    in_flight: Arc<watch::Sender<usize>>,
+    gate: Arc<watch::Sender<Gate>>,
     finished: Arc<AtomicU64>,
     cut: CancellationToken,
+}
+
+#[derive(Default)]
+struct Gate {
+    in_flight: usize,
+    closed: bool,
 }
 
 impl Admission {
     pub(crate) fn new() -> Self {
         Self {
-            in_flight: Arc::new(watch::Sender::new(0)),
+            gate: Arc::default(),
             finished: Arc::default(),
             cut: CancellationToken::new(),
         }
     }
 
-    /// Admits a request; it is in flight until the answer is dropped.
-    pub(crate) fn enter(&self) -> Admitted {
-        self.in_flight.send_modify(|count| *count += 1);
-        Admitted {
+    /// Admits a request, which is in flight until the answer is dropped; `None` once closed.
+    pub(crate) fn enter(&self) -> Option<Admitted> {
+        let admitted = self.gate.send_if_modified(|gate| {
+            gate.in_flight += usize::from(!gate.closed);
+            !gate.closed
+        });
+        admitted.then(|| Admitted {
             admission: self.clone(),
-        }
+        })
+    }
+
+    /// Admits nobody any more.
+    pub(crate) fn close(&self) {
+        self.gate.send_modify(|gate| gate.closed = true);
     }
 
     pub(crate) fn in_flight(&self) -> usize {
-        *self.in_flight.borrow()
+        self.gate.borrow().in_flight
     }
 
     pub(crate) fn finished(&self) -> u64 {
@@ -42,14 +56,11 @@ impl Admission {
     /// Resolves when nothing is in flight.
     pub(crate) async fn idle(&self) {
         // The sender lives as long as `self`, so waiting cannot fail.
-        let _ = self
-            .in_flight
-            .subscribe()
-            .wait_for(|count| *count == 0)
-            .await;
+        let mut gate = self.gate.subscribe();
+        let _ = gate.wait_for(|gate| gate.in_flight == 0).await;
     }
 
-    /// Ends everything in flight, and whatever still comes; answers how many there were.
+    /// Ends everything in flight; answers how many there were.
     pub(crate) fn cut(&self) -> usize {
         let count = self.in_flight();
         self.cut.cancel();
@@ -72,7 +83,7 @@ impl Admitted {
 impl Drop for Admitted {
     fn drop(&mut self) {
         self.admission.finished.fetch_add(1, Ordering::Relaxed);
-        self.admission.in_flight.send_modify(|count| *count -= 1);
+        self.admission.gate.send_modify(|gate| gate.in_flight -= 1);
     }
 }
 
@@ -94,11 +105,21 @@ mod tests {
     }
 
     #[test]
-    fn a_cut_reaches_requests_in_flight_and_later_ones() {
+    fn a_cut_reaches_requests_in_flight() {
+        let admission = Admission::new();
+        let admitted = admission.enter().unwrap();
+        assert_eq!(admission.cut(), 1);
+        assert!(admitted.cut_token().is_cancelled());
+    }
+
+    #[test]
+    fn nobody_is_admitted_once_it_is_closed() {
         let admission = Admission::new();
         let early = admission.enter();
-        assert_eq!(admission.cut(), 1);
-        assert!(early.cut_token().is_cancelled());
-        assert!(admission.enter().cut_token().is_cancelled());
+        admission.close();
+        assert!(admission.enter().is_none());
+        assert_eq!(admission.in_flight(), 1);
+        drop(early);
+        assert_eq!(admission.in_flight(), 0);
     }
 }

@@ -71,6 +71,7 @@ impl Serving for Host {
     }
 
     fn refuse(&self) {
+        self.admission.close();
         // Removing the handler makes the runtime answer as for a worker that is unavailable. What
         // is in flight there is waited for by `idle`, not by this task.
         if let Some(started) = self.started.lock().take() {

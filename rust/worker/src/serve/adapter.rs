@@ -15,7 +15,7 @@ use crate::admission::Admission;
 use crate::config::DisaggregationMode;
 use crate::context::RequestContext;
 use crate::engine::LLMEngine;
-use crate::error::{BackendError, backend};
+use crate::error::{BackendError, DynamoError, ErrorClass, backend};
 
 /// Serves the runtime's requests with an engine.
 pub(crate) struct EngineAdapter {
@@ -46,7 +46,7 @@ impl AsyncEngine<SingleIn<PreprocessedRequest>, ManyOut<Annotated<LLMEngineOutpu
         &self,
         request: SingleIn<PreprocessedRequest>,
     ) -> Result<ManyOut<Annotated<LLMEngineOutput>>, Error> {
-        let admitted = self.admission.enter();
+        let admitted = self.admission.enter().ok_or_else(unavailable)?;
         let runtime_context = request.context();
         let metadata = request.metadata().clone();
         let (request, _) = request.into_parts();
@@ -69,8 +69,16 @@ impl AsyncEngine<SingleIn<PreprocessedRequest>, ManyOut<Annotated<LLMEngineOutpu
     }
 }
 
+/// The error of a request that arrives after the worker began to refuse.
+fn unavailable() -> DynamoError {
+    DynamoError::builder()
+        .class(ErrorClass::WorkerUnavailable)
+        .message("the worker shuts down and takes no more requests")
+        .build()
+}
+
 /// The error of a request that shutdown cuts: a frontend migrates it to another worker.
-pub(super) fn cut_off() -> dynamo_runtime::error::DynamoError {
+pub(super) fn cut_off() -> DynamoError {
     backend(
         BackendError::EngineShutdown,
         "the worker shut down before the request was finished",

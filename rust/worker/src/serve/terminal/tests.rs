@@ -29,7 +29,7 @@ impl Fixture {
         RequestStream::new(
             engine,
             self.context.clone(),
-            self.admission.enter(),
+            self.admission.enter().unwrap(),
             CancellationToken::new().drop_guard(),
             "Fake".into(),
         )
