@@ -56,43 +56,19 @@ impl PythonEngine {
         self.failure.clone()
     }
 
-    /// Calls a hook that the run can go on without, and reads its answer.
+    /// What [`call`](Self::call) keeps an exception in, where the run fails with the hook: `run`
+    /// then raises its error from it.
+    fn fatal(&self) -> Option<Failure> {
+        Some(self.failure.clone())
+    }
+
+    /// Calls a hook and reads its answer; what it raises is kept in `failure`, if there is one.
     async fn call<A, R, T>(
         &self,
         hook: &'static str,
         arguments: A,
-        read: R,
-    ) -> Result<T, DynamoError>
-    where
-        A: for<'py> pyo3::call::PyCallArgs<'py> + Send + 'static,
-        R: FnOnce(&Bound<'_, PyAny>) -> Result<T, DynamoError> + Send + 'static,
-        T: Send + 'static,
-    {
-        self.call_keeping(hook, arguments, read, None).await
-    }
-
-    /// Calls a hook that the run fails without: `run` raises its error from what the hook raised.
-    async fn require<A, R, T>(
-        &self,
-        hook: &'static str,
-        arguments: A,
-        read: R,
-    ) -> Result<T, DynamoError>
-    where
-        A: for<'py> pyo3::call::PyCallArgs<'py> + Send + 'static,
-        R: FnOnce(&Bound<'_, PyAny>) -> Result<T, DynamoError> + Send + 'static,
-        T: Send + 'static,
-    {
-        let failure = Some(self.failure.clone());
-        self.call_keeping(hook, arguments, read, failure).await
-    }
-
-    async fn call_keeping<A, R, T>(
-        &self,
-        hook: &'static str,
-        arguments: A,
-        read: R,
         failure: Option<Failure>,
+        read: R,
     ) -> Result<T, DynamoError>
     where
         A: for<'py> pyo3::call::PyCallArgs<'py> + Send + 'static,
@@ -127,7 +103,7 @@ impl LLMEngine for PythonEngine {
 
     async fn start(&self, worker_id: u64) -> Result<EngineConfig, DynamoError> {
         let name = self.name.clone();
-        self.require("start", (worker_id,), move |answer| {
+        self.call("start", (worker_id,), self.fatal(), move |answer| {
             config::engine_config(answer, &name)
         })
         .await
@@ -167,17 +143,21 @@ impl LLMEngine for PythonEngine {
         let _ended = ended.clone().drop_guard();
         let context = context::RequestContext::new(context, self.event_loop.clone(), ended);
         // The bridge logs what an engine's own `abort` raises.
-        if self.call("abort", (context,), |_| Ok(())).await.is_err() {
+        if self
+            .call("abort", (context,), None, |_| Ok(()))
+            .await
+            .is_err()
+        {
             tracing::debug!(engine = &*self.name, "abort after the event loop ended");
         }
     }
 
     async fn drain(&self) -> Result<(), DynamoError> {
-        self.call("drain", (), |_| Ok(())).await
+        self.call("drain", (), None, |_| Ok(())).await
     }
 
     async fn is_quiescent(&self) -> Result<Option<bool>, DynamoError> {
-        self.call("is_quiescent", (), |answer| {
+        self.call("is_quiescent", (), None, |answer| {
             answer
                 .extract()
                 .map_err(|_| invalid_argument("is_quiescent: must return True, False or None"))
@@ -186,7 +166,7 @@ impl LLMEngine for PythonEngine {
     }
 
     async fn cleanup(&self) -> Result<(), DynamoError> {
-        self.call("cleanup", (), |_| Ok(())).await
+        self.call("cleanup", (), None, |_| Ok(())).await
     }
 
     async fn setup_metrics(&self, ctx: MetricsContext) -> Result<MetricsBindings, DynamoError> {
@@ -194,7 +174,7 @@ impl LLMEngine for PythonEngine {
         let load_time = ctx.model_load_time.as_secs_f64();
         let arguments = (ctx.model, ctx.component, load_time, metrics);
         let event_loop = self.event_loop.clone();
-        self.require("setup_metrics", arguments, move |answer| {
+        self.call("setup_metrics", arguments, self.fatal(), move |answer| {
             metrics::bindings(answer, event_loop)
         })
         .await
@@ -202,14 +182,14 @@ impl LLMEngine for PythonEngine {
 
     async fn kv_event_sources(&self) -> Result<Vec<KvEventSource>, DynamoError> {
         let event_loop = self.event_loop.clone();
-        self.require("kv_event_sources", (), move |answer| {
+        self.call("kv_event_sources", (), self.fatal(), move |answer| {
             publishers::kv_event_sources(answer, &event_loop)
         })
         .await
     }
 
     async fn health_check_payload(&self) -> Result<Option<Value>, DynamoError> {
-        self.call("health_check_payload", (), |answer| {
+        self.call("health_check_payload", (), None, |answer| {
             let value = json::from_python(answer, "health_check_payload").map_err(unknown)?;
             Ok((!value.is_null()).then_some(value))
         })
@@ -217,7 +197,7 @@ impl LLMEngine for PythonEngine {
     }
 
     async fn supported_controls(&self) -> Result<Vec<String>, DynamoError> {
-        self.require("supported_controls", (), |answer| {
+        self.call("supported_controls", (), self.fatal(), |answer| {
             answer.extract().map_err(|_| {
                 invalid_argument("supported_controls: must return a sequence of names")
             })
@@ -227,7 +207,7 @@ impl LLMEngine for PythonEngine {
 
     async fn engine_control(&self, name: &str, body: Value) -> Result<Value, DynamoError> {
         let arguments = (name.to_owned(), json::Json(body));
-        self.call("engine_control", arguments, |answer| {
+        self.call("engine_control", arguments, None, |answer| {
             json::from_python(answer, "engine_control's reply").map_err(unknown)
         })
         .await

@@ -20,6 +20,7 @@ use crate::error::{BackendError, DynamoError, ErrorClass, backend};
 /// Serves the runtime's requests with an engine.
 pub(crate) struct EngineAdapter {
     engine: Arc<dyn LLMEngine>,
+    engine_name: Arc<str>,
     admission: Admission,
     mode: DisaggregationMode,
 }
@@ -31,6 +32,7 @@ impl EngineAdapter {
         mode: DisaggregationMode,
     ) -> Self {
         Self {
+            engine_name: engine.name().into(),
             engine,
             admission,
             mode,
@@ -64,7 +66,8 @@ impl AsyncEngine<SingleIn<PreprocessedRequest>, ManyOut<Annotated<LLMEngineOutpu
             _ = cut.cancelled() => Err(cut_off()),
             stream = self.engine.generate(request, context.clone()) => stream,
         }?;
-        let stream = RequestStream::new(stream, context, admitted, monitor, self.engine.name());
+        let stream =
+            RequestStream::new(stream, context, admitted, monitor, self.engine_name.clone());
         Ok(ResponseStream::new(Box::pin(stream), runtime_context))
     }
 }

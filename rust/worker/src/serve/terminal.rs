@@ -1,6 +1,7 @@
 //! Holds a stream to its contract: one terminal item, last.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use dynamo_llm::protocols::common::llm_backend::LLMEngineOutput;
@@ -24,7 +25,7 @@ pub(super) struct RequestStream {
     cut: Pin<Box<WaitForCancellationFutureOwned>>,
     context: RequestContext,
     saw_token: bool,
-    engine_name: String,
+    engine_name: Arc<str>,
     _monitor: DropGuard,
     _admitted: Admitted,
 }
@@ -35,7 +36,7 @@ impl RequestStream {
         context: RequestContext,
         admitted: Admitted,
         monitor: DropGuard,
-        engine_name: String,
+        engine_name: Arc<str>,
     ) -> Self {
         Self {
             engine: Some(engine),
@@ -56,7 +57,7 @@ impl RequestStream {
         {
             tracing::error!(
                 request_id = self.context.id(),
-                engine = self.engine_name,
+                engine = &*self.engine_name,
                 "the engine yielded an item after the terminal one, which must be last"
             );
         }

@@ -1,7 +1,6 @@
 use dynamo_runtime::engine::AsyncEngineContext;
 use dynamo_runtime::pipeline::context::Controller;
 use futures::{StreamExt, stream};
-use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 use super::*;
