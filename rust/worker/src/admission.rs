@@ -1,89 +1,90 @@
 //! Who is in flight, and the end of those who must be cut.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-use tokio::sync::watch;
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 /// Counts requests in flight. Cheap to clone; all clones share one count.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub(crate) struct Admission {
-    gate: Arc<watch::Sender<Gate>>,
-    finished: Arc<AtomicU64>,
-    cut: CancellationToken,
+    shared: Arc<Shared>,
 }
 
 #[derive(Default)]
-struct Gate {
-    in_flight: usize,
-    closed: bool,
+struct Shared {
+    /// Requests in flight, and `CLOSED`: one word, so that nobody slips in beside the closing.
+    gate: AtomicUsize,
+    finished: AtomicU64,
+    emptied: Notify,
+    cut: CancellationToken,
 }
 
-impl Admission {
-    pub(crate) fn new() -> Self {
-        Self {
-            gate: Arc::default(),
-            finished: Arc::default(),
-            cut: CancellationToken::new(),
-        }
-    }
+const CLOSED: usize = 1 << (usize::BITS - 1);
 
+impl Admission {
     /// Admits a request, which is in flight until the answer is dropped; `None` once closed.
     pub(crate) fn enter(&self) -> Option<Admitted> {
-        let admitted = self.gate.send_if_modified(|gate| {
-            gate.in_flight += usize::from(!gate.closed);
-            !gate.closed
-        });
-        admitted.then(|| Admitted {
-            admission: self.clone(),
+        let admit = |gate| (gate & CLOSED == 0).then_some(gate + 1);
+        let admitted = self
+            .shared
+            .gate
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, admit);
+        admitted.is_ok().then(|| Admitted {
+            shared: self.shared.clone(),
         })
     }
 
     /// Admits nobody any more.
     pub(crate) fn close(&self) {
-        self.gate.send_modify(|gate| gate.closed = true);
+        self.shared.gate.fetch_or(CLOSED, Ordering::AcqRel);
     }
 
     pub(crate) fn in_flight(&self) -> usize {
-        self.gate.borrow().in_flight
+        self.shared.gate.load(Ordering::Acquire) & !CLOSED
     }
 
     pub(crate) fn finished(&self) -> u64 {
-        self.finished.load(Ordering::Relaxed)
+        self.shared.finished.load(Ordering::Acquire)
     }
 
     /// Resolves when nothing is in flight.
     pub(crate) async fn idle(&self) {
-        // The sender lives as long as `self`, so waiting cannot fail.
-        let mut gate = self.gate.subscribe();
-        let _ = gate.wait_for(|gate| gate.in_flight == 0).await;
+        loop {
+            // Listening first: who leaves after the look at the count is heard.
+            let emptied = self.shared.emptied.notified();
+            if self.in_flight() == 0 {
+                return;
+            }
+            emptied.await;
+        }
     }
 
     /// Ends everything in flight; answers how many there were.
     pub(crate) fn cut(&self) -> usize {
         let count = self.in_flight();
-        self.cut.cancel();
+        self.shared.cut.cancel();
         count
+    }
+
+    /// Flips when what is in flight must be cut.
+    pub(crate) fn cut_token(&self) -> CancellationToken {
+        self.shared.cut.clone()
     }
 }
 
 /// One request in flight.
 pub(crate) struct Admitted {
-    admission: Admission,
-}
-
-impl Admitted {
-    /// Flips when the request must be cut.
-    pub(crate) fn cut_token(&self) -> CancellationToken {
-        self.admission.cut.clone()
-    }
+    shared: Arc<Shared>,
 }
 
 impl Drop for Admitted {
     fn drop(&mut self) {
-        self.admission.finished.fetch_add(1, Ordering::Relaxed);
-        self.admission.gate.send_modify(|gate| gate.in_flight -= 1);
+        self.shared.finished.fetch_add(1, Ordering::AcqRel);
+        if self.shared.gate.fetch_sub(1, Ordering::AcqRel) & !CLOSED == 1 {
+            self.shared.emptied.notify_waiters();
+        }
     }
 }
 
@@ -93,7 +94,7 @@ mod tests {
 
     #[tokio::test]
     async fn counts_requests_and_resolves_when_idle() {
-        let admission = Admission::new();
+        let admission = Admission::default();
         admission.idle().await;
         let first = admission.enter();
         let second = admission.enter();
@@ -105,21 +106,35 @@ mod tests {
     }
 
     #[test]
-    fn a_cut_reaches_requests_in_flight() {
-        let admission = Admission::new();
-        let admitted = admission.enter().unwrap();
+    fn a_cut_counts_what_is_in_flight() {
+        let admission = Admission::default();
+        let _admitted = admission.enter().unwrap();
         assert_eq!(admission.cut(), 1);
-        assert!(admitted.cut_token().is_cancelled());
+        assert!(admission.cut_token().is_cancelled());
     }
 
     #[test]
     fn nobody_is_admitted_once_it_is_closed() {
-        let admission = Admission::new();
+        let admission = Admission::default();
         let early = admission.enter();
         admission.close();
         assert!(admission.enter().is_none());
         assert_eq!(admission.in_flight(), 1);
         drop(early);
         assert_eq!(admission.in_flight(), 0);
+    }
+
+    #[tokio::test]
+    async fn who_waits_for_idle_is_told_after_the_closing_too() {
+        let admission = Admission::default();
+        let last = admission.enter();
+        admission.close();
+        let waiting = tokio::spawn({
+            let admission = admission.clone();
+            async move { admission.idle().await }
+        });
+        tokio::task::yield_now().await;
+        drop(last);
+        waiting.await.unwrap();
     }
 }

@@ -3,6 +3,8 @@
 //! The worker drives an engine as `Arc<dyn LLMEngine>`, wherever it came from: written in Rust,
 //! or a Python object behind the bridge of the Python package.
 
+mod guarded;
+
 use std::collections::BTreeMap;
 use std::pin::Pin;
 
@@ -16,6 +18,8 @@ use serde_json::{Map, Value};
 use crate::context::RequestContext;
 use crate::metrics::{MetricsBindings, MetricsContext};
 use crate::publish::KvEventSource;
+
+pub(crate) use guarded::{Guarded, panicked};
 
 /// The chunks of one request, in order. Exactly one is terminal, and it is the last: a chunk with
 /// `finish_reason`, or an error.

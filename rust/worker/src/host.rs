@@ -57,7 +57,7 @@ impl Host {
             worker,
             runtime,
             deadline: Deadline::default(),
-            admission: Admission::new(),
+            admission: Admission::default(),
             connected: OnceLock::new(),
             engine_config: OnceLock::new(),
             load_time: OnceLock::new(),

@@ -2,6 +2,7 @@
 
 mod adapter;
 mod cancel;
+mod live;
 mod nodelay;
 mod terminal;
 

@@ -3,13 +3,15 @@
 //! Handlers are set by `sigaction` and what was there before is put back: neither tokio nor
 //! Python's `signal` module restores the other's. The handler only writes a byte to a pipe; a
 //! thread of the operating system reads it, so that signals work with every tokio thread blocked.
+//!
+//! Pipe and thread are made once and stay: a handler that runs on another thread at the moment when
+//! the handlers go must not write to a descriptor that is somebody else's by then.
 
-use std::io::{self, PipeReader, PipeWriter, Read, Write};
+use std::io::{self, PipeReader, PipeWriter, Read};
 use std::mem::MaybeUninit;
-use std::os::fd::AsRawFd;
+use std::os::fd::IntoRawFd;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crate::exit::exit_now;
@@ -20,7 +22,9 @@ const BOUNCE: Duration = Duration::from_secs(1);
 pub const FORCED_EXIT_CODE: i32 = 130;
 const HANDLED: [libc::c_int; 2] = [libc::SIGTERM, libc::SIGINT];
 
+/// Where the handler writes; -1 before the first run of the process.
 static PIPE: AtomicI32 = AtomicI32::new(-1);
+/// The process that the handlers were installed in.
 static OWNER: AtomicI32 = AtomicI32::new(0);
 static HUB: Mutex<Option<Hub>> = Mutex::new(None);
 
@@ -34,36 +38,27 @@ pub(crate) struct Signals {
 
 impl Signals {
     pub(crate) fn install(on_shutdown: impl Fn() + Send + 'static) -> io::Result<Self> {
-        let mut hub = lock();
-        if hub.is_none() {
-            *hub = Some(Hub::open()?);
-        }
-        let Some(hub) = hub.as_mut() else {
-            return Err(io::Error::other(
-                "signal handlers vanished while installing",
-            ));
+        let mut slot = lock();
+        let mut hub = match slot.take() {
+            Some(hub) => hub,
+            None => Hub::open()?,
         };
-        hub.next_id += 1;
-        hub.callbacks.push((hub.next_id, Box::new(on_shutdown)));
-        Ok(Self { id: hub.next_id })
+        hub.last_id += 1;
+        let id = hub.last_id;
+        hub.callbacks.push((id, Box::new(on_shutdown)));
+        *slot = Some(hub);
+        Ok(Self { id })
     }
 }
 
 impl Drop for Signals {
     fn drop(&mut self) {
-        let closed = {
-            let mut slot = lock();
-            let Some(hub) = slot.as_mut() else { return };
-            hub.callbacks.retain(|(id, _)| *id != self.id);
-            if hub.callbacks.is_empty() {
-                slot.take()
-            } else {
-                None
-            }
-        };
-        // Outside the lock: the reader takes it before it can end.
-        if let Some(hub) = closed {
-            hub.close();
+        let mut slot = lock();
+        let Some(hub) = slot.as_mut() else { return };
+        hub.callbacks.retain(|(id, _)| *id != self.id);
+        if hub.callbacks.is_empty() {
+            hub.restore_handlers();
+            *slot = None;
         }
     }
 }
@@ -72,44 +67,81 @@ fn lock() -> std::sync::MutexGuard<'static, Option<Hub>> {
     HUB.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// What signals mean while anybody listens.
 struct Hub {
     callbacks: Vec<(u64, Callback)>,
-    next_id: u64,
+    last_id: u64,
     before: Vec<(libc::c_int, libc::sigaction)>,
-    writer: PipeWriter,
-    reader: JoinHandle<()>,
+    first_interrupt: Option<Instant>,
 }
 
 impl Hub {
     fn open() -> io::Result<Self> {
-        let (read_end, writer) = io::pipe()?;
-        let reader = std::thread::Builder::new()
-            .name("dynamo-signals".into())
-            .spawn(move || read_signals(read_end))?;
-        OWNER.store(std::process::id() as i32, Ordering::SeqCst);
-        PIPE.store(writer.as_raw_fd(), Ordering::SeqCst);
-        let before = HANDLED
-            .into_iter()
-            .map(|signal| Ok((signal, replace_handler(signal)?)))
-            .collect::<io::Result<_>>()?;
-        Ok(Self {
+        if OWNER.load(Ordering::SeqCst) != std::process::id() as i32 {
+            // The first run of this process; a parent's thread is none of a forked child's.
+            let (read_end, write_end) = io::pipe()?;
+            start_reader(read_end)?;
+            keep(write_end);
+        }
+        let mut hub = Self {
             callbacks: Vec::new(),
-            next_id: 0,
-            before,
-            writer,
-            reader,
-        })
+            last_id: 0,
+            before: Vec::new(),
+            first_interrupt: None,
+        };
+        for signal in HANDLED {
+            match replace_handler(signal) {
+                Ok(action) => hub.before.push((signal, action)),
+                Err(error) => {
+                    hub.restore_handlers();
+                    return Err(error);
+                }
+            }
+        }
+        Ok(hub)
     }
 
-    fn close(mut self) {
+    fn restore_handlers(&self) {
         for (signal, action) in &self.before {
             // SAFETY: `action` is what sigaction answered for this very signal.
             unsafe { libc::sigaction(*signal, action, std::ptr::null_mut()) };
         }
-        PIPE.store(-1, Ordering::SeqCst);
-        // The byte 0 is no signal: it ends the reader. The pipe is ours and cannot be full.
-        let _ = self.writer.write_all(&[0]);
-        let _ = self.reader.join();
+    }
+
+    fn on_signal(&mut self, signal: libc::c_int) {
+        if signal == libc::SIGINT {
+            match self.first_interrupt {
+                Some(first) if first.elapsed() > BOUNCE => exit_now(
+                    FORCED_EXIT_CODE,
+                    "ERROR second SIGINT: ending the process at once, without cleanup",
+                ),
+                Some(_) => {}
+                None => self.first_interrupt = Some(Instant::now()),
+            }
+        }
+        self.callbacks.iter().for_each(|(_, callback)| callback());
+    }
+}
+
+fn start_reader(pipe: PipeReader) -> io::Result<()> {
+    std::thread::Builder::new()
+        .name("dynamo-signals".into())
+        .spawn(move || read_signals(pipe))
+        .map(drop)
+}
+
+/// Gives the handler its end of the pipe, for the life of the process.
+fn keep(pipe: PipeWriter) {
+    PIPE.store(pipe.into_raw_fd(), Ordering::SeqCst);
+    OWNER.store(std::process::id() as i32, Ordering::SeqCst);
+}
+
+fn read_signals(mut pipe: PipeReader) {
+    let mut byte = [0];
+    while pipe.read_exact(&mut byte).is_ok() {
+        if let Some(hub) = lock().as_mut() {
+            hub.on_signal(byte[0].into());
+        }
     }
 }
 
@@ -144,25 +176,5 @@ extern "C" fn on_signal(signal: libc::c_int) {
         let byte = signal as u8;
         libc::write(PIPE.load(Ordering::SeqCst), (&raw const byte).cast(), 1);
         *errno = saved;
-    }
-}
-
-fn read_signals(mut pipe: PipeReader) {
-    let mut first_interrupt: Option<Instant> = None;
-    let mut byte = [0];
-    while pipe.read_exact(&mut byte).is_ok() && byte[0] != 0 {
-        if i32::from(byte[0]) == libc::SIGINT {
-            match first_interrupt {
-                Some(first) if first.elapsed() > BOUNCE => exit_now(
-                    FORCED_EXIT_CODE,
-                    "ERROR second SIGINT: ending the process at once, without cleanup",
-                ),
-                Some(_) => {}
-                None => first_interrupt = Some(Instant::now()),
-            }
-        }
-        if let Some(hub) = lock().as_ref() {
-            hub.callbacks.iter().for_each(|(_, callback)| callback());
-        }
     }
 }

@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{DisaggregationMode, WorkerConfig};
-use crate::engine::LLMEngine;
+use crate::engine::{Guarded, LLMEngine};
 use crate::error::{at_step, cannot_connect, unknown};
 use crate::event::{Event, OnEvent};
 use crate::frontend::Frontend;
@@ -48,7 +48,7 @@ impl Worker {
     /// A worker for `engine`. Nothing happens before [`run`](Self::run).
     pub fn new(engine: Arc<dyn LLMEngine>, config: WorkerConfig) -> Self {
         Self {
-            engine,
+            engine: Arc::new(Guarded::new(engine)),
             config,
             frontend: None,
             on_event: None,

@@ -9,9 +9,10 @@ use dynamo_runtime::engine::{AsyncEngine, AsyncEngineContextProvider, ResponseSt
 use dynamo_runtime::pipeline::{Error, ManyOut, SingleIn};
 use dynamo_runtime::protocols::annotated::Annotated;
 
-use super::cancel;
+use super::cancel::Monitor;
+use super::live::Live;
 use super::terminal::RequestStream;
-use crate::admission::Admission;
+use crate::admission::{Admission, Admitted};
 use crate::config::DisaggregationMode;
 use crate::context::RequestContext;
 use crate::engine::LLMEngine;
@@ -38,6 +39,43 @@ impl EngineAdapter {
             mode,
         }
     }
+
+    async fn serve(
+        &self,
+        request: SingleIn<PreprocessedRequest>,
+        admitted: Option<Admitted>,
+    ) -> Result<ManyOut<Annotated<LLMEngineOutput>>, Error> {
+        let runtime_context = request.context();
+        let metadata = request.metadata().clone();
+        let (request, _) = request.into_parts();
+        let context = RequestContext::new(runtime_context.clone(), metadata);
+        let live = Live::new(admitted);
+        let cut = self.admission.cut_token();
+
+        // Started before `generate`, so that a request stopped while the engine thinks is aborted.
+        let monitor = Monitor {
+            engine: self.engine.clone(),
+            context: context.clone(),
+            live: live.clone(),
+            cut: cut.clone(),
+            abort_after_first_token: self.mode == DisaggregationMode::Decode,
+        }
+        .start();
+        let stream = tokio::select! {
+            biased;
+            () = cut.cancelled() => Err(cut_off()),
+            stream = self.engine.generate(request, context.clone()) => stream,
+        };
+        match stream {
+            Ok(stream) => live.open(stream),
+            Err(error) => {
+                live.leave();
+                return Err(error.into());
+            }
+        }
+        let stream = RequestStream::new(live, context, monitor, self.engine_name.clone());
+        Ok(ResponseStream::new(Box::pin(stream), runtime_context))
+    }
 }
 
 #[async_trait]
@@ -49,26 +87,7 @@ impl AsyncEngine<SingleIn<PreprocessedRequest>, ManyOut<Annotated<LLMEngineOutpu
         request: SingleIn<PreprocessedRequest>,
     ) -> Result<ManyOut<Annotated<LLMEngineOutput>>, Error> {
         let admitted = self.admission.enter().ok_or_else(unavailable)?;
-        let runtime_context = request.context();
-        let metadata = request.metadata().clone();
-        let (request, _) = request.into_parts();
-        let context = RequestContext::new(runtime_context.clone(), metadata);
-
-        // Armed before `generate`, so that a request stopped while the engine thinks is aborted.
-        let monitor = cancel::watch(
-            self.engine.clone(),
-            context.clone(),
-            self.mode == DisaggregationMode::Decode,
-        );
-        let cut = admitted.cut_token();
-        let stream = tokio::select! {
-            biased;
-            _ = cut.cancelled() => Err(cut_off()),
-            stream = self.engine.generate(request, context.clone()) => stream,
-        }?;
-        let stream =
-            RequestStream::new(stream, context, admitted, monitor, self.engine_name.clone());
-        Ok(ResponseStream::new(Box::pin(stream), runtime_context))
+        self.serve(request, Some(admitted)).await
     }
 }
 

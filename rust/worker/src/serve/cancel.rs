@@ -1,36 +1,55 @@
-//! Tells the engine when a request is no longer wanted.
+//! Tells the engine when a request is no longer wanted, and cuts it at the end of a shutdown.
 
 use std::sync::Arc;
 
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use super::live::Live;
 use crate::context::RequestContext;
 use crate::engine::LLMEngine;
 
-/// Watches one request until the answer is dropped, and calls `abort` if it is stopped or killed
-/// before. With `after_first_token`, as on a decode worker, `abort` waits for the first token, so
-/// that the KV transfer of a prefill peer finds its receiver.
-pub(super) fn watch(
-    engine: Arc<dyn LLMEngine>,
-    context: RequestContext,
-    after_first_token: bool,
-) -> DropGuard {
-    let ended = CancellationToken::new();
-    let guard = ended.clone().drop_guard();
-    tokio::spawn(async move {
-        // Biased: a stream is often dropped because its request was stopped.
-        tokio::select! {
-            biased;
-            _ = context.stopped() => {}
-            _ = ended.cancelled() => return,
-        }
-        if after_first_token {
+/// What watches one request.
+pub(super) struct Monitor {
+    pub(super) engine: Arc<dyn LLMEngine>,
+    pub(super) context: RequestContext,
+    pub(super) live: Live,
+    /// Flips when the request must be cut.
+    pub(super) cut: CancellationToken,
+    /// As on a decode worker: `abort` waits for the first token, so that the KV transfer of a
+    /// prefill peer finds its receiver.
+    pub(super) abort_after_first_token: bool,
+}
+
+impl Monitor {
+    /// Watches until the answer is dropped. A request that is stopped or killed before is told to
+    /// the engine's `abort`.
+    pub(super) fn start(self) -> DropGuard {
+        let ended = CancellationToken::new();
+        let guard = ended.clone().drop_guard();
+        tokio::spawn(async move {
+            // Biased: a stream is often dropped because its request was stopped.
             tokio::select! {
-                _ = context.first_token() => {}
-                _ = ended.cancelled() => {}
+                biased;
+                () = self.cut.cancelled() => return self.live.cut(),
+                () = self.unwanted() => {}
+                () = ended.cancelled() => return,
             }
+            // A task of its own: the end of the stream must not drop it midway.
+            let (engine, context) = (self.engine, self.context);
+            tokio::spawn(async move { engine.abort(context).await });
+            tokio::select! {
+                biased;
+                () = self.cut.cancelled() => self.live.cut(),
+                () = ended.cancelled() => {}
+            }
+        });
+        guard
+    }
+
+    async fn unwanted(&self) {
+        self.context.stopped().await;
+        if self.abort_after_first_token {
+            self.context.first_token().await;
         }
-        engine.abort(context).await;
-    });
-    guard
+    }
 }

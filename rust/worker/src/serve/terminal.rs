@@ -8,52 +8,47 @@ use dynamo_llm::protocols::common::llm_backend::LLMEngineOutput;
 use dynamo_runtime::error::DynamoError;
 use dynamo_runtime::protocols::annotated::Annotated;
 use dynamo_runtime::protocols::maybe_error::MaybeError;
-use futures::{FutureExt, Stream};
-use tokio_util::sync::{DropGuard, WaitForCancellationFutureOwned};
+use futures::Stream;
+use tokio_util::sync::DropGuard;
 
 use super::adapter::cut_off;
-use crate::admission::Admitted;
+use super::live::{Live, Polled};
 use crate::context::RequestContext;
-use crate::engine::EngineStream;
 use crate::error::{BackendError, backend};
 
 /// The stream of one request as the runtime reads it. It ends at the first terminal item, tells
 /// the context of the first token, and adds the terminal item that an engine left out.
 pub(super) struct RequestStream {
-    /// `None` once the terminal item was read: the engine's stream is dropped with it.
-    engine: Option<EngineStream>,
-    cut: Pin<Box<WaitForCancellationFutureOwned>>,
+    live: Live,
     context: RequestContext,
     saw_token: bool,
+    /// The terminal item was read.
+    ended: bool,
     engine_name: Arc<str>,
     _monitor: DropGuard,
-    _admitted: Admitted,
 }
 
 impl RequestStream {
     pub(super) fn new(
-        engine: EngineStream,
+        live: Live,
         context: RequestContext,
-        admitted: Admitted,
         monitor: DropGuard,
         engine_name: Arc<str>,
     ) -> Self {
         Self {
-            engine: Some(engine),
-            cut: Box::pin(admitted.cut_token().cancelled_owned()),
+            live,
             context,
             saw_token: false,
+            ended: false,
             engine_name,
             _monitor: monitor,
-            _admitted: admitted,
         }
     }
 
     fn end(&mut self, cx: &mut Context<'_>) {
-        let engine = self.engine.take();
+        self.ended = true;
         if cfg!(debug_assertions)
-            && let Some(mut engine) = engine
-            && let Poll::Ready(Some(_)) = engine.as_mut().poll_next(cx)
+            && let Poll::Ready(Polled::Item(_)) = self.live.poll(&self.engine_name, cx)
         {
             tracing::error!(
                 request_id = self.context.id(),
@@ -61,17 +56,20 @@ impl RequestStream {
                 "the engine yielded an item after the terminal one, which must be last"
             );
         }
+        self.live.close_stream();
     }
 
     fn fail(&mut self, error: DynamoError) -> Poll<Option<Annotated<LLMEngineOutput>>> {
-        self.engine = None;
+        self.ended = true;
+        self.live.close_stream();
         Poll::Ready(Some(Annotated::from_err(error)))
     }
 
     /// The engine ended its stream without a terminal item.
     fn incomplete(&mut self) -> Poll<Option<Annotated<LLMEngineOutput>>> {
         if self.context.is_stopped() {
-            self.engine = None;
+            self.ended = true;
+            self.live.close_stream();
             return Poll::Ready(Some(Annotated::from_data(LLMEngineOutput::cancelled())));
         }
         let message = format!(
@@ -89,11 +87,11 @@ impl Stream for RequestStream {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = &mut *self;
-        let Some(engine) = this.engine.as_mut() else {
+        if this.ended {
             return Poll::Ready(None);
-        };
-        match engine.as_mut().poll_next(cx) {
-            Poll::Ready(Some(Ok(chunk))) => {
+        }
+        match std::task::ready!(this.live.poll(&this.engine_name, cx)) {
+            Polled::Item(Ok(chunk)) => {
                 if !this.saw_token && !chunk.token_ids.is_empty() {
                     this.saw_token = true;
                     this.context.notify_first_token();
@@ -103,13 +101,16 @@ impl Stream for RequestStream {
                 }
                 Poll::Ready(Some(Annotated::from_data(chunk)))
             }
-            Poll::Ready(Some(Err(error))) => this.fail(error),
-            Poll::Ready(None) => this.incomplete(),
-            Poll::Pending => match this.cut.poll_unpin(cx) {
-                Poll::Ready(()) => this.fail(cut_off()),
-                Poll::Pending => Poll::Pending,
-            },
+            Polled::Item(Err(error)) => this.fail(error),
+            Polled::Ended => this.incomplete(),
+            Polled::Cut => this.fail(cut_off()),
         }
+    }
+}
+
+impl Drop for RequestStream {
+    fn drop(&mut self) {
+        self.live.leave();
     }
 }
 

@@ -1,11 +1,15 @@
+use std::time::Duration;
+
 use dynamo_runtime::engine::AsyncEngineContext;
 use dynamo_runtime::pipeline::context::Controller;
 use futures::{StreamExt, stream};
-use tokio_util::sync::CancellationToken;
 
 use super::*;
 use crate::admission::Admission;
+use crate::engine::EngineStream;
+use crate::engines::Echo;
 use crate::error::kind;
+use crate::serve::cancel::Monitor;
 
 struct Fixture {
     admission: Admission,
@@ -18,20 +22,23 @@ impl Fixture {
         let controller = Arc::new(Controller::default());
         let context = RequestContext::new(controller.clone(), Default::default());
         Self {
-            admission: Admission::new(),
+            admission: Admission::default(),
             controller,
             context,
         }
     }
 
     fn stream(&self, engine: EngineStream) -> RequestStream {
-        RequestStream::new(
-            engine,
-            self.context.clone(),
-            self.admission.enter().unwrap(),
-            CancellationToken::new().drop_guard(),
-            "Fake".into(),
-        )
+        let live = Live::new(self.admission.enter());
+        live.open(engine);
+        let monitor = Monitor {
+            engine: Arc::new(Echo::new("echo", Duration::ZERO)),
+            context: self.context.clone(),
+            live: live.clone(),
+            cut: self.admission.cut_token(),
+            abort_after_first_token: false,
+        };
+        RequestStream::new(live, self.context.clone(), monitor.start(), "Fake".into())
     }
 }
 
@@ -95,6 +102,34 @@ async fn a_cut_ends_a_silent_stream_with_engine_shutdown() {
     assert_eq!(cut, 1);
     assert_eq!(error_kind(&item.unwrap()), BackendError::EngineShutdown);
     assert!(stream.next().await.is_none());
+}
+
+#[tokio::test]
+async fn a_cut_takes_the_stream_from_a_reader_that_stalls() {
+    let fixture = Fixture::new();
+    let (dropped, is_dropped) = tokio::sync::oneshot::channel::<()>();
+    let engine = stream::once(async move {
+        let _held = dropped;
+        std::future::pending().await
+    });
+    let mut stalled = fixture.stream(Box::pin(engine));
+    assert!(futures::poll!(stalled.next()).is_pending());
+    fixture.admission.cut();
+    fixture.admission.idle().await;
+    assert!(is_dropped.await.is_err(), "the engine's stream is gone");
+    let item = stalled.next().await.unwrap();
+    assert_eq!(error_kind(&item), BackendError::EngineShutdown);
+}
+
+#[tokio::test]
+async fn a_stream_that_panics_is_an_error_of_its_request() {
+    let fixture = Fixture::new();
+    let engine = stream::once(async { panic!("out of blocks") });
+    let items: Vec<_> = fixture.stream(Box::pin(engine)).collect().await;
+    assert_eq!(items.len(), 1);
+    assert_eq!(error_kind(&items[0]), BackendError::Unknown);
+    let message = items[0].error.as_ref().unwrap().message();
+    assert!(message.contains("Fake") && message.contains("out of blocks"));
 }
 
 #[tokio::test]
