@@ -3,6 +3,7 @@
     Worker(MyEngine(), WorkerConfig(model_name="path/to/model")).run()
 
 - `Worker` hosts one engine, from connecting to a clean shutdown; `Report` is what ``run`` returns.
+- `run` and `serve` host several workers in one process.
 - `WorkerConfig` and `RuntimeConfig` are what an operator configures; `EngineConfig` is what a
   started engine says about itself.
 - `Engine` is the protocol that an engine meets, `LLMEngine` a base class for those who like one;
@@ -38,6 +39,7 @@ from .exceptions import (
 )
 from .messages import HEALTH_CHECK_KEY, Chunk, Request
 from .publish import MetricsBindings, MetricsContext, PushKvEvents, ZmqKvEvents
+from .together import run, serve
 from .worker import Report, Worker
 
 __all__ = [
@@ -71,4 +73,6 @@ __all__ = [
     "Worker",
     "WorkerConfig",
     "ZmqKvEvents",
+    "run",
+    "serve",
 ]

@@ -20,6 +20,7 @@ __all__ = [
     "config_fields",
     "echo_engine",
     "init_logging",
+    "prepare",
 ]
 
 HEALTH_CHECK_KEY: Final[str]
@@ -162,6 +163,9 @@ class WorkerCore:
     def serve(self, event_loop: AbstractEventLoop) -> tuple[Inbox, Future[dict[str, Any]]]:
         """Begins the run; the future resolves with the arguments of its `Report`."""
 
+    def release(self) -> None:
+        """Gives the signals back and calls the deadline off, after the run."""
+
     @property
     def state(self) -> str:
         """The worker's state by its name."""
@@ -197,6 +201,9 @@ def config_fields() -> list[ConfigField]:
 
 def echo_engine(*, model: str = "echo", delay: float = 0.0) -> RustEngine:
     """The engine that answers with the prompt: ``delay`` seconds before each token."""
+
+def prepare(cores: Sequence[WorkerCore], folder: str | None) -> None:
+    """Prepares the process for workers that run at once; ``folder`` is for their discovery."""
 
 def init_logging() -> None:
     """Sets up Dynamo's own logging, where the process has no subscriber yet."""

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ._bridge import Bridge
-from ._core import RustEngine, WorkerCore, init_logging
+from ._core import RustEngine, WorkerCore, prepare
+from ._own_loop import run_on_own_loop
 from .config import WorkerConfig
 from .exceptions import InvalidArgument
 
@@ -110,15 +111,28 @@ class Worker:
             DynamoError: A step failed; the message begins with its name. Where the engine raised,
                 its exception is the ``__cause__``.
         """
-        init_logging()
-        with asyncio.Runner() as runner:
-            return runner.run(self.serve())
+        return run_on_own_loop([self._core], self._serve_prepared())
+
+    def _run_to_exit(self) -> Report:
+        """Like `run`, in a process that ends next: that is within the deadline too."""
+        return run_on_own_loop([self._core], self._serve_prepared(), to_exit=True)
 
     async def serve(self) -> Report:
         """Runs the worker to its end, inside the event loop that runs; otherwise like `run`.
 
         Cancelling it asks for shutdown, waits for that, and then raises ``CancelledError``.
         """
+        try:
+            return await self._serve_prepared()
+        finally:
+            self._core.release()
+
+    async def _serve_prepared(self) -> Report:
+        prepare([self._core], None)
+        return await self._serve()
+
+    async def _serve(self) -> Report:
+        """Runs to the end; the process keeps its signals and its deadline until `release`."""
         loop = asyncio.get_running_loop()
         inbox, done = self._core.serve(loop)
         loop.add_reader(inbox, inbox.drain)

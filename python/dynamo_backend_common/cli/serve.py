@@ -74,7 +74,7 @@ def serve(options: argparse.Namespace, engine_argv: Sequence[str]) -> int:
     with ProgressLine(sys.stderr) as line:
         worker = _worker(engine, config, options, line)
         try:
-            report = worker.run()
+            report = worker._run_to_exit()  # noqa: SLF001
         except DynamoError as error:
             if error.__cause__ is not None:
                 show_traceback(error.__cause__)

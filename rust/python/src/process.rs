@@ -1,28 +1,60 @@
 //! What is one for the whole process: the tokio runtime and the log.
 
+use std::path::PathBuf;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-use dynamo_backend_worker::{WorkerConfig, process};
+use dynamo_backend_worker::process::{self, Scope};
 use pyo3::prelude::*;
 use tokio::runtime::{Handle, Runtime};
 
-static RUNTIME: OnceLock<Runtime> = OnceLock::new();
+use crate::errors;
+use crate::worker::WorkerCore;
+
+static RUNTIME: OnceLock<Owned> = OnceLock::new();
 static BUILDING: Mutex<()> = Mutex::new(());
 
-/// Prepares the environment and builds the runtime, once. Later runs find it and change nothing.
-pub(crate) fn prepare(config: &WorkerConfig, one_process: bool) -> PyResult<()> {
+/// The runtime with the process that its threads live in.
+struct Owned {
+    runtime: Runtime,
+    process: u32,
+}
+
+/// Prepares the process for these workers, which run at once: its environment and its runtime. The
+/// first call does; later ones find the runtime and change nothing. `folder` is for discovery,
+/// where several workers share a frontend and nothing was chosen.
+#[pyfunction]
+pub(crate) fn prepare(cores: Vec<PyRef<'_, WorkerCore>>, folder: Option<PathBuf>) -> PyResult<()> {
     let _one_at_a_time = BUILDING.lock().unwrap_or_else(PoisonError::into_inner);
-    if RUNTIME.get().is_some() {
-        if config.runtime.has_overrides() {
+    if let Some(owned) = RUNTIME.get() {
+        if owned.process != std::process::id() {
+            return Err(errors::internal(
+                "this process was forked from one that has run a worker, whose threads are not \
+                 here; start it anew (multiprocessing: the method 'spawn')",
+            ));
+        }
+        if cores.iter().any(|core| core.config.runtime.has_overrides()) {
             tracing::warn!(
                 "runtime settings of this worker are ignored: the process has its runtime already"
             );
         }
         return Ok(());
     }
-    process::prepare_environment(config, one_process);
+    let scope = match &folder {
+        _ if cores.iter().all(|core| core.frontend.is_none()) => Scope::Cluster,
+        Some(folder) => Scope::SharedProcess(folder),
+        None => Scope::Process,
+    };
+    for core in &cores {
+        core.config.runtime.apply_to_env();
+    }
+    for core in &cores {
+        process::prepare_environment(&core.config, scope);
+    }
     let runtime = process::build_tokio_runtime()?;
-    RUNTIME.get_or_init(|| runtime);
+    RUNTIME.get_or_init(|| Owned {
+        runtime,
+        process: std::process::id(),
+    });
     Ok(())
 }
 
@@ -30,8 +62,8 @@ pub(crate) fn prepare(config: &WorkerConfig, one_process: bool) -> PyResult<()> 
 pub(crate) fn tokio() -> PyResult<Handle> {
     RUNTIME
         .get()
-        .map(|runtime| runtime.handle().clone())
-        .ok_or_else(|| crate::errors::internal("the tokio runtime is not built yet"))
+        .map(|owned| owned.runtime.handle().clone())
+        .ok_or_else(|| errors::internal("the tokio runtime is not built yet"))
 }
 
 /// Sets up Dynamo's own logging, where the process has no subscriber yet.

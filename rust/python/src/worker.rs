@@ -3,11 +3,13 @@
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::sync::{Arc, OnceLock};
 
-use dynamo_backend_worker::{Event, Frontend, LLMEngine, OnEvent, State, Worker, WorkerConfig};
+use dynamo_backend_worker::error::unknown;
+use dynamo_backend_worker::{
+    Event, Frontend, Hold, LLMEngine, OnEvent, Shutdown, State, Worker, WorkerConfig,
+};
 use parking_lot::Mutex;
 use pyo3::prelude::*;
 use tokio::sync::watch;
-use tokio_util::sync::CancellationToken;
 
 use crate::calls::{EventLoop, resolve};
 use crate::convert::{config, report};
@@ -23,12 +25,14 @@ pub(crate) struct WorkerCore {
     /// A `RustEngine`, or the bridge around a Python engine.
     engine: Py<PyAny>,
     engine_name: String,
-    config: WorkerConfig,
-    frontend: Option<Frontend>,
+    pub(crate) config: WorkerConfig,
+    pub(crate) frontend: Option<Frontend>,
     on_state: Option<Py<PyAny>>,
-    shutdown: CancellationToken,
+    shutdown: Shutdown,
     /// Of the run; `None` before it.
     run: Mutex<Option<Running>>,
+    /// What the run held of the process when it ended, until [`release`](Self::release).
+    hold: Arc<Mutex<Option<Hold>>>,
 }
 
 /// What is seen of a run.
@@ -61,12 +65,13 @@ impl WorkerCore {
             config,
             frontend,
             on_state,
-            shutdown: CancellationToken::new(),
-            run: Mutex::new(None),
+            shutdown: Shutdown::default(),
+            run: Mutex::default(),
+            hold: Arc::default(),
         })
     }
 
-    /// Begins the run. Answers the inbox, which the caller has `event_loop` read until the end,
+    /// Begins the run, in a process that `prepare` prepared. Answers the inbox, which the caller has `event_loop` read until the end,
     /// and a future of the loop with the arguments of the run's `Report`.
     fn serve<'py>(
         &self,
@@ -78,13 +83,11 @@ impl WorkerCore {
                 "a Worker is used once: make a new one for another run",
             ));
         }
-        process::prepare(&self.config, self.frontend.is_some())?;
         let (inbox, outbox) = Inbox::open()?;
         let event_loop = EventLoop::new(event_loop.unbind(), outbox);
         let (engine, failure) = self.engine(py, &event_loop);
-        // A child: a signal is not taken for the program's own wish.
         let mut worker =
-            Worker::new(engine, self.config.clone()).with_shutdown(self.shutdown.child_token());
+            Worker::new(engine, self.config.clone()).with_shutdown(self.shutdown.clone());
         if let Some(frontend) = self.frontend {
             worker = worker.with_frontend(frontend);
         }
@@ -102,21 +105,35 @@ impl WorkerCore {
         let run = {
             let _inside = tokio.enter();
             worker
-                .run_alone()
+                .begin()
                 .map_err(|error| errors::to_exception(py, &error, None))?
         };
-        let asked = self.shutdown.clone();
+        let (shutdown, held) = (self.shutdown.clone(), self.hold.clone());
+        // A task within the task: whatever happens to the run, the future gets its answer.
+        let run = tokio.spawn(run.to_the_end());
         tokio.spawn(async move {
-            let result = run.await;
+            let result = match run.await {
+                Ok((result, hold)) => {
+                    *held.lock() = Some(hold);
+                    result
+                }
+                Err(crash) => Err(unknown(format!("the run crashed: {crash}"))),
+            };
             event_loop.outbox.post(move |py| {
                 let result = match result {
-                    Ok(report) => report::to_python(py, &report, asked.is_cancelled()),
+                    Ok(report) => report::to_python(py, &report, !shutdown.came_by_signal()),
                     Err(error) => Err(errors::to_exception(py, &error, failure.lock().take())),
                 };
                 resolve(waiting.bind(py), result)
             });
         });
         Ok((inbox, future))
+    }
+
+    /// Gives the signals back and calls the deadline off, after the run.
+    fn release(&self) {
+        let hold = self.hold.lock().take();
+        drop(hold);
     }
 
     /// The worker's state by its name.
@@ -136,7 +153,7 @@ impl WorkerCore {
 
     /// Asks for shutdown, before or during the run, from any thread. Repeating it changes nothing.
     fn shutdown(&self) {
-        self.shutdown.cancel();
+        self.shutdown.ask();
     }
 }
 

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use dynamo_backend_worker::{
     DynamoError, EngineConfig, EngineStream, Frontend, LLMEngine, LLMEngineOutput,
-    PreprocessedRequest, RequestContext, Worker, WorkerConfig, process,
+    PreprocessedRequest, RequestContext, Worker, WorkerConfig, process, process::Scope,
 };
 use futures::StreamExt;
 
@@ -55,12 +55,12 @@ fn main() -> Result<(), Box<dyn Error>> {
             _ => return Err(format!("unknown option {option}").into()),
         }
     }
-    process::prepare_environment(&config, true);
+    process::prepare_environment(&config, Scope::Process);
     process::init_logging();
     process::build_tokio_runtime()?.block_on(async {
         let worker = Worker::new(Arc::new(Reverse), config)
             .with_frontend(Frontend::new(Ipv4Addr::LOCALHOST.into(), port));
-        let report = worker.run_alone()?.await?;
+        let report = worker.run_alone().await?;
         println!("{report:?}");
         Ok(())
     })

@@ -8,13 +8,15 @@ use dynamo_llm::local_model::LocalModelBuilder;
 use dynamo_runtime::DistributedRuntime;
 use dynamo_runtime::error::DynamoError;
 use serde_json::Value;
-use tokio::task::JoinHandle;
+use tokio::sync::watch;
 
 use crate::error::{invalid_argument, unknown};
 
-const POLL: Duration = Duration::from_millis(20);
+const POLL: Duration = Duration::from_millis(50);
 /// How long the frontend may take to see a model that is already in discovery.
-const MODEL_TIMEOUT: Duration = Duration::from_secs(30);
+const MODEL_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long one look at its list may take.
+const LOOK_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Where the frontend listens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,60 +62,78 @@ impl Frontend {
             chat_engine_factory: None,
             prefill_load_estimator: None,
         };
-        Ok(RunningFrontend {
-            address: self.address,
-            task: tokio::spawn(HttpFrontend::default().run(drt, config)),
-        })
+        let address = self.address;
+        let (end, ended) = watch::channel(None);
+        // A task within the task, so that a panic is an end like any other.
+        let task = tokio::spawn(HttpFrontend::default().run(drt, config));
+        tokio::spawn(async move {
+            let error = match task.await {
+                Ok(Ok(())) => unknown("the http frontend ended"),
+                Ok(Err(error)) => {
+                    unknown(format!("the http frontend on {address} ended: {error:#}"))
+                }
+                Err(error) => unknown(format!("the http frontend crashed: {error}")),
+            };
+            end.send_replace(Some(error));
+        });
+        Ok(RunningFrontend { address, ended })
     }
 }
 
 /// A frontend that was started.
+#[derive(Clone)]
 pub(crate) struct RunningFrontend {
     address: SocketAddr,
-    task: JoinHandle<anyhow::Result<()>>,
+    ended: watch::Receiver<Option<DynamoError>>,
 }
 
 impl RunningFrontend {
-    /// Resolves when the frontend lists `model`, so that what is announced can be called.
-    pub(crate) async fn until_model(&self, model: &str) {
-        let listed = async {
-            while !self.has_ended() && !self.lists(model).await {
-                tokio::time::sleep(POLL).await;
+    /// Resolves when the frontend lists `model`, so that what is announced can be called; fails
+    /// where the frontend ends before.
+    pub(crate) async fn until_model(&self, model: &str) -> Result<(), DynamoError> {
+        tokio::select! {
+            biased;
+            error = self.ended() => Err(error),
+            listed = tokio::time::timeout(MODEL_TIMEOUT, self.listed(model)) => {
+                if listed.is_err() {
+                    tracing::warn!(
+                        model,
+                        "the frontend on {} does not list the model; its log says why",
+                        self.address
+                    );
+                }
+                Ok(())
             }
-        };
-        if tokio::time::timeout(MODEL_TIMEOUT, listed).await.is_err() {
-            tracing::warn!(
-                model,
-                "the frontend on {} does not list the model; its log says why",
-                self.address
-            );
         }
     }
 
-    async fn lists(&self, model: &str) -> bool {
-        let models = async {
-            // A proxy of the environment is none of the loopback's business.
-            let client = reqwest::Client::builder().no_proxy().build()?;
-            let url = format!("http://{}/v1/models", self.address);
-            client.get(url).send().await?.json::<Value>().await
-        };
-        models.await.is_ok_and(|models| {
-            models["data"]
-                .as_array()
-                .is_some_and(|list| list.iter().any(|entry| entry["id"] == model))
-        })
-    }
-
-    pub(crate) fn has_ended(&self) -> bool {
-        self.task.is_finished()
+    async fn listed(&self, model: &str) {
+        // A proxy of the environment is none of the loopback's business.
+        let client = reqwest::Client::builder().no_proxy().timeout(LOOK_TIMEOUT);
+        let Ok(client) = client.build() else { return };
+        let url = format!("http://{}/v1/models", self.address);
+        loop {
+            let models = async { client.get(&url).send().await?.json::<Value>().await };
+            if models.await.is_ok_and(|models| lists(&models, model)) {
+                return;
+            }
+            tokio::time::sleep(POLL).await;
+        }
     }
 
     /// Waits for the frontend's end and tells how it ended.
-    pub(crate) async fn ended(self) -> DynamoError {
-        match self.task.await {
-            Ok(Ok(())) => unknown("the http frontend ended"),
-            Ok(Err(error)) => unknown(format!("the http frontend ended: {error:#}")),
-            Err(error) => unknown(format!("the http frontend crashed: {error}")),
+    pub(crate) async fn ended(&self) -> DynamoError {
+        let mut ended = self.ended.clone();
+        match ended.wait_for(Option::is_some).await {
+            Ok(error) => error.clone(),
+            Err(_) => None,
         }
+        .unwrap_or_else(|| unknown("the http frontend was dropped"))
     }
+}
+
+fn lists(models: &Value, model: &str) -> bool {
+    models["data"]
+        .as_array()
+        .is_some_and(|list| list.iter().any(|entry| entry["id"] == model))
 }

@@ -5,10 +5,11 @@ mod engine;
 mod observer;
 mod serving;
 
-use std::sync::OnceLock;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use dynamo_runtime::component::{Endpoint, StartedEndpoint};
+use dynamo_runtime::component::Endpoint;
 use dynamo_runtime::error::DynamoError;
 use dynamo_runtime::utils::GracefulTaskGuard;
 use dynamo_runtime::{DistributedRuntime, Runtime};
@@ -22,11 +23,14 @@ use crate::metrics::LifecycleGauges;
 use crate::publish::{KvPublisher, SnapshotPublisher};
 use crate::worker::Worker;
 
+/// How long the runtime may take to go where the deadline leaves that much.
+const TEARDOWN: Duration = Duration::from_secs(2);
+
 /// Everything that one run knows. The cells are filled by the steps of the run, in its order.
 pub(crate) struct Host {
     pub(crate) worker: Worker,
     runtime: Runtime,
-    deadline: Deadline,
+    deadline: Arc<Deadline>,
     admission: Admission,
     connected: OnceLock<Connected>,
     engine_config: OnceLock<EngineConfig>,
@@ -34,10 +38,11 @@ pub(crate) struct Host {
     gauges: OnceLock<LifecycleGauges>,
     publishers: Mutex<Publishers>,
     health_check_payload: Mutex<Option<serde_json::Value>>,
-    started: Mutex<Option<StartedEndpoint>>,
+    /// The card is in discovery.
+    card_registered: AtomicBool,
     /// While it lives, a runtime that is shut down from outside keeps its transports.
     transports: Mutex<Option<GracefulTaskGuard>>,
-    running_frontend: tokio::sync::Mutex<Option<RunningFrontend>>,
+    running_frontend: OnceLock<RunningFrontend>,
 }
 
 struct Connected {
@@ -52,11 +57,11 @@ struct Publishers {
 }
 
 impl Host {
-    pub(crate) fn new(worker: Worker, runtime: Runtime) -> Self {
+    pub(crate) fn new(worker: Worker, runtime: Runtime, deadline: Arc<Deadline>) -> Self {
         Self {
             worker,
             runtime,
-            deadline: Deadline::default(),
+            deadline,
             admission: Admission::default(),
             connected: OnceLock::new(),
             engine_config: OnceLock::new(),
@@ -64,9 +69,9 @@ impl Host {
             gauges: OnceLock::new(),
             publishers: Mutex::default(),
             health_check_payload: Mutex::default(),
-            started: Mutex::default(),
+            card_registered: AtomicBool::new(false),
             transports: Mutex::default(),
-            running_frontend: tokio::sync::Mutex::default(),
+            running_frontend: OnceLock::new(),
         }
     }
 
@@ -75,16 +80,29 @@ impl Host {
         self.transports.lock().take();
     }
 
-    /// Ends what the run left running on the runtime, and the runtime's place in discovery.
+    /// Ends what the run left running on the runtime, and the runtime's place in discovery, as far
+    /// as the deadline lets it: a backend that does not answer must not turn a good shutdown into
+    /// a forced exit.
     pub(crate) async fn shut_runtime_down(&self) {
+        let limit = TEARDOWN.min(self.deadline.left() / 2);
         match self.connected.get() {
             Some(connected) => connected.drt.shutdown(),
             None => self.runtime.shutdown(),
         }
-        self.runtime.primary_token().cancelled().await;
-        if let Some(frontend) = self.running_frontend.lock().await.take() {
-            frontend.ended().await;
+        let teardown = self.runtime.primary_token();
+        let gone = async {
+            teardown.cancelled().await;
+            if let Some(frontend) = self.running_frontend.get() {
+                frontend.ended().await;
+            }
+        };
+        if tokio::time::timeout(limit, gone).await.is_err() {
+            tracing::warn!(
+                "the runtime was not down after {limit:?}; what it still holds in discovery goes \
+                 with its lease"
+            );
         }
+        teardown.cancel();
     }
 
     fn connected(&self) -> Result<&Connected, DynamoError> {

@@ -8,7 +8,8 @@
 //! |---|---|
 //! | what an engine implements | [`LLMEngine`], [`RequestContext`], [`EngineConfig`] |
 //! | configuring a worker | [`WorkerConfig`], [`RuntimeConfig`] |
-//! | running it | [`Worker`], [`Report`] |
+//! | running it | [`Worker`], [`Shutdown`], [`Report`] |
+//! | running several in one process | [`run_all`] |
 //! | an OpenAI frontend in the same process | [`Frontend`] |
 //! | metrics, KV events, load | [`metrics`], [`publish`] |
 //! | errors | [`error`] |
@@ -30,8 +31,11 @@ mod host;
 pub mod metrics;
 pub mod process;
 pub mod publish;
+mod run;
 mod serve;
+mod shutdown;
 mod signals;
+mod together;
 mod worker;
 
 pub use config::{DisaggregationMode, RuntimeConfig, WorkerConfig};
@@ -48,5 +52,8 @@ pub use dynamo_runtime::error::DynamoError;
 pub use engine::{EngineConfig, EngineStream, LLMEngine, RequestMetadata, is_probe};
 pub use event::{Event, OnEvent};
 pub use frontend::Frontend;
+pub use run::{Hold, Run};
+pub use shutdown::Shutdown;
 pub use signals::FORCED_EXIT_CODE;
+pub use together::{WhenOneEnds, run_all};
 pub use worker::Worker;

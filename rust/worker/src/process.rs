@@ -1,26 +1,47 @@
 //! What belongs to the whole process: its environment and its tokio runtime.
 
 use std::io;
+use std::path::Path;
 
 use dynamo_runtime::config::RuntimeConfig as RuntimeSettings;
 
 use crate::config::WorkerConfig;
 
+/// Who finds the workers of this process, where the operator did not choose a discovery backend.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope<'a> {
+    /// Whoever the runtime's own default reaches.
+    Cluster,
+    /// One frontend in this process: discovery is `mem`.
+    Process,
+    /// One frontend in this process, beside several workers: discovery is `file`, in this folder.
+    SharedProcess(&'a Path),
+}
+
 /// Writes what a run needs to the process environment: the configuration's own fields, and
 /// defaults where the environment has nothing.
 ///
-/// With `one_process`, as with a frontend in the same process, discovery is `mem` unless something
-/// was chosen. What only this process can find then listens on loopback and needs no grace period.
-/// The system server listens on loopback always, unless told otherwise.
+/// What only this process can find listens on loopback and needs no grace period. The system
+/// server listens on loopback always, unless told otherwise.
 ///
 /// Call it before the runtime exists, and with it any thread that might read the environment.
-pub fn prepare_environment(config: &WorkerConfig, one_process: bool) {
+pub fn prepare_environment(config: &WorkerConfig, scope: Scope<'_>) {
     config.runtime.apply_to_env();
-    if one_process {
-        set_default("DYN_DISCOVERY_BACKEND", "mem");
-    }
     set_default("DYN_SYSTEM_HOST", LOOPBACK);
-    if std::env::var("DYN_DISCOVERY_BACKEND").is_ok_and(|backend| backend == "mem") {
+    let chosen = std::env::var(DISCOVERY).unwrap_or_default();
+    let alone = match (scope, chosen.as_str()) {
+        (Scope::Process, "") => {
+            set_variable(DISCOVERY, "mem");
+            true
+        }
+        (Scope::SharedProcess(folder), "") => {
+            set_variable(DISCOVERY, "file");
+            set_default("DYN_FILE_KV", &folder.to_string_lossy());
+            true
+        }
+        (_, chosen) => chosen == "mem",
+    };
+    if alone {
         set_default("DYN_TCP_RPC_HOST", LOOPBACK);
         set_default("DYN_TCP_RESPONSE_STREAM_HOST", LOOPBACK);
         // A worker that failed one request is still the only one.
@@ -30,6 +51,7 @@ pub fn prepare_environment(config: &WorkerConfig, one_process: bool) {
     }
 }
 
+const DISCOVERY: &str = "DYN_DISCOVERY_BACKEND";
 const LOOPBACK: &str = "127.0.0.1";
 
 fn set_default(variable: &str, value: &str) {

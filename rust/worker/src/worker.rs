@@ -2,19 +2,18 @@
 
 use std::sync::{Arc, OnceLock};
 
-use dynamo_backend_lifecycle::{Report, RunError, Settings, State, Step};
+use dynamo_backend_lifecycle::{Report, State};
 use dynamo_runtime::Runtime;
 use dynamo_runtime::error::DynamoError;
 use tokio::sync::watch;
-use tokio_util::sync::CancellationToken;
 
-use crate::config::{DisaggregationMode, WorkerConfig};
+use crate::config::WorkerConfig;
 use crate::engine::{Guarded, LLMEngine};
-use crate::error::{at_step, cannot_connect, unknown};
-use crate::event::{Event, OnEvent};
+use crate::error::unknown;
+use crate::event::OnEvent;
 use crate::frontend::Frontend;
-use crate::host::Host;
-use crate::signals::Signals;
+use crate::run::Run;
+use crate::shutdown::Shutdown;
 
 /// Drives one engine through one run. It is used once.
 ///
@@ -38,7 +37,7 @@ pub struct Worker {
     pub(crate) config: WorkerConfig,
     pub(crate) frontend: Option<Frontend>,
     pub(crate) on_event: Option<OnEvent>,
-    pub(crate) shutdown: CancellationToken,
+    pub(crate) shutdown: Shutdown,
     pub(crate) state: watch::Sender<State>,
     /// Filled when the engine has started.
     pub(crate) served_name: Arc<OnceLock<String>>,
@@ -52,7 +51,7 @@ impl Worker {
             config,
             frontend: None,
             on_event: None,
-            shutdown: CancellationToken::new(),
+            shutdown: Shutdown::default(),
             state: watch::Sender::new(State::Init),
             served_name: Arc::default(),
         }
@@ -70,14 +69,14 @@ impl Worker {
         self
     }
 
-    /// Has the worker shut down when `shutdown` is cancelled; a signal cancels it too.
-    pub fn with_shutdown(mut self, shutdown: CancellationToken) -> Self {
+    /// Has the worker shut down when it is asked by `shutdown`; a signal asks by it too.
+    pub fn with_shutdown(mut self, shutdown: Shutdown) -> Self {
         self.shutdown = shutdown;
         self
     }
 
-    /// Cancelling this token asks the worker to shut down, before or during its run.
-    pub fn shutdown_token(&self) -> CancellationToken {
+    /// What asks this worker to shut down.
+    pub fn shutdown(&self) -> Shutdown {
         self.shutdown.clone()
     }
 
@@ -96,63 +95,19 @@ impl Worker {
     /// SIGTERM and SIGINT are the worker's while it runs; what was there before is put back. A
     /// shutdown that was asked for is a success, also when parts of it failed: the report says so.
     pub async fn run(self, runtime: Runtime) -> Result<Report, DynamoError> {
-        self.begin(runtime)?.drive().await.1
+        Run::begin(self, runtime, false)?.to_the_end().await.0
     }
 
-    /// Checks the configuration and takes the signals; the answer runs the worker to its end on a
-    /// runtime of its own, on the current tokio runtime, and shuts that down within the deadline
-    /// too.
-    pub fn run_alone(
-        self,
-    ) -> Result<impl Future<Output = Result<Report, DynamoError>> + Send, DynamoError> {
+    /// [`run`](Self::run) on a runtime of its own, on the current tokio runtime; it is shut down
+    /// within the deadline too.
+    pub async fn run_alone(self) -> Result<Report, DynamoError> {
+        self.begin()?.to_the_end().await.0
+    }
+
+    /// The beginning of [`run_alone`](Self::run_alone): checks the configuration and takes the
+    /// signals.
+    pub fn begin(self) -> Result<Run, DynamoError> {
         let runtime = Runtime::from_current().map_err(|error| unknown(format!("{error:#}")))?;
-        let run = self.begin(runtime)?;
-        Ok(async move {
-            let (run, result) = run.drive().await;
-            run.host.shut_runtime_down().await;
-            result
-        })
-    }
-
-    /// Steps 1 and 2: checks the configuration, then takes the signals.
-    fn begin(self, runtime: Runtime) -> Result<Run, DynamoError> {
-        self.config.validate()?;
-        if let Some(frontend) = &self.frontend {
-            frontend.check_port()?;
-        }
-        let shutdown = self.shutdown.clone();
-        let signals = Signals::install(move || shutdown.cancel())
-            .map_err(|error| cannot_connect(format!("signals: {error}")))?;
-        Ok(Run {
-            host: Host::new(self, runtime),
-            _signals: signals,
-        })
-    }
-}
-
-/// A run with its guards: while it lives, signals are taken and the deadline is kept.
-struct Run {
-    host: Host,
-    _signals: Signals,
-}
-
-impl Run {
-    async fn drive(self) -> (Self, Result<Report, DynamoError>) {
-        let settings = Settings::from_env();
-        let worker = &self.host.worker;
-        let prefill = worker.config.disaggregation_mode == DisaggregationMode::Prefill;
-        let outcome =
-            dynamo_backend_lifecycle::run(&self.host, &worker.shutdown, &settings, prefill).await;
-        self.host.let_transports_go();
-        self.host.emit(Event::Stopped);
-        (self, outcome.into_result().map_err(named))
-    }
-}
-
-/// A publishing step names itself; the others are named here.
-fn named(failed: RunError<DynamoError>) -> DynamoError {
-    match failed.step {
-        Step::Publish => failed.error,
-        step => at_step(step.name(), failed.error),
+        Run::begin(self, runtime, true)
     }
 }

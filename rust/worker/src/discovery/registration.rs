@@ -5,7 +5,7 @@ use std::sync::Arc;
 use dynamo_llm::protocols::common::llm_backend::LLMEngineOutput;
 use dynamo_llm::protocols::common::preprocessor::PreprocessedRequest;
 use dynamo_runtime::component::{Endpoint, StartedEndpoint};
-use dynamo_runtime::discovery::DiscoveryInstance;
+use dynamo_runtime::discovery::{DiscoveryInstance, DiscoveryQuery};
 use dynamo_runtime::pipeline::network::Ingress;
 use dynamo_runtime::pipeline::{ManyOut, SingleIn};
 use dynamo_runtime::protocols::annotated::Annotated;
@@ -53,4 +53,19 @@ pub(crate) async fn withdraw_card(endpoint: &Endpoint) -> anyhow::Result<()> {
             model_suffix: None,
         })
         .await
+}
+
+/// Whether the worker's model card is in discovery.
+pub(crate) async fn lists_card(endpoint: &Endpoint) -> anyhow::Result<bool> {
+    let id = endpoint.id();
+    let drt = endpoint.drt();
+    let query = DiscoveryQuery::EndpointModels {
+        namespace: id.namespace,
+        component: id.component,
+        endpoint: id.name,
+    };
+    let cards = drt.discovery().list(query).await?;
+    Ok(cards
+        .iter()
+        .any(|card| card.instance_id() == drt.connection_id()))
 }

@@ -1,5 +1,7 @@
 //! Connecting, publishing and withdrawing.
 
+use std::sync::atomic::Ordering;
+
 use async_trait::async_trait;
 use dynamo_backend_lifecycle::Discovery;
 use dynamo_runtime::DistributedRuntime;
@@ -54,6 +56,8 @@ impl Discovery for Host {
             files = card::fetch(&self.worker.config.model_name) => files?,
         };
         let endpoint = &self.connected()?.endpoint;
+        // Before the attempt: one that fails may have got through.
+        self.card_registered.store(true, Ordering::Relaxed);
         card::register(endpoint, &self.worker.config, self.engine_config()?, files).await?;
         controls::register(endpoint, &self.worker.engine).await?;
         *self.health_check_payload.lock() =
@@ -65,6 +69,9 @@ impl Discovery for Host {
         let Ok(connected) = self.connected() else {
             return;
         };
+        if !self.card_registered.load(Ordering::Relaxed) {
+            return;
+        }
         if let Err(error) = registration::withdraw_card(&connected.endpoint).await {
             tracing::warn!(%error, "the model card stays in discovery until the runtime goes");
         }

@@ -22,12 +22,14 @@ impl Observer for Host {
     }
 
     fn shutdown_began(&self, deadline: Duration) {
+        // First of all: the log may go to a pipe that nobody reads.
+        self.deadline.arm();
         tracing::info!(deadline_secs = deadline.as_secs_f64(), "Shutdown begins");
-        self.deadline.arm(deadline);
         self.emit(Event::Draining);
     }
 
     fn stage_began(&self, stage: Stage, in_flight: usize) {
+        self.deadline.entered(stage);
         tracing::info!(stage = stage.name(), in_flight, "Shutdown stage begins");
     }
 

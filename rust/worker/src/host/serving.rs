@@ -1,15 +1,20 @@
 //! Serving the endpoint, and ending that.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use dynamo_backend_lifecycle::Serving;
 use dynamo_runtime::error::DynamoError;
 
 use super::Host;
+use crate::config::DisaggregationMode;
 use crate::discovery::registration;
 use crate::error::{cannot_connect, unknown};
 use crate::serve::{EngineAdapter, disable_nagle};
+
+/// How long discovery gets to say whether the worker's lease is alive.
+const LEASE_CHECK: Duration = Duration::from_secs(1);
 
 #[async_trait]
 impl Serving for Host {
@@ -33,29 +38,32 @@ impl Serving for Host {
         .await
         .map_err(|error| unknown(format!("{error:#}")))?;
         disable_nagle(&started.instance().transport);
-        *self.started.lock() = Some(started);
         if let Some(frontend) = &self.worker.frontend {
             let running = frontend.start(connected.drt.clone()).await?;
-            tokio::select! {
-                biased;
-                _ = self.worker.shutdown.cancelled() => {}
-                _ = running.until_model(self.served_name()) => {}
+            // Set once: a run serves once.
+            let _ = self.running_frontend.set(running.clone());
+            if self.is_listed_by_a_frontend() {
+                tokio::select! {
+                    biased;
+                    () = self.worker.shutdown.token().cancelled() => {}
+                    listed = running.until_model(self.served_name()) => listed?,
+                }
             }
-            *self.running_frontend.lock().await = Some(running);
         }
         Ok(())
     }
 
     async fn ended(&self) -> Result<(), DynamoError> {
-        self.runtime.shutdown_started_token().cancelled().await;
-        let mut running = self.running_frontend.lock().await;
-        if let Some(frontend) = running.take_if(|frontend| frontend.has_ended()) {
-            return Err(frontend.ended().await);
+        let shut_down = self.runtime.shutdown_started_token();
+        match self.running_frontend.get() {
+            // A frontend that ends shuts its runtime down, so it is looked at after that.
+            Some(frontend) => tokio::select! {
+                () = shut_down.cancelled() => {}
+                error = frontend.ended() => return Err(error),
+            },
+            None => shut_down.cancelled().await,
         }
-        Err(cannot_connect(
-            "the runtime shut down by itself: the connection to discovery was lost and did not \
-             come back within its lease",
-        ))
+        self.why_the_runtime_shut_down().await
     }
 
     fn in_flight(&self) -> usize {
@@ -72,26 +80,59 @@ impl Serving for Host {
 
     fn refuse(&self) {
         self.admission.close();
-        // Removing the handler makes the runtime answer as for a worker that is unavailable. What
-        // is in flight there is waited for by `idle`, not by this task.
-        if let Some(started) = self.started.lock().take() {
-            tokio::spawn(async move {
-                if let Err(error) = started.shutdown().await {
-                    tracing::warn!(%error, "the endpoint's handler was not removed cleanly");
+        let Some(connected) = self.connected.get() else {
+            return;
+        };
+        // Without its handler the runtime answers as for a worker that is unavailable.
+        let (drt, endpoint) = (connected.drt.clone(), connected.endpoint.id());
+        tokio::spawn(async move {
+            let removed = match drt.request_plane_server().await {
+                Ok(server) => {
+                    server
+                        .unregister_endpoint_instance(&endpoint, drt.connection_id())
+                        .await
                 }
-            });
-        }
+                Err(error) => Err(error),
+            };
+            if let Err(error) = removed {
+                tracing::debug!(%error, "the endpoint's handler was not removed");
+            }
+        });
     }
 
     async fn cut(&self) -> usize {
         let count = self.admission.cut();
-        if count > 0 {
-            tracing::warn!(
-                requests = count,
-                "cut at the end of the wait, with an error on which a frontend migrates them"
-            );
-        }
         self.admission.idle().await;
         count
+    }
+}
+
+impl Host {
+    /// A frontend lists a model whose tokenizer it can load and whose peers are there.
+    fn is_listed_by_a_frontend(&self) -> bool {
+        let config = &self.worker.config;
+        !config.model_name.is_empty()
+            && config.disaggregation_mode == DisaggregationMode::Aggregated
+    }
+
+    /// A lease that is lost takes the worker's card with it; a runtime that somebody else shut
+    /// down keeps both until this worker is done.
+    async fn why_the_runtime_shut_down(&self) -> Result<(), DynamoError> {
+        let endpoint = &self.connected()?.endpoint;
+        let listed = tokio::time::timeout(LEASE_CHECK, registration::lists_card(endpoint)).await;
+        let why = match listed {
+            Ok(Ok(true)) => {
+                tracing::info!("the runtime was shut down from outside");
+                return Ok(());
+            }
+            Ok(Ok(false)) => "the lease ran out".to_owned(),
+            Ok(Err(error)) => format!("{error:#}"),
+            Err(_) => format!("no answer within {LEASE_CHECK:?}"),
+        };
+        Err(cannot_connect(format!(
+            "discovery was lost and did not come back within the worker's lease ({why}); nobody \
+             could find this worker any more, so it shuts down: see to the discovery backend and \
+             start it again"
+        )))
     }
 }

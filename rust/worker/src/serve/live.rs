@@ -25,15 +25,6 @@ struct State {
     cut: bool,
 }
 
-/// What a poll of the engine's stream found.
-pub(super) enum Polled {
-    Item(Result<LLMEngineOutput, DynamoError>),
-    /// The engine has nothing more.
-    Ended,
-    /// Shutdown took the stream away.
-    Cut,
-}
-
 impl Live {
     /// A request that is in flight, and whose engine has not answered with a stream yet.
     pub(super) fn new(admitted: Option<Admitted>) -> Self {
@@ -56,27 +47,30 @@ impl Live {
     }
 
     /// Polls the engine's stream; a panic of the engine is an error of this request alone.
-    pub(super) fn poll(&self, engine_name: &str, cx: &mut Context<'_>) -> Poll<Polled> {
+    pub(super) fn poll(
+        &self,
+        engine_name: &str,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<LLMEngineOutput, DynamoError>>> {
         let mut state = self.state.lock();
         let Some(stream) = state.stream.as_mut() else {
-            return Poll::Ready(if state.cut {
-                Polled::Cut
-            } else {
-                Polled::Ended
-            });
+            return Poll::Ready(None);
         };
         let poll = AssertUnwindSafe(|| stream.as_mut().poll_next(cx));
-        match catch_unwind(poll) {
-            Ok(Poll::Ready(Some(item))) => Poll::Ready(Polled::Item(item)),
-            Ok(Poll::Ready(None)) => Poll::Ready(Polled::Ended),
-            Ok(Poll::Pending) => {
-                if !matches!(&state.reader, Some(reader) if reader.will_wake(cx.waker())) {
-                    state.reader = Some(cx.waker().clone());
-                }
-                Poll::Pending
-            }
-            Err(panic) => Poll::Ready(Polled::Item(Err(panicked(engine_name, "stream", &*panic)))),
+        let polled = catch_unwind(poll).unwrap_or_else(|panic| {
+            Poll::Ready(Some(Err(panicked(engine_name, "stream", &*panic))))
+        });
+        if polled.is_pending()
+            && !matches!(&state.reader, Some(reader) if reader.will_wake(cx.waker()))
+        {
+            state.reader = Some(cx.waker().clone());
         }
+        polled
+    }
+
+    /// Whether shutdown took the stream away.
+    pub(super) fn was_cut(&self) -> bool {
+        self.state.lock().cut
     }
 
     /// The terminal item was read: the engine's stream goes, the request stays in flight until its

@@ -12,7 +12,7 @@ use futures::Stream;
 use tokio_util::sync::DropGuard;
 
 use super::adapter::cut_off;
-use super::live::{Live, Polled};
+use super::live::Live;
 use crate::context::RequestContext;
 use crate::error::{BackendError, backend};
 
@@ -48,7 +48,7 @@ impl RequestStream {
     fn end(&mut self, cx: &mut Context<'_>) {
         self.ended = true;
         if cfg!(debug_assertions)
-            && let Poll::Ready(Polled::Item(_)) = self.live.poll(&self.engine_name, cx)
+            && let Poll::Ready(Some(_)) = self.live.poll(&self.engine_name, cx)
         {
             tracing::error!(
                 request_id = self.context.id(),
@@ -91,7 +91,7 @@ impl Stream for RequestStream {
             return Poll::Ready(None);
         }
         match std::task::ready!(this.live.poll(&this.engine_name, cx)) {
-            Polled::Item(Ok(chunk)) => {
+            Some(Ok(chunk)) => {
                 if !this.saw_token && !chunk.token_ids.is_empty() {
                     this.saw_token = true;
                     this.context.notify_first_token();
@@ -101,9 +101,9 @@ impl Stream for RequestStream {
                 }
                 Poll::Ready(Some(Annotated::from_data(chunk)))
             }
-            Polled::Item(Err(error)) => this.fail(error),
-            Polled::Ended => this.incomplete(),
-            Polled::Cut => this.fail(cut_off()),
+            Some(Err(error)) => this.fail(error),
+            None if this.live.was_cut() => this.fail(cut_off()),
+            None => this.incomplete(),
         }
     }
 }

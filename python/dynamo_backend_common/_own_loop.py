@@ -1,0 +1,32 @@
+"""Running workers on an event loop of their own, for which the calling thread waits."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from ._core import init_logging
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine, Sequence
+
+    from ._core import WorkerCore
+
+_T = TypeVar("_T")
+
+
+def run_on_own_loop(
+    cores: Sequence[WorkerCore], serving: Coroutine[Any, Any, _T], *, to_exit: bool = False
+) -> _T:
+    """Runs ``serving`` to its end and closes the loop, within the deadline of a shutdown.
+
+    With ``to_exit`` the process ends next: its exit hooks and threads are within the deadline too.
+    """
+    init_logging()
+    try:
+        with asyncio.Runner() as runner:
+            return runner.run(serving)
+    finally:
+        if not to_exit:
+            for core in cores:
+                core.release()

@@ -1,0 +1,91 @@
+//! One run of a worker: what it takes of the process, and its way to the end.
+
+use std::sync::Arc;
+
+use dynamo_backend_lifecycle::{Budget, Report, RunError, Settings, Step};
+use dynamo_runtime::Runtime;
+use dynamo_runtime::error::DynamoError;
+
+use crate::config::DisaggregationMode;
+use crate::deadline::Deadline;
+use crate::error::{at_step, unknown};
+use crate::event::Event;
+use crate::host::Host;
+use crate::signals::Signals;
+use crate::worker::Worker;
+
+/// A run that has taken the signals and has done nothing else yet.
+pub struct Run {
+    host: Host,
+    settings: Settings,
+    hold: Hold,
+    /// The runtime is this run's own.
+    alone: bool,
+}
+
+/// What a run holds of its process: SIGTERM and SIGINT, and the deadline. Dropping it gives the
+/// signals back and calls the deadline off.
+pub struct Hold {
+    _signals: Signals,
+    deadline: Arc<Deadline>,
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        self.deadline.call_off();
+    }
+}
+
+impl Run {
+    /// Steps 1 and 2: checks the configuration, then takes the signals.
+    pub(crate) fn begin(
+        worker: Worker,
+        runtime: Runtime,
+        alone: bool,
+    ) -> Result<Self, DynamoError> {
+        worker.config.validate()?;
+        if let Some(frontend) = &worker.frontend {
+            frontend.check_port()?;
+        }
+        let settings = Settings::from_env();
+        let deadline = Deadline::new(Budget::new(&settings).deadline())
+            .map_err(|error| unknown(format!("no thread for the shutdown deadline: {error}")))?;
+        worker.shutdown.begin(deadline.clone());
+        let shutdown = worker.shutdown.clone();
+        let signals = Signals::install(move || shutdown.ask_by_signal())
+            .map_err(|error| unknown(format!("signals: {error}")))?;
+        Ok(Self {
+            host: Host::new(worker, runtime, deadline.clone()),
+            settings,
+            hold: Hold {
+                _signals: signals,
+                deadline,
+            },
+            alone,
+        })
+    }
+
+    /// Runs the worker to its end. What it holds of the process comes with the answer, for those
+    /// who have more to end within the deadline.
+    pub async fn to_the_end(self) -> (Result<Report, DynamoError>, Hold) {
+        let worker = &self.host.worker;
+        let prefill = worker.config.disaggregation_mode == DisaggregationMode::Prefill;
+        let shutdown = worker.shutdown.token();
+        let outcome =
+            dynamo_backend_lifecycle::run(&self.host, shutdown, &self.settings, prefill).await;
+        self.host.let_transports_go();
+        if self.alone {
+            self.host.shut_runtime_down().await;
+        }
+        self.host.emit(Event::Stopped);
+        (outcome.into_result().map_err(named), self.hold)
+    }
+}
+
+/// A publishing step names itself; the others are named here.
+fn named(failed: RunError<DynamoError>) -> DynamoError {
+    match failed.step {
+        Step::Publish => failed.error,
+        step => at_step(step.name(), failed.error),
+    }
+}

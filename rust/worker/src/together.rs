@@ -1,0 +1,52 @@
+//! Several workers in one process.
+
+use dynamo_backend_lifecycle::Report;
+use dynamo_runtime::error::DynamoError;
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
+
+use crate::run::Run;
+use crate::worker::Worker;
+
+/// What the end of one worker means for those beside it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum WhenOneEnds {
+    /// All shut down.
+    #[default]
+    All,
+    /// The others go on.
+    One,
+}
+
+/// Runs workers side by side on the current tokio runtime, each with a place in discovery of its
+/// own; answers how each ended, in the order given. A signal is for all of them.
+///
+/// # Errors
+///
+/// A configuration is wrong; then none of them has begun.
+pub async fn run_all(
+    workers: Vec<Worker>,
+    when_one_ends: WhenOneEnds,
+) -> Result<Vec<Result<Report, DynamoError>>, DynamoError> {
+    let shutdowns: Vec<_> = workers.iter().map(Worker::shutdown).collect();
+    let runs = workers
+        .into_iter()
+        .map(Worker::begin)
+        .collect::<Result<Vec<Run>, _>>()?;
+    let mut running: FuturesUnordered<_> = runs
+        .into_iter()
+        .enumerate()
+        .map(|(number, run)| async move { (number, run.to_the_end().await) })
+        .collect();
+    let mut ended = Vec::with_capacity(shutdowns.len());
+    while let Some((number, (result, hold))) = running.next().await {
+        if when_one_ends == WhenOneEnds::All {
+            shutdowns.iter().for_each(|shutdown| shutdown.ask());
+        }
+        // With the others' deadlines to keep them, this one has nothing left to hold.
+        drop(hold);
+        ended.push((number, result));
+    }
+    ended.sort_by_key(|(number, _)| *number);
+    Ok(ended.into_iter().map(|(_, result)| result).collect())
+}
