@@ -2,6 +2,7 @@
 
 mod choice;
 mod endpoint_types;
+mod metrics_labels;
 mod table;
 
 use std::path::PathBuf;
@@ -161,6 +162,7 @@ impl WorkerConfig {
             )));
         }
         self.model_type()?;
+        metrics_labels::check(&self.metrics_labels)?;
         if let Some(template) = &self.custom_jinja_template {
             if self.model_name.is_empty() {
                 return Err(invalid_argument(format!(

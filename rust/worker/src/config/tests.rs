@@ -108,3 +108,29 @@ fn overrides_are_seen() {
         .has_overrides()
     );
 }
+
+#[test]
+fn metrics_labels_are_checked_before_anything_is_loaded() {
+    let check = |names: &[&str]| {
+        let pairs = names.iter().map(|name| ((*name).into(), "value".into()));
+        WorkerConfig {
+            metrics_labels: pairs.collect(),
+            ..Default::default()
+        }
+        .validate()
+    };
+    assert!(check(&["zone", "_rack", "gpu2"]).is_ok());
+    for bad in [
+        &["a-b"][..],
+        &[""],
+        &["2gpu"],
+        &["__name__"],
+        &["dynamo_namespace"],
+        &["worker_id"],
+        &["zone", "zone"],
+    ] {
+        let error = check(bad).unwrap_err();
+        let begin = format!("metrics_labels: '{}' ", bad[0]);
+        assert!(error.message().starts_with(&begin), "{}", error.message());
+    }
+}
