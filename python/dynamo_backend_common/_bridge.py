@@ -9,6 +9,7 @@ import asyncio
 import inspect
 from typing import TYPE_CHECKING, Any
 
+from ._core import cleanup_seconds
 from ._pump import Pump, log_failure, logger
 from .exceptions import InvalidArgument, Unknown
 from .publish import MetricsContext
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 
     from ._core import EndpointMetrics, RequestContext, Sink
 
-_LAST_CALL_SECONDS = 1.0
 _REQUIRED = ("start", "generate", "cleanup")
 
 
@@ -87,16 +87,15 @@ class Bridge:
 
     async def _end_tasks(self) -> None:
         """Generators that outlived their requests end before what they stand on goes."""
+        tasks = {pump.task for pump in self._pumps.values()}
+        if not tasks:
+            return
         for pump in self._pumps.values():
             pump.cancel_now()
-        stuck = {pump.task for pump in self._pumps.values()}
-        if stuck:
-            _, stuck = await asyncio.wait(stuck, timeout=_LAST_CALL_SECONDS)
-        for task in stuck:
-            task.cancel()
+        # The rest of cleanup's time is the engine's own.
+        _, stuck = await asyncio.wait(tasks, timeout=min(1.0, cleanup_seconds() / 4))
         if stuck:
             logger.error("%s: %d generators did not end when cancelled", self.name, len(stuck))
-            await asyncio.wait(stuck, timeout=_LAST_CALL_SECONDS)
 
     async def setup_metrics(
         self, model: str, component: str, load_time: float, metrics: EndpointMetrics

@@ -17,6 +17,7 @@ __all__ = [
     "Sink",
     "SnapshotPublisher",
     "WorkerCore",
+    "cleanup_seconds",
     "config_fields",
     "echo_engine",
     "init_logging",
@@ -195,6 +196,9 @@ class ConfigField:
     def help(self) -> str: ...
     @property
     def values(self) -> list[str]: ...
+
+def cleanup_seconds() -> float:
+    """Seconds that a shutdown keeps for the engine's cleanup, whatever came before it."""
 
 def config_fields() -> list[ConfigField]:
     """Every field, in the order in which help shows them."""

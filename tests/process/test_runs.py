@@ -110,6 +110,13 @@ def test_run_raises_what_start_raised_with_its_cause(launcher: Launcher, model_f
     assert not launcher.latches.is_reached("drain")
 
 
+def test_a_child_forked_after_a_run_is_told_that_it_cannot_serve(launcher: Launcher) -> None:
+    program = launcher.script("forked")
+    assert program.wait() == 0
+    assert "parent shutdown" in program.stdout
+    assert "'spawn'" in program.wait_for_line("^refused (.*)").group(1)
+
+
 def test_the_state_of_a_worker_that_never_ran() -> None:
     config = WorkerConfig(runtime=RuntimeConfig(discovery_backend="mem"))
     assert Worker(Echo(), config).state == "Init"

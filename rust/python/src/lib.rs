@@ -43,7 +43,7 @@ mod _core {
     #[pymodule_export]
     use crate::metrics::EndpointMetrics;
     #[pymodule_export]
-    use crate::process::{init_logging, prepare};
+    use crate::process::{cleanup_seconds, init_logging, prepare};
     #[pymodule_export]
     use crate::publishers::{KvPublisher, SnapshotPublisher};
     #[pymodule_export]

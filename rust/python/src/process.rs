@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
+use dynamo_backend_lifecycle::settings::environment;
+use dynamo_backend_lifecycle::{Budget, Settings};
 use dynamo_backend_worker::process::{self, Scope};
 use pyo3::prelude::*;
 use tokio::runtime::{Handle, Runtime};
@@ -70,4 +72,11 @@ pub(crate) fn tokio() -> PyResult<Handle> {
 #[pyfunction]
 pub(crate) fn init_logging() {
     process::init_logging();
+}
+
+/// Seconds that a shutdown keeps for the engine's cleanup, whatever came before it.
+#[pyfunction]
+pub(crate) fn cleanup_seconds() -> f64 {
+    let (settings, _) = Settings::from_lookup(environment);
+    Budget::new(&settings).cleanup().as_secs_f64()
 }
