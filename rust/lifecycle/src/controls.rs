@@ -5,9 +5,14 @@
 //! | `sleep`, `release_memory_occupation`, `pause_generation` | unregister first |
 //! | `wake_up`, `resume_memory_occupation`, `resume_generation` | register after |
 //! | every other | direct |
+//!
+//! [`Presence`] says whether a call may act at all, and what a shutdown finds to unregister.
+
+mod presence;
 
 use std::fmt::Display;
 
+pub use presence::Presence;
 use serde_json::{Map, Value, json};
 
 /// In which order an engine control and discovery are changed.
