@@ -33,15 +33,25 @@ pub trait Discovery: Send + Sync {
     /// What a step fails with.
     type Error: Display + Send;
 
-    /// Connects the runtime; answers the worker's id. Dropped midway when shutdown is asked for.
+    /// Connects the runtime; answers the worker's id. Called again where it failed; dropped midway
+    /// when shutdown is asked for or the time for connecting is up.
     async fn connect(&self) -> Result<u64, Self::Error>;
+    /// Whether `connect`, which failed with `error`, may succeed later. False for what only the
+    /// user can mend.
+    fn is_worth_retrying(&self, _error: &Self::Error) -> bool {
+        true
+    }
+    /// The error of a run that gave up connecting. `message` says for how long and how often it was
+    /// tried, and what failed last.
+    fn gave_up(&self, message: String) -> Self::Error;
     /// Metrics, publishers, card and controls (steps 6 and 7), after `start` and before `serve`.
     /// When `shutdown` flips it gives up fetching at once, lets any other step finish, and returns
-    /// `Ok`.
+    /// `Ok`; it is dropped midway where its share of the shutdown ends.
     async fn publish(&self, shutdown: &CancellationToken) -> Result<(), Self::Error>;
     /// Takes back what `publish` made known, however far it got.
     async fn withdraw(&self);
-    /// Takes the endpoint's instance out of discovery; the card stays.
+    /// Takes the endpoint's instance out of discovery, also where `serve` was dropped midway; the
+    /// card stays.
     async fn unregister(&self) -> Result<(), Self::Error>;
     /// Drops the publishers, after cleanup.
     async fn release(&self);
@@ -53,7 +63,8 @@ pub trait Serving: Send + Sync {
     /// What serving fails with.
     type Error: Display + Send;
 
-    /// Begins to serve the endpoint; returns once its instance is registered and callable.
+    /// Begins to serve the endpoint; returns once its instance is registered and callable. Dropped
+    /// midway where shutdown was asked for and the step's share of it ends.
     async fn serve(&self) -> Result<(), Self::Error>;
     /// Resolves when serving ends by itself, with the reason where it is a failure.
     async fn ended(&self) -> Result<(), Self::Error>;
@@ -73,12 +84,18 @@ pub trait Serving: Send + Sync {
 /// Sees what a run does: log lines, states, gauges, the deadline. The run itself logs only how many
 /// requests it waits for and what became of them.
 pub trait Observer: Send + Sync {
+    /// An attempt to connect failed, the `attempt`th; the next one begins after `next_in`. To be
+    /// logged as a warning.
+    fn connect_failed(&self, attempt: u32, next_in: Duration, error: &str);
     /// The worker is in another state.
     fn state_changed(&self, _state: State) {}
     /// Shutdown begins, by whatever way. `deadline` counts from now.
     fn shutdown_began(&self, deadline: Duration);
     /// A stage of the shutdown begins.
     fn stage_began(&self, stage: Stage, in_flight: usize);
+    /// The wait for requests is over: so many finished since shutdown began, so many were cut.
+    /// With none cut, the worker is drained. The run has logged it already.
+    fn waited(&self, _finished: u64, _cut: usize) {}
     /// A stage of the shutdown ended.
     fn stage_ended(&self, stage: Stage, took: Duration);
     /// A stage failed, which does not fail the run: to be logged as a warning, as an error where
@@ -86,6 +103,6 @@ pub trait Observer: Send + Sync {
     fn stage_failed(&self, stage: Stage, message: &str);
     /// The engine's `start` returned.
     fn started(&self, took: Duration);
-    /// Requests are served from here on.
+    /// Requests are served from here on. Not told where shutdown was asked for meanwhile.
     fn serving(&self);
 }

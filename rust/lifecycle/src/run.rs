@@ -4,7 +4,10 @@
 //! whoever owns the process, as the runtime's own shutdown does afterwards. Step 8, the hold on the
 //! runtime's tracker, is the host's.
 
+mod connecting;
+
 use std::fmt::Display;
+use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
@@ -44,6 +47,7 @@ use crate::state::Event;
 /// # impl Discovery for Host {
 /// #     type Error = String;
 /// #     async fn connect(&self) -> Result<u64, String> { Ok(1) }
+/// #     fn gave_up(&self, message: String) -> String { message }
 /// #     async fn publish(&self, _: &tokio_util::sync::CancellationToken) -> Result<(), String> { Ok(()) }
 /// #     async fn withdraw(&self) {}
 /// #     async fn unregister(&self) -> Result<(), String> { Ok(()) }
@@ -61,6 +65,7 @@ use crate::state::Event;
 /// #     async fn cut(&self) -> usize { 0 }
 /// # }
 /// # impl Observer for Host {
+/// #     fn connect_failed(&self, _: u32, _: Duration, _: &str) {}
 /// #     fn shutdown_began(&self, _: Duration) {}
 /// #     fn stage_began(&self, _: Stage, _: usize) {}
 /// #     fn stage_ended(&self, _: Stage, _: Duration) {}
@@ -92,6 +97,7 @@ where
     let mut run = Run {
         host,
         shutdown,
+        connect_limit: settings.connect,
         polls_quiescence,
         down: Sequence::new(host, Budget::new(settings)),
     };
@@ -113,6 +119,7 @@ where
 struct Run<'a, H> {
     host: &'a H,
     shutdown: &'a CancellationToken,
+    connect_limit: Duration,
     polls_quiescence: bool,
     down: Sequence<'a, H>,
 }
@@ -156,11 +163,11 @@ where
         let connected = tokio::select! {
             biased;
             () = self.shutdown.cancelled() => Ok(None),
-            connected = self.host.connect() => connected.map(Some),
+            connected = connecting::connect(self.host, self.connect_limit) => connected.map(Some),
         };
         // The token may have flipped while `connect` was polled for the last time.
         let worker_id = match connected {
-            Ok(Some(_)) if self.shutdown.is_cancelled() => Ok(None),
+            _ if self.shutdown.is_cancelled() => Ok(None),
             other => other,
         };
         if !matches!(worker_id, Ok(Some(_))) {
@@ -190,15 +197,17 @@ where
 
     async fn publish(&mut self) -> Result<(), RunError<E>> {
         let publish = self.host.publish(self.shutdown);
-        let result = self.down.clock.watch(self.shutdown, publish).await;
+        let result = self.down.finish(self.shutdown, "publishing", publish).await;
         result.map_err(at(Step::Publish))
     }
 
     async fn serve(&mut self) -> Result<Reason, RunError<E>> {
         let serve = self.host.serve();
-        let result = self.down.clock.watch(self.shutdown, serve).await;
+        let result = self.down.finish(self.shutdown, "serving", serve).await;
         result.map_err(at(Step::Serve))?;
-        self.host.serving();
+        if !self.shutdown.is_cancelled() {
+            self.host.serving();
+        }
         tokio::select! {
             biased;
             ended = self.host.ended() => {

@@ -1,10 +1,14 @@
-//! What the environment says about shutdown: the only reader of the environment.
+//! What the environment says about connecting and shutdown: the only reader of the environment.
 //!
 //! | variable | read as | default |
 //! |---|---|---|
 //! | `DYN_GRACEFUL_SHUTDOWN_GRACE_PERIOD_SECS` | seconds, fractions allowed | 5 |
 //! | `DYN_WORKER_GRACEFUL_SHUTDOWN_TIMEOUT` | whole seconds | 5 in debug builds, 30 in release |
 //! | `DYN_PREFILL_DRAIN_TIMEOUT_S` | seconds, fractions allowed | 30 |
+//! | `DYN_CONNECT_TIMEOUT_SECS` | seconds, fractions allowed; 0: one attempt | 150 |
+//!
+//! Connecting is given more time than the runtime itself takes for a first connection to etcd
+//! (`ETCD_STARTUP_CONNECT_TIMEOUT_SECONDS`, 120), so that its error is heard and not cut short.
 //!
 //! A bad value never stops a worker: the default is taken, and a warning says so.
 
@@ -16,15 +20,26 @@ pub const GRACE_VARIABLE: &str = "DYN_GRACEFUL_SHUTDOWN_GRACE_PERIOD_SECS";
 pub const TIMEOUT_VARIABLE: &str = "DYN_WORKER_GRACEFUL_SHUTDOWN_TIMEOUT";
 /// The variable of [`Settings::prefill_drain`].
 pub const PREFILL_DRAIN_VARIABLE: &str = "DYN_PREFILL_DRAIN_TIMEOUT_S";
+/// The variable of [`Settings::connect`].
+pub const CONNECT_VARIABLE: &str = "DYN_CONNECT_TIMEOUT_SECS";
 
 const DEFAULT_GRACE: Duration = Duration::from_secs(5);
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(if cfg!(debug_assertions) { 5 } else { 30 });
 const DEFAULT_PREFILL_DRAIN: Duration = Duration::from_secs(30);
+const DEFAULT_CONNECT: Duration = Duration::from_secs(150);
 
 /// The longest duration that a variable with fractions may give: a day, in seconds.
 const LONGEST: f64 = 86_400.0;
 
-/// How long the parts of a shutdown may take.
+/// Every variable that [`Settings`] reads.
+pub const VARIABLES: [&str; 4] = [
+    GRACE_VARIABLE,
+    TIMEOUT_VARIABLE,
+    PREFILL_DRAIN_VARIABLE,
+    CONNECT_VARIABLE,
+];
+
+/// How long connecting and the parts of a shutdown may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// Between unregistering and waiting for requests; 5 s by default.
@@ -33,6 +48,9 @@ pub struct Settings {
     pub timeout: Duration,
     /// How long a prefill engine is asked whether it is quiescent; 30 s by default.
     pub prefill_drain: Duration,
+    /// How long connecting is tried again, counted from the first attempt; 150 s by default, 0 is
+    /// one attempt, which may take as long as it takes.
+    pub connect: Duration,
 }
 
 impl Default for Settings {
@@ -41,6 +59,7 @@ impl Default for Settings {
             grace: DEFAULT_GRACE,
             timeout: DEFAULT_TIMEOUT,
             prefill_drain: DEFAULT_PREFILL_DRAIN,
+            connect: DEFAULT_CONNECT,
         }
     }
 }
@@ -91,6 +110,7 @@ impl Settings {
             grace: read(GRACE_VARIABLE, DEFAULT_GRACE, seconds),
             timeout: read(TIMEOUT_VARIABLE, DEFAULT_TIMEOUT, whole_seconds),
             prefill_drain: read(PREFILL_DRAIN_VARIABLE, DEFAULT_PREFILL_DRAIN, seconds),
+            connect: read(CONNECT_VARIABLE, DEFAULT_CONNECT, seconds),
         };
         (settings, warnings)
     }
@@ -152,6 +172,7 @@ mod tests {
         assert_eq!(settings.grace, Duration::from_secs(5));
         assert_eq!(settings.timeout, Duration::from_secs(timeout));
         assert_eq!(settings.prefill_drain, Duration::from_secs(30));
+        assert_eq!(settings.connect, Duration::from_secs(150));
         assert_eq!(warnings, Vec::<String>::new());
         assert_eq!(settings, Settings::default());
     }
@@ -181,12 +202,14 @@ mod tests {
                 (wanted, vec![]),
                 "{text:?}"
             );
+            let (settings, warnings) = read(CONNECT_VARIABLE, text);
+            assert_eq!((settings.connect, warnings), (wanted, vec![]), "{text:?}");
         }
         let bad = [
             "inf", "-inf", "nan", "infinity", "86400.1", "1e300", "5s", "five", "1,5", "\u{fffd}",
         ];
         for text in bad {
-            for name in [GRACE_VARIABLE, PREFILL_DRAIN_VARIABLE] {
+            for name in [GRACE_VARIABLE, PREFILL_DRAIN_VARIABLE, CONNECT_VARIABLE] {
                 let (settings, warnings) = read(name, text);
                 assert_eq!(settings, Settings::default(), "{name} {text:?}");
                 assert_eq!(warnings.len(), 1, "{name} {text:?}");
@@ -234,6 +257,7 @@ mod tests {
             (GRACE_VARIABLE, "  "),
             (TIMEOUT_VARIABLE, ""),
             (PREFILL_DRAIN_VARIABLE, ""),
+            (CONNECT_VARIABLE, " "),
         ] {
             assert_eq!(
                 read(name, text),
@@ -259,9 +283,10 @@ mod tests {
         #[test]
         fn section_5_no_value_panics(text in any::<String>(), number in any::<f64>()) {
             for text in [text, number.to_string()] {
-                for name in [GRACE_VARIABLE, TIMEOUT_VARIABLE, PREFILL_DRAIN_VARIABLE] {
+                for name in VARIABLES {
                     let (settings, _) = read(name, &text);
                     prop_assert!(settings.grace.as_secs_f64() <= LONGEST);
+                    prop_assert!(settings.connect.as_secs_f64() <= LONGEST);
                 }
             }
         }

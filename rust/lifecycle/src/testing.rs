@@ -15,9 +15,9 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use host::FakeHost;
-pub(crate) use plan::{Arrival, Hook, Plan};
+pub(crate) use plan::{Answer, Arrival, Hook, Plan, Refusals};
 
-use crate::report::Outcome;
+use crate::report::{Outcome, Report};
 use crate::shutdown::Stage;
 
 /// Something that the host saw, and when, counted from the beginning of the run.
@@ -30,10 +30,13 @@ pub(crate) struct Event {
 /// All that is known after a run.
 #[derive(Debug)]
 pub(crate) struct Ran {
-    pub outcome: Outcome<String>,
+    /// `None` where the process's end at the deadline came first.
+    pub outcome: Option<Outcome<String>>,
     pub events: Vec<Event>,
     /// The points that were passed, in order.
     pub points: Vec<String>,
+    /// When the worker began to serve.
+    pub serving_since: Option<Duration>,
     /// How often the run was polled.
     pub polls: usize,
 }
@@ -45,10 +48,15 @@ pub(crate) fn play(plan: &Plan) -> Ran {
         .start_paused(true)
         .build()
         .expect("a runtime without I/O");
-    runtime.block_on(async {
-        let shutdown = CancellationToken::new();
-        let host = FakeHost::new(plan, &shutdown);
-        let settings = plan.settings();
+    runtime.block_on(play_here(plan))
+}
+
+/// The same on the current runtime, whose time is paused.
+pub(crate) async fn play_here(plan: &Plan) -> Ran {
+    let shutdown = CancellationToken::new();
+    let host = FakeHost::new(plan, &shutdown);
+    let settings = plan.settings();
+    let (polls, outcome) = {
         let mut run = pin!(crate::run(
             &host,
             &shutdown,
@@ -57,6 +65,9 @@ pub(crate) fn play(plan: &Plan) -> Ran {
         ));
         let mut polls = 0;
         let run = poll_fn(|context| {
+            if plan.lose_at_poll == Some(polls) {
+                host.lose();
+            }
             if plan.ask_at_poll == Some(polls) {
                 host.ask();
             }
@@ -69,27 +80,57 @@ pub(crate) fn play(plan: &Plan) -> Ran {
             std::future::pending::<()>().await
         };
         let outcome = tokio::select! {
-            // What comes at the same instant as the asking finds the token flipped.
+            // What comes at the same instant as the asking finds the token flipped, and a run that
+            // ends at its deadline is in time.
             biased;
             () = ask => unreachable!("asking never ends"),
-            outcome = run => outcome,
+            outcome = run => Some(outcome),
+            () = host.deadline(), if plan.deadline_kept => None,
         };
-        let (events, points) = host.take_seen();
-        Ran {
-            outcome,
-            events,
-            points,
-            polls,
+        if outcome.is_none() {
+            host.saw("killed");
         }
-    })
+        (polls, outcome)
+    };
+    let (events, points, serving_since) = host.take_seen();
+    Ran {
+        outcome,
+        events,
+        points,
+        serving_since,
+        polls,
+    }
 }
 
 impl Ran {
+    /// The outcome of a run that returned.
+    pub(crate) fn outcome(&self) -> &Outcome<String> {
+        let outcome = self.outcome.as_ref();
+        outcome.unwrap_or_else(|| panic!("killed at the deadline: {:#?}", self.events))
+    }
+
+    /// The report of a run that returned.
+    pub(crate) fn report(&self) -> &Report {
+        &self.outcome().report
+    }
+
+    /// The report of a run that succeeded.
+    pub(crate) fn success(&self) -> &Report {
+        assert_eq!(self.error(), None);
+        self.report()
+    }
+
+    /// The error's text of a run that failed.
+    pub(crate) fn error(&self) -> Option<String> {
+        self.outcome().error.as_ref().map(ToString::to_string)
+    }
+
     /// The names of the hooks that were entered, states, and what the observer saw of requests;
     /// without the stages.
     pub(crate) fn calls(&self) -> Vec<&str> {
         let all = self.events.iter().map(|event| event.what.as_str());
-        all.filter(|what| !what.starts_with("stage ") && !what.starts_with("shutdown asked"))
+        let silent = ["stage ", "shutdown asked", "waited", "discovery lost"];
+        all.filter(|what| !silent.iter().any(|silent| what.starts_with(silent)))
             .collect()
     }
 
@@ -125,8 +166,7 @@ impl Ran {
 
     /// The stages that ran, in order.
     pub(crate) fn stages(&self) -> Vec<Stage> {
-        self.outcome
-            .report
+        self.report()
             .stages
             .iter()
             .map(|(stage, _)| *stage)
@@ -135,8 +175,7 @@ impl Ran {
 
     /// The stages that failed, in order.
     pub(crate) fn failed_stages(&self) -> Vec<Stage> {
-        self.outcome
-            .report
+        self.report()
             .failures
             .iter()
             .map(|(stage, _)| *stage)

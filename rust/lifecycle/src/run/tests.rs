@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::shutdown::Stage;
-use crate::testing::{FakeHost, Hook, Plan, play};
+use crate::testing::{Answer, FakeHost, Hook, Plan, play};
 
 const WHOLE_SEQUENCE: [Stage; 6] = Stage::ALL;
 
@@ -30,22 +30,20 @@ fn section_4_a_run_is_these_calls_in_this_order() {
         ]
     );
     assert_eq!(ran.stages(), WHOLE_SEQUENCE);
-    assert_eq!(ran.outcome.report.reason, Reason::Asked);
-    assert_eq!(ran.outcome.error, None);
+    assert_eq!(ran.report().reason, Reason::Asked);
+    assert_eq!(ran.error(), None);
 }
 
 #[test]
 fn section_4_step_3_a_failed_connect_is_the_runs_error_and_nothing_started() {
     let ran = play(&Plan {
         connect: Hook::Fails(1.0),
+        connect_limit: 0.0,
         ..Plan::default()
     });
     assert_eq!(ran.calls(), ["connect", "shutdown began", "state Stopped"]);
-    assert_eq!(ran.outcome.report.reason, Reason::Failed);
-    assert_eq!(
-        ran.outcome.error.unwrap().to_string(),
-        "connect: connect failed"
-    );
+    assert_eq!(ran.report().reason, Reason::Failed);
+    assert_eq!(ran.error().unwrap(), "connect: connect failed");
 }
 
 #[test]
@@ -57,7 +55,7 @@ fn section_4_step_4_shutdown_before_the_run_connects_nothing() {
     });
     assert_eq!(ran.calls().last(), Some(&"state Stopped"));
     assert_eq!(ran.count("start") + ran.count("cleanup"), 0);
-    assert_eq!(ran.outcome.into_result().unwrap().reason, Reason::Asked);
+    assert_eq!(ran.success().reason, Reason::Asked);
 }
 
 #[test]
@@ -69,7 +67,7 @@ fn section_12_7_a_signal_interrupts_connecting() {
     });
     assert_eq!(ran.calls(), ["connect", "shutdown began", "state Stopped"]);
     assert_eq!(ran.first("state Stopped"), ran.first("shutdown asked"));
-    assert_eq!(ran.outcome.error, None);
+    assert_eq!(ran.error(), None);
 }
 
 #[test]
@@ -92,8 +90,8 @@ fn section_4_step_5_a_failed_start_gets_cleanup_alone_and_keeps_its_error() {
             ]
         );
         assert_eq!(ran.stages(), [Stage::Cleanup]);
-        assert_eq!(ran.outcome.report.reason, Reason::Failed);
-        let error = ran.outcome.error.unwrap();
+        assert_eq!(ran.report().reason, Reason::Failed);
+        let error = ran.outcome().error.as_ref().unwrap();
         assert_eq!(
             (error.step, error.error.as_str()),
             (Step::Start, "start failed")
@@ -126,7 +124,7 @@ fn section_4_step_5_a_signal_during_start_lets_it_finish_then_drains_and_cleans_
         ran.first("shutdown asked"),
         "the deadline runs"
     );
-    assert_eq!(ran.outcome.into_result().unwrap().reason, Reason::Asked);
+    assert_eq!(ran.success().reason, Reason::Asked);
 }
 
 #[test]
@@ -137,7 +135,7 @@ fn section_4_step_5_start_failing_during_a_shutdown_is_the_runs_error() {
         ..Plan::default()
     });
     assert_eq!(ran.stages(), [Stage::Cleanup]);
-    assert_eq!(ran.outcome.error.unwrap().step, Step::Start);
+    assert_eq!(ran.outcome().error.as_ref().unwrap().step, Step::Start);
 }
 
 #[test]
@@ -160,7 +158,45 @@ fn section_4_step_7_a_signal_while_publishing_withdraws_drains_and_cleans_up() {
         ]
     );
     assert_eq!(ran.first("withdraw"), ran.first("shutdown asked"));
-    assert_eq!(ran.outcome.into_result().unwrap().reason, Reason::Asked);
+    assert_eq!(ran.success().reason, Reason::Asked);
+}
+
+#[test]
+fn section_2_a_step_before_serving_that_hangs_leaves_the_engine_its_cleanup() {
+    // Half of the 25 s before cleanup, then it is dropped.
+    let publishing = Plan {
+        publish: Hook::IsDeaf,
+        ask_at: 4.0,
+        ..Plan::default()
+    };
+    let ran = play(&publishing);
+    assert_eq!(ran.since_shutdown("withdraw"), 12.5);
+    assert_eq!((ran.count("drain"), ran.count("cleanup")), (1, 1));
+    let message = "publishing did not end within 12.5s and was dropped";
+    let failures = [(Stage::Unregister, message.to_owned())];
+    assert_eq!(ran.success().failures, failures);
+
+    let serving = Plan {
+        serve: Hook::Hangs,
+        ask_at: 4.6,
+        ..Plan::default()
+    };
+    let ran = play(&serving);
+    assert_eq!(ran.since_shutdown("unregister"), 12.5);
+    assert_eq!(ran.stages(), WHOLE_SEQUENCE);
+    assert_eq!(ran.failed_stages(), [Stage::Unregister]);
+    assert_eq!(ran.success().reason, Reason::Asked);
+}
+
+#[test]
+fn section_4_step_10_serving_is_not_told_once_shutdown_was_asked_for() {
+    let ran = play(&Plan {
+        ask_at: 4.6,
+        ..Plan::default()
+    });
+    assert_eq!(ran.count("serve"), 1);
+    assert_eq!(ran.count("serving"), 0);
+    assert_eq!(ran.stages(), WHOLE_SEQUENCE);
 }
 
 #[test]
@@ -169,7 +205,7 @@ fn section_12_14_before_serving_there_is_no_grace_and_no_polling() {
         publish: Hook::Hangs,
         ask_at: 6.0,
         polls_quiescence: true,
-        quiescent: vec![Ok(None)],
+        quiescent: vec![Answer::Says(None)],
         ..Plan::default()
     };
     let ran = play(&plan);
@@ -203,8 +239,8 @@ fn section_4_step_12_an_error_before_serving_withdraws_and_cleans_up_alone() {
             "release",
         ]
     );
-    assert_eq!(ran.outcome.report.reason, Reason::Failed);
-    assert_eq!(ran.outcome.error.unwrap().to_string(), "publish failed");
+    assert_eq!(ran.report().reason, Reason::Failed);
+    assert_eq!(ran.error().unwrap(), "publish failed");
 }
 
 #[test]
@@ -223,8 +259,8 @@ fn section_12_14_a_failed_serve_gets_the_whole_sequence() {
     ] {
         let ran = play(&plan);
         assert_eq!(ran.stages(), WHOLE_SEQUENCE, "{message}");
-        assert_eq!(ran.outcome.report.reason, Reason::Failed);
-        assert_eq!(ran.outcome.error.unwrap().to_string(), message);
+        assert_eq!(ran.report().reason, Reason::Failed);
+        assert_eq!(ran.error().unwrap(), message);
     }
 }
 
@@ -235,7 +271,7 @@ fn section_4_step_10_serving_that_ends_by_itself_is_a_success_after_the_sequence
         ..Plan::default()
     });
     assert_eq!(ran.stages(), WHOLE_SEQUENCE);
-    assert_eq!(ran.outcome.into_result().unwrap().reason, Reason::Ended);
+    assert_eq!(ran.success().reason, Reason::Ended);
 }
 
 #[test]
@@ -254,7 +290,7 @@ fn section_4_step_10_the_end_of_serving_is_looked_at_before_the_token() {
                 ..Plan::default()
             });
             assert_eq!(ran.first("shutdown asked"), ran.first("shutdown began"));
-            assert_eq!(ran.outcome.report.reason, reason);
+            assert_eq!(ran.report().reason, reason);
         }
     }
 }
@@ -267,7 +303,8 @@ fn section_4_a_shutdown_asked_for_is_a_success_whatever_failed_in_it() {
         cleanup: Hook::Fails(0.0),
         ..Plan::default()
     };
-    let report = play(&plan).outcome.into_result().unwrap();
+    let ran = play(&plan);
+    let report = ran.success();
     assert_eq!(
         report.failures,
         [

@@ -38,7 +38,7 @@ impl Budget {
     /// let budget = Budget::new(&Settings {
     ///     grace: Duration::from_secs(5),
     ///     timeout: Duration::from_secs(30),
-    ///     prefill_drain: Duration::from_secs(30),
+    ///     ..Settings::default()
     /// });
     /// assert_eq!(budget.deadline(), Duration::from_secs(35));
     /// assert_eq!(budget.cleanup(), Duration::from_secs(5));
@@ -71,6 +71,11 @@ impl Budget {
     /// What is left to cleanup when waiting and draining use all of their share.
     pub fn cleanup(&self) -> Duration {
         self.timeout.saturating_sub(self.work())
+    }
+
+    /// How long a step before serving may still take when shutdown begins in it: half of the work.
+    pub fn finish(&self) -> Duration {
+        self.work() / 2
     }
 
     /// How long unregistering may take: half of the work, so that one that hangs leaves the other
@@ -114,6 +119,7 @@ mod tests {
             grace: Duration::from_secs_f64(grace),
             timeout: Duration::from_secs(timeout),
             prefill_drain: Duration::from_secs(prefill_drain),
+            ..Settings::default()
         })
     }
 
@@ -194,6 +200,12 @@ mod tests {
 
             prop_assert!(budget.wait(elapsed) <= budget.drain(elapsed));
             prop_assert!(budget.quiescence(elapsed) <= budget.drain(elapsed));
+            // So do a step that uses all it may, unregistering that does too, and the grace.
+            let step = budget.finish();
+            let after = step
+                .saturating_add(budget.unregister(step))
+                .saturating_add(budget.grace());
+            prop_assert!(budget.drain(after) >= budget.unregister(step));
             // An unregister that uses all it may, then the grace, leaves as much to the requests.
             let after = elapsed
                 .saturating_add(budget.unregister(elapsed))

@@ -9,6 +9,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout};
+use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::{Budget, Clock, Stage};
@@ -46,6 +47,25 @@ where
             report: Report::new(),
             host,
             budget,
+        }
+    }
+
+    /// Lets a step before serving finish. Shutdown that begins in it leaves the step its share: one
+    /// that hangs would take the engine's cleanup with it.
+    pub(crate) async fn finish(
+        &mut self,
+        shutdown: &CancellationToken,
+        step: &str,
+        work: impl Future<Output = Result<(), E>>,
+    ) -> Result<(), E> {
+        let limit = self.budget.finish();
+        match self.clock.watch_for(shutdown, limit, work).await {
+            Some(result) => result,
+            None => {
+                let message = format!("{step} did not end within {limit:?} and was dropped");
+                self.failed(Stage::Unregister, message);
+                Ok(())
+            }
         }
     }
 
@@ -138,6 +158,7 @@ where
             self.report.cut = cut;
             warn!("{finished} requests finished, {cut} were cut after {share:?}");
         }
+        self.host.waited(finished, self.report.cut);
         self.leave(running);
     }
 

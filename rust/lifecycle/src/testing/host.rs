@@ -7,9 +7,9 @@ use async_trait::async_trait;
 use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use super::{Event, Hook, Plan};
+use super::{Answer, Event, Hook, Plan};
 use crate::host::{Discovery, Engine, Observer, Serving};
-use crate::shutdown::Stage;
+use crate::shutdown::{Budget, Stage};
 use crate::state::State;
 
 /// The host of one run.
@@ -17,6 +17,9 @@ pub(crate) struct FakeHost {
     plan: Plan,
     born: Instant,
     shutdown: CancellationToken,
+    lost: CancellationToken,
+    /// Flips when shutdown begins.
+    began: CancellationToken,
     seen: Mutex<Seen>,
 }
 
@@ -28,6 +31,7 @@ struct Seen {
     refused_at: Option<Instant>,
     cut_at: Option<Instant>,
     quiescence_polls: usize,
+    attempts: u32,
 }
 
 impl FakeHost {
@@ -37,14 +41,17 @@ impl FakeHost {
             plan: plan.clone(),
             born: Instant::now(),
             shutdown: shutdown.clone(),
+            lost: CancellationToken::new(),
+            began: CancellationToken::new(),
             seen: Mutex::default(),
         }
     }
 
-    /// The events and the points so far.
-    pub(super) fn take_seen(&self) -> (Vec<Event>, Vec<String>) {
+    /// The events and the points so far, and when serving began.
+    pub(super) fn take_seen(&self) -> (Vec<Event>, Vec<String>, Option<Duration>) {
         let seen = std::mem::take(&mut *self.seen.lock().unwrap());
-        (seen.events, seen.points)
+        let serving_since = seen.serving_since.map(|since| since - self.born);
+        (seen.events, seen.points, serving_since)
     }
 
     /// Asks for shutdown, if nobody has yet.
@@ -55,7 +62,21 @@ impl FakeHost {
         }
     }
 
-    fn saw(&self, what: impl Into<String>) {
+    /// Loses discovery, if it is not lost yet.
+    pub(super) fn lose(&self) {
+        if !self.lost.is_cancelled() {
+            self.saw("discovery lost");
+            self.lost.cancel();
+        }
+    }
+
+    /// Resolves at the deadline of a shutdown that has begun.
+    pub(super) async fn deadline(&self) {
+        self.began.cancelled().await;
+        sleep(Budget::new(&self.plan.settings()).deadline()).await;
+    }
+
+    pub(super) fn saw(&self, what: impl Into<String>) {
         let at = self.born.elapsed();
         self.seen.lock().unwrap().events.push(Event {
             at,
@@ -70,8 +91,13 @@ impl FakeHost {
             seen.points.push(name);
             seen.points.len() - 1
         };
+        if self.plan.lose_at_point == Some(number) {
+            self.lose();
+        }
         if self.plan.ask_at_point == Some(number) {
             self.ask();
+        } else if self.plan.ask_again && self.shutdown.is_cancelled() {
+            self.shutdown.cancel();
         }
     }
 
@@ -82,7 +108,7 @@ impl FakeHost {
             Hook::Takes(seconds) | Hook::Fails(seconds) => {
                 sleep(Duration::from_secs_f64(seconds)).await;
             }
-            Hook::Hangs => std::future::pending().await,
+            Hook::Hangs | Hook::IsDeaf => std::future::pending().await,
         }
         self.point(format!("{name} returns"));
         match hook {
@@ -139,7 +165,11 @@ impl Engine for FakeHost {
             let last = self.plan.quiescent.len() - 1;
             self.plan.quiescent[last.min(seen.quiescence_polls - 1)]
         };
-        answer.map_err(str::to_owned)
+        match answer {
+            Answer::Says(answer) => Ok(answer),
+            Answer::Fails => Err("busy".to_owned()),
+            Answer::Hangs => std::future::pending().await,
+        }
     }
 
     async fn cleanup(&self) -> Result<(), String> {
@@ -152,14 +182,32 @@ impl Discovery for FakeHost {
     type Error = String;
 
     async fn connect(&self) -> Result<u64, String> {
-        self.hook("connect", self.plan.connect).await.map(|()| 7)
+        let refused = {
+            let mut seen = self.seen.lock().unwrap();
+            seen.attempts += 1;
+            seen.attempts <= self.plan.refusals.attempts
+        };
+        let hook = match self.plan.connect {
+            Hook::Takes(seconds) if refused => Hook::Fails(seconds),
+            hook => hook,
+        };
+        self.hook("connect", hook).await.map(|()| 7)
+    }
+
+    fn is_worth_retrying(&self, _error: &String) -> bool {
+        self.plan.refusals.worth_retrying
+    }
+
+    fn gave_up(&self, message: String) -> String {
+        message
     }
 
     async fn publish(&self, shutdown: &CancellationToken) -> Result<(), String> {
         // The fetch gives up at once, as the trait demands; a failure is one of another step.
+        let gives_up = matches!(self.plan.publish, Hook::Takes(_) | Hook::Hangs);
         tokio::select! {
             biased;
-            () = shutdown.cancelled(), if !matches!(self.plan.publish, Hook::Fails(_)) => Ok(()),
+            () = shutdown.cancelled(), if gives_up => Ok(()),
             published = self.hook("publish", self.plan.publish) => published,
         }
     }
@@ -188,7 +236,15 @@ impl Serving for FakeHost {
     }
 
     async fn ended(&self) -> Result<(), String> {
-        self.hook("ended", self.plan.ended).await
+        let ended = tokio::select! {
+            biased;
+            ended = self.hook("ended", self.plan.ended) => ended,
+            () = self.lost.cancelled() => Ok(()),
+        };
+        if self.lost.is_cancelled() {
+            return Err("discovery was lost".to_owned());
+        }
+        ended
     }
 
     fn in_flight(&self) -> usize {
@@ -224,6 +280,12 @@ impl Serving for FakeHost {
 }
 
 impl Observer for FakeHost {
+    fn connect_failed(&self, attempt: u32, next_in: Duration, error: &str) {
+        self.saw(format!(
+            "attempt {attempt} failed: {error}; next in {next_in:?}"
+        ));
+    }
+
     fn state_changed(&self, state: State) {
         self.saw(format!("state {state}"));
     }
@@ -234,10 +296,15 @@ impl Observer for FakeHost {
             self.plan.settings().timeout + self.plan.settings().grace
         );
         self.saw("shutdown began");
+        self.began.cancel();
     }
 
     fn stage_began(&self, stage: Stage, in_flight: usize) {
         self.saw(format!("stage {stage} began with {in_flight}"));
+    }
+
+    fn waited(&self, finished: u64, cut: usize) {
+        self.saw(format!("waited: {finished} finished, {cut} cut"));
     }
 
     fn stage_ended(&self, stage: Stage, _took: Duration) {

@@ -11,8 +11,27 @@ pub(crate) enum Hook {
     Takes(f64),
     /// Fails after these seconds.
     Fails(f64),
-    /// Never returns.
+    /// Never returns; where the trait wants it to give up fetching, it does.
     Hangs,
+    /// Never returns, whatever the trait wants.
+    IsDeaf,
+}
+
+/// One answer of `is_quiescent`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Answer {
+    Says(Option<bool>),
+    Fails,
+    Hangs,
+}
+
+/// How connecting fails before it goes as planned.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Refusals {
+    /// So many attempts fail, each after as long as `connect` takes.
+    pub attempts: u32,
+    /// Whether the host says that trying again may help.
+    pub worth_retrying: bool,
 }
 
 /// A request of a plan: seconds since serving began until it arrives, seconds that it takes.
@@ -28,8 +47,13 @@ pub(crate) struct Plan {
     pub grace: f64,
     pub timeout: u64,
     pub prefill_drain: f64,
+    /// For how long connecting is tried; 0 is one attempt.
+    pub connect_limit: f64,
     pub polls_quiescence: bool,
+    /// Whether the deadline ends the process.
+    pub deadline_kept: bool,
 
+    pub refusals: Refusals,
     pub connect: Hook,
     pub start: Hook,
     pub publish: Hook,
@@ -40,7 +64,7 @@ pub(crate) struct Plan {
     pub withdraw: Hook,
     pub drain: Hook,
     /// The answers of `is_quiescent` in turn, the last one for good.
-    pub quiescent: Vec<Result<Option<bool>, &'static str>>,
+    pub quiescent: Vec<Answer>,
     pub cut: Hook,
     pub cleanup: Hook,
     pub requests: Vec<Arrival>,
@@ -51,6 +75,12 @@ pub(crate) struct Plan {
     pub ask_at_point: Option<usize>,
     /// The poll of the run before which it is asked for, where that comes first.
     pub ask_at_poll: Option<usize>,
+    /// Whether it is asked for once more at every point after the first asking.
+    pub ask_again: bool,
+    /// The point at which discovery is lost: serving fails as soon as it is looked at.
+    pub lose_at_point: Option<usize>,
+    /// The poll of the run before which discovery is lost.
+    pub lose_at_poll: Option<usize>,
 }
 
 impl Default for Plan {
@@ -59,7 +89,13 @@ impl Default for Plan {
             grace: 5.0,
             timeout: 30,
             prefill_drain: 30.0,
+            connect_limit: 20.0,
             polls_quiescence: false,
+            deadline_kept: true,
+            refusals: Refusals {
+                attempts: 0,
+                worth_retrying: true,
+            },
             connect: Hook::Takes(0.5),
             start: Hook::Takes(3.0),
             publish: Hook::Takes(1.0),
@@ -68,13 +104,16 @@ impl Default for Plan {
             unregister: Hook::Takes(0.25),
             withdraw: Hook::Takes(0.25),
             drain: Hook::Takes(0.5),
-            quiescent: vec![Ok(Some(true))],
+            quiescent: vec![Answer::Says(Some(true))],
             cut: Hook::Takes(0.0),
             cleanup: Hook::Takes(2.0),
             requests: Vec::new(),
             ask_at: 100.0,
             ask_at_point: None,
             ask_at_poll: None,
+            ask_again: false,
+            lose_at_point: None,
+            lose_at_poll: None,
         }
     }
 }
@@ -85,6 +124,7 @@ impl Plan {
             grace: Duration::from_secs_f64(self.grace),
             timeout: Duration::from_secs(self.timeout),
             prefill_drain: Duration::from_secs_f64(self.prefill_drain),
+            connect: Duration::from_secs_f64(self.connect_limit),
         }
     }
 }
