@@ -32,6 +32,8 @@ pub(crate) struct Host {
     runtime: Runtime,
     deadline: Arc<Deadline>,
     admission: Admission,
+    /// The runtime connected: what fails after that would fail again.
+    reached: AtomicBool,
     connected: OnceLock<Connected>,
     engine_config: OnceLock<EngineConfig>,
     load_time: OnceLock<Duration>,
@@ -63,6 +65,7 @@ impl Host {
             runtime,
             deadline,
             admission: Admission::default(),
+            reached: AtomicBool::new(false),
             connected: OnceLock::new(),
             engine_config: OnceLock::new(),
             load_time: OnceLock::new(),

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Connected, Host};
 use crate::controls;
 use crate::discovery::{card, registration};
-use crate::error::{at_step, cannot_connect, unknown};
+use crate::error::{BackendError, at_step, cannot_connect, invalid_argument, kind, unknown};
 use crate::event::Event;
 use crate::health;
 use crate::metrics::{LifecycleGauges, MetricsBindings, MetricsContext};
@@ -26,10 +26,12 @@ impl Discovery for Host {
     async fn connect(&self) -> Result<u64, DynamoError> {
         self.emit(Event::Connecting);
         let failed = |error: anyhow::Error| cannot_connect(format!("{error:#}"));
-        let config = DistributedConfig::try_from_settings().map_err(failed)?;
+        let config = DistributedConfig::try_from_settings()
+            .map_err(|error| invalid_argument(format!("{error:#}")))?;
         let drt = DistributedRuntime::new(self.runtime.clone(), config)
             .await
             .map_err(failed)?;
+        self.reached.store(true, Ordering::Relaxed);
         let endpoint = drt
             .namespace(&self.worker.config.namespace)
             .and_then(|namespace| namespace.component(&self.worker.config.component))
@@ -40,6 +42,17 @@ impl Discovery for Host {
         let _ = self.connected.set(Connected { drt, endpoint });
         self.emit(Event::Starting);
         Ok(worker_id)
+    }
+
+    fn is_worth_retrying(&self, error: &DynamoError) -> bool {
+        // A runtime that was shut down from outside refuses every attempt.
+        kind(error) != BackendError::InvalidArgument
+            && !self.reached.load(Ordering::Relaxed)
+            && !self.runtime.primary_token().is_cancelled()
+    }
+
+    fn gave_up(&self, message: String) -> DynamoError {
+        cannot_connect(message)
     }
 
     async fn publish(&self, shutdown: &CancellationToken) -> Result<(), DynamoError> {

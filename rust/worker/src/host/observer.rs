@@ -16,6 +16,14 @@ impl Host {
 }
 
 impl Observer for Host {
+    fn connect_failed(&self, attempt: u32, next_in: Duration, error: &str) {
+        tracing::warn!(
+            attempt,
+            next_in_secs = next_in.as_secs_f64(),
+            "Connecting failed: {error}"
+        );
+    }
+
     fn state_changed(&self, state: State) {
         tracing::info!(state = state.name(), "Worker state");
         self.worker.state.send_replace(state);
