@@ -20,7 +20,9 @@ __all__ = [
     "cleanup_seconds",
     "config_fields",
     "echo_engine",
-    "init_logging",
+    "flush_log",
+    "log_to_python",
+    "log_to_stderr",
     "prepare",
 ]
 
@@ -209,5 +211,11 @@ def echo_engine(*, model: str = "echo", delay: float = 0.0) -> RustEngine:
 def prepare(cores: Sequence[WorkerCore], folder: str | None) -> None:
     """Prepares the process for workers that run at once; ``folder`` is for their discovery."""
 
-def init_logging() -> None:
+def log_to_stderr() -> None:
     """Sets up Dynamo's own logging, where the process has no subscriber yet."""
+
+def log_to_python() -> None:
+    """Sends the log of the Rust side to `logging`, where the process has no subscriber yet."""
+
+def flush_log() -> None:
+    """Hands what waits of the log over to `logging` now, on the calling thread."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ._core import init_logging
+from ._core import flush_log
+from ._logging import choose_log
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Sequence
@@ -22,11 +23,12 @@ def run_on_own_loop(
 
     With ``to_exit`` the process ends next: its exit hooks and threads are within the deadline too.
     """
-    init_logging()
+    choose_log(embedded=False)
     try:
         with asyncio.Runner() as runner:
             return runner.run(serving)
     finally:
+        flush_log()
         if not to_exit:
             for core in cores:
                 core.release()

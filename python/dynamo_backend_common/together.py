@@ -10,6 +10,7 @@ import tempfile
 from typing import TYPE_CHECKING, Literal, get_args
 
 from ._core import prepare
+from ._logging import choose_log
 from ._own_loop import run_on_own_loop
 from .exceptions import InvalidArgument
 
@@ -53,6 +54,7 @@ async def serve(*workers: Worker, when_one_ends: WhenOneEnds = "all") -> tuple[R
     Cancelling it asks all for shutdown, waits for that, and then raises ``CancelledError``.
     """
     _check(workers, when_one_ends)
+    choose_log(embedded=True)
     try:
         return await _serve_all(workers, when_one_ends)
     finally:

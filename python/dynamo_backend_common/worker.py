@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ._bridge import Bridge
 from ._core import RustEngine, WorkerCore, prepare
+from ._logging import choose_log
 from ._own_loop import run_on_own_loop
 from .config import WorkerConfig
 from .exceptions import InvalidArgument
@@ -101,8 +102,9 @@ class Worker:
     def run(self) -> Report:
         """Runs the worker to its end, on an event loop of its own; blocks the calling thread.
 
-        Where the process has no log for the worker's Rust side yet, Dynamo's own is set up
-        (``DYN_LOG``, ``DYN_LOGGING_JSONL``), on standard error.
+        The log of the worker's Rust side goes to `logging` where the program has configured that
+        (``logging.basicConfig``), and otherwise to standard error, as Dynamo's own (``DYN_LOG``,
+        ``DYN_LOGGING_JSONL``). The first run of a process decides for all.
 
         Returns:
             The report of a shutdown that was asked for, also where parts of it failed.
@@ -120,8 +122,12 @@ class Worker:
     async def serve(self) -> Report:
         """Runs the worker to its end, inside the event loop that runs; otherwise like `run`.
 
+        The log of the worker's Rust side goes to `logging`, below the logger
+        ``dynamo_backend_common.rust``; ``DYN_LOG`` says how much of it there is.
+
         Cancelling it asks for shutdown, waits for that, and then raises ``CancelledError``.
         """
+        choose_log(embedded=True)
         try:
             return await self._serve_prepared()
         finally:
@@ -140,6 +146,7 @@ class Worker:
             return Report(**await _to_the_end(done, self._core.shutdown))
         finally:
             loop.remove_reader(inbox)
+            inbox.close()
 
     @property
     def state(self) -> str:

@@ -25,6 +25,11 @@ struct Shared {
 }
 
 impl Outbox {
+    /// Whether both post to one event loop.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        self.shared.ptr_eq(&other.shared)
+    }
+
     pub(crate) fn post(&self, message: impl FnOnce(Python<'_>) -> PyResult<()> + Send + 'static) {
         let Some(shared) = self.shared.upgrade() else {
             return;
@@ -90,5 +95,12 @@ impl Inbox {
                 error.write_unraisable(py, None);
             }
         }
+    }
+    /// Ends it, when nothing reads it any more: the log no longer comes this way.
+    fn close(&self, py: Python<'_>) {
+        let outbox = Outbox {
+            shared: Arc::downgrade(&self.shared),
+        };
+        crate::logging::detach(py, &outbox);
     }
 }

@@ -11,6 +11,7 @@
 //! | `rust_engine` | a Rust engine in a Python handle |
 //! | `inbox`, `calls` | from Rust to the event loop's thread |
 //! | `sink` | from the event loop's thread to Rust |
+//! | `logging` | the log of the Rust side, to Python's `logging` |
 //! | `publishers`, `metrics` | what a Python engine publishes |
 //! | `context` | the context of a request |
 //! | `convert` | values, both ways |
@@ -23,6 +24,7 @@ mod engine;
 mod errors;
 mod fields;
 mod inbox;
+mod logging;
 mod metrics;
 mod process;
 mod publishers;
@@ -41,9 +43,11 @@ mod _core {
     #[pymodule_export]
     use crate::inbox::Inbox;
     #[pymodule_export]
+    use crate::logging::{flush_log, log_to_python, log_to_stderr};
+    #[pymodule_export]
     use crate::metrics::EndpointMetrics;
     #[pymodule_export]
-    use crate::process::{cleanup_seconds, init_logging, prepare};
+    use crate::process::{cleanup_seconds, prepare};
     #[pymodule_export]
     use crate::publishers::{KvPublisher, SnapshotPublisher};
     #[pymodule_export]

@@ -1,4 +1,4 @@
-//! What is one for the whole process: the tokio runtime and the log.
+//! What is one for the whole process: the tokio runtime.
 
 use std::path::PathBuf;
 use std::sync::{Mutex, OnceLock, PoisonError};
@@ -66,12 +66,6 @@ pub(crate) fn tokio() -> PyResult<Handle> {
         .get()
         .map(|owned| owned.runtime.handle().clone())
         .ok_or_else(|| errors::internal("the tokio runtime is not built yet"))
-}
-
-/// Sets up Dynamo's own logging, where the process has no subscriber yet.
-#[pyfunction]
-pub(crate) fn init_logging() {
-    process::init_logging();
 }
 
 /// Seconds that a shutdown keeps for the engine's cleanup, whatever came before it.

@@ -16,6 +16,7 @@ use crate::convert::{config, report};
 use crate::engine::{Failure, PythonEngine};
 use crate::errors;
 use crate::inbox::Inbox;
+use crate::logging;
 use crate::process;
 use crate::rust_engine::RustEngine;
 
@@ -84,6 +85,7 @@ impl WorkerCore {
             ));
         }
         let (inbox, outbox) = Inbox::open()?;
+        logging::attach(&outbox);
         let event_loop = EventLoop::new(event_loop.unbind(), outbox);
         let (engine, failure) = self.engine(py, &event_loop);
         let mut worker =

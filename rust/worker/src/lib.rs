@@ -51,6 +51,7 @@ pub use dynamo_runtime::Runtime;
 pub use dynamo_runtime::error::DynamoError;
 pub use engine::{EngineConfig, EngineStream, LLMEngine, RequestMetadata, is_probe};
 pub use event::{Event, OnEvent};
+pub use exit::before_exit;
 pub use frontend::Frontend;
 pub use run::{Hold, Run};
 pub use shutdown::Shutdown;

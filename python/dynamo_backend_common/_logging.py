@@ -1,0 +1,74 @@
+"""The log of the Rust side, as records of `logging`.
+
+A record's logger is ``dynamo_backend_common.rust`` followed by the target of the event, its
+``created`` the event's own time. ``fields`` are the event's, by name, and ``request_id`` is the
+request's that it belongs to, or None.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import TYPE_CHECKING
+
+from ._core import log_to_python, log_to_stderr
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_NAME = "dynamo_backend_common.rust"
+_LOGGER = logging.getLogger(_NAME)
+
+
+def choose_log(*, embedded: bool) -> None:
+    """Decides, once for the process, where the log of the Rust side goes.
+
+    To `logging` where a program that is more than the worker runs it, or has configured that;
+    otherwise Dynamo's own log, on standard error.
+    """
+    if embedded or _LOGGER.hasHandlers():
+        log_to_python()
+    else:
+        log_to_stderr()
+
+
+def lowest_level() -> int:
+    """The lowest level that any logger of the Rust side takes."""
+    known = logging.root.manager.loggerDict
+    loggers = [known[name] for name in list(known) if name.startswith(_NAME + ".")]
+    lowest = min(
+        logger.getEffectiveLevel()
+        for logger in (_LOGGER, *loggers)
+        if isinstance(logger, logging.Logger)
+    )
+    return max(lowest, logging.root.manager.disable + 1)
+
+
+def take(
+    target: str,
+    level: int,
+    text: str,
+    created: float,
+    thread: tuple[int, str | None],
+    place: tuple[str | None, int | None],
+    fields: Mapping[str, object],
+    request_id: str | None,
+) -> None:
+    """Logs one event."""
+    name = f"{_NAME}.{target.replace('::', '.')}"
+    logger = logging.getLogger(name)
+    if not logger.isEnabledFor(level):
+        return
+    path, line = place
+    extra = {"fields": fields, "request_id": request_id}
+    record = logger.makeRecord(
+        name, level, path or "(unknown file)", line or 0, text, (), None, None, extra
+    )
+    record.relativeCreated += (created - record.created) * 1000
+    record.created = created
+    record.msecs = created % 1 * 1000
+    ident, thread_name = thread
+    if ident != threading.get_ident():
+        record.thread, record.threadName = ident, thread_name
+        record.taskName = None
+    logger.handle(record)
