@@ -1,8 +1,8 @@
 """The log of the Rust side, as records of `logging`.
 
 A record's logger is ``dynamo_backend_common.rust`` followed by the target of the event, its
-``created`` the event's own time. ``fields`` are the event's, by name, and ``request_id`` is the
-request's that it belongs to, or None.
+``created`` the event's own time. ``fields`` are the event's, by name, and ``request_id`` is that
+of the request which it belongs to, or None.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from ._core import log_to_python, log_to_stderr
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+# `logging` has no name for it.
+_TRACE = 5
 _NAME = "dynamo_backend_common.rust"
 _LOGGER = logging.getLogger(_NAME)
 
@@ -60,15 +62,18 @@ def take(
     if not logger.isEnabledFor(level):
         return
     path, line = place
-    extra = {"fields": fields, "request_id": request_id}
     record = logger.makeRecord(
-        name, level, path or "(unknown file)", line or 0, text, (), None, None, extra
+        name, level, path or "(unknown file)", line or 0, text, (), None, None
     )
+    if level == _TRACE:
+        record.levelname = "TRACE"
     record.relativeCreated += (created - record.created) * 1000
     record.created = created
     record.msecs = created % 1 * 1000
     ident, thread_name = thread
     if ident != threading.get_ident():
         record.thread, record.threadName = ident, thread_name
-        record.taskName = None
+    # A program's own record factory may know a request too.
+    record.request_id = request_id or getattr(record, "request_id", None)
+    record.fields = fields
     logger.handle(record)

@@ -2,8 +2,9 @@
 
 import asyncio
 import ctypes
+import time
 
-from latches import passed, reach
+from latches import FOLDER, passed, reach
 from plain import Plain
 
 from dynamo_backend_common import EngineConfig
@@ -71,6 +72,13 @@ class DrainRaises(Recorded):
     async def drain(self):
         await super().drain()
         raise RuntimeError("the drain failed")
+
+
+class DrainBlocksTheLoop(Recorded):
+    async def drain(self):
+        await super().drain()
+        while not (FOLDER / "go").exists():
+            time.sleep(0.01)
 
 
 class CleanupHangs(Recorded):

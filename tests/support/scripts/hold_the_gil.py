@@ -1,4 +1,6 @@
-"""Serves the Rust engine and holds the GIL when asked: ``hold_the_gil.py PORT MODEL FIFO``.
+"""Serves the Rust engine and holds the GIL when asked: ``hold_the_gil.py PORT MODEL FIFO LOG``.
+
+``LOG``: ``logging``, which the program then configures, or ``stderr``.
 
 When the latch ``hold`` is released, a thread reads from the FIFO in C without letting go of the
 GIL: from then on no line of Python runs in this process until somebody writes to the FIFO.
@@ -6,6 +8,7 @@ GIL: from then on no line of Python runs in this process until somebody writes t
 
 import ctypes
 import json
+import logging
 import os
 import sys
 import threading
@@ -16,7 +19,7 @@ from latches import FOLDER, reach
 from dynamo_backend_common import RuntimeConfig, Worker, WorkerConfig
 from dynamo_backend_common.engines.echo import Echo
 
-port, model, fifo = sys.argv[1:]
+port, model, fifo, log = sys.argv[1:]
 
 
 def hold():
@@ -30,6 +33,8 @@ def hold():
     reach("released")
 
 
+if log == "logging":
+    logging.basicConfig(level=logging.INFO, format="record %(created)f %(message)s")
 worker = Worker(
     Echo(),
     WorkerConfig(model_name=model, runtime=RuntimeConfig(discovery_backend="mem")),

@@ -1,0 +1,215 @@
+"""The log of the Rust side: through Python's ``logging`` where the program has that, and complete."""
+
+import json
+import logging
+import time
+from typing import Any
+
+import pytest
+
+from support.api import Api, text_of
+from support.launcher import Launcher
+from support.processes import Process, until
+
+OURS = "dynamo_backend_common.rust."
+PROMPT = "alpha beta gamma"
+
+
+def start(
+    launcher: Launcher, how: str, engine: str, model_folder: str, **env: str
+) -> tuple[Process, Api]:
+    port = launcher.ports.reserve()
+    program = launcher.script("embedded", how, engine, str(port), model_folder, env=env)
+    program.wait_for_line("^state Serving")
+    return program, Api(port)
+
+
+def records(program: Process) -> list[dict[str, Any]]:
+    lines = program.stdout.splitlines()
+    return [json.loads(line.removeprefix("record ")) for line in lines if line[:7] == "record "]
+
+
+def messages(program: Process) -> list[str]:
+    return [record["message"] for record in records(program)]
+
+
+@pytest.mark.parametrize("how", ["serve", "run"])
+def test_section_3_transitions_are_records_of_pythons_logging(
+    launcher: Launcher, model_folder: str, how: str
+) -> None:
+    began = time.time()
+    program, _ = start(launcher, how, "plain:Plain", model_folder)
+    assert program.terminate() == 0
+    ended = time.time()
+
+    observed = [record for record in records(program) if record["name"].endswith("host.observer")]
+    told = [record["message"] for record in observed]
+    wanted = ['Worker state state="Running"', "Serving plain on dynamo.backend.generate"]
+    wanted.append('Worker state state="Stopped"')
+    assert [message for message in told if message in wanted] == wanted
+    for record in observed:
+        assert record["name"] == OURS + "dynamo_backend_worker.host.observer"
+        assert (record["levelname"], record["levelno"]) == ("INFO", logging.INFO)
+        assert began <= record["created"] <= ended
+        assert record["msecs"] == pytest.approx(record["created"] % 1 * 1000)
+        assert record["threadName"] == "dynamo-tokio"
+        assert record["pathname"].endswith("host/observer.rs")
+        assert record["lineno"] > 0
+    # `created` is the event's own time: in order, as the events were.
+    times = [record["created"] for record in observed]
+    assert times == sorted(times)
+    # Nothing is told twice.
+    assert "Worker state" not in program.stderr
+
+
+def test_section_3_fields_of_an_event_are_values_by_name(
+    launcher: Launcher, model_folder: str
+) -> None:
+    program, _ = start(launcher, "serve", "plain:Plain", model_folder)
+    assert program.terminate() == 0
+    by_text = {record["message"].split(" ")[0]: record["fields"] for record in records(program)}
+    assert by_text["Engine"]["engine"] == "Plain"
+    assert isinstance(by_text["Engine"]["secs"], float)
+    states = [r["fields"] for r in records(program) if r["message"].startswith("Worker state")]
+    assert states == [{"state": "Running"}, {"state": "Stopped"}]
+
+
+@pytest.mark.parametrize(
+    ("engine", "message", "level"),
+    [
+        ("DrainRaises", "the drain failed", logging.WARNING),
+        ("CleanupRaises", "the cleanup failed", logging.ERROR),
+    ],
+)
+def test_section_5_failures_have_their_level(
+    launcher: Launcher, model_folder: str, engine: str, message: str, level: int
+) -> None:
+    program, _ = start(launcher, "serve", f"lifecycles:{engine}", model_folder)
+    assert program.terminate() == 0
+    [failed] = [
+        record
+        for record in records(program)
+        if message in record["message"] and record["name"].startswith(OURS)
+    ]
+    assert failed["levelno"] == level
+
+
+def test_a_record_knows_its_request(launcher: Launcher, model_folder: str) -> None:
+    program, api = start(launcher, "serve", "plain:Plain", model_folder, DYN_LOG="debug")
+    assert text_of(api.complete(PROMPT).json).strip() == PROMPT
+    assert program.terminate() == 0
+    known = {record["request_id"] for record in records(program)} - {None}
+    assert len(known) == 1
+    levels = {(record["levelname"], record["levelno"]) for record in records(program)}
+    assert ("DEBUG", logging.DEBUG) in levels
+
+
+def test_a_program_without_a_log_gets_dynamos_own(launcher: Launcher, model_folder: str) -> None:
+    program, _ = start(launcher, "run-unconfigured", "plain:Plain", model_folder)
+    assert program.terminate() == 0
+    assert records(program) == []
+    assert program.stderr.count("Worker state") == 2
+
+
+def test_section_12_11_two_runs_in_one_process_are_both_logged(
+    launcher: Launcher, model_folder: str
+) -> None:
+    program, _ = start(launcher, "twice", "plain:Plain", model_folder)
+    program.send(15)
+    program.wait_for_line("^returned")
+    until(lambda: program.stdout.count("state Serving") == 2, "the second run serves")
+    assert program.terminate() == 0
+    assert messages(program).count("Serving plain on dynamo.backend.generate") == 2
+    assert messages(program).count('Worker state state="Stopped"') == 2
+    # What was logged is printed before the run returns to its caller.
+    last = program.stdout.splitlines()[-1]
+    assert last == "returned"
+
+
+def test_what_no_logger_takes_is_left_out_until_one_does(
+    launcher: Launcher, model_folder: str
+) -> None:
+    program, api = start(launcher, "quiet", "plain:Plain", model_folder)
+    assert text_of(api.complete(PROMPT).json).strip() == PROMPT
+    assert [record for record in records(program) if record["levelno"] < logging.WARNING] == []
+    launcher.latches.release("loud")
+    launcher.latches.reached("is-loud")
+
+    def told() -> bool:
+        api.models()
+        return any("http response sent" in message for message in messages(program))
+
+    until(told, "a record after the level was lowered")
+    assert program.terminate() == 0
+    assert 'Worker state state="Stopped"' in messages(program)
+
+
+def test_section_5_the_deadline_leaves_what_python_did_not_take_on_stderr(
+    launcher: Launcher, model_folder: str
+) -> None:
+    program, api = start(
+        launcher,
+        "serve",
+        "lifecycles:CleanupHoldsTheGil",
+        model_folder,
+        DYN_WORKER_GRACEFUL_SHUTDOWN_TIMEOUT="6",
+    )
+    program.send(15)
+    launcher.latches.reached("cleanup")
+    # Python logs nothing any more: it stands in `cleanup`.
+    taken = len(records(program))
+    for _ in range(20):
+        api.models()
+    assert program.wait() == 143
+
+    assert len(records(program)) == taken
+    *left, words = program.stderr.splitlines()
+    assert "code 911" in words
+    assert sum("http response sent" in line for line in left) == 20
+    assert all("INFO" in line for line in left if "http response sent" in line)
+    told = program.stdout + program.stderr
+    for stage in ("unregister", "grace", "wait", "drain", "cleanup"):
+        assert f"{stage}" in told
+
+
+def test_a_flood_is_counted_and_the_loss_is_told_once(
+    launcher: Launcher, model_folder: str
+) -> None:
+    program, api = start(
+        launcher, "serve", "lifecycles:DrainBlocksTheLoop", model_folder, DYN_LOG="trace"
+    )
+    program.send(15)
+    launcher.latches.reached("drain")
+    for _ in range(600):
+        api.models()
+    launcher.latches.release("go")
+    assert program.wait() == 0
+    losses = [record for record in records(program) if "lost" in record["message"]]
+    assert [record["levelno"] for record in losses] == [logging.WARNING]
+    assert losses[0]["fields"]["lost"] > 0
+    assert {record["levelname"] for record in records(program)} >= {"TRACE"}
+    # What came after the flood was not lost.
+    assert 'Worker state state="Stopped"' in messages(program)
+
+
+def test_a_program_that_leaves_its_worker_behind_ends_cleanly_with_its_log(
+    launcher: Launcher, model_folder: str
+) -> None:
+    program, api = start(launcher, "thread", "plain:Plain", model_folder, DYN_LOG="debug")
+    assert text_of(api.complete(PROMPT).json).strip() == PROMPT
+    launcher.latches.release("leave")
+    assert program.wait() == 0
+    assert "Fatal Python error" not in program.stderr
+    assert "Serving plain on dynamo.backend.generate" in messages(program)
+
+
+@pytest.mark.parametrize("engine", ["ForksInStart", "SpawnsByForkInStart"])
+def test_a_forked_child_logs_nothing_of_its_parents(
+    launcher: Launcher, model_folder: str, engine: str
+) -> None:
+    program, _ = start(launcher, "serve", f"children:{engine}", model_folder)
+    assert launcher.latches.is_reached("child-ended")
+    assert program.terminate() == 0
+    told = messages(program)
+    assert len([message for message in told if message.startswith("Worker state")]) == 2
+    assert told.count("Serving plain on dynamo.backend.generate") == 1
