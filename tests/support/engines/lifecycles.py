@@ -2,9 +2,8 @@
 
 import asyncio
 import ctypes
-import time
 
-from latches import FOLDER, passed, reach
+from latches import passed, reach
 from plain import Plain
 
 from dynamo_backend_common import EngineConfig
@@ -62,6 +61,13 @@ class Gated(Recorded):
         yield {"token_ids": [], "finish_reason": "stop"}
 
 
+class TellsItsRequest(Recorded):
+    async def generate(self, request, context):
+        reach("request", context.id)
+        async for chunk in super().generate(request, context):
+            yield chunk
+
+
 class CleanupRaises(Recorded):
     async def cleanup(self):
         await super().cleanup()
@@ -72,13 +78,6 @@ class DrainRaises(Recorded):
     async def drain(self):
         await super().drain()
         raise RuntimeError("the drain failed")
-
-
-class DrainBlocksTheLoop(Recorded):
-    async def drain(self):
-        await super().drain()
-        while not (FOLDER / "go").exists():
-            time.sleep(0.01)
 
 
 class CleanupHangs(Recorded):

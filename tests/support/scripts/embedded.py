@@ -2,8 +2,9 @@
 
 ``HOW``: ``serve`` in a loop; ``twice``, that two times; ``run``; ``run-unconfigured``, in a program
 without a log; ``thread``, in a daemon thread that the program's end cuts off when told to;
-``quiet``, as ``serve``, with the Rust side's log off below WARNING until told otherwise. Every
-record is printed as one line of JSON.
+``quiet``, as ``serve``, with the Rust side's log off below WARNING until told otherwise;
+``flooded``, as ``serve``, with a loop that stands still from ``Serving`` on until told otherwise.
+Every record is printed as one line of JSON.
 """
 
 import asyncio
@@ -32,13 +33,19 @@ class Printer(logging.Handler):
         print("record", json.dumps(shown | {"message": record.getMessage()}), flush=True)
 
 
+def on_state(state):
+    print("state", state, flush=True)
+    if (how, state) == ("flooded", "Serving"):
+        wait_for("go")
+
+
 def make_worker():
     module, _, name = spec.partition(":")
     return Worker(
         getattr(importlib.import_module(module), name)(),
         WorkerConfig(model_name=model, runtime=RuntimeConfig(discovery_backend="mem")),
         http_port=int(port),
-        on_state=lambda state: print("state", state, flush=True),
+        on_state=on_state,
     )
 
 
