@@ -150,6 +150,9 @@ class Inbox:
     def drain(self) -> None:
         """Runs every message that waits, in order."""
 
+    def close(self) -> None:
+        """Ends it, when nothing reads it any more: the log no longer comes this way."""
+
 @final
 class WorkerCore:
     """One worker: configured at once, run once."""

@@ -10,6 +10,7 @@ from ._bridge import Bridge
 from ._core import RustEngine, WorkerCore, prepare
 from ._logging import choose_log
 from ._own_loop import run_on_own_loop
+from ._signals import kept_handlers
 from .config import WorkerConfig
 from .exceptions import InvalidArgument
 
@@ -140,13 +141,14 @@ class Worker:
     async def _serve(self) -> Report:
         """Runs to the end; the process keeps its signals and its deadline until `release`."""
         loop = asyncio.get_running_loop()
-        inbox, done = self._core.serve(loop)
-        loop.add_reader(inbox, inbox.drain)
-        try:
-            return Report(**await _to_the_end(done, self._core.shutdown))
-        finally:
-            loop.remove_reader(inbox)
-            inbox.close()
+        with kept_handlers(loop):
+            inbox, done = self._core.serve(loop)
+            loop.add_reader(inbox, inbox.drain)
+            try:
+                return Report(**await _to_the_end(done, self._core.shutdown))
+            finally:
+                loop.remove_reader(inbox)
+                inbox.close()
 
     @property
     def state(self) -> str:

@@ -4,12 +4,15 @@
 //! Python's `signal` module restores the other's. The handler only writes a byte to a pipe; a
 //! thread of the operating system reads it, so that signals work with every tokio thread blocked.
 //!
+//! Python's `signal.signal`, asyncio's `add_signal_handler` and many a library install handlers too,
+//! and so take the signals away. While a worker runs, its own are looked after and put back.
+//!
 //! Pipe and thread are made once and stay: a handler that runs on another thread at the moment when
 //! the handlers go must not write to a descriptor that is somebody else's by then.
 
 use std::io::{self, PipeReader, PipeWriter, Read};
 use std::mem::MaybeUninit;
-use std::os::fd::IntoRawFd;
+use std::os::fd::{AsRawFd, IntoRawFd};
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -20,6 +23,10 @@ use crate::exit::exit_now;
 const BOUNCE: Duration = Duration::from_secs(1);
 /// Exit status of a process whose shutdown was forced.
 pub const FORCED_EXIT_CODE: i32 = 130;
+/// How soon a handler that was taken away is noticed, at the latest.
+const WATCH: Duration = Duration::from_millis(50);
+/// Through the pipe: no signal, but a hub that was opened.
+const OPENED: u8 = 0;
 const HANDLED: [libc::c_int; 2] = [libc::SIGTERM, libc::SIGINT];
 
 /// Where the handler writes; -1 before the first run of the process.
@@ -63,6 +70,15 @@ impl Drop for Signals {
     }
 }
 
+/// Puts the worker's handlers back where others were installed in their place, with one warning per
+/// signal and run. For callers that have just let foreign code run; sooner or later it happens
+/// without them too.
+pub(crate) fn keep_handlers() {
+    if let Some(hub) = lock().as_mut() {
+        hub.keep_handlers();
+    }
+}
+
 fn lock() -> std::sync::MutexGuard<'static, Option<Hub>> {
     HUB.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -73,6 +89,8 @@ struct Hub {
     last_id: u64,
     before: Vec<(libc::c_int, libc::sigaction)>,
     first_interrupt: Option<Instant>,
+    /// Those that were taken away, which is told once each.
+    taken: Vec<libc::c_int>,
 }
 
 impl Hub {
@@ -88,6 +106,7 @@ impl Hub {
             last_id: 0,
             before: Vec::new(),
             first_interrupt: None,
+            taken: Vec::new(),
         };
         for signal in HANDLED {
             match replace_handler(signal) {
@@ -98,7 +117,23 @@ impl Hub {
                 }
             }
         }
+        write_to_pipe(OPENED);
         Ok(hub)
+    }
+
+    fn keep_handlers(&mut self) {
+        for signal in HANDLED {
+            if is_ours(signal) || replace_handler(signal).is_err() || self.taken.contains(&signal) {
+                continue;
+            }
+            self.taken.push(signal);
+            // Whoever writes a log may have to wait for its reader; a second SIGINT must not.
+            let told = std::thread::Builder::new()
+                .name("dynamo-signals-log".into())
+                .spawn(move || warn_of_theft(signal));
+            // Without a thread to tell it, it is not told; the handler is back all the same.
+            drop(told);
+        }
     }
 
     fn restore_handlers(&self) {
@@ -137,11 +172,56 @@ fn keep(pipe: PipeWriter) {
 }
 
 fn read_signals(mut pipe: PipeReader) {
-    let mut byte = [0];
-    while pipe.read_exact(&mut byte).is_ok() {
-        if let Some(hub) = lock().as_mut() {
-            hub.on_signal(byte[0].into());
+    loop {
+        let watching = lock().is_some();
+        if !becomes_readable(&pipe, watching.then_some(WATCH)) {
+            keep_handlers();
+            continue;
         }
+        let mut byte = [OPENED];
+        if pipe.read_exact(&mut byte).is_err() {
+            return;
+        }
+        match lock().as_mut() {
+            Some(hub) if byte[0] != OPENED => hub.on_signal(byte[0].into()),
+            _ => {}
+        }
+    }
+}
+
+/// Waits until there is something to read, `limit` at most.
+fn becomes_readable(pipe: &PipeReader, limit: Option<Duration>) -> bool {
+    let mut poll = libc::pollfd {
+        fd: pipe.as_raw_fd(),
+        events: libc::POLLIN,
+        revents: 0,
+    };
+    let limit = limit.map_or(-1, |limit| limit.as_millis() as libc::c_int);
+    // SAFETY: `poll` points to one pollfd.
+    unsafe { libc::poll(&mut poll, 1, limit) > 0 }
+}
+
+fn warn_of_theft(signal: libc::c_int) {
+    let (name, other) = match signal {
+        libc::SIGINT => ("SIGINT", "SIGTERM"),
+        _ => ("SIGTERM", "SIGINT"),
+    };
+    tracing::warn!(
+        signal = name,
+        "{name}: the engine, or something that it uses, installed a handler of its own. The \
+         worker's is back, and that one is not called: while a worker runs, {name} and {other} are \
+         its own. What is to happen at the end belongs in the engine's cleanup; to end the worker, \
+         call its shutdown"
+    );
+}
+
+fn is_ours(signal: libc::c_int) -> bool {
+    // SAFETY: the structure is valid for the call, and all-zero is a valid sigaction.
+    unsafe {
+        let mut current: libc::sigaction = MaybeUninit::zeroed().assume_init();
+        // Where it cannot be told there is nothing to put back.
+        libc::sigaction(signal, std::ptr::null(), &mut current) != 0
+            || current.sa_sigaction == on_signal as *const () as usize
     }
 }
 
@@ -173,8 +253,13 @@ extern "C" fn on_signal(signal: libc::c_int) {
         }
         let errno = libc::__errno_location();
         let saved = *errno;
-        let byte = signal as u8;
-        libc::write(PIPE.load(Ordering::SeqCst), (&raw const byte).cast(), 1);
+        write_to_pipe(signal as u8);
         *errno = saved;
     }
+}
+
+/// Async-signal-safe.
+fn write_to_pipe(byte: u8) {
+    // SAFETY: one readable byte. The pipe is read all the time and cannot be full.
+    unsafe { libc::write(PIPE.load(Ordering::SeqCst), (&raw const byte).cast(), 1) };
 }

@@ -6,13 +6,16 @@ use dynamo_runtime::error::DynamoError;
 
 use super::Host;
 use crate::discovery::card::served_name;
+use crate::signals;
 
 #[async_trait]
 impl Engine for Host {
     type Error = DynamoError;
 
     async fn start(&self, worker_id: u64) -> Result<(), DynamoError> {
-        let config = self.worker.engine.start(worker_id).await?;
+        let started = self.worker.engine.start(worker_id).await;
+        signals::keep_handlers();
+        let config = started?;
         // A run starts its engine once.
         let _ = self
             .worker
@@ -23,7 +26,9 @@ impl Engine for Host {
     }
 
     async fn drain(&self) -> Result<(), DynamoError> {
-        self.worker.engine.drain().await
+        let drained = self.worker.engine.drain().await;
+        signals::keep_handlers();
+        drained
     }
 
     async fn is_quiescent(&self) -> Result<Option<bool>, DynamoError> {

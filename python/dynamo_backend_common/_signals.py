@@ -1,0 +1,70 @@
+"""Python's own view of SIGTERM and SIGINT, before and after a run.
+
+While a worker runs, the compiled core holds the two signals and puts the process's handlers back
+afterwards. An engine that calls `signal.signal` or asyncio's ``add_signal_handler`` meanwhile does
+not get them, but changes what Python believes; that is put back here.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Iterator
+
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+class _View:
+    """What Python and an event loop know of the handlers."""
+
+    runs = 0
+    before: _View | None = None
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._python = {number: signal.getsignal(number) for number in _SIGNALS}
+        self._asyncio = {number: self._of_loop(number) for number in _SIGNALS}
+
+    def put_back(self) -> None:
+        for number in _SIGNALS:
+            handle = self._asyncio[number]
+            if self._of_loop(number) is not handle:
+                if handle is None:
+                    self._loop.remove_signal_handler(number)
+                else:
+                    self._loop.add_signal_handler(number, handle._callback, *handle._args)  # noqa: SLF001
+            handler = self._python[number]
+            # None: a handler that was not installed by Python, and cannot be by it.
+            if handler is not None and signal.getsignal(number) is not handler:
+                signal.signal(number, handler)
+
+    def _of_loop(self, number: signal.Signals) -> Any:
+        # asyncio has no public way to ask; a loop of another kind may have none at all.
+        return getattr(self._loop, "_signal_handlers", {}).get(number)
+
+
+@contextmanager
+def kept_handlers(loop: asyncio.AbstractEventLoop) -> Iterator[None]:
+    """Around a run: afterwards Python's handlers are those from before.
+
+    With several at once, after the last of them. On another than the main thread nothing happens:
+    only that one can set handlers.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    if _View.runs == 0:
+        _View.before = _View(loop)
+    _View.runs += 1
+    try:
+        yield
+    finally:
+        _View.runs -= 1
+        if _View.runs == 0 and _View.before is not None:
+            _View.before.put_back()
+            _View.before = None
