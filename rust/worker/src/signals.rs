@@ -24,7 +24,7 @@ const BOUNCE: Duration = Duration::from_secs(1);
 /// Exit status of a process whose shutdown was forced.
 pub const FORCED_EXIT_CODE: i32 = 130;
 /// How soon a handler that was taken away is noticed, at the latest.
-const WATCH: Duration = Duration::from_millis(50);
+const WATCH: Duration = Duration::from_millis(100);
 /// Through the pipe: no signal, but a hub that was opened.
 const OPENED: u8 = 0;
 const HANDLED: [libc::c_int; 2] = [libc::SIGTERM, libc::SIGINT];
