@@ -21,6 +21,7 @@ __all__ = [
     "config_fields",
     "echo_engine",
     "flush_log",
+    "keep_handlers",
     "log_to_python",
     "log_to_stderr",
     "prepare",
@@ -213,6 +214,9 @@ def echo_engine(*, model: str = "echo", delay: float = 0.0) -> RustEngine:
 
 def prepare(cores: Sequence[WorkerCore], folder: str | None) -> None:
     """Prepares the process for workers that run at once; ``folder`` is for their discovery."""
+
+def keep_handlers() -> None:
+    """Gives SIGTERM and SIGINT back to the workers that run, after Python has set handlers."""
 
 def log_to_stderr() -> None:
     """Sets up Dynamo's own logging, where the process has no subscriber yet."""

@@ -1,7 +1,7 @@
 """Python's own view of SIGTERM and SIGINT, before and after a run.
 
-While a worker runs, the compiled core holds the two signals and puts the process's handlers back
-afterwards. An engine that calls `signal.signal` or asyncio's ``add_signal_handler`` meanwhile does
+While a worker runs, the compiled core holds the two signals, and puts the process's handlers back
+when they are released. An engine that calls `signal.signal` or asyncio's ``add_signal_handler`` meanwhile does
 not get them, but changes what Python believes; that is put back here.
 """
 
@@ -11,6 +11,8 @@ import signal
 import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
+
+from ._core import keep_handlers
 
 if TYPE_CHECKING:
     import asyncio
@@ -42,6 +44,8 @@ class _View:
             # None: a handler that was not installed by Python, and cannot be by it.
             if handler is not None and signal.getsignal(number) is not handler:
                 signal.signal(number, handler)
+        # Setting took the signals away from the core, which holds them a while longer.
+        keep_handlers()
 
     def _of_loop(self, number: signal.Signals) -> Any:
         # asyncio has no public way to ask; a loop of another kind may have none at all.

@@ -47,7 +47,7 @@ mod _core {
     #[pymodule_export]
     use crate::metrics::EndpointMetrics;
     #[pymodule_export]
-    use crate::process::{cleanup_seconds, prepare};
+    use crate::process::{cleanup_seconds, keep_handlers, prepare};
     #[pymodule_export]
     use crate::publishers::{KvPublisher, SnapshotPublisher};
     #[pymodule_export]

@@ -74,3 +74,9 @@ pub(crate) fn cleanup_seconds() -> f64 {
     let (settings, _) = Settings::from_lookup(environment);
     Budget::new(&settings).cleanup().as_secs_f64()
 }
+
+/// Gives SIGTERM and SIGINT back to the workers that run, after Python has set handlers.
+#[pyfunction]
+pub(crate) fn keep_handlers() {
+    dynamo_backend_worker::keep_handlers();
+}

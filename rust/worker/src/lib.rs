@@ -55,6 +55,6 @@ pub use exit::before_exit;
 pub use frontend::Frontend;
 pub use run::{Hold, Run};
 pub use shutdown::Shutdown;
-pub use signals::FORCED_EXIT_CODE;
+pub use signals::{FORCED_EXIT_CODE, keep_handlers};
 pub use together::{WhenOneEnds, run_all};
 pub use worker::Worker;

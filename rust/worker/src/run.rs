@@ -26,7 +26,7 @@ pub struct Run {
 /// What a run holds of its process: SIGTERM and SIGINT, and the deadline. Dropping it gives the
 /// signals back and calls the deadline off.
 pub struct Hold {
-    _signals: Signals,
+    signals: Signals,
     deadline: Arc<Deadline>,
 }
 
@@ -57,10 +57,7 @@ impl Run {
         Ok(Self {
             host: Host::new(worker, runtime, deadline.clone()),
             settings,
-            hold: Hold {
-                _signals: signals,
-                deadline,
-            },
+            hold: Hold { signals, deadline },
             alone,
         })
     }
@@ -78,6 +75,7 @@ impl Run {
             self.host.shut_runtime_down().await;
         }
         self.host.emit(Event::Stopped);
+        self.hold.signals.run_is_over();
         (outcome.into_result().map_err(named), self.hold)
     }
 }

@@ -35,7 +35,12 @@ static PIPE: AtomicI32 = AtomicI32::new(-1);
 static OWNER: AtomicI32 = AtomicI32::new(0);
 static HUB: Mutex<Option<Hub>> = Mutex::new(None);
 
-type Callback = Box<dyn Fn() + Send>;
+/// One who installed the handlers.
+struct Listener {
+    id: u64,
+    on_shutdown: Box<dyn Fn() + Send>,
+    running: bool,
+}
 
 /// While it lives, `SIGTERM` and `SIGINT` call what it was installed with. Several may live at
 /// once: each is called. When the last is dropped, the handlers from before are back.
@@ -52,9 +57,24 @@ impl Signals {
         };
         hub.last_id += 1;
         let id = hub.last_id;
-        hub.callbacks.push((id, Box::new(on_shutdown)));
+        hub.listeners.push(Listener {
+            id,
+            on_shutdown: Box::new(on_shutdown),
+            running: true,
+        });
         *slot = Some(hub);
         Ok(Self { id })
+    }
+
+    /// The run is over; the signals stay until `self` goes. Others' handlers are no theft any more:
+    /// an interpreter that ends puts the system's back.
+    pub(crate) fn run_is_over(&self) {
+        if let Some(hub) = lock().as_mut() {
+            hub.listeners
+                .iter_mut()
+                .filter(|listener| listener.id == self.id)
+                .for_each(|listener| listener.running = false);
+        }
     }
 }
 
@@ -62,8 +82,8 @@ impl Drop for Signals {
     fn drop(&mut self) {
         let mut slot = lock();
         let Some(hub) = slot.as_mut() else { return };
-        hub.callbacks.retain(|(id, _)| *id != self.id);
-        if hub.callbacks.is_empty() {
+        hub.listeners.retain(|listener| listener.id != self.id);
+        if hub.listeners.is_empty() {
             hub.restore_handlers();
             *slot = None;
         }
@@ -73,7 +93,7 @@ impl Drop for Signals {
 /// Puts the worker's handlers back where others were installed in their place, with one warning per
 /// signal and run. For callers that have just let foreign code run; sooner or later it happens
 /// without them too.
-pub(crate) fn keep_handlers() {
+pub fn keep_handlers() {
     if let Some(hub) = lock().as_mut() {
         hub.keep_handlers();
     }
@@ -85,7 +105,7 @@ fn lock() -> std::sync::MutexGuard<'static, Option<Hub>> {
 
 /// What signals mean while anybody listens.
 struct Hub {
-    callbacks: Vec<(u64, Callback)>,
+    listeners: Vec<Listener>,
     last_id: u64,
     before: Vec<(libc::c_int, libc::sigaction)>,
     first_interrupt: Option<Instant>,
@@ -102,7 +122,7 @@ impl Hub {
             keep(write_end);
         }
         let mut hub = Self {
-            callbacks: Vec::new(),
+            listeners: Vec::new(),
             last_id: 0,
             before: Vec::new(),
             first_interrupt: None,
@@ -122,8 +142,12 @@ impl Hub {
     }
 
     fn keep_handlers(&mut self) {
+        let running = self.listeners.iter().any(|listener| listener.running);
         for signal in HANDLED {
-            if is_ours(signal) || replace_handler(signal).is_err() || self.taken.contains(&signal) {
+            if is_ours(signal) || replace_handler(signal).is_err() {
+                continue;
+            }
+            if !running || self.taken.contains(&signal) {
                 continue;
             }
             self.taken.push(signal);
@@ -154,7 +178,9 @@ impl Hub {
                 None => self.first_interrupt = Some(Instant::now()),
             }
         }
-        self.callbacks.iter().for_each(|(_, callback)| callback());
+        self.listeners
+            .iter()
+            .for_each(|listener| (listener.on_shutdown)());
     }
 }
 
