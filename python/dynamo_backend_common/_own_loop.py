@@ -23,6 +23,9 @@ def run_on_own_loop(
 
     With ``to_exit`` the process ends next: its exit hooks and threads are within the deadline too.
     """
+    if _inside_a_loop():
+        serving.close()
+        raise RuntimeError("run: an event loop runs in this thread already; await serve() there")
     choose_log(embedded=False)
     try:
         with asyncio.Runner() as runner:
@@ -34,3 +37,11 @@ def run_on_own_loop(
         if not to_exit:
             for core in cores:
                 core.release()
+
+
+def _inside_a_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True

@@ -1,5 +1,6 @@
 """`run()`, `serve()` and `shutdown()` of a worker in a program of one's own."""
 
+import asyncio
 import json
 import re
 import signal
@@ -144,3 +145,11 @@ def test_a_worker_is_used_once(launcher: Launcher, method: str) -> None:
     )
     assert program.wait() == 0
     assert "once" in program.wait_for_line("^refused (.*)").group(1)
+
+
+def test_run_inside_a_loop_says_what_to_do_there() -> None:
+    async def inside() -> None:
+        Worker(Echo(), WorkerConfig(runtime=RuntimeConfig(discovery_backend="mem"))).run()
+
+    with pytest.raises(RuntimeError, match=r"await serve\(\) there"):
+        asyncio.run(inside())
