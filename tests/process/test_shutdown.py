@@ -7,11 +7,11 @@ from contextlib import ExitStack
 
 import pytest
 
-from support.api import Api, Stream, failed, finish_reasons, read_text
+from support.api import Api, failed
 from support.launcher import Launcher
 from support.processes import Process, all_of
+from support.streams import begin, finishes
 
-PROMPT = "alpha beta gamma delta"
 STREAMS = 4
 
 
@@ -21,18 +21,6 @@ def gated(launcher: Launcher, model_folder: str) -> tuple[Process, Api]:
     program = launcher.script("worker", "lifecycles:Gated", str(port), model_folder)
     program.wait_for_line("state Serving")
     return program, Api(port)
-
-
-def begin(stack: ExitStack, api: Api) -> tuple[Stream, str]:
-    """A stream in flight, with the text that came already."""
-    stream = stack.enter_context(api.stream_completion(PROMPT))
-    return stream, stream.first_text()
-
-
-def finishes(stream: Stream, first: str) -> None:
-    rest, chunks = read_text(stream)
-    assert (first + rest).strip() == PROMPT
-    assert finish_reasons(chunks) == ["stop"]
 
 
 def test_streams_in_flight_finish_on_sigterm(launcher: Launcher, model_folder: str) -> None:

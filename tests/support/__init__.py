@@ -6,6 +6,9 @@
 - `launcher`: starts processes for one test or one module, and ends them
 - `api`: a client of the OpenAI frontend
 - `latches`: order between a test and an engine, by files
+- `streams`: requests in flight, and how they must end
+- `servers`: etcd and NATS, which fall silent, die and come back
+- `frontend`: Dynamo's own frontend
 
 `engines` and `scripts` hold what the processes run: files as a user would write them.
 """

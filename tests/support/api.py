@@ -64,6 +64,10 @@ class Stream:
                 yield Event(name, data)
                 name = data = ""
 
+    def rest(self) -> str:
+        """What else is in the answer, for one that is no stream."""
+        return self._response.read().decode(errors="replace")
+
     def first_text(self) -> str:
         """Reads up to the first event that has text; returns the text."""
         for event in self.events():

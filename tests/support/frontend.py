@@ -7,17 +7,26 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .api import Api
+from .launcher import NOTHING
 from .ports import LOOPBACK
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from .launcher import Launcher
 
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "dynamo-backend-common"
 PYTHON = CACHE / "interop-venv" / "bin" / "python"
 
 
-def start_frontend(launcher: Launcher) -> Api:
-    """Starts the frontend with discovery by the launcher's files; waits until it listens."""
+def start_frontend(
+    launcher: Launcher,
+    *,
+    discovery: str = "file",
+    request_plane: str = "tcp",
+    env: Mapping[str, str] = NOTHING,
+) -> Api:
+    """Starts the frontend, with discovery by the launcher's files; waits until it listens."""
     assert PYTHON.is_file(), (
         f"Dynamo's own frontend is not installed in {PYTHON.parents[1]}: run `make setup`"
     )
@@ -31,10 +40,11 @@ def start_frontend(launcher: Launcher) -> Api:
         "--http-port",
         str(port),
         "--discovery-backend",
-        "file",
+        discovery,
         "--request-plane",
-        "tcp",
+        request_plane,
         cwd=launcher.folder,
+        env=env,
     )
     process.wait_for_line(rf"Starting HTTP.*:{port}\b")
     return Api(port)

@@ -31,7 +31,14 @@ class UsageError(Failure):
 
 def say_error(message: str) -> None:
     """Writes ``message`` as the one line of an error."""
-    print(f"{PROGRAM}: error: {' '.join(message.split())}", file=sys.stderr, flush=True)
+    say(f"error: {' '.join(message.split())}")
+
+
+def say(message: str) -> None:
+    """Writes a line of the command's own to standard error."""
+    # One write: the log's lines come from other threads, and would end up in the middle of ours.
+    sys.stderr.write(f"{PROGRAM}: {message}\n")
+    sys.stderr.flush()
 
 
 def show_traceback(error: BaseException) -> None:

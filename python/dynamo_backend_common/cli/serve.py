@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ..exceptions import DynamoError, InvalidArgument
 from ..worker import Worker
 from .announce import announce_endpoint, announce_http
-from .failure import PROGRAM, Failure, UsageError, show_traceback
+from .failure import PROGRAM, Failure, UsageError, say, show_traceback
 from .options import add_options, name_option, read_config
 from .progress import ProgressLine
 from .resolve import known_engines, make_engine
@@ -144,5 +144,5 @@ def _status(report: Report) -> int:
     if report.cut == 0:
         return 0
     requests = "1 request was" if report.cut == 1 else f"{report.cut} requests were"
-    print(f"{PROGRAM}: {requests} cut at the end of the shutdown's time", file=sys.stderr)
+    say(f"{requests} cut at the end of the shutdown's time")
     return _REQUESTS_CUT
