@@ -78,6 +78,23 @@ def test_section_5_a_signal_takes_the_instance_out_first_and_the_card_in_the_end
         assert launcher.latches.is_reached(hook), hook
 
 
+def test_section_12_2_the_card_of_one_worker_of_several_goes_before_its_instance(
+    launcher: Launcher, model_folder: str, etcd: Etcd
+) -> None:
+    etcd.start()
+    leaving, staying = (serve(launcher, model_folder, settings(etcd, lease=10)) for _ in range(2))
+    assert (len(etcd.instances()), len(etcd.cards())) == (2, 2)
+    leaving.send(signal.SIGTERM)
+    # Between the two the frontend finishes what it was handing over.
+    until(lambda: len(etcd.cards()) == 1, "the card is gone")
+    until(lambda: len(etcd.instances()) == 1, "the instance is gone")
+    assert leaving.wait() == 0
+    [kept] = etcd.instances()
+    assert [card.rpartition("/")[2] for card in etcd.cards()] == [kept.rpartition("/")[2]]
+    assert staying.terminate() == 0
+    assert etcd.keys() == []
+
+
 @SIGNALS
 def test_section_12_7_a_signal_ends_the_wait_for_an_etcd_that_is_not_there(
     launcher: Launcher, model_folder: str, etcd: Etcd, which: signal.Signals

@@ -1,4 +1,5 @@
 //! What makes the worker known: the model deployment card, and the endpoint's instance.
 
 pub(crate) mod card;
+pub(crate) mod departure;
 pub(crate) mod registration;

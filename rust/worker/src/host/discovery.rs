@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Connected, Host};
 use crate::controls;
-use crate::discovery::{card, registration};
+use crate::discovery::{card, departure, registration};
 use crate::error::{BackendError, at_step, cannot_connect, invalid_argument, kind, unknown};
 use crate::event::Event;
 use crate::health;
@@ -91,9 +91,7 @@ impl Discovery for Host {
     }
 
     async fn unregister(&self) -> Result<(), DynamoError> {
-        self.connected()?
-            .endpoint
-            .unregister_endpoint_instance()
+        departure::leave(&self.connected()?.endpoint, self.served_name())
             .await
             .map_err(|error| unknown(format!("{error:#}")))
     }

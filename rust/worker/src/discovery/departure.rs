@@ -1,0 +1,67 @@
+//! Leaving discovery without losing the requests that are on their way.
+//!
+//! Where an instance disappears, a frontend drops the requests that it has sent there and whose
+//! answer has not begun, though the worker would serve them. Where only the instance's card
+//! disappears, it stops choosing the instance and drops nothing. So the card goes first, and the
+//! instance when no request can be in between any more. A worker that is the last of its model
+//! keeps its card, so that a frontend answers that no worker is there, not that it knows no such
+//! model.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use dynamo_runtime::component::Endpoint;
+use dynamo_runtime::discovery::{DiscoveryInstance, DiscoveryQuery};
+use dynamo_runtime::traits::DistributedRuntimeProvider;
+
+use super::registration;
+
+/// From the end of the card to that of the instance: frontends see the one and finish what they
+/// were handing over. On one machine it takes some tens of milliseconds.
+const HANDOVER: Duration = Duration::from_millis(200);
+
+/// Takes the endpoint's instance out of discovery.
+pub(crate) async fn leave(endpoint: &Endpoint, served_name: &str) -> anyhow::Result<()> {
+    match has_peers(endpoint, served_name).await {
+        Ok(false) => {}
+        Ok(true) => match registration::withdraw_card(endpoint).await {
+            Ok(()) => tokio::time::sleep(HANDOVER).await,
+            Err(error) => tracing::warn!(%error, "the model card could not be withdrawn first"),
+        },
+        Err(error) => tracing::warn!(%error, "other workers of this model could not be looked for"),
+    }
+    endpoint.unregister_endpoint_instance().await
+}
+
+/// Whether another instance of the endpoint serves the same model.
+async fn has_peers(endpoint: &Endpoint, served_name: &str) -> anyhow::Result<bool> {
+    let id = endpoint.id();
+    let discovery = endpoint.drt().discovery();
+    let (namespace, component) = (id.namespace, id.component);
+    let cards = discovery.list(DiscoveryQuery::EndpointModels {
+        namespace: namespace.clone(),
+        component: component.clone(),
+        endpoint: id.name.clone(),
+    });
+    let instances = discovery.list(DiscoveryQuery::Endpoint {
+        namespace,
+        component,
+        endpoint: id.name,
+    });
+    let (cards, instances) = tokio::try_join!(cards, instances)?;
+    let serving: HashSet<u64> = instances
+        .iter()
+        .map(DiscoveryInstance::instance_id)
+        .filter(|id| *id != endpoint.drt().connection_id())
+        .collect();
+    Ok(cards
+        .iter()
+        .any(|card| serving.contains(&card.instance_id()) && is_of(card, served_name)))
+}
+
+fn is_of(card: &DiscoveryInstance, served_name: &str) -> bool {
+    match card {
+        DiscoveryInstance::Model { card_json, .. } => card_json["display_name"] == served_name,
+        _ => false,
+    }
+}
