@@ -84,15 +84,23 @@ def test_section_12_2_the_card_of_one_worker_of_several_goes_before_its_instance
     etcd.start()
     leaving, staying = (serve(launcher, model_folder, settings(etcd, lease=10)) for _ in range(2))
     assert (len(etcd.instances()), len(etcd.cards())) == (2, 2)
-    leaving.send(signal.SIGTERM)
-    # Between the two the frontend finishes what it was handing over.
-    until(lambda: len(etcd.cards()) == 1, "the card is gone")
-    until(lambda: len(etcd.instances()) == 1, "the instance is gone")
-    assert leaving.wait() == 0
-    [kept] = etcd.instances()
-    assert [card.rpartition("/")[2] for card in etcd.cards()] == [kept.rpartition("/")[2]]
+    assert leaving.terminate() == 0
+    card, instance = etcd.deleted(2)
+    assert card.startswith("v1/mdc/")
+    assert instance.startswith("v1/instances/")
+    assert name_of(card) == name_of(instance)
+    [kept], [kept_card] = etcd.instances(), etcd.cards()
+    assert name_of(kept) == name_of(kept_card) != name_of(card)
+
+    # The last one of its model is missed, not forgotten.
     assert staying.terminate() == 0
     assert etcd.keys() == []
+    assert etcd.deleted(3)[2] == kept
+
+
+def name_of(key: str) -> str:
+    """The id of the worker that the key is of."""
+    return key.rpartition("/")[2]
 
 
 @SIGNALS

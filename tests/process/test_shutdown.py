@@ -85,25 +85,6 @@ def test_a_second_ctrl_c_forces_the_exit(launcher: Launcher, model_folder: str) 
     assert not launcher.latches.is_reached("cleanup")
 
 
-@pytest.mark.parametrize("engine", ["CleanupHangs", "CleanupHoldsTheGil"])
-def test_a_cleanup_that_does_not_end_is_ended_by_the_deadline(
-    launcher: Launcher, model_folder: str, engine: str
-) -> None:
-    server = launcher.serve(
-        f"lifecycles:{engine}",
-        "--model-name",
-        model_folder,
-        env={"DYN_WORKER_GRACEFUL_SHUTDOWN_TIMEOUT": "1"},
-    )
-    server.process.send(signal.SIGTERM)
-    assert server.process.wait() == 143
-    assert launcher.latches.is_reached("cleanup")
-    words = [line for line in server.process.stderr.splitlines() if "code 911" in line]
-    assert len(words) == 1
-    assert "DYN_WORKER_GRACEFUL_SHUTDOWN_TIMEOUT" in words[0]
-    assert "143" in words[0]
-
-
 FAILING_HOOKS = [
     ("CleanupRaises", "cleanup", "the cleanup failed"),
     ("DrainRaises", "drain", "the drain failed"),

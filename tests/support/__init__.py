@@ -7,6 +7,8 @@
 - `api`: a client of the OpenAI frontend
 - `latches`: order between a test and an engine, by files
 - `streams`: requests in flight, and how they must end
+- `traffic`: clients that stream without a pause
+- `full_pipe`: a stream that nobody reads
 - `servers`: etcd and NATS, which fall silent, die and come back
 - `frontend`: Dynamo's own frontend
 

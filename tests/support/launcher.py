@@ -45,18 +45,29 @@ class Launcher:
         self._started: list[Process] = []
 
     def start(
-        self, *command: str, cwd: Path = ENGINES, env: Mapping[str, str] = NOTHING
+        self,
+        *command: str,
+        cwd: Path = ENGINES,
+        env: Mapping[str, str] = NOTHING,
+        **streams: int,
     ) -> Process:
-        """Starts a command, with ``env`` on top of the tests' environment."""
-        process = Process(command, env=environment(self.folder) | dict(env), cwd=cwd)
+        """Starts a command, with ``env`` on top of the tests' environment.
+
+        ``stdout`` and ``stderr`` are descriptors that take the place of what is collected.
+        """
+        process = Process(command, env=environment(self.folder) | dict(env), cwd=cwd, **streams)
         self._started.append(process)
         return process
 
     def command(
-        self, *arguments: str, cwd: Path = ENGINES, env: Mapping[str, str] = NOTHING
+        self,
+        *arguments: str,
+        cwd: Path = ENGINES,
+        env: Mapping[str, str] = NOTHING,
+        **streams: int,
     ) -> Process:
         """Starts the package's command line."""
-        return self.start(*COMMAND, *arguments, cwd=cwd, env=env)
+        return self.start(*COMMAND, *arguments, cwd=cwd, env=env, **streams)
 
     def script(self, name: str, *arguments: str, env: Mapping[str, str] = NOTHING) -> Process:
         """Starts a program of ``scripts`` that uses the package as a library."""

@@ -38,6 +38,8 @@ def all_of(*parts: str) -> str:
 class Process:
     """A started process. Its output is collected until it ends; `kill` ends it in any case.
 
+    Given ``stdout`` or ``stderr``, that stream goes to the descriptor and is not collected.
+
     Attributes:
         command: What was started.
         lines: Everything written so far to either stream, in the order of arrival, without colours.
@@ -45,7 +47,15 @@ class Process:
 
     started: list[Process] = []  # noqa: RUF012 (of the whole session, for the report of a failure)
 
-    def __init__(self, command: Sequence[str], *, env: Mapping[str, str], cwd: Path) -> None:
+    def __init__(
+        self,
+        command: Sequence[str],
+        *,
+        env: Mapping[str, str],
+        cwd: Path,
+        stdout: int = subprocess.PIPE,
+        stderr: int = subprocess.PIPE,
+    ) -> None:
         self.command = list(command)
         self.lines: list[str] = []
         self._name = " ".join(self.command)
@@ -57,13 +67,14 @@ class Process:
             env=dict(env),
             cwd=cwd,
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stdout=stdout,
+            stderr=stderr,
             start_new_session=True,
         )
         self._readers = [
             Thread(target=self._read, args=(name, stream), daemon=True)
             for name, stream in (("stdout", self._process.stdout), ("stderr", self._process.stderr))
+            if stream is not None
         ]
         for reader in self._readers:
             reader.start()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import json
 import signal
-from contextlib import suppress
+from contextlib import closing, suppress
 from http.client import HTTPConnection
 from typing import TYPE_CHECKING, Any
 
@@ -81,9 +81,8 @@ class Etcd(Server):
 
     def keys(self) -> list[str]:
         """All keys, without their values."""
-        body = {"key": _base64("\0"), "range_end": _base64("\0"), "keys_only": True}
-        found = self._ask("/v3/kv/range", body).get("kvs", [])
-        return [base64.b64decode(item["key"]).decode() for item in found]
+        found = self._ask("/v3/kv/range", _everything() | {"keys_only": True}).get("kvs", [])
+        return [_text(item["key"]) for item in found]
 
     def instances(self) -> list[str]:
         """The keys of the endpoints' instances, by which a frontend finds a worker."""
@@ -92,6 +91,22 @@ class Etcd(Server):
     def cards(self) -> list[str]:
         """The keys of the models' cards."""
         return [key for key in self.keys() if key.startswith("v1/mdc/")]
+
+    def deleted(self, count: int) -> list[str]:
+        """The first keys that were deleted since etcd was started, in their order."""
+        watch = {"create_request": _everything() | {"start_revision": "1"}}
+        connection = HTTPConnection(LOOPBACK, self._port, timeout=PATIENCE)
+        with closing(connection):
+            connection.request("POST", "/v3/watch", json.dumps(watch))
+            deleted: list[str] = []
+            for line in connection.getresponse():
+                events = json.loads(line)["result"].get("events", [])
+                deleted += [
+                    _text(event["kv"]["key"]) for event in events if event.get("type") == "DELETE"
+                ]
+                if len(deleted) >= count:
+                    break
+            return deleted[:count]
 
     def leases(self) -> list[str]:
         """The leases that are alive: one per process that is connected."""
@@ -111,7 +126,7 @@ class Etcd(Server):
     def _ask(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         """Asks etcd's HTTP gateway; keys and values travel in base64."""
         connection = HTTPConnection(LOOPBACK, self._port, timeout=PATIENCE)
-        try:
+        with closing(connection):
             connection.request("POST", path, json.dumps(body))
             response = connection.getresponse()
             answer = response.read()
@@ -119,8 +134,6 @@ class Etcd(Server):
                 raise ConnectionError(f"etcd: {response.status} {answer!r}")
             decoded: dict[str, Any] = json.loads(answer)
             return decoded
-        finally:
-            connection.close()
 
 
 class Nats(Server):
@@ -145,5 +158,11 @@ class Nats(Server):
         return "Server is ready" in self._running().output
 
 
-def _base64(text: str) -> str:
-    return base64.b64encode(text.encode()).decode()
+def _everything() -> dict[str, Any]:
+    """The range of all keys."""
+    first = base64.b64encode(b"\0").decode()
+    return {"key": first, "range_end": first}
+
+
+def _text(encoded: str) -> str:
+    return base64.b64decode(encoded).decode()

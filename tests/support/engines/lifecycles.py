@@ -1,8 +1,5 @@
 """Engines for starts and shutdowns: each leaves a latch for every hook that is called."""
 
-import asyncio
-import ctypes
-
 from latches import passed, reach
 from plain import Plain
 
@@ -78,16 +75,3 @@ class DrainRaises(Recorded):
     async def drain(self):
         await super().drain()
         raise RuntimeError("the drain failed")
-
-
-class CleanupHangs(Recorded):
-    async def cleanup(self):
-        await super().cleanup()
-        await asyncio.Event().wait()
-
-
-class CleanupHoldsTheGil(Recorded):
-    async def cleanup(self):
-        await super().cleanup()
-        # PyDLL keeps the GIL during the call.
-        ctypes.PyDLL(None).sleep(600)

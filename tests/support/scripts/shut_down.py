@@ -1,5 +1,6 @@
-"""``shutdown()``, before and during the run: ``shut_down.py WHEN PORT MODEL``."""
+"""``shutdown()``, before and during the run: ``shut_down.py WHEN PORT MODEL [MODULE:CLASS]``."""
 
+import importlib
 import sys
 import threading
 
@@ -8,7 +9,7 @@ from lifecycles import Recorded, StartWaits
 
 from dynamo_backend_common import RuntimeConfig, Worker, WorkerConfig
 
-when, port, model = sys.argv[1:]
+when, port, model, *spec = sys.argv[1:]
 
 
 def on_state(state):
@@ -27,8 +28,15 @@ def during_start():
     (FOLDER / "go").touch()
 
 
+def engine():
+    if spec:
+        module, _, name = spec[0].partition(":")
+        return getattr(importlib.import_module(module), name)()
+    return StartWaits() if when == "starting" else Recorded()
+
+
 worker = Worker(
-    StartWaits() if when == "starting" else Recorded(),
+    engine(),
     WorkerConfig(model_name=model, runtime=RuntimeConfig(discovery_backend="mem")),
     http_port=int(port),
     on_state=on_state,

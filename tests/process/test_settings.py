@@ -1,0 +1,82 @@
+"""The variables of a shutdown, as a worker reads them: from the deadline that it announces."""
+
+import re
+import signal
+
+import pytest
+
+from support.launcher import Launcher
+from support.processes import all_of
+
+GRACE = "DYN_GRACEFUL_SHUTDOWN_GRACE_PERIOD_SECS"
+TIMEOUT = "DYN_WORKER_GRACEFUL_SHUTDOWN_TIMEOUT"
+DEFAULT_GRACE = 5.0
+
+
+def announced(launcher: Launcher, grace: str, timeout: str) -> tuple[float, str]:
+    """The deadline of a worker with these settings, and what it wrote until then."""
+    process = launcher.command(
+        "serve", "echo", "--discovery-backend", "file", env={GRACE: grace, TIMEOUT: timeout}
+    )
+    process.wait_for_line("^Serving on")
+    process.send(signal.SIGTERM)
+    deadline = float(process.wait_for_line(r"deadline_secs=([\d.e+]+)").group(1))
+    process.kill()
+    return deadline, process.output
+
+
+@pytest.fixture(scope="module")
+def default_timeout(shared: Launcher) -> float:
+    """The runtime's constant: 5 s in debug builds, 30 s in release."""
+    deadline, output = announced(shared, "0", "")
+    assert "WARN" not in output
+    assert deadline in (5.0, 30.0)
+    return deadline
+
+
+@pytest.mark.parametrize(
+    ("grace", "seconds"),
+    [
+        ("", 5.0),
+        ("  ", 5.0),
+        ("0", 0.0),
+        ("2.5", 2.5),
+        (" 1.5\t", 1.5),
+        ("-3", 0.0),
+        ("86400", 86400.0),
+    ],
+)
+def test_section_5_grace(launcher: Launcher, grace: str, seconds: float) -> None:
+    deadline, output = announced(launcher, grace, "1")
+    assert deadline == seconds + 1
+    assert "WARN" not in output
+
+
+@pytest.mark.parametrize("grace", ["soon", "inf", "NaN", "86400.5", "5s"])
+def test_section_5_a_bad_grace_is_the_default_with_a_warning(
+    launcher: Launcher, grace: str
+) -> None:
+    deadline, output = announced(launcher, grace, "1")
+    assert deadline == DEFAULT_GRACE + 1
+    warned(output, GRACE, grace)
+
+
+@pytest.mark.parametrize(("timeout", "seconds"), [("0", 0), ("7", 7), (str(2**64 - 1), 2**64 - 1)])
+def test_section_5_timeout(launcher: Launcher, timeout: str, seconds: int) -> None:
+    deadline, output = announced(launcher, "0.5", timeout)
+    assert deadline == pytest.approx(seconds + 0.5)
+    assert "WARN" not in output
+
+
+@pytest.mark.parametrize("timeout", ["+5", "-1", "2.5", " 7", "1m"])
+def test_section_5_a_bad_timeout_is_the_default_with_a_warning(
+    launcher: Launcher, default_timeout: float, timeout: str
+) -> None:
+    deadline, output = announced(launcher, "0", timeout)
+    assert deadline == default_timeout
+    warned(output, TIMEOUT, timeout)
+
+
+def warned(output: str, variable: str, value: str) -> None:
+    warnings = [line for line in output.splitlines() if "WARN" in line]
+    assert any(re.search(all_of(variable, f"'{value}'"), line) for line in warnings), output

@@ -1,0 +1,42 @@
+"""Whose the signals are before and after a run: ``handlers.py MODULE:CLASS PORT MODEL``."""
+
+import importlib
+import os
+import signal
+import sys
+from pathlib import Path
+
+from dynamo_backend_common import DynamoError, RuntimeConfig, Worker, WorkerConfig
+
+spec, port, model = sys.argv[1:]
+module, _, name = spec.partition(":")
+
+
+def caught():
+    """The signals that have a handler, as the kernel knows it."""
+    status = Path("/proc/self/status").read_text().splitlines()
+    return next(line for line in status if line.startswith("SigCgt"))
+
+
+terminated = []
+signal.signal(signal.SIGTERM, lambda *_: terminated.append(True))
+before = caught(), signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+worker = Worker(
+    getattr(importlib.import_module(module), name)(),
+    WorkerConfig(model_name=model, runtime=RuntimeConfig(discovery_backend="mem")),
+    http_port=int(port),
+    on_state=lambda state: state == "Serving" and worker.shutdown(),
+)
+try:
+    worker.run()
+    print("returned")
+except DynamoError:
+    print("raised")
+after = caught(), signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+print("same", before == after)
+os.kill(os.getpid(), signal.SIGTERM)
+print("terminated", terminated == [True])
+try:
+    os.kill(os.getpid(), signal.SIGINT)
+except KeyboardInterrupt:
+    print("KeyboardInterrupt")
