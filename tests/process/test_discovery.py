@@ -15,7 +15,7 @@ from support.streams import PROMPT, begin, finishes
 SIGNALS = pytest.mark.parametrize(
     "which", [signal.SIGTERM, signal.SIGINT], ids=lambda which: which.name
 )
-LOST = "to discovery was lost"
+LOST = "discovery was lost"
 LEASE = 2
 """Seconds: the shortest lease that etcd gives."""
 
