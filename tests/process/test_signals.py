@@ -1,4 +1,4 @@
-"""Whose the signals are: the worker's while it runs, nobody else's children's, and then the caller's."""
+"""Whose the signals are: the worker's while it runs, then the caller's; never its children's."""
 
 import os
 import signal
@@ -33,7 +33,7 @@ def test_section_12_1_the_callers_handlers_are_back_when_run_is_over(
 def test_section_12_1_a_child_of_the_engine_has_the_default_handlers(
     launcher: Launcher, model_folder: str, engine: str, which: signal.Signals
 ) -> None:
-    server = launcher.serve(f"children:{engine}", "--model-name", model_folder)
+    server = launcher.serve(f"forking:{engine}", "--model-name", model_folder)
     os.kill(int(launcher.latches.reached("forked")), which)
     answers(server)
     assert server.process.terminate() == 0
@@ -43,24 +43,11 @@ def test_section_12_1_a_child_of_the_engine_has_the_default_handlers(
 def test_section_12_1_ctrl_c_in_a_terminal_reaches_children_too_and_is_graceful(
     launcher: Launcher, model_folder: str
 ) -> None:
-    server = launcher.serve("children:Forks", "--model-name", model_folder)
+    server = launcher.serve("forking:Forks", "--model-name", model_folder)
     launcher.latches.reached("forked")
     os.killpg(server.process.pid, signal.SIGINT)
     assert server.process.wait() == 0
     assert launcher.latches.reached("ended") == str(-signal.SIGINT)
-
-
-@SIGNALS
-@pytest.mark.parametrize("engine", ["InstallsHandlers", "InstallsLoopHandlers"])
-def test_section_12_1_an_engine_with_handlers_of_its_own_does_not_take_the_signals(
-    launcher: Launcher, model_folder: str, engine: str, which: signal.Signals
-) -> None:
-    server = launcher.serve(f"children:{engine}", "--model-name", model_folder)
-    answers(server)
-    server.process.send(which)
-    assert server.process.wait() == 0
-    assert launcher.latches.is_reached("cleanup")
-    assert "WARN" in server.process.wait_for_line("signal handler").string
 
 
 def answers(server: Server) -> None:

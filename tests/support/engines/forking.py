@@ -1,7 +1,6 @@
-"""An engine with children, as one that shards a model has."""
+"""Engines with children that live as long as they do, as one has that shards a model."""
 
 import os
-import signal
 import subprocess
 import time
 
@@ -16,12 +15,12 @@ class Forks(Plain):
         self.child = os.fork()
         if not self.child:
             reach("forked", str(os.getpid()))
-            time.sleep(600)
+            time.sleep(600)  # noqa: ASYNC251 (nobody else is in the child)
             os._exit(0)
         return await super().start(worker_id)
 
     async def cleanup(self):
-        _, status = os.waitpid(self.child, 0)
+        _, status = os.waitpid(self.child, 0)  # noqa: ASYNC222 (nobody is served any more)
         reach("ended", str(os.waitstatus_to_exitcode(status)))
 
 
@@ -35,24 +34,3 @@ class Spawns(Plain):
 
     async def cleanup(self):
         reach("ended", str(self.child.wait()))
-
-
-class InstallsHandlers(Plain):
-    """Takes the two signals for itself, as libraries do that think they own the process."""
-
-    async def start(self, worker_id):
-        for which in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(which, lambda number, frame: reach("its-own-handler"))
-        return await super().start(worker_id)
-
-    async def cleanup(self):
-        reach("cleanup")
-
-
-class InstallsLoopHandlers(InstallsHandlers):
-    async def start(self, worker_id):
-        import asyncio
-
-        for which in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(which, reach, "its-own-handler")
-        return await Plain.start(self, worker_id)

@@ -30,7 +30,7 @@ impl Discovery for Host {
             .map_err(|error| invalid_argument(format!("{error:#}")))?;
         let drt = DistributedRuntime::new(self.runtime.clone(), config)
             .await
-            .map_err(failed)?;
+            .map_err(|error| cannot_connect(format!("{error:#}{}", looked_for())))?;
         self.reached.store(true, Ordering::Relaxed);
         let endpoint = drt
             .namespace(&self.worker.config.namespace)
@@ -100,6 +100,18 @@ impl Discovery for Host {
         let mut publishers = self.publishers.lock();
         publishers.kv_events.clear();
         publishers.snapshots = None;
+    }
+}
+
+/// Where etcd was looked for, by a runtime that did not connect; empty without etcd.
+fn looked_for() -> String {
+    match std::env::var("DYN_DISCOVERY_BACKEND").as_deref() {
+        Ok("etcd" | "") | Err(_) => {}
+        Ok(_) => return String::new(),
+    }
+    match std::env::var("ETCD_ENDPOINTS") {
+        Ok(endpoints) => format!("; ETCD_ENDPOINTS is {endpoints}"),
+        Err(_) => "; ETCD_ENDPOINTS is not set, so etcd was looked for on this machine".into(),
     }
 }
 
