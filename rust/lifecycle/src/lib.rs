@@ -28,6 +28,7 @@
 pub mod canary;
 pub mod controls;
 pub mod host;
+mod presence;
 pub mod report;
 mod run;
 pub mod settings;
@@ -38,6 +39,7 @@ mod testing;
 
 pub use canary::HEALTH_CHECK_KEY;
 pub use host::{Discovery, Engine, Observer, Serving};
+pub use presence::Presence;
 pub use report::{Outcome, Reason, Report, RunError, Step};
 pub use run::run;
 pub use settings::Settings;

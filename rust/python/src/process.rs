@@ -39,6 +39,7 @@ pub(crate) fn prepare(cores: Vec<PyRef<'_, WorkerCore>>, folder: Option<PathBuf>
                 "runtime settings of this worker are ignored: the process has its runtime already"
             );
         }
+        process::take_system_port();
         return Ok(());
     }
     let scope = match &folder {

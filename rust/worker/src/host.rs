@@ -21,6 +21,7 @@ use crate::engine::EngineConfig;
 use crate::frontend::RunningFrontend;
 use crate::metrics::LifecycleGauges;
 use crate::publish::{KvPublisher, SnapshotPublisher};
+use crate::system::Member;
 use crate::worker::Worker;
 
 /// How long the runtime may take to go where the deadline leaves that much.
@@ -29,6 +30,8 @@ const TEARDOWN: Duration = Duration::from_secs(2);
 /// Everything that one run knows. The cells are filled by the steps of the run, in its order.
 pub(crate) struct Host {
     pub(crate) worker: Worker,
+    /// The run as the system server sees it.
+    pub(crate) member: Arc<Member>,
     runtime: Runtime,
     deadline: Arc<Deadline>,
     admission: Admission,
@@ -61,6 +64,7 @@ struct Publishers {
 impl Host {
     pub(crate) fn new(worker: Worker, runtime: Runtime, deadline: Arc<Deadline>) -> Self {
         Self {
+            member: Member::new(&worker.config),
             worker,
             runtime,
             deadline,

@@ -35,6 +35,7 @@ mod run;
 mod serve;
 mod shutdown;
 mod signals;
+mod system;
 mod together;
 mod worker;
 

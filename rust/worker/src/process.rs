@@ -6,6 +6,7 @@ use std::path::Path;
 use dynamo_runtime::config::RuntimeConfig as RuntimeSettings;
 
 use crate::config::WorkerConfig;
+use crate::system;
 
 /// Who finds the workers of this process, where the operator did not choose a discovery backend.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,13 +22,14 @@ pub enum Scope<'a> {
 /// Writes what a run needs to the process environment: the configuration's own fields, and
 /// defaults where the environment has nothing.
 ///
-/// What only this process can find listens on loopback and needs no grace period. The system
-/// server listens on loopback always, unless told otherwise.
+/// What only this process can find listens on loopback and needs no grace period. The system server
+/// is the worker's own, one for the process; it listens on loopback always, unless told otherwise.
 ///
 /// Call it before the runtime exists, and with it any thread that might read the environment.
 pub fn prepare_environment(config: &WorkerConfig, scope: Scope<'_>) {
     config.runtime.apply_to_env();
     set_default("DYN_SYSTEM_HOST", LOOPBACK);
+    take_system_port();
     let chosen = std::env::var(DISCOVERY).unwrap_or_default();
     let alone = match (scope, chosen.as_str()) {
         (Scope::Process, "") => {
@@ -49,6 +51,13 @@ pub fn prepare_environment(config: &WorkerConfig, scope: Scope<'_>) {
         // No other process has to learn that this worker goes.
         set_default("DYN_GRACEFUL_SHUTDOWN_GRACE_PERIOD_SECS", "0");
     }
+}
+
+/// Keeps `DYN_SYSTEM_PORT` for the worker's own system server and switches the runtime's off.
+///
+/// [`prepare_environment`] does it; between two runs it takes what the program has set meanwhile.
+pub fn take_system_port() {
+    system::take_over();
 }
 
 const DISCOVERY: &str = "DYN_DISCOVERY_BACKEND";

@@ -12,6 +12,7 @@ use crate::error::{at_step, unknown};
 use crate::event::Event;
 use crate::host::Host;
 use crate::signals::Signals;
+use crate::system;
 use crate::worker::Worker;
 
 /// A run that has taken the signals and has done nothing else yet.
@@ -65,6 +66,11 @@ impl Run {
     /// Runs the worker to its end. What it holds of the process comes with the answer, for those
     /// who have more to end within the deadline.
     pub async fn to_the_end(self) -> (Result<Report, DynamoError>, Hold) {
+        // Before anything is started: an address that cannot be had loses nothing.
+        let system = match system::join(self.host.member.clone()).await {
+            Ok(membership) => membership,
+            Err(error) => return (Err(error), self.hold),
+        };
         let worker = &self.host.worker;
         let prefill = worker.config.disaggregation_mode == DisaggregationMode::Prefill;
         let shutdown = worker.shutdown.token();
@@ -74,6 +80,7 @@ impl Run {
         if self.alone {
             self.host.shut_runtime_down().await;
         }
+        system.leave().await;
         self.host.emit(Event::Stopped);
         self.hold.signals.run_is_over();
         (outcome.into_result().map_err(named), self.hold)

@@ -1,14 +1,15 @@
 //! The model deployment card that a frontend reads from discovery.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use dynamo_llm::local_model::runtime_config::{DisaggregatedEndpoint, ModelRuntimeConfig};
-use dynamo_llm::local_model::{LocalModel, LocalModelBuilder};
+use dynamo_llm::local_model::{LocalModel, LocalModelBuilder, register_model_card};
 use dynamo_llm::model_type::{ModelInput, ModelType};
 use dynamo_runtime::component::Endpoint;
 use dynamo_runtime::error::DynamoError;
-use dynamo_runtime::traits::DistributedRuntimeProvider;
 
+use super::self_host;
 use crate::config::{DisaggregationMode, WorkerConfig};
 use crate::engine::EngineConfig;
 use crate::error::{at_step, cannot_connect, unknown};
@@ -51,12 +52,13 @@ pub(crate) async fn fetch(model_name: &str) -> Result<Option<PathBuf>, DynamoErr
         })
 }
 
-/// Builds the card and registers it with discovery.
+/// Builds the card and registers it with discovery. `system` is where the system server listens.
 pub(crate) async fn register(
     endpoint: &Endpoint,
     config: &WorkerConfig,
     engine: &EngineConfig,
     files: Option<PathBuf>,
+    system: Option<SocketAddr>,
 ) -> Result<(), DynamoError> {
     let failed = |error: anyhow::Error| at_step("card", unknown(format!("{error:#}")));
     let mut builder = LocalModelBuilder::default();
@@ -65,24 +67,34 @@ pub(crate) async fn register(
         .kv_cache_block_size(engine.kv_cache_block_size)
         .custom_template_path(config.custom_jinja_template.clone())
         .runtime_config(runtime_config(config, engine))
-        .self_host_metadata(self_hosted(endpoint, config));
+        .self_host_metadata(false);
     if let Some(files) = files {
         builder
             .model_path(files)
             .source_path(PathBuf::from(&config.model_name));
     }
-    let mut model = builder.build().await.map_err(failed)?;
-    model
-        .attach(
-            endpoint,
-            registered_type(config)?,
-            ModelInput::Tokens,
-            None,
-            Some(config.disaggregation_mode.worker_type()),
-            config.disaggregation_mode.needs(),
-        )
-        .await
-        .map_err(failed)
+    let model = builder.build().await.map_err(failed)?;
+    let folder = model.path().to_owned();
+    let mut card = model.into_card();
+    card.model_type = registered_type(config)?;
+    card.model_input = ModelInput::Tokens;
+    card.worker_type = Some(config.disaggregation_mode.worker_type());
+    card.needs = config.disaggregation_mode.needs();
+    if let Some(address) = self_host::reachable(system) {
+        self_host::point_at(address, &mut card, &folder, endpoint).map_err(failed)?;
+    } else if !Path::new(card.source_path()).exists() {
+        // A frontend fetches by the source; of these URLs it takes the files' names.
+        let hub = format!("hf://{}/", card.source_path());
+        card.move_to_url(&hub).map_err(failed)?;
+    } else if seen_by_other_machines() {
+        tracing::warn!(
+            model = config.model_name,
+            "the card points at a folder of this machine; a frontend elsewhere finds the model \
+             only at the same path, or when DYN_SYSTEM_HOST and DYN_SYSTEM_PORT make the worker's \
+             metadata routes reachable"
+        );
+    }
+    register_model_card(endpoint, &card).await.map_err(failed)
 }
 
 /// A prefill worker has no surface of its own, whatever the operator listed.
@@ -129,25 +141,6 @@ fn runtime_config(config: &WorkerConfig, engine: &EngineConfig) -> ModelRuntimeC
         disaggregated_endpoint,
         ..Default::default()
     }
-}
-
-/// Whether the card may point at the worker's own metadata routes: only where the system server
-/// listens on an address that other machines reach.
-fn self_hosted(endpoint: &Endpoint, config: &WorkerConfig) -> bool {
-    let drt = endpoint.drt();
-    let reachable = drt
-        .system_status_server_info()
-        .is_some_and(|info| !info.socket_addr.ip().is_loopback());
-    let local_folder = Path::new(&config.model_name).exists();
-    if !reachable && local_folder && seen_by_other_machines() {
-        tracing::warn!(
-            model = config.model_name,
-            "the card points at a folder of this machine; a frontend elsewhere finds the model \
-             only at the same path, or when DYN_SYSTEM_HOST and DYN_SYSTEM_PORT make the worker's \
-             metadata routes reachable"
-        );
-    }
-    reachable
 }
 
 fn seen_by_other_machines() -> bool {

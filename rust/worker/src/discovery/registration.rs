@@ -12,7 +12,7 @@ use dynamo_runtime::protocols::annotated::Annotated;
 use dynamo_runtime::traits::DistributedRuntimeProvider;
 use serde_json::Value;
 
-use crate::health::ProbeEngine;
+use crate::health::{ProbeEngine, Readiness};
 use crate::serve::EngineAdapter;
 
 type Request = SingleIn<PreprocessedRequest>;
@@ -24,8 +24,9 @@ pub(crate) async fn serve(
     adapter: Arc<EngineAdapter>,
     metrics_labels: &[(String, String)],
     health_check_payload: Option<Value>,
+    readiness: &Arc<Readiness>,
 ) -> anyhow::Result<StartedEndpoint> {
-    let probe = Arc::new(ProbeEngine::new(adapter.clone()));
+    let probe = Arc::new(ProbeEngine::new(adapter.clone(), readiness.clone()));
     let ingress = Ingress::<Request, Response>::for_engine(adapter)?;
     let mut builder = endpoint
         .endpoint_builder()

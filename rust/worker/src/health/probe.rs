@@ -10,28 +10,49 @@ use dynamo_runtime::error::DynamoError;
 use dynamo_runtime::pipeline::{Error, ManyOut, SingleIn};
 use dynamo_runtime::protocols::annotated::Annotated;
 use dynamo_runtime::protocols::maybe_error::MaybeError;
-use futures::StreamExt;
+use futures::{StreamExt, stream};
 use serde_json::Value;
 
+use super::Readiness;
+use crate::error::unknown;
 use crate::serve::EngineAdapter;
 
+/// The endpoint's local engine, which only the canary calls.
+///
+/// The runtime's canary cannot be stopped. While the worker is out of service, asleep or shutting
+/// down, a probe is answered well without the engine, which is a pause.
 pub(crate) struct ProbeEngine {
     adapter: Arc<EngineAdapter>,
+    readiness: Arc<Readiness>,
 }
 
 impl ProbeEngine {
-    pub(crate) fn new(adapter: Arc<EngineAdapter>) -> Self {
-        Self { adapter }
+    pub(crate) fn new(adapter: Arc<EngineAdapter>, readiness: Arc<Readiness>) -> Self {
+        Self { adapter, readiness }
+    }
+
+    /// The engine's first answer; the rest of its stream is dropped.
+    async fn ask(&self, probe: SingleIn<Value>) -> Result<Annotated<Value>, Error> {
+        let request = probe.try_map(serde_json::from_value::<PreprocessedRequest>)?;
+        let mut answers = self.adapter.generate(request).await?;
+        let first = answers.next().await;
+        Ok(as_json(first.ok_or_else(|| {
+            unknown("the engine answered the probe with nothing")
+        })?))
     }
 }
 
 #[async_trait]
 impl AsyncEngine<SingleIn<Value>, ManyOut<Annotated<Value>>, Error> for ProbeEngine {
     async fn generate(&self, probe: SingleIn<Value>) -> Result<ManyOut<Annotated<Value>>, Error> {
-        let request = probe.try_map(serde_json::from_value::<PreprocessedRequest>)?;
-        let stream = self.adapter.generate(request).await?;
-        let context = stream.context();
-        Ok(ResponseStream::new(Box::pin(stream.map(as_json)), context))
+        let context = probe.context();
+        let answer = tokio::select! {
+            biased;
+            () = self.readiness.out_of_service() => Annotated::from_data(Value::Null),
+            answer = self.ask(probe) => answer?,
+        };
+        let answers = stream::once(std::future::ready(answer));
+        Ok(ResponseStream::new(Box::pin(answers), context))
     }
 }
 

@@ -1,6 +1,7 @@
 //! Connecting, publishing and withdrawing.
 
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Once};
 
 use async_trait::async_trait;
 use dynamo_backend_lifecycle::Discovery;
@@ -11,8 +12,8 @@ use dynamo_runtime::metrics::MetricsHierarchy;
 use tokio_util::sync::CancellationToken;
 
 use super::{Connected, Host};
-use crate::controls;
-use crate::discovery::{card, departure, registration};
+use crate::controls::Controls;
+use crate::discovery::{card, registration};
 use crate::error::{BackendError, at_step, cannot_connect, invalid_argument, kind, unknown};
 use crate::event::Event;
 use crate::health;
@@ -37,8 +38,10 @@ impl Discovery for Host {
             .and_then(|namespace| namespace.component(&self.worker.config.component))
             .map(|component| component.endpoint(&self.worker.config.endpoint))
             .map_err(failed)?;
+        warn_of_the_runtimes_own_server(&drt);
         let worker_id = drt.connection_id();
         // A run connects once.
+        let _ = self.member.drt.set(drt.clone());
         let _ = self.connected.set(Connected { drt, endpoint });
         self.emit(Event::Starting);
         Ok(worker_id)
@@ -71,8 +74,18 @@ impl Discovery for Host {
         let endpoint = &self.connected()?.endpoint;
         // Before the attempt: one that fails may have got through.
         self.card_registered.store(true, Ordering::Relaxed);
-        card::register(endpoint, &self.worker.config, self.engine_config()?, files).await?;
-        controls::register(endpoint, &self.worker.engine).await?;
+        let config = &self.worker.config;
+        card::register(
+            endpoint,
+            config,
+            self.engine_config()?,
+            files,
+            self.member.address.get().copied(),
+        )
+        .await?;
+        let controls = Controls::of(endpoint, &self.worker.engine, &self.member.readiness).await?;
+        // A run publishes once.
+        let _ = self.member.controls.set(Arc::new(controls));
         *self.health_check_payload.lock() =
             health::payload(&self.worker.config, &*self.worker.engine).await;
         Ok(())
@@ -91,9 +104,10 @@ impl Discovery for Host {
     }
 
     async fn unregister(&self) -> Result<(), DynamoError> {
-        departure::leave(&self.connected()?.endpoint, self.served_name())
-            .await
-            .map_err(|error| unknown(format!("{error:#}")))
+        match self.member.controls.get() {
+            Some(controls) => controls.unregister().await,
+            None => Ok(()),
+        }
     }
 
     async fn release(&self) {
@@ -112,6 +126,20 @@ fn looked_for() -> String {
     match std::env::var("ETCD_ENDPOINTS") {
         Ok(endpoints) => format!("; ETCD_ENDPOINTS is {endpoints}"),
         Err(_) => "; ETCD_ENDPOINTS is not set, so etcd was looked for on this machine".into(),
+    }
+}
+
+/// Its routes are not the worker's: it answers controls to everybody, and does not know of these.
+fn warn_of_the_runtimes_own_server(drt: &DistributedRuntime) {
+    static WARNED: Once = Once::new();
+    if let Some(info) = drt.system_status_server_info() {
+        WARNED.call_once(|| {
+            tracing::warn!(
+                address = %info.socket_addr,
+                "the runtime's own system server is up, which has no engine controls; call \
+                 process::prepare_environment before the runtime is built to have the worker's"
+            );
+        });
     }
 }
 

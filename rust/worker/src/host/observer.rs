@@ -33,6 +33,7 @@ impl Observer for Host {
         // First of all: the log may go to a pipe that nobody reads.
         self.deadline.arm();
         tracing::info!(deadline_secs = deadline.as_secs_f64(), "Shutdown begins");
+        self.member.readiness.shutting_down();
         self.emit(Event::Draining);
     }
 
@@ -82,6 +83,7 @@ impl Observer for Host {
             self.worker.config.component,
             self.worker.config.endpoint
         );
+        self.member.readiness.serving();
         self.emit(Event::Serving);
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use dynamo_backend_lifecycle::Serving;
+use dynamo_backend_lifecycle::{Presence, Serving};
 use dynamo_runtime::error::DynamoError;
 
 use super::Host;
@@ -34,10 +34,12 @@ impl Serving for Host {
             adapter,
             &self.worker.config.metrics_labels,
             payload,
+            &self.member.readiness,
         )
         .await
         .map_err(|error| unknown(format!("{error:#}")))?;
         disable_nagle(&started.instance().transport);
+        self.member.readiness.set_presence(Presence::Registered);
         if let Some(frontend) = &self.worker.frontend {
             let running = frontend.start(connected.drt.clone()).await?;
             // Set once: a run serves once.

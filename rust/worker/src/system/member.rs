@@ -1,0 +1,59 @@
+//! One worker, as the system server sees it.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, OnceLock};
+
+use dynamo_runtime::DistributedRuntime;
+use dynamo_runtime::config::HealthStatus;
+
+use crate::config::WorkerConfig;
+use crate::controls::Controls;
+use crate::health::Readiness;
+
+/// A worker from the beginning of its run to its end. The cells are filled by the run.
+pub(crate) struct Member {
+    /// `NAMESPACE.COMPONENT.ENDPOINT`.
+    pub(super) path: String,
+    endpoint: String,
+    pub(crate) readiness: Arc<Readiness>,
+    /// Where the system server listens; empty where there is none.
+    pub(crate) address: OnceLock<SocketAddr>,
+    pub(crate) drt: OnceLock<DistributedRuntime>,
+    pub(crate) controls: OnceLock<Arc<Controls>>,
+}
+
+impl Member {
+    pub(crate) fn new(config: &WorkerConfig) -> Arc<Self> {
+        Arc::new(Self {
+            path: format!(
+                "{}.{}.{}",
+                config.namespace, config.component, config.endpoint
+            ),
+            endpoint: config.endpoint.clone(),
+            readiness: Arc::default(),
+            address: OnceLock::new(),
+            drt: OnceLock::new(),
+            controls: OnceLock::new(),
+        })
+    }
+
+    /// Why the worker is not ready; `None` when it is.
+    pub(super) fn why_not_ready(&self) -> Option<&'static str> {
+        self.readiness.why_not().or_else(|| {
+            self.canary_fails()
+                .then_some("the health canary's last probe was not answered well")
+        })
+    }
+
+    /// Whether the runtime's canary probes this worker and has not been answered well.
+    fn canary_fails(&self) -> bool {
+        let Some(drt) = self.drt.get() else {
+            return false;
+        };
+        let health = drt.system_health();
+        let health = health.lock();
+        health.health_check_enabled()
+            && health.get_health_check_target(&self.endpoint).is_some()
+            && health.get_endpoint_health_status(&self.endpoint) != Some(HealthStatus::Ready)
+    }
+}

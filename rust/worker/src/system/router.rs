@@ -1,0 +1,63 @@
+//! Which handler answers which route.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::{Method, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{any, get};
+
+use super::server::Members;
+use super::token::Token;
+use super::{controls, metadata, metrics, probes};
+
+/// The paths of the probes, which the operator may choose.
+pub(super) struct Paths {
+    pub(super) live: String,
+    pub(super) health: String,
+}
+
+/// What the handlers share.
+pub(super) struct Shared {
+    pub(super) members: Members,
+    pub(super) token: Option<Token>,
+    pub(super) since: Instant,
+    paths: Paths,
+}
+
+pub(super) fn build(members: Members, paths: Paths, token: Option<Token>) -> Router {
+    let shared = Arc::new(Shared {
+        members,
+        token,
+        since: Instant::now(),
+        paths,
+    });
+    Router::new()
+        .route("/metrics", get(metrics::answer))
+        .route(
+            "/v1/metadata/{namespace}/{component}/{endpoint}/{model}/{suffix}/{*file}",
+            get(metadata::answer),
+        )
+        .route("/engine/{*path}", any(controls::answer))
+        // Not routes: what an operator sets may be no valid pattern.
+        .fallback(probe)
+        .with_state(shared)
+}
+
+async fn probe(State(shared): State<Arc<Shared>>, request: Request) -> Response {
+    let path = request.uri().path();
+    let is_live = path == shared.paths.live;
+    if !is_live && path != shared.paths.health {
+        return (StatusCode::NOT_FOUND, "no such route\n").into_response();
+    }
+    if !matches!(*request.method(), Method::GET | Method::HEAD) {
+        return StatusCode::METHOD_NOT_ALLOWED.into_response();
+    }
+    if is_live {
+        probes::live(&shared)
+    } else {
+        probes::health(&shared)
+    }
+}

@@ -1,0 +1,119 @@
+//! The one server of the process: bound by the first worker's run, closed after the last one's.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use dynamo_runtime::config::RuntimeConfig as RuntimeSettings;
+use dynamo_runtime::error::DynamoError;
+use parking_lot::RwLock;
+use tokio::sync::Mutex;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::address;
+use super::member::Member;
+use super::router::{self, Paths};
+use super::token::Token;
+use crate::error::invalid_argument;
+
+/// What answers that were begun before the close have for their end.
+const CLOSING: Duration = Duration::from_secs(1);
+
+static SERVER: Mutex<Option<Server>> = Mutex::const_new(None);
+
+/// The workers that run, in the order in which they began.
+pub(super) type Members = Arc<RwLock<Vec<Arc<Member>>>>;
+
+struct Server {
+    address: SocketAddr,
+    members: Members,
+    stop: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+/// A worker's part in the server. To be given back with [`leave`](Self::leave).
+pub(crate) struct Membership {
+    member: Arc<Member>,
+}
+
+/// Puts a worker on the process's server, which begins with the first of them.
+///
+/// # Errors
+///
+/// `InvalidArgument`, where the configured address is none or cannot be had.
+pub(crate) async fn join(member: Arc<Member>) -> Result<Membership, DynamoError> {
+    let mut slot = SERVER.lock().await;
+    if slot.is_none() {
+        *slot = Server::open().await?;
+    }
+    if let Some(server) = slot.as_ref() {
+        // A worker joins once.
+        let _ = member.address.set(server.address);
+        server.members.write().push(member.clone());
+    }
+    Ok(Membership { member })
+}
+
+impl Membership {
+    /// Takes the worker off the server. After the last one the port is free.
+    pub(crate) async fn leave(self) {
+        let mut slot = SERVER.lock().await;
+        let Some(server) = slot.as_ref() else { return };
+        let is_last = {
+            let mut members = server.members.write();
+            members.retain(|member| !Arc::ptr_eq(member, &self.member));
+            members.is_empty()
+        };
+        // Closed under the lock: whoever comes next finds the port free.
+        if is_last && let Some(server) = slot.take() {
+            server.close().await;
+        }
+    }
+}
+
+impl Server {
+    async fn open() -> Result<Option<Self>, DynamoError> {
+        let settings = RuntimeSettings::from_settings()
+            .map_err(|error| invalid_argument(format!("system server: {error:#}")))?;
+        let Some((listener, address)) = address::listen(&settings.system_host).await? else {
+            return Ok(None);
+        };
+        let token = Token::from_env();
+        if !address.ip().is_loopback() && token.is_none() {
+            tracing::warn!(
+                %address,
+                "the system server is reachable from other machines, and its engine controls need \
+                 no token; DYN_SYSTEM_TOKEN sets one"
+            );
+        }
+        let members = Members::default();
+        let paths = Paths {
+            live: settings.system_live_path,
+            health: settings.system_health_path,
+        };
+        let router = router::build(members.clone(), paths, token);
+        let stop = CancellationToken::new();
+        let stopped = stop.clone().cancelled_owned();
+        let task = tokio::spawn(async move {
+            let served = axum::serve(listener, router).with_graceful_shutdown(stopped);
+            if let Err(error) = served.await {
+                tracing::error!(%error, "the system server ended");
+            }
+        });
+        tracing::info!("System server on http://{address}");
+        Ok(Some(Self {
+            address,
+            members,
+            stop,
+            task,
+        }))
+    }
+
+    async fn close(mut self) {
+        self.stop.cancel();
+        if tokio::time::timeout(CLOSING, &mut self.task).await.is_err() {
+            self.task.abort();
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! The token that engine controls may require.
+
+use axum::http::HeaderMap;
+use axum::http::header::AUTHORIZATION;
+use subtle::ConstantTimeEq;
+
+const VARIABLE: &str = "DYN_SYSTEM_TOKEN";
+
+/// A secret. It has no `Debug`, so that no log can show it.
+#[derive(Clone)]
+pub(super) struct Token(String);
+
+impl Token {
+    /// The operator's token; `None` where none is set or it is blank.
+    pub(super) fn from_env() -> Option<Self> {
+        let token = std::env::var(VARIABLE).ok()?;
+        let token = token.trim();
+        (!token.is_empty()).then(|| Self(token.to_owned()))
+    }
+
+    /// Whether a request carries the token.
+    pub(super) fn admits(&self, headers: &HeaderMap) -> bool {
+        headers
+            .get(AUTHORIZATION)
+            .and_then(|value| value.to_str().ok())
+            .and_then(|value| value.split_once(' '))
+            .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
+            .is_some_and(|(_, token)| token.trim().as_bytes().ct_eq(self.0.as_bytes()).into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn admits(header: Option<&str>) -> bool {
+        let mut headers = HeaderMap::new();
+        if let Some(header) = header {
+            headers.insert(AUTHORIZATION, header.parse().unwrap());
+        }
+        Token("s3cret".into()).admits(&headers)
+    }
+
+    #[test]
+    fn section_12_6_only_the_whole_token_is_admitted() {
+        for header in ["Bearer s3cret", "bearer s3cret", "BEARER  s3cret "] {
+            assert!(admits(Some(header)), "{header:?}");
+        }
+        let refused = [
+            "s3cret",
+            "Basic s3cret",
+            "Bearer",
+            "Bearer ",
+            "Bearer s3cre",
+            "Bearer s3cret2",
+            "Bearer S3cret",
+        ];
+        for header in refused {
+            assert!(!admits(Some(header)), "{header:?}");
+        }
+        assert!(!admits(None));
+    }
+}
