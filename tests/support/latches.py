@@ -21,6 +21,10 @@ class Latches:
         """Lets the engine pass ``name``."""
         (self._folder / name).touch()
 
+    def withdraw(self, name: str) -> None:
+        """Takes back what was released, or forgets what was reached."""
+        (self._folder / name).unlink(missing_ok=True)
+
     def is_reached(self, name: str) -> bool:
         """Whether the engine has reached ``name`` by now."""
         return (self._folder / name).exists()

@@ -20,6 +20,12 @@ async def passed(name: str) -> None:
         await asyncio.sleep(0.01)
 
 
+async def withdrawn(name: str) -> None:
+    """Waits while ``name`` is released."""
+    while (FOLDER / name).exists():  # noqa: ASYNC110 (another process takes it away)
+        await asyncio.sleep(0.01)
+
+
 def case_of(request: dict) -> str:
     """What the request tells the engine to do; empty if nothing."""
     marks = [mark for mark in request["annotations"] if mark.startswith("case:")]

@@ -1,0 +1,55 @@
+"""Engines with controls: each call's body says what it does beside its name."""
+
+import asyncio
+
+from latches import passed, reach
+from lifecycles import Recorded
+
+
+class Sleeper(Recorded):
+    """Falls asleep and wakes up, with a moment in between, as an engine that moves its weights.
+
+    A body's ``reach`` and ``pass`` are latches, ``reply`` is the reply instead of the usual one,
+    and ``raise`` a message to raise; the change is made before the two.
+    """
+
+    def __init__(self):
+        self.asleep = False
+        self.calls = 0
+
+    async def supported_controls(self):
+        return [
+            "sleep",
+            "wake_up",
+            "release_memory_occupation",
+            "resume_memory_occupation",
+            "pause_generation",
+            "resume_generation",
+            "state",
+        ]
+
+    async def engine_control(self, name, body):
+        if name == "state":
+            return {"asleep": self.asleep, "calls": self.calls, "body": body}
+        self.calls += 1
+        if "reach" in body:
+            reach(body["reach"])
+        if "pass" in body:
+            await passed(body["pass"])
+        await asyncio.sleep(0.005)
+        asleep = name in ("sleep", "release_memory_occupation", "pause_generation")
+        if body.get("is_sleeping") is not True:
+            self.asleep = asleep
+        if "raise" in body:
+            raise RuntimeError(body["raise"])
+        return body.get("reply", {"status": "ok", "control": name})
+
+
+class Uncontrolled(Recorded):
+    """Supports no control."""
+
+
+class CleanupWaits(Sleeper):
+    async def drain(self):
+        await super().drain()
+        await passed("drain-go")

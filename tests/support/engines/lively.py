@@ -1,0 +1,73 @@
+"""Engines for the health canary."""
+
+import json
+import time
+
+from controlled import Sleeper
+from latches import FOLDER, passed, reach, withdrawn
+
+PROBE = {"token_ids": [1, 2], "stop_conditions": {"max_tokens": 1}}
+
+
+class Probed(Sleeper):
+    """Leaves a latch for its first probe, and counts them; wedges while the latch ``wedged`` is."""
+
+    def __init__(self):
+        super().__init__()
+        self.probes = 0
+        self.finished = 0
+
+    async def health_check_payload(self):
+        reach("asked")
+        return PROBE
+
+    async def supported_controls(self):
+        return [*await super().supported_controls(), "probes"]
+
+    async def engine_control(self, name, body):
+        if name == "probes":
+            return {"begun": self.probes, "finished": self.finished}
+        return await super().engine_control(name, body)
+
+    async def generate(self, request, context):
+        if not request.get("_HEALTH_CHECK"):
+            async for chunk in super().generate(request, context):
+                yield chunk
+            return
+        self.probes += 1
+        try:
+            reach("probe", json.dumps(request))
+            await withdrawn("wedged")
+            if (FOLDER / "failing").exists():
+                raise RuntimeError("a probe's failure")
+            for token in request["token_ids"]:
+                yield {"token_ids": [token]}
+            # Whoever wants no more than the first chunk does not wait for the rest.
+            await passed("never")
+        finally:
+            self.finished += 1
+
+
+class ErrorInAChunk(Probed):
+    async def generate(self, request, context):
+        reach("probe")
+        yield {"token_ids": [], "finish_reason": {"error": "inside a chunk"}}
+
+
+class HoldsTheLoop(Probed):
+    """A probe blocks the event loop while the latch ``wedged`` is."""
+
+    async def generate(self, request, context):
+        while (FOLDER / "wedged").exists():
+            time.sleep(0.02)  # noqa: ASYNC251 (that is the fault)
+        yield {"token_ids": [1], "finish_reason": "stop"}
+
+
+class NoObject(Probed):
+    async def health_check_payload(self):
+        return [1, 2]
+
+
+class PayloadRaises(Probed):
+    async def health_check_payload(self):
+        raise RuntimeError("no payload here")
