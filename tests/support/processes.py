@@ -22,9 +22,9 @@ _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 _SHOWN_LINES = 300
 
 
-def until(happened: Callable[[], bool], what: str) -> None:
+def until(happened: Callable[[], bool], what: str, patience: float = PATIENCE) -> None:
     """Waits until ``happened()``; fails saying ``what`` never did."""
-    end = time.monotonic() + PATIENCE
+    end = time.monotonic() + patience
     while not happened():
         assert time.monotonic() < end, f"never: {what}"
         time.sleep(0.01)

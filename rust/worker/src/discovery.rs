@@ -3,4 +3,4 @@
 pub(crate) mod card;
 pub(crate) mod departure;
 pub(crate) mod registration;
-mod self_host;
+pub(crate) mod self_host;

@@ -53,3 +53,20 @@ class CleanupWaits(Sleeper):
     async def drain(self):
         await super().drain()
         await passed("drain-go")
+
+
+class SlowBothWays(Sleeper):
+    """Waits for the test in each hook of its life."""
+
+    async def start(self, worker_id):
+        config = await super().start(worker_id)
+        await passed("start-go")
+        return config
+
+    async def drain(self):
+        await super().drain()
+        await passed("drain-go")
+
+    async def cleanup(self):
+        await super().cleanup()
+        await passed("cleanup-go")

@@ -29,6 +29,10 @@ class Probed(Sleeper):
             return {"begun": self.probes, "finished": self.finished}
         return await super().engine_control(name, body)
 
+    async def cleanup(self):
+        reach("cleanup-with", f"{self.probes - self.finished} probes")
+        await super().cleanup()
+
     async def generate(self, request, context):
         if not request.get("_HEALTH_CHECK"):
             async for chunk in super().generate(request, context):

@@ -29,7 +29,7 @@ pub(super) fn reachable(address: Option<SocketAddr>) -> Option<SocketAddr> {
 }
 
 /// Has the system server hand out the card's files, and the card say so. `folder` is the model's.
-pub(super) fn point_at(
+pub(crate) fn point_at(
     address: SocketAddr,
     card: &mut ModelDeploymentCard,
     folder: &Path,

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use dynamo_llm::protocols::common::llm_backend::LLMEngineOutput;
 use dynamo_llm::protocols::common::preprocessor::PreprocessedRequest;
-use dynamo_runtime::engine::{AsyncEngine, AsyncEngineContextProvider, ResponseStream};
+use dynamo_runtime::engine::{
+    AsyncEngine, AsyncEngineContext, AsyncEngineContextProvider, ResponseStream,
+};
 use dynamo_runtime::error::DynamoError;
 use dynamo_runtime::pipeline::{Error, ManyOut, SingleIn};
 use dynamo_runtime::protocols::annotated::Annotated;
@@ -31,14 +33,32 @@ impl ProbeEngine {
         Self { adapter, readiness }
     }
 
-    /// The engine's first answer; the rest of its stream is dropped.
+    /// The engine's first answer; nobody wants the rest.
     async fn ask(&self, probe: SingleIn<Value>) -> Result<Annotated<Value>, Error> {
+        let mut unfinished = Unfinished(Some(probe.context()));
         let request = probe.try_map(serde_json::from_value::<PreprocessedRequest>)?;
-        let mut answers = self.adapter.generate(request).await?;
-        let first = answers.next().await;
-        Ok(as_json(first.ok_or_else(|| {
-            unknown("the engine answered the probe with nothing")
-        })?))
+        let mut answers = self.adapter.probe(request).await?;
+        let first = answers
+            .next()
+            .await
+            .ok_or_else(|| unknown("the engine answered the probe with nothing"))?;
+        let is_last = |chunk: &LLMEngineOutput| chunk.finish_reason.is_some();
+        if first.data.as_ref().is_none_or(is_last) {
+            unfinished.0 = None;
+        }
+        Ok(as_json(first))
+    }
+}
+
+/// A probe that is stopped when it is dropped, as one whose client left: after its first answer,
+/// at the end of the runtime's patience, or when the worker goes out of service.
+struct Unfinished(Option<Arc<dyn AsyncEngineContext>>);
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        if let Some(probe) = &self.0 {
+            probe.stop_generating();
+        }
     }
 }
 

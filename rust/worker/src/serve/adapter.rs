@@ -40,6 +40,15 @@ impl EngineAdapter {
         }
     }
 
+    /// Serves a probe of the health canary. It is nobody's request: it does not count as one in
+    /// flight, and shutdown does not wait for it.
+    pub(crate) async fn probe(
+        &self,
+        request: SingleIn<PreprocessedRequest>,
+    ) -> Result<ManyOut<Annotated<LLMEngineOutput>>, Error> {
+        self.serve(request, None).await
+    }
+
     async fn serve(
         &self,
         request: SingleIn<PreprocessedRequest>,

@@ -8,7 +8,7 @@ use axum::extract::{Path, State};
 use axum::http::header::{ALLOW, WWW_AUTHENTICATE};
 use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
-use dynamo_backend_lifecycle::controls::{empty_body, error_reply};
+use dynamo_backend_lifecycle::controls::{empty_body, error_reply, not_serving};
 use serde_json::Value;
 
 use super::member::Member;
@@ -47,6 +47,10 @@ pub(super) async fn answer(
     let found = resolve(&shared.members.read(), &path);
     let (controls, name) = match found {
         Ok(found) => found,
+        Err(Unresolved::Unknown(_)) if somebody_starts(&shared.members.read()) => {
+            let reply = Json(not_serving(&path, "it starts"));
+            return (StatusCode::SERVICE_UNAVAILABLE, reply).into_response();
+        }
         Err(Unresolved::Unknown(message)) => return error(StatusCode::NOT_FOUND, message),
         Err(Unresolved::Ambiguous(message)) => return error(StatusCode::CONFLICT, message),
     };
@@ -74,6 +78,11 @@ fn parse(body: &[u8]) -> Result<Value, String> {
     serde_json::from_slice(body).map_err(|error| {
         format!("the request's body is no JSON: {error}; an empty body counts as {{}}")
     })
+}
+
+/// Which controls a worker that starts will have, nobody knows.
+fn somebody_starts(members: &[Arc<Member>]) -> bool {
+    members.iter().any(|member| member.controls.get().is_none())
 }
 
 #[derive(Debug)]
