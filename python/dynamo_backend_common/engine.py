@@ -126,7 +126,12 @@ class LLMEngine(ABC):
         return None
 
     async def supported_controls(self) -> Sequence[str]:
-        """Names of the controls that become routes ``/engine/NAME``; none by default."""
+        """Names of the controls that become routes of the system server; none by default.
+
+        A control is called by ``POST /engine/NAME``. ``sleep``, ``release_memory_occupation`` and
+        ``pause_generation`` take the worker out of discovery first; ``wake_up``,
+        ``resume_memory_occupation`` and ``resume_generation`` put it back afterwards.
+        """
         return ()
 
     async def engine_control(self, name: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -137,7 +142,10 @@ class LLMEngine(ABC):
             body: The JSON body of the call.
 
         Returns:
-            The reply; ``{"status": "error", "message": …}`` says that it failed.
+            The reply; ``{"status": "error", "message": …}`` says that it failed, and
+            ``"is_sleeping": True`` that the engine is not to be put back into discovery yet.
+
+        What it raises is answered with HTTP status 500 and its message.
 
         Raises:
             InvalidArgument: By default, whatever the name.

@@ -157,6 +157,16 @@ def test_section_8_the_variable_comes_before_the_engine(launcher: Launcher, form
     assert not launcher.latches.is_reached("asked")
 
 
+@pytest.mark.parametrize("value", ["nope", "[1]", "@/no/such/file"])
+def test_section_8_a_bad_variable_is_a_warning_and_the_engine_is_asked(
+    launcher: Launcher, value: str
+) -> None:
+    process, system = watched(launcher, "Probed", env={"DYN_HEALTH_CHECK_PAYLOAD": value})
+    process.wait_for_line("WARN.*DYN_HEALTH_CHECK_PAYLOAD is ignored")
+    becomes_ready(system)
+    assert probe_of(launcher)["token_ids"] == [1, 2]
+
+
 @pytest.mark.parametrize("engine", ["NoObject", "PayloadRaises"])
 def test_section_8_an_engine_without_a_usable_payload_is_ready_without_a_canary(
     launcher: Launcher, engine: str

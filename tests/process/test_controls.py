@@ -196,16 +196,52 @@ def test_section_12_6_a_caller_that_hangs_up_leaves_no_half_state(
     assert is_asleep(system) == asleep == (instances(launcher) == [])
 
 
-def test_section_12_6_a_control_whose_caller_left_is_finished(launcher: Launcher) -> None:
+def test_section_12_6_a_sleep_whose_caller_left_is_finished(launcher: Launcher) -> None:
     _, system = serve(launcher, "controlled:Sleeper")
-    caller = system.hang_up_on("sleep", {"reach": "halfway", "pass": "on"})
-    launcher.latches.reached("halfway")
-    caller.close()
-    launcher.latches.release("on")
+    leave_halfway(launcher, system, "sleep")
     until(lambda: is_asleep(system), "the engine sleeps")
     assert instances(launcher) == []
     succeeded(system.control("wake_up"))
     assert len(instances(launcher)) == 1
+
+
+def test_section_12_6_a_wake_up_whose_caller_left_is_finished(launcher: Launcher) -> None:
+    _, system = serve(launcher, "controlled:Sleeper")
+    succeeded(system.control("sleep"))
+    leave_halfway(launcher, system, "wake_up")
+    until(lambda: len(instances(launcher)) == 1, "the worker is back in discovery")
+    assert not is_asleep(system)
+    assert system.is_ready()
+
+
+def leave_halfway(launcher: Launcher, system: System, control: str) -> None:
+    caller = system.hang_up_on(control, {"reach": "halfway", "pass": "on"})
+    launcher.latches.reached("halfway")
+    caller.close()
+    # Answered after the server has seen the caller go.
+    assert system.is_live()
+    launcher.latches.release("on")
+
+
+def test_section_7_a_frontend_sends_nothing_to_a_worker_that_sleeps(
+    launcher: Launcher, model_folder: str
+) -> None:
+    port = launcher.ports.reserve()
+    server = launcher.serve(
+        "controlled:Sleeper", "--model-name", model_folder, env={"DYN_SYSTEM_PORT": str(port)}
+    )
+    system = System(port)
+
+    def status() -> int:
+        return server.api.complete("alpha beta", model=server.model).status
+
+    assert status() == 200
+    succeeded(system.control("sleep"))
+    # The card stays: no worker is there, but the model is known.
+    until(lambda: status() != 200, "nothing is sent any more")
+    assert status() == 503
+    succeeded(system.control("wake_up"))
+    until(lambda: status() == 200, "requests come again")
 
 
 def test_a_worker_that_sleeps_is_shut_down_without_a_failure(launcher: Launcher) -> None:

@@ -110,12 +110,15 @@ pub trait LLMEngine: Send + Sync + 'static {
         Ok(None)
     }
 
-    /// Names of the controls that become routes of the system server.
+    /// Names of the controls that become routes of the system server, `POST /engine/NAME`. Those
+    /// by which an engine sleeps take the worker out of discovery, and those that wake it put it
+    /// back.
     async fn supported_controls(&self) -> Result<Vec<String>, DynamoError> {
         Ok(Vec::new())
     }
 
-    /// Performs one control, with the JSON body of the call.
+    /// Performs one control, with the JSON body of the call. A reply with `"status": "error"` says
+    /// that it failed; an error is answered with HTTP status 500.
     async fn engine_control(&self, name: &str, _body: Value) -> Result<Value, DynamoError> {
         Err(crate::error::invalid_argument(format!(
             "{} supports no control '{name}'",

@@ -1,20 +1,24 @@
 //! The token that engine controls may require.
 
+use std::os::unix::ffi::OsStrExt;
+
 use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
 use subtle::ConstantTimeEq;
 
 const VARIABLE: &str = "DYN_SYSTEM_TOKEN";
 
+const SCHEME: &[u8] = b"Bearer ";
+
 /// A secret. It has no `Debug`, so that no log can show it.
 #[derive(Clone)]
-pub(super) struct Token(String);
+pub(super) struct Token(Vec<u8>);
 
 impl Token {
     /// The operator's token; `None` where none is set or it is blank.
     pub(super) fn from_env() -> Option<Self> {
-        let token = std::env::var(VARIABLE).ok()?;
-        let token = token.trim();
+        let token = std::env::var_os(VARIABLE)?;
+        let token = token.as_bytes().trim_ascii();
         (!token.is_empty()).then(|| Self(token.to_owned()))
     }
 
@@ -22,10 +26,9 @@ impl Token {
     pub(super) fn admits(&self, headers: &HeaderMap) -> bool {
         headers
             .get(AUTHORIZATION)
-            .and_then(|value| value.to_str().ok())
-            .and_then(|value| value.split_once(' '))
-            .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
-            .is_some_and(|(_, token)| token.trim().as_bytes().ct_eq(self.0.as_bytes()).into())
+            .and_then(|value| value.as_bytes().split_at_checked(SCHEME.len()))
+            .filter(|(scheme, _)| scheme.eq_ignore_ascii_case(SCHEME))
+            .is_some_and(|(_, token)| token.trim_ascii().ct_eq(&self.0).into())
     }
 }
 
@@ -38,7 +41,7 @@ mod tests {
         if let Some(header) = header {
             headers.insert(AUTHORIZATION, header.parse().unwrap());
         }
-        Token("s3cret".into()).admits(&headers)
+        Token(b"s3cret".to_vec()).admits(&headers)
     }
 
     #[test]
