@@ -127,7 +127,8 @@ def test_section_8_a_probe_ends_when_shutdown_begins(launcher: Launcher) -> None
     process, system = watched(launcher, "Probed", env={"DYN_HEALTH_CHECK_REQUEST_TIMEOUT": "600"})
     becomes_ready(system)
     launcher.latches.release("wedged")
-    until(lambda: under_way(system) > 0, "a probe is under way")
+    launcher.latches.reached("wedges")
+    assert under_way(system) > 0
     process.send(signal.SIGTERM)
     # Neither waited for nor cut: the exit status would be 3.
     assert process.wait() == 0

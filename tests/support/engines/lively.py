@@ -41,7 +41,9 @@ class Probed(Sleeper):
         self.probes += 1
         try:
             reach("probe", json.dumps(request))
-            await withdrawn("wedged")
+            if (FOLDER / "wedged").exists():
+                reach("wedges")
+                await withdrawn("wedged")
             if (FOLDER / "failing").exists():
                 raise RuntimeError("a probe's failure")
             for token in request["token_ids"]:
