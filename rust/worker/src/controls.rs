@@ -12,6 +12,7 @@ use dynamo_runtime::error::DynamoError;
 use serde_json::Value;
 use tokio::sync::Mutex;
 
+use crate::discovery::departure;
 use crate::engine::LLMEngine;
 use crate::error::{at_step, unknown};
 use crate::health::Readiness;
@@ -34,6 +35,7 @@ impl From<DynamoError> for CallError {
 /// The controls of one worker, and its instance's one way out of discovery.
 pub(crate) struct Controls {
     endpoint: Endpoint,
+    served_name: String,
     engine: Arc<dyn LLMEngine>,
     names: Vec<String>,
     readiness: Arc<Readiness>,
@@ -45,6 +47,7 @@ impl Controls {
     /// Asks the engine which controls it supports.
     pub(crate) async fn of(
         endpoint: &Endpoint,
+        served_name: &str,
         engine: &Arc<dyn LLMEngine>,
         readiness: &Arc<Readiness>,
     ) -> Result<Self, DynamoError> {
@@ -56,6 +59,7 @@ impl Controls {
         names.dedup();
         Ok(Self {
             endpoint: endpoint.clone(),
+            served_name: served_name.to_owned(),
             engine: engine.clone(),
             names,
             readiness: readiness.clone(),
@@ -88,6 +92,7 @@ impl Controls {
         if !self.readiness.presence().needs_unregister() {
             return Ok(());
         }
+        departure::announce(&self.endpoint, &self.served_name).await;
         self.leave_discovery().await
     }
 

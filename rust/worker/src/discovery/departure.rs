@@ -20,8 +20,9 @@ use super::registration;
 /// were handing over. On one machine it takes some tens of milliseconds.
 const HANDOVER: Duration = Duration::from_millis(200);
 
-/// Takes the endpoint's instance out of discovery.
-pub(crate) async fn leave(endpoint: &Endpoint, served_name: &str) -> anyhow::Result<()> {
+/// Withdraws the card of one worker of several and lets frontends see that, before its instance
+/// leaves. A failure costs requests that are being handed over, and nothing else: it is logged.
+pub(crate) async fn announce(endpoint: &Endpoint, served_name: &str) {
     match has_peers(endpoint, served_name).await {
         Ok(false) => {}
         Ok(true) => match registration::withdraw_card(endpoint).await {
@@ -30,7 +31,6 @@ pub(crate) async fn leave(endpoint: &Endpoint, served_name: &str) -> anyhow::Res
         },
         Err(error) => tracing::warn!(%error, "other workers of this model could not be looked for"),
     }
-    endpoint.unregister_endpoint_instance().await
 }
 
 /// Whether another instance of the endpoint serves the same model.

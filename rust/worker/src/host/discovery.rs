@@ -83,7 +83,13 @@ impl Discovery for Host {
             self.member.address.get().copied(),
         )
         .await?;
-        let controls = Controls::of(endpoint, &self.worker.engine, &self.member.readiness).await?;
+        let controls = Controls::of(
+            endpoint,
+            self.served_name(),
+            &self.worker.engine,
+            &self.member.readiness,
+        )
+        .await?;
         // A run publishes once.
         let _ = self.member.controls.set(Arc::new(controls));
         *self.health_check_payload.lock() =
