@@ -128,7 +128,7 @@ def test_section_4_3_an_etcd_that_comes_up_later_is_waited_for(
 def test_section_4_3_an_etcd_that_never_comes_is_a_failure_that_says_where_it_was_looked_for(
     launcher: Launcher, model_folder: str, etcd: Etcd
 ) -> None:
-    env = settings(etcd, lease=10) | {"ETCD_STARTUP_CONNECT_TIMEOUT_SECONDS": "1"}
+    env = settings(etcd, lease=10) | {"DYN_CONNECT_TIMEOUT_SECS": "1"}
     worker = launcher.command("serve", "lifecycles:Recorded", "--model-name", model_folder, env=env)
     assert worker.wait() == 1
     assert "error: connect: " in error_of(worker)

@@ -151,7 +151,7 @@ def test_section_5_the_deadline_leaves_what_python_did_not_take_on_stderr(
     program, api = start(
         launcher,
         "serve",
-        "lifecycles:CleanupHoldsTheGil",
+        "stuck:CleanupHoldsTheGil",
         model_folder,
         DYN_WORKER_GRACEFUL_SHUTDOWN_TIMEOUT="6",
     )

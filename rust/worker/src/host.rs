@@ -35,6 +35,8 @@ pub(crate) struct Host {
     runtime: Runtime,
     deadline: Arc<Deadline>,
     admission: Admission,
+    /// The first attempt to connect was told.
+    connecting: AtomicBool,
     /// The runtime connected: what fails after that would fail again.
     reached: AtomicBool,
     connected: OnceLock<Connected>,
@@ -69,6 +71,7 @@ impl Host {
             runtime,
             deadline,
             admission: Admission::default(),
+            connecting: AtomicBool::new(false),
             reached: AtomicBool::new(false),
             connected: OnceLock::new(),
             engine_config: OnceLock::new(),

@@ -25,7 +25,9 @@ impl Discovery for Host {
     type Error = DynamoError;
 
     async fn connect(&self) -> Result<u64, DynamoError> {
-        self.emit(Event::Connecting);
+        if !self.connecting.swap(true, Ordering::Relaxed) {
+            self.emit(Event::Connecting);
+        }
         let failed = |error: anyhow::Error| cannot_connect(format!("{error:#}"));
         let config = DistributedConfig::try_from_settings()
             .map_err(|error| invalid_argument(format!("{error:#}")))?;
@@ -55,7 +57,13 @@ impl Discovery for Host {
     }
 
     fn gave_up(&self, message: String) -> DynamoError {
-        cannot_connect(message)
+        // An attempt that had an answer names the place already.
+        let place = looked_for();
+        if message.contains(&place) {
+            cannot_connect(message)
+        } else {
+            cannot_connect(format!("{message}{place}"))
+        }
     }
 
     async fn publish(&self, shutdown: &CancellationToken) -> Result<(), DynamoError> {
