@@ -29,6 +29,8 @@ pub mod canary;
 pub mod controls;
 pub mod host;
 mod presence;
+#[cfg(test)]
+mod model;
 pub mod report;
 mod run;
 pub mod settings;

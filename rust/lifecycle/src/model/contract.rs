@@ -1,0 +1,508 @@
+//! The model: what the contract says of a sequence, with the shares of 35 s of shutdown worked out
+//! by hand (grace 5 s, timeout 30 s: 25 s of work, 2.5 s of them the drain's own, 5 s cleanup's).
+
+use super::controls::{Call, Controls};
+use super::operation::Operation;
+use super::{Seen, Sequence};
+
+const GRACE: u64 = 5_000;
+const WORK: u64 = 25_000;
+const DEADLINE: u64 = 35_000;
+
+/// What a worker is doing.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Phase {
+    Connecting,
+    /// Until it connects again, and how long it pauses after that.
+    Pausing(u64, u64),
+    Starting,
+    Publishing,
+    Registering,
+    Serving,
+    Unregistering {
+        until: u64,
+    },
+    Withdrawing {
+        until: u64,
+    },
+    Grace {
+        until: u64,
+    },
+    Waiting {
+        half: u64,
+        until: u64,
+    },
+    Cutting {
+        until: u64,
+    },
+    Draining {
+        until: u64,
+    },
+    Asking {
+        next: u64,
+        until: u64,
+    },
+    CleaningUp,
+    Over,
+}
+
+struct Model<'a> {
+    sequence: &'a Sequence,
+    now: u64,
+    phase: Phase,
+    pause: u64,
+    asked: bool,
+    began: Option<u64>,
+    /// How serving ended by itself: badly or not.
+    serving_over: Option<bool>,
+    served: bool,
+    published: bool,
+    accepts: bool,
+    /// When each request in flight ends.
+    requests: Vec<u64>,
+    finished: usize,
+    finished_before: usize,
+    counted: usize,
+    cut: usize,
+    quiescent: Option<bool>,
+    can_tell: bool,
+    reason: &'static str,
+    error: &'static str,
+    failed: Vec<&'static str>,
+    controls: Controls,
+    calls: usize,
+    seen: Seen,
+}
+
+/// What must be seen of `sequence`.
+pub(super) fn predict(sequence: &Sequence) -> Seen {
+    let mut model = Model {
+        sequence,
+        now: 0,
+        phase: Phase::Connecting,
+        pause: 100,
+        asked: false,
+        began: None,
+        serving_over: None,
+        served: false,
+        published: false,
+        accepts: false,
+        requests: Vec::new(),
+        finished: 0,
+        finished_before: 0,
+        counted: 0,
+        cut: 0,
+        quiescent: None,
+        can_tell: true,
+        reason: "Asked",
+        error: "",
+        failed: Vec::new(),
+        controls: Controls::default(),
+        calls: 0,
+        seen: Seen::default(),
+    };
+    model.see("connect");
+    for operation in sequence.to_the_end() {
+        model.step(operation);
+    }
+    model.seen.in_order()
+}
+
+impl Model<'_> {
+    fn step(&mut self, operation: Operation) {
+        if self.phase == Phase::Over {
+            return;
+        }
+        match operation {
+            Operation::Pass(time) => self.pass(self.now + time),
+            Operation::HookEnds { well } => self.hook_ends(well),
+            Operation::Signal => {
+                if !std::mem::replace(&mut self.asked, true) {
+                    self.signal();
+                }
+            }
+            Operation::Request(takes) if self.accepts => self.requests.push(self.now + takes),
+            Operation::Request(_) => self.see("request refused"),
+            Operation::Control {
+                does,
+                takes,
+                reply,
+                discovery_works,
+            } => {
+                self.calls += 1;
+                let number = self.calls;
+                let call = Call {
+                    number,
+                    does,
+                    takes,
+                    reply,
+                    discovery_works,
+                };
+                self.controls.call(self.now, call, &mut self.seen.trace);
+            }
+            Operation::Quiescent(answer) => self.quiescent = answer,
+            Operation::ServingEnds => self.ends_by_itself(false),
+            Operation::DiscoveryLost => self.ends_by_itself(true),
+        }
+        self.settle();
+    }
+
+    fn see(&mut self, what: &str) {
+        self.seen.trace.push((self.now, what.to_owned()));
+    }
+
+    fn begin(&mut self) -> u64 {
+        if self.began.is_none() {
+            self.began = Some(self.now);
+            self.controls.shutting_down = true;
+            self.see("shutdown began");
+        }
+        self.now - self.began.unwrap_or_default()
+    }
+
+    fn signal(&mut self) {
+        match self.phase {
+            Phase::Connecting | Phase::Pausing(..) => {
+                self.begin();
+                self.stop();
+                self.over();
+            }
+            Phase::Publishing if self.sequence.fetches => {
+                self.begin();
+                self.withdraw();
+            }
+            Phase::Starting | Phase::Publishing | Phase::Registering => {
+                self.begin();
+            }
+            Phase::Serving => self.down(),
+            _ => {}
+        }
+    }
+
+    fn ends_by_itself(&mut self, badly: bool) {
+        if self.serving_over.is_none() {
+            self.serving_over = Some(badly);
+            if self.phase == Phase::Serving {
+                self.serving_ended(badly);
+            }
+        }
+    }
+
+    fn serving_ended(&mut self, badly: bool) {
+        if badly {
+            self.fail("serve");
+        } else {
+            self.reason = "Ended";
+        }
+        self.down();
+    }
+
+    fn fail(&mut self, step: &'static str) {
+        self.reason = "Failed";
+        self.error = step;
+    }
+
+    fn hook_ends(&mut self, well: bool) {
+        match self.phase {
+            Phase::Connecting if well => {
+                self.phase = Phase::Starting;
+                self.see("start");
+            }
+            Phase::Connecting => {
+                self.phase = Phase::Pausing(self.now + self.pause, (self.pause * 2).min(5_000));
+            }
+            Phase::Starting if !well => {
+                self.fail("start");
+                self.begin();
+                self.clean_up();
+            }
+            Phase::Starting if self.asked => self.drain(),
+            Phase::Starting => {
+                self.phase = Phase::Publishing;
+                self.published = true;
+                self.see("publish");
+            }
+            Phase::Publishing if !well => {
+                self.fail("publish");
+                self.begin();
+                self.withdraw();
+            }
+            Phase::Publishing if self.asked => self.withdraw(),
+            Phase::Publishing => {
+                self.phase = Phase::Registering;
+                self.see("serve");
+            }
+            Phase::Registering if well => {
+                self.served = true;
+                self.accepts = true;
+                self.controls.serving = true;
+                self.controls.listed = true;
+                self.serve();
+            }
+            Phase::Registering => {
+                self.fail("serve");
+                self.down();
+            }
+            Phase::Unregistering { .. } => {
+                self.failed_unless(well, "unregister");
+                self.grace();
+            }
+            Phase::Withdrawing { .. } => self.withdrawn(),
+            Phase::Cutting { .. } => self.drain(),
+            Phase::Draining { .. } => {
+                self.failed_unless(well, "drain");
+                self.drained();
+            }
+            Phase::CleaningUp => {
+                self.failed_unless(well, "cleanup");
+                self.stop();
+                if self.published {
+                    self.see("release");
+                }
+                self.over();
+            }
+            _ => {}
+        }
+    }
+
+    fn failed_unless(&mut self, well: bool, stage: &'static str) {
+        if !well {
+            self.failed.push(stage);
+        }
+    }
+
+    /// Serving has begun, or was given up; what ended it already is looked at first.
+    fn serve(&mut self) {
+        if !self.asked {
+            self.see("serving");
+        }
+        self.phase = Phase::Serving;
+        match self.serving_over {
+            Some(badly) => self.serving_ended(badly),
+            None if self.asked => self.down(),
+            None => {}
+        }
+    }
+
+    fn down(&mut self) {
+        let elapsed = self.begin();
+        self.finished_before = self.finished;
+        // An instance that a control took out is out; one that may be there is taken out.
+        if self.served && !self.controls.listed {
+            return self.grace();
+        }
+        self.see("unregister");
+        let until = self.now + WORK.saturating_sub(elapsed) / 2;
+        self.phase = Phase::Unregistering { until };
+    }
+
+    fn withdraw(&mut self) {
+        self.see("withdraw");
+        let until = self.now + self.left(GRACE + WORK) / 2;
+        self.phase = Phase::Withdrawing { until };
+    }
+
+    /// What is left until `at` of the shutdown.
+    fn left(&self, at: u64) -> u64 {
+        at.saturating_sub(self.now - self.began.unwrap_or(self.now))
+    }
+
+    fn withdrawn(&mut self) {
+        if self.error.is_empty() {
+            self.drain();
+        } else {
+            self.clean_up();
+        }
+    }
+
+    fn grace(&mut self) {
+        self.phase = Phase::Grace {
+            until: self.now + GRACE,
+        };
+    }
+
+    fn waited(&mut self) {
+        self.counted = self.finished - self.finished_before;
+        self.cut = self.requests.len();
+        if self.cut == 0 {
+            return self.drain();
+        }
+        self.see("cut");
+        self.requests.clear();
+        let until = self.now + self.left(GRACE + WORK) / 2;
+        self.phase = Phase::Cutting { until };
+    }
+
+    fn refuse(&mut self) {
+        self.accepts = false;
+        self.see("refuse");
+    }
+
+    fn drain(&mut self) {
+        self.see("drain");
+        let until = self.now + self.left(GRACE + WORK);
+        self.phase = Phase::Draining { until };
+    }
+
+    fn drained(&mut self) {
+        let left = self.left(GRACE + WORK).min(30_000);
+        // Only after serving: before it nothing could have to become quiescent.
+        let served = self.seen.trace.iter().any(|(_, what)| what == "refuse");
+        if self.sequence.prefill && served && left > 0 {
+            let until = self.now + left;
+            self.phase = Phase::Asking {
+                next: self.now,
+                until,
+            };
+        } else {
+            self.clean_up();
+        }
+    }
+
+    fn clean_up(&mut self) {
+        self.see("cleanup");
+        self.phase = Phase::CleaningUp;
+    }
+
+    fn stop(&mut self) {
+        self.see("stopped");
+    }
+
+    fn over(&mut self) {
+        self.phase = Phase::Over;
+        self.seen.end = format!(
+            "{}, error {:?}, failed {:?}, {} finished, {} cut",
+            self.reason, self.error, self.failed, self.counted, self.cut
+        );
+    }
+
+    fn pass(&mut self, target: u64) {
+        loop {
+            self.settle();
+            let deadline = self.began.map(|began| began + DEADLINE);
+            let request = self.requests.iter().copied().min();
+            let times = [self.timer(), request, self.controls.next(), deadline];
+            let Some(next) = times.into_iter().flatten().min() else {
+                break;
+            };
+            if next > target || self.phase == Phase::Over {
+                break;
+            }
+            self.now = next;
+            if request == Some(next) {
+                let before = self.requests.len();
+                self.requests.retain(|ends| *ends != next);
+                self.finished += before - self.requests.len();
+            }
+            self.controls.fire(next, &mut self.seen.trace);
+            if self.timer() == Some(next) {
+                self.time_is_up();
+            }
+            if deadline == Some(next) && self.phase != Phase::Over {
+                self.see("killed");
+                self.seen.end = "killed".to_owned();
+                self.phase = Phase::Over;
+            }
+        }
+        self.now = target;
+    }
+
+    /// When the phase changes by itself.
+    fn timer(&self) -> Option<u64> {
+        let step_over = self
+            .began
+            .filter(|_| self.asked)
+            .map(|began| began + WORK / 2);
+        match self.phase {
+            Phase::Pausing(until, _) => Some(until),
+            Phase::Publishing | Phase::Registering => step_over,
+            Phase::Unregistering { until }
+            | Phase::Withdrawing { until }
+            | Phase::Grace { until }
+            | Phase::Cutting { until }
+            | Phase::Draining { until } => Some(until),
+            Phase::Waiting { half, until } => Some(if self.accepts { half } else { until }),
+            Phase::Asking { next, until } => Some(next.min(until)),
+            _ => None,
+        }
+    }
+
+    fn time_is_up(&mut self) {
+        match self.phase {
+            Phase::Pausing(_, pause) => {
+                self.pause = pause;
+                self.phase = Phase::Connecting;
+                self.see("connect");
+            }
+            Phase::Publishing => {
+                self.failed.push("unregister");
+                self.withdraw();
+            }
+            Phase::Registering => {
+                self.failed.push("unregister");
+                self.serve();
+            }
+            Phase::Unregistering { .. } => {
+                self.failed.push("unregister");
+                self.grace();
+            }
+            Phase::Withdrawing { .. } => {
+                self.failed.push("unregister");
+                self.withdrawn();
+            }
+            Phase::Grace { .. } => {
+                let share = self.left(GRACE + WORK - WORK / 10);
+                let (half, until) = (self.now + share / 2, self.now + share);
+                self.phase = Phase::Waiting { half, until };
+                // A worker that never served has nothing to refuse, but says so all the same.
+                if self.requests.is_empty() || share == 0 {
+                    self.refuse();
+                }
+            }
+            Phase::Waiting { .. } if self.accepts => self.refuse(),
+            Phase::Waiting { .. } => self.waited(),
+            Phase::Cutting { .. } => {
+                self.failed.push("wait");
+                self.drain();
+            }
+            Phase::Draining { .. } => {
+                self.failed.push("drain");
+                self.drained();
+            }
+            Phase::Asking { next, until } if next <= until => {
+                self.can_tell = self.quiescent.is_some();
+                if self.quiescent == Some(true) {
+                    self.clean_up();
+                } else {
+                    self.phase = Phase::Asking {
+                        next: next + 500,
+                        until,
+                    };
+                }
+            }
+            Phase::Asking { .. } => {
+                if self.can_tell {
+                    self.failed.push("drain");
+                }
+                self.clean_up();
+            }
+            _ => {}
+        }
+    }
+
+    /// What happens at once: an idle worker does not wait, and what has no time left is over.
+    fn settle(&mut self) {
+        loop {
+            if matches!(self.phase, Phase::Waiting { .. }) && self.requests.is_empty() {
+                if self.accepts {
+                    self.refuse();
+                }
+                self.waited();
+            } else if self.timer().is_some_and(|timer| timer <= self.now) {
+                self.time_is_up();
+            } else {
+                break;
+            }
+        }
+    }
+}

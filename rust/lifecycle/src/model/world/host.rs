@@ -1,0 +1,173 @@
+//! The traits of a run, for a world.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::sync::oneshot;
+use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
+
+use super::{Inner, World};
+use crate::host::{Discovery, Engine, Observer, Serving};
+use crate::shutdown::Stage;
+use crate::state::State;
+
+impl World {
+    /// Waits until the sequence ends this hook.
+    async fn hook(&self, name: &str) -> Result<(), String> {
+        self.see(name);
+        let (ends, ended) = oneshot::channel();
+        self.inner.lock().unwrap().hook = Some(ends);
+        match ended.await {
+            Ok(true) => Ok(()),
+            _ => Err(format!("{name} failed")),
+        }
+    }
+
+    /// What is known after counting the requests that have ended by now.
+    fn counted<T>(&self, look: impl FnOnce(&mut Inner) -> T) -> T {
+        let now = Instant::now();
+        let mut inner = self.inner.lock().unwrap();
+        let before = inner.requests.len();
+        inner.requests.retain(|ends| *ends > now);
+        inner.finished += (before - inner.requests.len()) as u64;
+        look(&mut inner)
+    }
+}
+
+#[async_trait]
+impl Engine for World {
+    type Error = String;
+
+    async fn start(&self, _worker_id: u64) -> Result<(), String> {
+        self.hook("start").await
+    }
+
+    async fn drain(&self) -> Result<(), String> {
+        self.hook("drain").await
+    }
+
+    async fn is_quiescent(&self) -> Result<Option<bool>, String> {
+        Ok(self.inner.lock().unwrap().quiescent)
+    }
+
+    async fn cleanup(&self) -> Result<(), String> {
+        self.hook("cleanup").await
+    }
+}
+
+#[async_trait]
+impl Discovery for World {
+    type Error = String;
+
+    async fn connect(&self) -> Result<u64, String> {
+        self.hook("connect").await.map(|()| 7)
+    }
+
+    fn gave_up(&self, message: String) -> String {
+        message
+    }
+
+    async fn publish(&self, shutdown: &CancellationToken) -> Result<(), String> {
+        tokio::select! {
+            biased;
+            () = shutdown.cancelled(), if self.fetches => Ok(()),
+            published = self.hook("publish") => published,
+        }
+    }
+
+    async fn withdraw(&self) {
+        let _ = self.hook("withdraw").await;
+    }
+
+    async fn unregister(&self) -> Result<(), String> {
+        let there = self.presence.lock().unwrap().must_unregister();
+        let served = self.inner.lock().unwrap().served;
+        if there || !served {
+            self.hook("unregister").await?;
+        }
+        Ok(())
+    }
+
+    async fn release(&self) {
+        self.see("release");
+    }
+}
+
+#[async_trait]
+impl Serving for World {
+    type Error = String;
+
+    async fn serve(&self) -> Result<(), String> {
+        self.hook("serve").await?;
+        self.presence.lock().unwrap().serving();
+        let mut inner = self.inner.lock().unwrap();
+        inner.served = true;
+        inner.accepts = true;
+        Ok(())
+    }
+
+    async fn ended(&self) -> Result<(), String> {
+        loop {
+            match *self.serving_over.lock().unwrap() {
+                Some(true) => return Err("discovery was lost".to_owned()),
+                Some(false) => return Ok(()),
+                None => {}
+            }
+            self.serving_ended.notified().await;
+        }
+    }
+
+    fn in_flight(&self) -> usize {
+        self.counted(|inner| inner.requests.len())
+    }
+
+    fn finished(&self) -> u64 {
+        self.counted(|inner| inner.finished)
+    }
+
+    async fn idle(&self) {
+        while let Some(ends) = self.counted(|inner| inner.requests.iter().copied().min()) {
+            sleep_until(ends).await;
+        }
+    }
+
+    fn refuse(&self) {
+        self.see("refuse");
+        self.inner.lock().unwrap().accepts = false;
+    }
+
+    async fn cut(&self) -> usize {
+        let cut = self.counted(|inner| std::mem::take(&mut inner.requests).len());
+        let _ = self.hook("cut").await;
+        cut
+    }
+}
+
+impl Observer for World {
+    fn connect_failed(&self, _attempt: u32, _next_in: Duration, _error: &str) {}
+
+    fn state_changed(&self, state: State) {
+        if state == State::Stopped {
+            self.see("stopped");
+        }
+    }
+
+    fn shutdown_began(&self, _deadline: Duration) {
+        self.presence.lock().unwrap().close();
+        self.see("shutdown began");
+        self.began.cancel();
+    }
+
+    fn stage_began(&self, _stage: Stage, _in_flight: usize) {}
+
+    fn stage_ended(&self, _stage: Stage, _took: Duration) {}
+
+    fn stage_failed(&self, _stage: Stage, _message: &str) {}
+
+    fn started(&self, _took: Duration) {}
+
+    fn serving(&self) {
+        self.see("serving");
+    }
+}
