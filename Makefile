@@ -4,11 +4,12 @@
 PORT ?= 8000
 PYTHON ?= python3
 ARGS ?=
+FUZZ_SECONDS ?= 300
 export PYTHON
 
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help demo test setup build lint fmt rust-test python-test wheel clean prepare
+.PHONY: help demo test setup build lint fmt rust-test python-test fuzz wheel clean prepare
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -16,7 +17,8 @@ help: ## list the targets
 demo: build ## serve a small language model, ask it a question, go on serving (PORT=8000)
 	@scripts/demo.sh $(PORT)
 
-test: setup build lint rust-test python-test ## everything that has to pass: format, lints, types, all tests
+test: setup build lint rust-test python-test ## everything that has to pass: format, lints, types, all tests, a little fuzzing
+	@scripts/fuzz.sh 5
 
 setup: prepare ## install all that is missing: Debian packages and Python environments
 	@scripts/debian.sh test
@@ -36,6 +38,9 @@ rust-test: prepare ## run the Rust tests (ARGS go to cargo nextest or cargo test
 
 python-test: setup build ## run the Python tests against the installed wheel (ARGS go to pytest)
 	@scripts/python-test.sh $(ARGS)
+
+fuzz: prepare ## fuzz what is read as text from outside (FUZZ_SECONDS=300 for each target)
+	@scripts/fuzz.sh $(FUZZ_SECONDS)
 
 wheel: prepare ## build the wheel to hand out, into dist/
 	@scripts/wheel.sh

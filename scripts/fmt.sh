@@ -4,5 +4,6 @@ set -euo pipefail
 source "$(dirname "$0")/env.sh"
 
 cargo fmt --all
+cargo fmt --manifest-path fuzz/Cargo.toml
 "$python" -m ruff check --fix-only --quiet .
 "$python" -m ruff format .

@@ -27,6 +27,8 @@
 
 pub mod canary;
 pub mod controls;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 pub mod host;
 mod presence;
 #[cfg(test)]

@@ -1,6 +1,8 @@
 //! The model: what the contract says of a sequence, with the shares of 35 s of shutdown worked out
 //! by hand (grace 5 s, timeout 30 s: 25 s of work, 2.5 s of them the drain's own, 5 s cleanup's).
 
+mod time;
+
 use super::controls::{Call, Controls};
 use super::operation::Operation;
 use super::{Seen, Sequence};
@@ -374,135 +376,5 @@ impl Model<'_> {
             "{}, error {:?}, failed {:?}, {} finished, {} cut",
             self.reason, self.error, self.failed, self.counted, self.cut
         );
-    }
-
-    fn pass(&mut self, target: u64) {
-        loop {
-            self.settle();
-            let deadline = self.began.map(|began| began + DEADLINE);
-            let request = self.requests.iter().copied().min();
-            let times = [self.timer(), request, self.controls.next(), deadline];
-            let Some(next) = times.into_iter().flatten().min() else {
-                break;
-            };
-            if next > target || self.phase == Phase::Over {
-                break;
-            }
-            self.now = next;
-            if request == Some(next) {
-                let before = self.requests.len();
-                self.requests.retain(|ends| *ends != next);
-                self.finished += before - self.requests.len();
-            }
-            self.controls.fire(next, &mut self.seen.trace);
-            if self.timer() == Some(next) {
-                self.time_is_up();
-            }
-            if deadline == Some(next) && self.phase != Phase::Over {
-                self.see("killed");
-                self.seen.end = "killed".to_owned();
-                self.phase = Phase::Over;
-            }
-        }
-        self.now = target;
-    }
-
-    /// When the phase changes by itself.
-    fn timer(&self) -> Option<u64> {
-        let step_over = self
-            .began
-            .filter(|_| self.asked)
-            .map(|began| began + WORK / 2);
-        match self.phase {
-            Phase::Pausing(until, _) => Some(until),
-            Phase::Publishing | Phase::Registering => step_over,
-            Phase::Unregistering { until }
-            | Phase::Withdrawing { until }
-            | Phase::Grace { until }
-            | Phase::Cutting { until }
-            | Phase::Draining { until } => Some(until),
-            Phase::Waiting { half, until } => Some(if self.accepts { half } else { until }),
-            Phase::Asking { next, until } => Some(next.min(until)),
-            _ => None,
-        }
-    }
-
-    fn time_is_up(&mut self) {
-        match self.phase {
-            Phase::Pausing(_, pause) => {
-                self.pause = pause;
-                self.phase = Phase::Connecting;
-                self.see("connect");
-            }
-            Phase::Publishing => {
-                self.failed.push("unregister");
-                self.withdraw();
-            }
-            Phase::Registering => {
-                self.failed.push("unregister");
-                self.serve();
-            }
-            Phase::Unregistering { .. } => {
-                self.failed.push("unregister");
-                self.grace();
-            }
-            Phase::Withdrawing { .. } => {
-                self.failed.push("unregister");
-                self.withdrawn();
-            }
-            Phase::Grace { .. } => {
-                let share = self.left(GRACE + WORK - WORK / 10);
-                let (half, until) = (self.now + share / 2, self.now + share);
-                self.phase = Phase::Waiting { half, until };
-                // A worker that never served has nothing to refuse, but says so all the same.
-                if self.requests.is_empty() || share == 0 {
-                    self.refuse();
-                }
-            }
-            Phase::Waiting { .. } if self.accepts => self.refuse(),
-            Phase::Waiting { .. } => self.waited(),
-            Phase::Cutting { .. } => {
-                self.failed.push("wait");
-                self.drain();
-            }
-            Phase::Draining { .. } => {
-                self.failed.push("drain");
-                self.drained();
-            }
-            Phase::Asking { next, until } if next <= until => {
-                self.can_tell = self.quiescent.is_some();
-                if self.quiescent == Some(true) {
-                    self.clean_up();
-                } else {
-                    self.phase = Phase::Asking {
-                        next: next + 500,
-                        until,
-                    };
-                }
-            }
-            Phase::Asking { .. } => {
-                if self.can_tell {
-                    self.failed.push("drain");
-                }
-                self.clean_up();
-            }
-            _ => {}
-        }
-    }
-
-    /// What happens at once: an idle worker does not wait, and what has no time left is over.
-    fn settle(&mut self) {
-        loop {
-            if matches!(self.phase, Phase::Waiting { .. }) && self.requests.is_empty() {
-                if self.accepts {
-                    self.refuse();
-                }
-                self.waited();
-            } else if self.timer().is_some_and(|timer| timer <= self.now) {
-                self.time_is_up();
-            } else {
-                break;
-            }
-        }
     }
 }

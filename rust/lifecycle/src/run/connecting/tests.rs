@@ -149,11 +149,11 @@ fn section_12_7_a_signal_ends_a_pause_at_once_and_is_a_success() {
 
 #[test]
 fn section_12_7_an_attempt_that_fails_because_of_the_signal_is_a_success() {
-    // The point at which the first attempt is about to fail.
-    let ran = play(&Plan {
-        ask_at_point: Some(1),
-        ..refusing(u32::MAX)
-    });
+    // The point at which the first attempt is about to fail, for good.
+    let mut plan = refusing(u32::MAX);
+    plan.refusals.worth_retrying = false;
+    plan.ask_at_point = Some(1);
+    let ran = play(&plan);
     assert_eq!(ran.success().reason, Reason::Asked);
     assert_eq!(ran.count("connect"), 1);
 }
