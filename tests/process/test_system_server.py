@@ -58,10 +58,10 @@ def test_section_12_8_live_and_health_from_before_the_start_to_the_end(launcher:
     launcher.latches.reached("start")
     assert system.is_live()
     assert system.health()[0] == 503
-    assert workers(system) == {"dynamo.backend.generate": "it starts"}
+    assert workers(system) == {"dynamo.backend.generate": "the worker does not serve yet"}
     refused = system.control("sleep")
     assert (refused.status, refused.json["status"]) == (503, "error")
-    assert "it starts" in refused.json["message"]
+    assert "does not serve yet" in refused.json["message"]
 
     launcher.latches.release("start-go")
     process.wait_for_line(SERVING)
@@ -72,7 +72,7 @@ def test_section_12_8_live_and_health_from_before_the_start_to_the_end(launcher:
     process.send(signal.SIGTERM)
     launcher.latches.reached("drain")
     assert system.is_live()
-    assert workers(system) == {"dynamo.backend.generate": "it shuts down"}
+    assert workers(system) == {"dynamo.backend.generate": "the worker is shutting down"}
     exposition(system)
     launcher.latches.release("drain-go")
     launcher.latches.reached("cleanup")

@@ -112,21 +112,6 @@ pub fn register_failed(control: &str, error: impl Display) -> Value {
     ))
 }
 
-/// The reply to a call that comes when the worker does not serve: `why` says what it does instead.
-pub fn not_serving(control: &str, why: &str) -> Value {
-    error_reply(format!(
-        "{control}: the worker takes no controls now: {why}; the engine was not called"
-    ))
-}
-
-/// The reply when shutdown began while the engine succeeded: the instance stays out of discovery.
-pub fn shut_down_meanwhile(control: &str) -> Value {
-    error_reply(format!(
-        "{control}: the engine succeeded, but the worker began to shut down meanwhile; the endpoint \
-         was not registered again"
-    ))
-}
-
 /// A reply that is an error, as its `status` says.
 pub fn error_reply(message: impl Into<String>) -> Value {
     json!({"status": "error", "message": message.into()})
@@ -227,8 +212,6 @@ mod tests {
     fn section_7_the_workers_own_errors_are_error_replies() {
         let unregister = unregister_failed("sleep", "etcd is away");
         let register = register_failed("wake_up", "etcd is away");
-        assert!(is_error_reply(&not_serving("sleep", "it shuts down")));
-        assert!(is_error_reply(&shut_down_meanwhile("wake_up")));
         for (reply, name) in [(&unregister, "sleep"), (&register, "wake_up")] {
             assert!(is_error_reply(reply), "{reply}");
             let message = reply["message"].as_str().unwrap();

@@ -30,7 +30,6 @@ pub mod controls;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
 pub mod host;
-mod presence;
 #[cfg(test)]
 mod model;
 pub mod report;
@@ -43,7 +42,6 @@ mod testing;
 
 pub use canary::HEALTH_CHECK_KEY;
 pub use host::{Discovery, Engine, Observer, Serving};
-pub use presence::Presence;
 pub use report::{Outcome, Reason, Report, RunError, Step};
 pub use run::run;
 pub use settings::Settings;

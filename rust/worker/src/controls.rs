@@ -2,15 +2,13 @@
 
 use std::sync::Arc;
 
-use dynamo_backend_lifecycle::Presence;
 use dynamo_backend_lifecycle::controls::{
-    Policy, is_error_reply, lets_register, not_serving, register_failed, shut_down_meanwhile,
-    unregister_failed,
+    Policy, Presence, is_error_reply, lets_register, register_failed, unregister_failed,
 };
 use dynamo_runtime::component::Endpoint;
 use dynamo_runtime::error::DynamoError;
 use serde_json::Value;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, MutexGuard};
 
 use crate::discovery::departure;
 use crate::engine::LLMEngine;
@@ -20,7 +18,7 @@ use crate::health::Readiness;
 /// Why a call has no reply of the engine's.
 #[derive(Debug)]
 pub(crate) enum CallError {
-    /// The worker does not serve; the engine may have been called. With the reply that says so.
+    /// The worker does not serve, or does no more. With the reply that says so.
     NotServing(Value),
     /// The engine raised.
     Engine(DynamoError),
@@ -32,14 +30,16 @@ impl From<DynamoError> for CallError {
     }
 }
 
-/// The controls of one worker, and its instance's one way out of discovery.
+/// The controls of one worker, and its instance's one way out of discovery and back.
 pub(crate) struct Controls {
     endpoint: Endpoint,
     served_name: String,
     engine: Arc<dyn LLMEngine>,
     names: Vec<String>,
     readiness: Arc<Readiness>,
-    /// Held by whatever changes discovery, from its first half to its last.
+    /// Held by a control that changes discovery, from its first half to its last.
+    calling: Mutex<()>,
+    /// Held over a single change of discovery, for which alone a shutdown waits.
     changing: Mutex<()>,
 }
 
@@ -63,7 +63,8 @@ impl Controls {
             engine: engine.clone(),
             names,
             readiness: readiness.clone(),
-            changing: Mutex::new(()),
+            calling: Mutex::default(),
+            changing: Mutex::default(),
         })
     }
 
@@ -78,22 +79,20 @@ impl Controls {
         name: &str,
         body: Value,
     ) -> Result<Value, CallError> {
-        let (controls, name) = (self.clone(), name.to_owned());
-        let call = tokio::spawn(async move { controls.perform(&name, body).await });
-        call.await.unwrap_or_else(|crashed| {
-            Err(unknown(format!("the control crashed: {crashed}")).into())
-        })
+        let (controls, control) = (self.clone(), name.to_owned());
+        tokio::spawn(async move { controls.perform(&control, body).await })
+            .await
+            .unwrap_or_else(|crashed| Err(unknown(format!("{name} crashed: {crashed}")).into()))
     }
 
-    /// Takes the instance out of discovery for good, after the control that is at it; does nothing
-    /// where a control did.
+    /// Takes the instance out of discovery for good; does nothing where a control did.
     pub(crate) async fn unregister(&self) -> Result<(), DynamoError> {
         let _changing = self.changing.lock().await;
-        if !self.readiness.presence().needs_unregister() {
+        if !self.readiness.presence().must_unregister() {
             return Ok(());
         }
         departure::announce(&self.endpoint, &self.served_name).await;
-        self.leave_discovery().await
+        self.unregister_instance().await
     }
 
     async fn perform(&self, name: &str, body: Value) -> Result<Value, CallError> {
@@ -101,15 +100,7 @@ impl Controls {
         if let Err(refusal) = policy.check_body(&body) {
             return Ok(refusal);
         }
-        let _changing = if policy.changes_discovery() {
-            Some(self.changing.lock().await)
-        } else {
-            None
-        };
-        // After the lock: shutdown may have begun while the call waited for it.
-        if let Some(why) = self.readiness.phase().why_not() {
-            return Err(CallError::NotServing(not_serving(name, why)));
-        }
+        self.admit(name)?;
         match policy {
             Policy::Direct => Ok(self.engine.engine_control(name, body).await?),
             Policy::UnregisterFirst => self.unregister_first(name, body).await,
@@ -117,10 +108,22 @@ impl Controls {
         }
     }
 
+    /// Waits until no other control changes discovery.
+    async fn turn(&self, name: &str) -> Result<MutexGuard<'_, ()>, CallError> {
+        let turn = self.calling.lock().await;
+        // Shutdown may have begun while the call waited.
+        self.admit(name)?;
+        Ok(turn)
+    }
+
+    fn admit(&self, name: &str) -> Result<(), CallError> {
+        let admitted = self.readiness.presence().admit(name);
+        admitted.map_err(CallError::NotServing)
+    }
+
     async fn unregister_first(&self, name: &str, body: Value) -> Result<Value, CallError> {
-        if self.readiness.presence().needs_unregister()
-            && let Err(error) = self.leave_discovery().await
-        {
+        let _turn = self.turn(name).await?;
+        if let Err(error) = self.leave(name).await? {
             return Ok(unregister_failed(name, error.message()));
         }
         let reply = self.engine.engine_control(name, body).await;
@@ -134,26 +137,40 @@ impl Controls {
     }
 
     async fn register_after(&self, name: &str, body: Value) -> Result<Value, CallError> {
+        let _turn = self.turn(name).await?;
         let reply = self.engine.engine_control(name, body).await?;
-        if !lets_register(&reply) || !self.readiness.presence().needs_register() {
+        if !lets_register(&reply) || self.readiness.presence().is_wanted() {
             return Ok(reply);
         }
-        if self.readiness.phase().why_not().is_some() {
-            return Err(CallError::NotServing(shut_down_meanwhile(name)));
-        }
-        let registered = self.endpoint.register_endpoint_instance().await;
+        let _changing = self.changing.lock().await;
+        let mut allowed = Ok(());
         self.readiness
-            .set_presence(Presence::after_register(registered.is_ok()));
-        match registered {
-            Ok(()) => Ok(reply),
-            Err(error) => Ok(register_failed(name, format!("{error:#}"))),
+            .change(|presence| allowed = presence.may_return(name));
+        allowed.map_err(CallError::NotServing)?;
+        if let Err(error) = self.endpoint.register_endpoint_instance().await {
+            return Ok(register_failed(name, format!("{error:#}")));
         }
+        self.readiness.change(Presence::returned);
+        Ok(reply)
     }
 
-    async fn leave_discovery(&self) -> Result<(), DynamoError> {
-        let left = self.endpoint.unregister_endpoint_instance().await;
-        self.readiness
-            .set_presence(Presence::after_unregister(left.is_ok()));
-        left.map_err(|error| unknown(format!("{error:#}")))
+    /// Takes the instance out of discovery, where it may be there, for a control.
+    async fn leave(&self, name: &str) -> Result<Result<(), DynamoError>, CallError> {
+        let _changing = self.changing.lock().await;
+        let allowed = self.readiness.presence().may_leave(name);
+        allowed.map_err(CallError::NotServing)?;
+        if !self.readiness.presence().must_unregister() {
+            return Ok(Ok(()));
+        }
+        Ok(self.unregister_instance().await)
+    }
+
+    async fn unregister_instance(&self) -> Result<(), DynamoError> {
+        self.endpoint
+            .unregister_endpoint_instance()
+            .await
+            .map_err(|error| unknown(format!("{error:#}")))?;
+        self.readiness.change(Presence::left);
+        Ok(())
     }
 }

@@ -103,8 +103,8 @@ impl Presence {
         }
     }
 
-    /// Whether a control may unregister the instance. It may also where the instance is out
-    /// already: unregistering once more is harmless, and repairs what a failure left behind.
+    /// Whether a control may unregister the instance: also where it is out already, when there is
+    /// nothing to unregister unless [`must_unregister`](Self::must_unregister).
     ///
     /// # Errors
     ///
@@ -158,9 +158,19 @@ impl Presence {
         self.phase == Phase::Serving && self.awake
     }
 
-    /// Whether the engine sleeps, so that the canary must not ask it.
-    pub fn is_asleep(&self) -> bool {
-        !self.awake
+    /// Why the instance does not belong into discovery; `None` while it does.
+    pub fn why_not_wanted(&self) -> Option<&'static str> {
+        match self.phase {
+            Phase::BeforeServing => Some("the worker does not serve yet"),
+            Phase::Closed => Some("the worker is shutting down"),
+            Phase::Serving if self.awake => None,
+            Phase::Serving => Some("an engine control took the worker out of discovery"),
+        }
+    }
+
+    /// Whether the canary leaves the engine alone: it sleeps, or it is about to be cleaned up.
+    pub fn pauses_canary(&self) -> bool {
+        !self.awake || self.phase == Phase::Closed
     }
 }
 
@@ -226,11 +236,11 @@ mod tests {
     #[test]
     fn section_7_sleep_takes_the_instance_out_and_wake_puts_it_back() {
         let mut presence = serving();
-        assert!(presence.is_wanted() && presence.must_unregister() && !presence.is_asleep());
+        assert!(presence.is_wanted() && presence.must_unregister() && !presence.pauses_canary());
         presence.left();
-        assert!(!presence.is_wanted() && !presence.must_unregister() && presence.is_asleep());
+        assert!(!presence.is_wanted() && !presence.must_unregister() && presence.pauses_canary());
         presence.may_return("wake_up").unwrap();
-        assert!(presence.is_asleep(), "only once it is registered");
+        assert!(presence.pauses_canary(), "only once it is registered");
         presence.returned();
         assert_eq!(presence, serving());
     }
@@ -241,6 +251,23 @@ mod tests {
         presence.may_return("wake_up").unwrap();
         assert!(!presence.is_wanted(), "it did not return");
         assert!(presence.must_unregister());
+    }
+
+    #[test]
+    fn section_12_8_whoever_is_not_wanted_is_told_why() {
+        for presence in [Presence::new(), serving(), asleep(), closed(serving())] {
+            let why_not = presence.why_not_wanted();
+            assert_eq!(why_not.is_none(), presence.is_wanted(), "{presence:?}");
+        }
+        assert_ne!(asleep().why_not_wanted(), closed(asleep()).why_not_wanted());
+    }
+
+    #[test]
+    fn section_8_the_canary_asks_before_and_while_the_worker_is_awake() {
+        assert!(!Presence::new().pauses_canary());
+        assert!(!serving().pauses_canary());
+        assert!(asleep().pauses_canary());
+        assert!(closed(serving()).pauses_canary());
     }
 
     #[test]

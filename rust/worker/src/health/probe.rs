@@ -68,7 +68,7 @@ impl AsyncEngine<SingleIn<Value>, ManyOut<Annotated<Value>>, Error> for ProbeEng
         let context = probe.context();
         let answer = tokio::select! {
             biased;
-            () = self.readiness.out_of_service() => Annotated::from_data(Value::Null),
+            () = self.readiness.canary_pauses() => Annotated::from_data(Value::Null),
             answer = self.ask(probe) => answer?,
         };
         let answers = stream::once(std::future::ready(answer));

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use dynamo_backend_lifecycle::controls::Presence;
 use dynamo_backend_lifecycle::{Observer, Stage, State};
 
 use super::Host;
@@ -33,7 +34,7 @@ impl Observer for Host {
         // First of all: the log may go to a pipe that nobody reads.
         self.deadline.arm();
         tracing::info!(deadline_secs = deadline.as_secs_f64(), "Shutdown begins");
-        self.member.readiness.shutting_down();
+        self.member.readiness.change(Presence::close);
         self.emit(Event::Draining);
     }
 
@@ -83,7 +84,6 @@ impl Observer for Host {
             self.worker.config.component,
             self.worker.config.endpoint
         );
-        self.member.readiness.serving();
         self.emit(Event::Serving);
     }
 }

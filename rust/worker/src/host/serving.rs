@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use dynamo_backend_lifecycle::{Presence, Serving};
+use dynamo_backend_lifecycle::Serving;
+use dynamo_backend_lifecycle::controls::Presence;
 use dynamo_runtime::error::DynamoError;
 
 use super::Host;
@@ -39,7 +40,7 @@ impl Serving for Host {
         .await
         .map_err(|error| unknown(format!("{error:#}")))?;
         disable_nagle(&started.instance().transport);
-        self.member.readiness.set_presence(Presence::Registered);
+        self.member.readiness.change(Presence::serving);
         if let Some(frontend) = &self.worker.frontend {
             let running = frontend.start(connected.drt.clone()).await?;
             // Set once: a run serves once.

@@ -8,7 +8,7 @@ use axum::extract::{Path, State};
 use axum::http::header::{ALLOW, WWW_AUTHENTICATE};
 use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
-use dynamo_backend_lifecycle::controls::{empty_body, error_reply, not_serving};
+use dynamo_backend_lifecycle::controls::{empty_body, error_reply};
 use serde_json::Value;
 
 use super::member::Member;
@@ -48,8 +48,11 @@ pub(super) async fn answer(
     let (controls, name) = match found {
         Ok(found) => found,
         Err(Unresolved::Unknown(_)) if somebody_starts(&shared.members.read()) => {
-            let reply = Json(not_serving(&path, "it starts"));
-            return (StatusCode::SERVICE_UNAVAILABLE, reply).into_response();
+            let message = format!(
+                "{path}: a worker of this process does not serve yet, and its controls are not \
+                 known; call again once it is ready"
+            );
+            return error(StatusCode::SERVICE_UNAVAILABLE, message);
         }
         Err(Unresolved::Unknown(message)) => return error(StatusCode::NOT_FOUND, message),
         Err(Unresolved::Ambiguous(message)) => return error(StatusCode::CONFLICT, message),
