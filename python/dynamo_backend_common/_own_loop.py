@@ -29,7 +29,7 @@ def run_on_own_loop(
     choose_log(embedded=False)
     try:
         with asyncio.Runner() as runner:
-            # Not `runner.run`: at its end that sets a handler for SIGINT, which is the core's still.
+            # Not `runner.run`: it ends by setting a handler for SIGINT, which is the core's still.
             loop = runner.get_loop()
             return loop.run_until_complete(loop.create_task(serving))
     finally:

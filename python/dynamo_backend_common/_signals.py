@@ -1,8 +1,8 @@
 """Python's own view of SIGTERM and SIGINT, before and after a run.
 
 While a worker runs, the compiled core holds the two signals, and puts the process's handlers back
-when they are released. An engine that calls `signal.signal` or asyncio's ``add_signal_handler`` meanwhile does
-not get them, but changes what Python believes; that is put back here.
+when they are released. An engine that calls `signal.signal` or asyncio's ``add_signal_handler``
+meanwhile does not get them, but changes what Python believes; that is put back here.
 """
 
 from __future__ import annotations

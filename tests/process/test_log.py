@@ -1,4 +1,4 @@
-"""The log of the Rust side: through Python's ``logging`` where the program has that, and complete."""
+"""The log of the Rust side: through the program's ``logging`` where it has one, and complete."""
 
 import json
 import logging

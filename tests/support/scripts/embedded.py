@@ -20,10 +20,10 @@ from latches import FOLDER, reach
 from dynamo_backend_common import RuntimeConfig, Worker, WorkerConfig
 
 how, spec, port, model = sys.argv[1:]
-NAMES = (
-    "name levelname levelno created msecs relativeCreated thread threadName pathname lineno fields "
-    "request_id"
-).split()
+NAMES = [
+    *("name", "levelname", "levelno", "created", "msecs", "relativeCreated", "thread"),
+    *("threadName", "pathname", "lineno", "fields", "request_id"),
+]
 rust = logging.getLogger("dynamo_backend_common.rust")
 
 
