@@ -2,16 +2,20 @@
 
 import json
 import logging
+import subprocess
+import sys
 import time
 from typing import Any
 
 import pytest
 
-from support.api import Api, text_of
-from support.launcher import Launcher
-from support.processes import Process, until
+from support.api import Api, text_of, wait_for_model
+from support.environment import environment
+from support.launcher import ENGINES, SUPPORT, Launcher
+from support.processes import PATIENCE, Process, until
 
 OURS = "dynamo_backend_common.rust."
+ECHO = "dynamo_backend_common.engines.echo:Echo"
 PROMPT = "alpha beta gamma"
 
 
@@ -31,6 +35,13 @@ def records(program: Process) -> list[dict[str, Any]]:
 
 def messages(program: Process) -> list[str]:
     return [record["message"] for record in records(program)]
+
+
+def flood(api: Api) -> None:
+    """More log than is kept, of a Rust engine, which needs no loop to answer."""
+    long = " ".join([PROMPT] * 100)
+    for _ in range(20):
+        assert text_of(api.complete(long, max_tokens=1000).json).strip() == long
 
 
 @pytest.mark.parametrize("how", ["serve", "run"])
@@ -173,15 +184,41 @@ def test_section_5_the_deadline_leaves_what_python_did_not_take_on_stderr(
         assert f"{stage}" in told
 
 
+def test_section_5_the_last_words_find_room_though_nobody_reads_the_log(
+    launcher: Launcher, model_folder: str
+) -> None:
+    api = Api(launcher.ports.reserve())
+    command = [sys.executable, str(SUPPORT / "scripts" / "embedded.py")]
+    env = {
+        "PYTHONPATH": str(ENGINES),
+        "DYN_LOG": "trace",
+        "DYN_WORKER_GRACEFUL_SHUTDOWN_TIMEOUT": "1",
+    }
+    with subprocess.Popen(
+        [*command, "flooded", ECHO, str(api.port), model_folder],
+        env=environment(launcher.folder) | env,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    ) as program:
+        try:
+            wait_for_model(api)
+            flood(api)
+            program.terminate()
+            # Only now somebody reads standard error: what a full pipe had no room for is gone.
+            assert program.wait(PATIENCE) == 143
+            assert program.stderr is not None
+            *left, words = program.stderr.read().decode().splitlines()
+        finally:
+            program.kill()
+    assert "code 911" in words
+    assert any("TRACE" in line for line in left)
+
+
 def test_a_flood_is_counted_and_the_loss_is_told_once(
     launcher: Launcher, model_folder: str
 ) -> None:
-    echo = "dynamo_backend_common.engines.echo:Echo"
-    program, api = start(launcher, "flooded", echo, model_folder, DYN_LOG="trace")
-    long = " ".join([PROMPT] * 100)
-    for _ in range(20):
-        # The Rust engine needs no loop to answer.
-        assert text_of(api.complete(long, max_tokens=1000).json).strip() == long
+    program, api = start(launcher, "flooded", ECHO, model_folder, DYN_LOG="trace")
+    flood(api)
     launcher.latches.release("go")
     program.wait_for_line("records of the Rust side were lost")
     assert program.terminate() == 0
