@@ -11,10 +11,7 @@ use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::LookupSpan;
 
 use super::queue::Queue;
-use super::record::{Record, python_level};
-
-/// The field by which the runtime's span of a request names it.
-const REQUEST_ID: &str = "request_id";
+use super::record::{REQUEST_ID, Record, python_level};
 
 pub(super) struct Capture {
     queue: &'static Queue,

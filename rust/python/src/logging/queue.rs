@@ -128,10 +128,10 @@ impl Queue {
         waiting.told = false;
     }
 
-    /// Hands over everything, on this thread, which holds the GIL.
+    /// Hands over what waits, on this thread, which holds the GIL.
     pub(super) fn deliver_all(&self, py: Python<'_>) {
         if self.process == std::process::id() {
-            self.deliver(py, usize::MAX);
+            self.deliver(py, LIMIT);
         }
     }
 

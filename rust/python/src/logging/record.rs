@@ -12,6 +12,9 @@ use pyo3::types::PyDict;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level};
 
+/// The field by which an event, or the runtime's span of a request, names the request.
+pub(super) const REQUEST_ID: &str = "request_id";
+
 /// What `logging` has no name for is below its DEBUG.
 pub(super) fn python_level(level: Level) -> usize {
     match level {
@@ -62,6 +65,11 @@ impl Record {
                 if text.is_empty() { "" } else { " " }
             );
         }
+        // What the event itself says counts more than the span that it happened in.
+        let own_id = fields.others.iter().find_map(|(name, value)| match value {
+            Value::Text(id) if *name == REQUEST_ID => Some(id.as_str().into()),
+            _ => None,
+        });
         let thread = std::thread::current();
         Self {
             level: *metadata.level(),
@@ -71,7 +79,7 @@ impl Record {
                 .unwrap_or_else(|| metadata.target().to_owned()),
             text,
             fields: fields.others,
-            request_id,
+            request_id: own_id.or(request_id),
             file: fields
                 .log_file
                 .or_else(|| metadata.file().map(str::to_owned)),
@@ -136,8 +144,8 @@ impl fmt::Display for Record {
         let at = humantime::format_rfc3339_micros(self.at);
         write!(f, "{at} {:>5} {}: {}", self.level, self.target, self.text)?;
         match &self.request_id {
-            Some(id) => write!(f, " request_id={id}"),
-            None => Ok(()),
+            Some(id) if !self.text.contains(&**id) => write!(f, " {REQUEST_ID}={id}"),
+            _ => Ok(()),
         }
     }
 }
