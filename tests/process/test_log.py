@@ -241,7 +241,7 @@ def test_a_program_that_leaves_its_worker_behind_ends_cleanly_with_its_log(
     assert "Serving plain on dynamo.backend.generate" in messages(program)
 
 
-@pytest.mark.parametrize("engine", ["ForksInStart", "SpawnsByForkInStart"])
+@pytest.mark.parametrize("engine", ["ForksInStart", "MultiprocessesInStart"])
 def test_a_forked_child_logs_nothing_of_its_parents(
     launcher: Launcher, model_folder: str, engine: str
 ) -> None:

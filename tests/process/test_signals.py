@@ -29,7 +29,7 @@ def test_section_12_1_the_callers_handlers_are_back_when_run_is_over(
 
 
 @SIGNALS
-@pytest.mark.parametrize("engine", ["Forks", "Spawns"])
+@pytest.mark.parametrize("engine", ["Forks", "Multiprocesses", "Spawns"])
 def test_section_12_1_a_child_of_the_engine_has_the_default_handlers(
     launcher: Launcher, model_folder: str, engine: str, which: signal.Signals
 ) -> None:

@@ -1,5 +1,6 @@
 """Engines with children that live as long as they do, as one has that shards a model."""
 
+import multiprocessing
 import os
 import subprocess
 import time
@@ -34,3 +35,17 @@ class Spawns(Plain):
 
     async def cleanup(self):
         reach("ended", str(self.child.wait()))
+
+
+class Multiprocesses(Plain):
+    """Its child is a copy of the process, made by ``multiprocessing``."""
+
+    async def start(self, worker_id):
+        self.child = multiprocessing.get_context("fork").Process(target=time.sleep, args=(600,))
+        self.child.start()
+        reach("forked", str(self.child.pid))
+        return await super().start(worker_id)
+
+    async def cleanup(self):
+        self.child.join()
+        reach("ended", str(self.child.exitcode))

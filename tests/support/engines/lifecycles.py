@@ -75,3 +75,9 @@ class DrainRaises(Recorded):
     async def drain(self):
         await super().drain()
         raise RuntimeError("the drain failed")
+
+
+class GatedAndDrainWaits(Gated):
+    async def drain(self):
+        await super().drain()
+        await passed("drained")
