@@ -20,6 +20,16 @@ pub enum Event {
 }
 
 impl Event {
+    /// All of them, in the order in which a run passes them.
+    pub const ALL: [Self; 6] = [
+        Self::Connecting,
+        Self::Starting,
+        Self::Registering,
+        Self::Serving,
+        Self::Draining,
+        Self::Stopped,
+    ];
+
     /// The event's name.
     pub fn as_str(self) -> &'static str {
         match self {

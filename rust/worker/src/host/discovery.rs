@@ -162,8 +162,14 @@ impl Host {
         let endpoint = &self.connected()?.endpoint;
         let model = &self.engine_config()?.model;
         let load_time = self.load_time.get().copied().unwrap_or_default();
-        let gauges = LifecycleGauges::register(endpoint, model, self.served_name(), load_time)
-            .map_err(|error| at_step("metrics", unknown(format!("{error:#}"))))?;
+        let gauges = LifecycleGauges::register(
+            endpoint,
+            model,
+            self.served_name(),
+            load_time,
+            self.admission.clone(),
+        )
+        .map_err(|error| at_step("metrics", unknown(format!("{error:#}"))))?;
         // A run publishes once.
         let _ = self.gauges.set(gauges);
         self.worker

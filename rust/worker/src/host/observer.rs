@@ -10,6 +10,9 @@ use crate::event::Event;
 
 impl Host {
     pub(crate) fn emit(&self, event: Event) {
+        if let Some(gauges) = self.gauges.get() {
+            gauges.entered(event);
+        }
         if let Some(on_event) = &self.worker.on_event {
             on_event(event);
         }
@@ -51,9 +54,10 @@ impl Observer for Host {
         );
         if let Some(gauges) = self.gauges.get() {
             match stage {
+                Stage::Wait => gauges.waited(self.admission.in_flight()),
                 Stage::Drain => gauges.drained(took),
                 Stage::Cleanup => gauges.cleaned_up(took),
-                Stage::Unregister | Stage::Grace | Stage::Wait | Stage::Release => {}
+                Stage::Unregister | Stage::Grace | Stage::Release => {}
             }
         }
     }

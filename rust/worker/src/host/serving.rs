@@ -105,6 +105,9 @@ impl Serving for Host {
 
     async fn cut(&self) -> usize {
         let count = self.admission.cut();
+        if let Some(gauges) = self.gauges.get() {
+            gauges.cut(count);
+        }
         self.admission.idle().await;
         count
     }
