@@ -88,6 +88,7 @@ impl Observer for Host {
             self.worker.config.component,
             self.worker.config.endpoint
         );
+        self.member.announce();
         self.emit(Event::Serving);
     }
 }

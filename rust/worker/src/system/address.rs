@@ -70,8 +70,6 @@ pub(super) async fn listen(host: &str) -> Result<Option<(TcpListener, SocketAddr
         }
     };
     let listen = async {
-        // An IPv6 address may have its brackets.
-        let host = host.trim_start_matches('[').trim_end_matches(']');
         let listener = TcpListener::bind((host, port)).await?;
         let address = listener.local_addr()?;
         Ok((listener, address))

@@ -1,6 +1,7 @@
 //! One worker, as the system server sees it.
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use dynamo_runtime::DistributedRuntime;
@@ -16,6 +17,8 @@ pub(crate) struct Member {
     pub(super) path: String,
     endpoint: String,
     pub(crate) readiness: Arc<Readiness>,
+    /// The run told that it serves: where it has a frontend, that lists the model.
+    announced: AtomicBool,
     /// Where the system server listens; empty where there is none.
     pub(crate) address: OnceLock<SocketAddr>,
     pub(crate) drt: OnceLock<DistributedRuntime>,
@@ -31,18 +34,28 @@ impl Member {
             ),
             endpoint: config.endpoint.clone(),
             readiness: Arc::default(),
+            announced: AtomicBool::new(false),
             address: OnceLock::new(),
             drt: OnceLock::new(),
             controls: OnceLock::new(),
         })
     }
 
+    pub(crate) fn announce(&self) {
+        self.announced.store(true, Ordering::Release);
+    }
+
     /// Why the worker is not ready; `None` when it is.
     pub(super) fn why_not_ready(&self) -> Option<&'static str> {
-        self.readiness.why_not().or_else(|| {
-            self.canary_fails()
-                .then_some("the health canary's last probe was not answered well")
-        })
+        if let Some(reason) = self.readiness.why_not() {
+            Some(reason)
+        } else if !self.announced.load(Ordering::Acquire) {
+            Some("the worker's frontend does not list its model yet")
+        } else if self.canary_fails() {
+            Some("the health canary's last probe was not answered well")
+        } else {
+            None
+        }
     }
 
     /// Whether the runtime's canary probes this worker and has not been answered well.
