@@ -134,7 +134,7 @@ fn presence(name: &str, steps: &[u8]) {
             0 => presence.serving(),
             1 if presence.may_leave(name).is_ok() => {
                 presence.left();
-                assert!(!presence.must_unregister() && presence.is_asleep());
+                assert!(!presence.must_unregister() && presence.pauses_canary());
             }
             2 if presence.may_return(name).is_ok() => {
                 assert!(!closed, "nothing returns after shutdown began");
