@@ -57,6 +57,12 @@ pub(crate) fn take_over() {
     set_variable(VARIABLE, TAKEN_OVER);
 }
 
+#[cfg(test)]
+pub(super) fn listen_on_any_port() {
+    *PORT.lock() = Port::On(0);
+    set_variable("DYN_SYSTEM_HOST", "127.0.0.1");
+}
+
 /// Listens where the system server is to listen; `None` where there is to be none.
 pub(super) async fn listen(host: &str) -> Result<Option<(TcpListener, SocketAddr)>, DynamoError> {
     let port = match PORT.lock().clone() {

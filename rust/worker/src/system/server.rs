@@ -44,7 +44,8 @@ pub(crate) struct Membership {
 /// `InvalidArgument`, where the configured address is none or cannot be had.
 pub(crate) async fn join(member: Arc<Member>) -> Result<Membership, DynamoError> {
     let mut slot = SERVER.lock().await;
-    if slot.is_none() {
+    // A server whose tokio runtime is gone has ended without being closed.
+    if slot.as_ref().is_none_or(|server| server.task.is_finished()) {
         *slot = Server::open().await?;
     }
     if let Some(server) = slot.as_ref() {
@@ -115,5 +116,54 @@ impl Server {
         if tokio::time::timeout(CLOSING, &mut self.task).await.is_err() {
             self.task.abort();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpStream;
+
+    use super::*;
+    use crate::config::WorkerConfig;
+
+    fn runtime() -> tokio::runtime::Runtime {
+        tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .unwrap()
+    }
+
+    fn member() -> Arc<Member> {
+        Member::new(&WorkerConfig::default())
+    }
+
+    fn listens(member: &Member) -> bool {
+        TcpStream::connect(member.address.get().unwrap()).is_ok()
+    }
+
+    #[test]
+    fn section_12_11_the_server_lasts_from_the_first_join_to_the_last_leave() {
+        address::listen_on_any_port();
+        let (first, second, third) = (member(), member(), member());
+        let tokio = runtime();
+        let (one, two) = tokio.block_on(async {
+            let one = join(first.clone()).await.unwrap();
+            (one, join(second.clone()).await.unwrap())
+        });
+        assert_eq!(first.address, second.address);
+        tokio.block_on(one.leave());
+        assert!(listens(&second));
+        tokio.block_on(two.leave());
+        assert!(!listens(&second));
+
+        // A run that was never polled to its end takes its server with its runtime.
+        let abandoned = tokio.block_on(join(first.clone())).is_ok();
+        drop(tokio);
+        assert!(abandoned);
+        let tokio = runtime();
+        let three = tokio.block_on(join(third.clone())).unwrap();
+        assert!(listens(&third));
+        tokio.block_on(three.leave());
     }
 }
