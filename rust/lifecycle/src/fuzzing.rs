@@ -140,6 +140,7 @@ fn presence(name: &str, steps: &[u8]) {
                 assert!(!closed, "nothing returns after shutdown began");
                 presence.returned();
                 assert!(presence.must_unregister() && presence.is_wanted());
+                assert!(!presence.must_register());
             }
             3 => {
                 let _ = presence.may_return(name);
@@ -155,6 +156,7 @@ fn presence(name: &str, steps: &[u8]) {
         }
         assert!(!(closed && (presence.admit(name).is_ok() || presence.is_wanted())));
         assert!(!presence.is_wanted() || presence.must_unregister());
+        assert!(presence.must_unregister() || presence.must_register());
     }
 }
 

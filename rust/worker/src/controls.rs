@@ -139,10 +139,13 @@ impl Controls {
     async fn register_after(&self, name: &str, body: Value) -> Result<Value, CallError> {
         let _turn = self.turn(name).await?;
         let reply = self.engine.engine_control(name, body).await?;
-        if !lets_register(&reply) || self.readiness.presence().is_wanted() {
+        if !lets_register(&reply) {
             return Ok(reply);
         }
         let _changing = self.changing.lock().await;
+        if !self.readiness.presence().must_register() {
+            return Ok(reply);
+        }
         let mut allowed = Ok(());
         self.readiness
             .change(|presence| allowed = presence.may_return(name));
@@ -157,7 +160,9 @@ impl Controls {
     /// Takes the instance out of discovery, where it may be there, for a control.
     async fn leave(&self, name: &str) -> Result<Result<(), DynamoError>, CallError> {
         let _changing = self.changing.lock().await;
-        let allowed = self.readiness.presence().may_leave(name);
+        let mut allowed = Ok(());
+        self.readiness
+            .change(|presence| allowed = presence.may_leave(name));
         allowed.map_err(CallError::NotServing)?;
         if !self.readiness.presence().must_unregister() {
             return Ok(Ok(()));

@@ -17,7 +17,8 @@
 //! 2. To leave: second lock, [`may_leave`](Presence::may_leave), unregister,
 //!    [`left`](Presence::left) where that succeeded.
 //! 3. To return: second lock, [`may_return`](Presence::may_return), register,
-//!    [`returned`](Presence::returned) where that succeeded.
+//!    [`returned`](Presence::returned) where that succeeded; nothing of it unless
+//!    [`must_register`](Presence::must_register).
 //! 4. Shutdown: [`close`](Presence::close) at once, then the second lock, then unregister if
 //!    [`must_unregister`](Presence::must_unregister).
 //! 5. A repair of a registration that was lost: as to return, only while
@@ -42,6 +43,8 @@ pub struct Presence {
     awake: bool,
     /// Also true where registering was tried and failed: it may have been heard all the same.
     may_be_there: bool,
+    /// False where unregistering was tried and failed, for the same reason.
+    is_there: bool,
 }
 
 impl Default for Presence {
@@ -74,6 +77,7 @@ impl Presence {
             phase: Phase::BeforeServing,
             awake: true,
             may_be_there: false,
+            is_there: false,
         }
     }
 
@@ -83,6 +87,7 @@ impl Presence {
             self.phase = Phase::Serving;
         }
         self.may_be_there = true;
+        self.is_there = true;
     }
 
     /// Whether a control, of any policy, may act now. Asked again by one that waited.
@@ -104,13 +109,16 @@ impl Presence {
     }
 
     /// Whether a control may unregister the instance: also where it is out already, when there is
-    /// nothing to unregister unless [`must_unregister`](Self::must_unregister).
+    /// nothing to unregister unless [`must_unregister`](Self::must_unregister). On `Ok` it no longer
+    /// counts as being there for sure, because unregistering that fails may have been heard.
     ///
     /// # Errors
     ///
     /// The reply to send instead of unregistering and calling the engine.
-    pub fn may_leave(&self, control: &str) -> Result<(), Value> {
-        self.admit(control)
+    pub fn may_leave(&mut self, control: &str) -> Result<(), Value> {
+        self.admit(control)?;
+        self.is_there = false;
+        Ok(())
     }
 
     /// The instance was unregistered by a control; the engine goes to sleep, or fails to: either
@@ -118,6 +126,7 @@ impl Presence {
     pub fn left(&mut self) {
         self.awake = false;
         self.may_be_there = false;
+        self.is_there = false;
     }
 
     /// Whether the instance may be registered now, after the engine's reply allowed it. On `Ok`
@@ -140,6 +149,7 @@ impl Presence {
     /// The instance was registered.
     pub fn returned(&mut self) {
         self.awake = true;
+        self.is_there = true;
     }
 
     /// Shutdown begins: from here on every control is refused, and nothing returns.
@@ -150,6 +160,11 @@ impl Presence {
     /// Whether a shutdown has to take the instance out of discovery.
     pub fn must_unregister(&self) -> bool {
         self.may_be_there
+    }
+
+    /// Whether a control that returns has to register the instance: it is not known to be there.
+    pub fn must_register(&self) -> bool {
+        !self.is_there
     }
 
     /// Whether the instance belongs into discovery: what readiness follows, and whether a
@@ -251,6 +266,18 @@ mod tests {
         presence.may_return("wake_up").unwrap();
         assert!(!presence.is_wanted(), "it did not return");
         assert!(presence.must_unregister());
+    }
+
+    #[test]
+    fn section_7_an_unregistering_that_failed_may_have_been_heard() {
+        let mut presence = serving();
+        assert!(!presence.must_register());
+        presence.may_leave("sleep").unwrap();
+        // It failed: the engine stays awake, and waking it must repair what may have happened.
+        assert!(presence.is_wanted() && presence.must_unregister() && presence.must_register());
+        presence.may_return("wake_up").unwrap();
+        presence.returned();
+        assert_eq!(presence, serving());
     }
 
     #[test]

@@ -239,6 +239,7 @@ impl Model<'_> {
                 self.accepts = true;
                 self.controls.serving = true;
                 self.controls.listed = true;
+                self.controls.surely = true;
                 self.serve();
             }
             Phase::Registering => {

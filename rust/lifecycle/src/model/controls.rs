@@ -21,6 +21,8 @@ pub(super) struct Controls {
     pub shutting_down: bool,
     /// In discovery, or maybe: a registration that failed may have been heard.
     pub listed: bool,
+    /// In discovery for sure: nothing to register.
+    pub surely: bool,
     /// Whose engine call runs: until when.
     running: Vec<(u64, Call)>,
     /// Whoever waits for the one lock.
@@ -75,7 +77,8 @@ impl Controls {
     /// Takes the instance out where that comes first, then calls the engine; false where the
     /// engine is not called.
     fn begin(&mut self, now: u64, call: Call, trace: &mut Vec<(u64, String)>) -> bool {
-        if call.does == Does::Sleep {
+        if call.does == Does::Sleep && self.listed {
+            self.surely = false;
             if !call.discovery_works {
                 trace.push((now, format!("control {} could not leave", call.number)));
                 return false;
@@ -88,13 +91,14 @@ impl Controls {
     }
 
     fn end(&mut self, call: Call) -> &'static str {
-        if call.does != Does::Wake || call.reply != Reply::Done {
+        if call.does != Does::Wake || call.reply != Reply::Done || self.surely {
             return "is over";
         }
         if self.shutting_down {
             return "may not return";
         }
         self.listed = true;
+        self.surely = call.discovery_works;
         if call.discovery_works {
             "returned"
         } else {

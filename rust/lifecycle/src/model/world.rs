@@ -189,8 +189,12 @@ impl World {
         };
         admit()?;
         if policy == Policy::UnregisterFirst {
-            self.presence.lock().unwrap().may_leave(name)?;
-            if !discovery_works {
+            let there = {
+                let mut presence = self.presence.lock().unwrap();
+                presence.may_leave(name)?;
+                presence.must_unregister()
+            };
+            if there && !discovery_works {
                 self.see(format!("control {number} could not leave"));
                 return Ok(());
             }
@@ -198,7 +202,8 @@ impl World {
         }
         self.see(format!("control {number} calls the engine"));
         let reply = engine.await;
-        let end = if policy != Policy::RegisterAfter || !lets_register(&reply) {
+        let returns = policy == Policy::RegisterAfter && lets_register(&reply);
+        let end = if !returns || !self.presence.lock().unwrap().must_register() {
             "is over"
         } else if self.presence.lock().unwrap().may_return(name).is_err() {
             "may not return"
