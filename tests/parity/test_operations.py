@@ -142,3 +142,11 @@ def test_the_example_of_the_stages_is_the_arithmetic_of_the_budget() -> None:
 
 def test_every_exit_status_is_explained() -> None:
     assert set(rows("status")) == {"0", "1", "2", "3", "130", "143"}
+
+
+def test_every_metric_of_the_worker_is_explained() -> None:
+    source = (ROOT / "rust" / "worker" / "src" / "metrics" / "lifecycle.rs").read_text()
+    own = {f"dynamo_component_{name}" for name in re.findall(r': &str = "(worker_\w+)"', source)}
+    assert own
+    assert own <= set(rows("metric"))
+    assert "drained: 12 requests finished, none was cut" in DOCUMENT
