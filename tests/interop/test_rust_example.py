@@ -1,6 +1,7 @@
 """The Rust library's example: an engine of one's own, with no Python anywhere."""
 
 import os
+import signal
 
 import pytest
 
@@ -15,11 +16,16 @@ PROMPT = " one two three"
 
 @pytest.fixture(scope="module")
 def example(shared: Launcher, model_folder: str) -> tuple[Process, Api]:
+    return start(shared, model_folder)
+
+
+def start(launcher: Launcher, model_folder: str) -> tuple[Process, Api]:
+    """The example, ready to answer."""
     target = os.environ.get("CARGO_TARGET_DIR") or CACHE / "target"
     binary = f"{target}/debug/examples/reverse"
     assert os.access(binary, os.X_OK), f"no {binary}: run `make build`"
-    port = shared.ports.reserve()
-    process = shared.start(binary, "--http-port", str(port), "--model-name", model_folder)
+    port = launcher.ports.reserve()
+    process = launcher.start(binary, "--http-port", str(port), "--model-name", model_folder)
     api = Api(port)
     wait_for_model(api)
     return process, api
@@ -43,3 +49,12 @@ def test_it_streams(example: tuple[Process, Api]) -> None:
 def test_sigterm_ends_it_with_success(example: tuple[Process, Api]) -> None:
     process, _ = example
     assert process.terminate() == 0
+
+
+def test_section_12_1_ctrl_c_ends_it_with_success_too(
+    launcher: Launcher, model_folder: str
+) -> None:
+    process, _ = start(launcher, model_folder)
+    process.send(signal.SIGINT)
+    assert process.wait() == 0
+    process.wait_for_line("drained: 0 requests finished, none was cut")

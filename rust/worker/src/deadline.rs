@@ -119,6 +119,9 @@ impl Deadline {
 }
 
 #[cfg(test)]
+mod blocked;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
