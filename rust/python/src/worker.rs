@@ -85,7 +85,6 @@ impl WorkerCore {
             ));
         }
         let (inbox, outbox) = Inbox::open()?;
-        logging::attach(&outbox);
         let event_loop = EventLoop::new(event_loop.unbind(), outbox);
         let (engine, failure) = self.engine(py, &event_loop);
         let mut worker =
@@ -110,6 +109,7 @@ impl WorkerCore {
                 .begin()
                 .map_err(|error| errors::to_exception(py, &error, None))?
         };
+        logging::attach(&event_loop.outbox);
         let (shutdown, held) = (self.shutdown.clone(), self.hold.clone());
         // A task within the task: whatever happens to the run, the future gets its answer.
         let run = tokio.spawn(run.to_the_end());
