@@ -75,17 +75,23 @@ async def _serve_all(workers: tuple[Worker, ...], when_one_ends: str) -> tuple[R
     folder = _discovery_folder() if len(workers) > 1 else None
     prepare([worker._core for worker in workers], folder)  # noqa: SLF001
     failures: list[BaseException] = []
+    running = len(workers)
 
     async def one(worker: Worker) -> Report:
+        nonlocal running
         try:
             return await worker._serve()  # noqa: SLF001
         except BaseException as error:
             failures.append(error)
             raise
         finally:
+            running -= 1
             if when_one_ends == "all":
                 for each in workers:
                     each.shutdown()
+            if running > 0:
+                # Its deadline has nothing more to keep, and would end the others with it.
+                worker._core.release()  # noqa: SLF001
 
     serving = asyncio.gather(*map(one, workers), return_exceptions=True)
     ended = await serving

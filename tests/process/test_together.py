@@ -1,20 +1,24 @@
 """Several workers in one process: one owner of signals, a place in discovery for each."""
 
 import signal
+import time
+from collections.abc import Mapping
 
 import pytest
 
 from dynamo_backend_common import InvalidArgument, run
 from support.api import Api, text_of
-from support.launcher import Launcher
+from support.launcher import NOTHING, Launcher
 from support.processes import Process, until
 
 PROMPT = "alpha beta gamma"
 
 
-def together(launcher: Launcher, model: str, when: str, *kinds: str) -> tuple[Process, Api]:
+def together(
+    launcher: Launcher, model: str, when: str, *kinds: str, env: Mapping[str, str] = NOTHING
+) -> tuple[Process, Api]:
     port = launcher.ports.reserve()
-    program = launcher.script("together", str(port), model, when, *kinds)
+    program = launcher.script("together", str(port), model, when, *kinds, env=env)
     return program, Api(port)
 
 
@@ -73,6 +77,26 @@ def test_when_one_ends_the_others_go_on_if_told_so(launcher: Launcher, model_fol
     assert not launcher.latches.is_reached("cleanup-0")
     assert program.terminate() == 0
     assert launcher.latches.is_reached("cleanup-0")
+
+
+def test_section_12_3_the_deadline_of_one_that_ended_does_not_end_the_others(
+    launcher: Launcher, model_folder: str
+) -> None:
+    program, api = together(
+        launcher,
+        model_folder,
+        "one",
+        "numbered",
+        "numbered",
+        env={"DYN_WORKER_GRACEFUL_SHUTDOWN_TIMEOUT": "1"},
+    )
+    all_serve(program, 2)
+    launcher.latches.release("end-1")
+    program.wait_for_line("worker 1 Stopped")
+    past_its_deadline = time.monotonic() + 2
+    while time.monotonic() < past_its_deadline:
+        assert text_of(api.complete(PROMPT).json).strip() == PROMPT
+    assert program.terminate() == 0
 
 
 def test_an_error_of_one_ends_all_and_is_raised_with_its_cause(
