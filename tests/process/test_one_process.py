@@ -100,6 +100,14 @@ def test_a_signal_ends_it_with_success(
     assert "KeyboardInterrupt" not in server.process.output
 
 
+def test_a_frontend_that_fails_is_no_success(launcher: Launcher) -> None:
+    port = str(launcher.ports.reserve())
+    process = launcher.command("serve", "robbing:TakesThePort", "--http-port", port, "--", port)
+    assert process.wait() == 1
+    process.wait_for_line(rf"error: serve: the http frontend on 127\.0\.0\.1:{port} ended")
+    assert launcher.latches.is_reached("cleanup")
+
+
 def test_it_says_what_it_serves_where_and_how_to_try_it(echo: Server) -> None:
     curl = echo.process.wait_for_line(r"^curl .*").group(0)
     assert f"{echo.api.url}/chat/completions" in curl

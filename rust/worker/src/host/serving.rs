@@ -16,6 +16,8 @@ use crate::serve::{EngineAdapter, disable_nagle};
 
 /// How long discovery gets to say whether the worker's lease is alive.
 const LEASE_CHECK: Duration = Duration::from_secs(1);
+/// How long the frontend gets to say whether the runtime's shutdown was its own.
+const FRONTEND_CHECK: Duration = Duration::from_secs(1);
 
 #[async_trait]
 impl Serving for Host {
@@ -58,15 +60,20 @@ impl Serving for Host {
 
     async fn ended(&self) -> Result<(), DynamoError> {
         let shut_down = self.runtime.shutdown_started_token();
-        match self.running_frontend.get() {
-            // A frontend that ends shuts its runtime down, so it is looked at after that.
-            Some(frontend) => tokio::select! {
-                () = shut_down.cancelled() => {}
-                error = frontend.ended() => return Err(error),
-            },
-            None => shut_down.cancelled().await,
+        let Some(frontend) = self.running_frontend.get() else {
+            shut_down.cancelled().await;
+            return self.why_the_runtime_shut_down().await;
+        };
+        tokio::select! {
+            () = shut_down.cancelled() => {}
+            error = frontend.ended() => return Err(error),
         }
-        self.why_the_runtime_shut_down().await
+        // A frontend that ends shuts the runtime down first. One whose runtime others shut down
+        // goes on while this worker holds the transports.
+        match tokio::time::timeout(FRONTEND_CHECK, frontend.ended()).await {
+            Ok(error) => Err(error),
+            Err(_) => self.why_the_runtime_shut_down().await,
+        }
     }
 
     fn in_flight(&self) -> usize {
