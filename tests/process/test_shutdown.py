@@ -91,6 +91,21 @@ FAILING_HOOKS = [
 ]
 
 
+def test_section_5_a_drain_whose_time_is_up_has_ended_when_cleanup_begins(
+    launcher: Launcher, model_folder: str
+) -> None:
+    server = launcher.serve(
+        "lifecycles:DrainHangs",
+        "--model-name",
+        model_folder,
+        env={"DYN_WORKER_GRACEFUL_SHUTDOWN_TIMEOUT": "2"},
+    )
+    assert server.process.terminate() == 0
+    assert launcher.latches.is_reached("drain")
+    assert launcher.latches.is_reached("after-drain")
+    assert not launcher.latches.is_reached("beside-drain")
+
+
 @pytest.mark.parametrize(("engine", "stage", "message"), FAILING_HOOKS)
 def test_a_hook_that_fails_in_shutdown_is_in_the_report_of_a_success(
     launcher: Launcher, model_folder: str, engine: str, stage: str, message: str

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use dynamo_backend_worker::DynamoError;
 use parking_lot::Mutex;
@@ -19,8 +20,9 @@ use crate::inbox::Outbox;
 pub(crate) struct EventLoop {
     handle: Arc<Py<PyAny>>,
     pub(crate) outbox: Outbox,
-    /// The loop itself holds tasks by weak references only.
-    tasks: Arc<Mutex<HashMap<usize, Py<PyAny>>>>,
+    /// By the number of their call. The loop itself holds tasks by weak references only.
+    tasks: Arc<Mutex<HashMap<u64, Py<PyAny>>>>,
+    calls: Arc<AtomicU64>,
 }
 
 /// What is done with a task's result, on the loop's thread.
@@ -32,11 +34,12 @@ impl EventLoop {
             handle: Arc::new(handle),
             outbox,
             tasks: Arc::default(),
+            calls: Arc::default(),
         }
     }
 
     /// Has `function` make a coroutine on the loop's thread, awaits it there in a task of its own,
-    /// and answers what `read` makes of its result there.
+    /// and answers what `read` makes of its result there. Dropped before that, it cancels the task.
     pub(crate) async fn call<F, R, T>(&self, function: F, read: R) -> Result<T, DynamoError>
     where
         F: FnOnce(Python<'_>) -> PyResult<Bound<'_, PyAny>> + Send + 'static,
@@ -47,23 +50,30 @@ impl EventLoop {
     {
         let (sender, receiver) = oneshot::channel();
         let event_loop = self.clone();
+        let call = self.calls.fetch_add(1, Ordering::Relaxed);
         self.outbox.post(move |py| {
             let on_done: OnDone = Box::new(move |py, result| {
                 // Nobody waits any more where the run was given up.
                 let _ = sender.send(read(py, result));
             });
             match function(py) {
-                Ok(coroutine) => event_loop.start_task(coroutine, on_done),
+                Ok(coroutine) => event_loop.start_task(call, coroutine, on_done),
                 Err(raised) => {
                     on_done(py, Err(raised));
                     Ok(())
                 }
             }
         });
-        receiver.await.unwrap_or_else(|_| Err(errors::loop_ended()))
+        let unfinished = Unfinished {
+            event_loop: self,
+            call,
+        };
+        let answer = receiver.await;
+        std::mem::forget(unfinished);
+        answer.unwrap_or_else(|_| Err(errors::loop_ended()))
     }
 
-    fn start_task(&self, coroutine: Bound<'_, PyAny>, on_done: OnDone) -> PyResult<()> {
+    fn start_task(&self, call: u64, coroutine: Bound<'_, PyAny>, on_done: OnDone) -> PyResult<()> {
         let py = coroutine.py();
         let task = self
             .handle
@@ -72,11 +82,10 @@ impl EventLoop {
         let done = TaskDone {
             on_done: Mutex::new(Some(on_done)),
             tasks: self.tasks.clone(),
+            call,
         };
         task.call_method1(intern!(py, "add_done_callback"), (done,))?;
-        self.tasks
-            .lock()
-            .insert(task.as_ptr() as usize, task.unbind());
+        self.tasks.lock().insert(call, task.unbind());
         Ok(())
     }
 
@@ -103,6 +112,25 @@ impl EventLoop {
     }
 }
 
+/// A call whose answer nobody waits for any more, once it is dropped.
+struct Unfinished<'a> {
+    event_loop: &'a EventLoop,
+    call: u64,
+}
+
+impl Drop for Unfinished<'_> {
+    fn drop(&mut self) {
+        let (tasks, call) = (self.event_loop.tasks.clone(), self.call);
+        self.event_loop.outbox.post(move |py| {
+            let task = tasks.lock().get(&call).map(|task| task.clone_ref(py));
+            if let Some(task) = task {
+                task.bind(py).call_method0(intern!(py, "cancel"))?;
+            }
+            Ok(())
+        });
+    }
+}
+
 /// Gives `future` its result, unless somebody cancelled it. On the loop's thread only.
 pub(crate) fn resolve(future: &Bound<'_, PyAny>, result: PyResult<Py<PyAny>>) -> PyResult<()> {
     let py = future.py();
@@ -119,13 +147,14 @@ pub(crate) fn resolve(future: &Bound<'_, PyAny>, result: PyResult<Py<PyAny>>) ->
 #[pyclass(frozen)]
 struct TaskDone {
     on_done: Mutex<Option<OnDone>>,
-    tasks: Arc<Mutex<HashMap<usize, Py<PyAny>>>>,
+    tasks: Arc<Mutex<HashMap<u64, Py<PyAny>>>>,
+    call: u64,
 }
 
 #[pymethods]
 impl TaskDone {
     fn __call__(&self, task: &Bound<'_, PyAny>) {
-        let held = self.tasks.lock().remove(&(task.as_ptr() as usize));
+        let held = self.tasks.lock().remove(&self.call);
         drop(held);
         let on_done = self.on_done.lock().take();
         if let Some(on_done) = on_done {

@@ -1,5 +1,7 @@
 """Engines for starts and shutdowns: each leaves a latch for every hook that is called."""
 
+import asyncio
+
 from latches import passed, reach
 from plain import Plain
 
@@ -81,3 +83,21 @@ class GatedAndDrainWaits(Gated):
     async def drain(self):
         await super().drain()
         await passed("drained")
+
+
+class DrainHangs(Recorded):
+    """Says at its cleanup whether its drain was still at work."""
+
+    draining = False
+
+    async def drain(self):
+        await super().drain()
+        self.draining = True
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self.draining = False
+
+    async def cleanup(self):
+        reach("beside-drain" if self.draining else "after-drain")
+        await super().cleanup()
