@@ -77,7 +77,10 @@ impl Observer for Host {
         );
         // A run starts its engine once.
         let _ = self.load_time.set(took);
-        self.emit(Event::Registering);
+        // Otherwise it registers nothing.
+        if !self.worker.shutdown.is_asked() {
+            self.emit(Event::Registering);
+        }
     }
 
     fn serving(&self) {
