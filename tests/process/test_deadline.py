@@ -183,3 +183,10 @@ def test_section_12_3_the_last_words_are_kubernetes_termination_message(
     message = (launcher.folder / "message").read_text()
     assert "code 911" in message
     assert message.strip() in process.stderr
+
+
+def test_section_12_11_a_run_that_cannot_begin_leaves_no_deadline(launcher: Launcher) -> None:
+    program = launcher.script("no_descriptors")
+    assert program.wait() == 0
+    assert program.wait_for_line("^raised (.*)").group(1).startswith("signals: ")
+    assert "alive" in program.stdout

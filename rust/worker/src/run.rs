@@ -49,12 +49,13 @@ impl Run {
             frontend.check_port()?;
         }
         let settings = Settings::from_env();
-        let deadline = Deadline::new(Budget::new(&settings).deadline())
-            .map_err(|error| unknown(format!("no thread for the shutdown deadline: {error}")))?;
-        worker.shutdown.begin(deadline.clone());
         let shutdown = worker.shutdown.clone();
         let signals = Signals::install(move || shutdown.ask_by_signal())
             .map_err(|error| unknown(format!("signals: {error}")))?;
+        // Last of what can fail: nobody would call it off.
+        let deadline = Deadline::new(Budget::new(&settings).deadline())
+            .map_err(|error| unknown(format!("no thread for the shutdown deadline: {error}")))?;
+        worker.shutdown.begin(deadline.clone());
         Ok(Self {
             host: Host::new(worker, runtime, deadline.clone()),
             settings,

@@ -66,5 +66,26 @@ impl Shutdown {
     pub(crate) fn begin(&self, deadline: Arc<Deadline>) {
         // A worker runs once.
         let _ = self.inner.deadline.set(deadline);
+        if self.is_asked() {
+            self.ask();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_shutdown_that_was_asked_for_before_the_run_has_its_deadline_too() {
+        let after = Duration::from_secs(3600);
+        let deadline = Deadline::new(after).unwrap();
+        let shutdown = Shutdown::default();
+        shutdown.ask();
+        shutdown.begin(deadline.clone());
+        assert!(deadline.left() < after);
+        deadline.call_off();
     }
 }
