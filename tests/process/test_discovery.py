@@ -176,7 +176,7 @@ def test_section_12_4_a_silence_within_the_lease_changes_nothing(
 ) -> None:
     etcd.start()
     server = launcher.serve(
-        "lifecycles:Recorded", "--model-name", model_folder, env=settings(etcd, lease=20)
+        "lifecycles:Recorded", "--model-name", model_folder, env=settings(etcd, lease=8)
     )
     before = etcd.keys()
     fall_silent(etcd, silence)
