@@ -35,7 +35,7 @@ def lives_on(server: Server) -> None:
 
 
 @pytest.mark.parametrize(("name", "parts"), CHUNKS, ids=[name for name, _ in CHUNKS])
-def test_a_bad_chunk_fails_its_request_with_one_clear_message(
+def test_section_12_9_a_bad_chunk_fails_its_request_with_one_clear_message(
     server: Server, name: str, parts: list[str]
 ) -> None:
     seen = len(server.process.lines)
@@ -56,7 +56,7 @@ def test_a_bad_chunk_ends_a_stream_with_an_error(server: Server) -> None:
 
 
 @pytest.mark.parametrize("name", ["no-terminal", "no-chunk"])
-def test_a_generator_that_ends_without_a_terminal_chunk_is_incomplete(
+def test_section_12_9_a_generator_that_ends_without_a_terminal_chunk_is_incomplete(
     server: Server, name: str
 ) -> None:
     seen = len(server.process.lines)

@@ -71,7 +71,7 @@ def test_the_context_identifies_the_request(shared: Launcher, server: Server) ->
     assert first["type"] == "RequestContext"
 
 
-def test_a_generator_runs_in_one_task_with_its_own_context_variables(
+def test_section_12_10_a_generator_runs_in_one_task_with_its_own_context_variables(
     shared: Launcher, server: Server
 ) -> None:
     with ThreadPoolExecutor(2) as pool:

@@ -22,7 +22,7 @@ def _the_worker_lives_on(server: Server) -> object:
 
 
 @pytest.mark.parametrize("name", ["waiting", "polling", "awaiting-stop", "swallowing"])
-def test_a_stream_that_is_left_after_its_first_token(
+def test_section_12_10_a_stream_that_is_left_after_its_first_token(
     shared: Launcher, server: Server, name: str
 ) -> None:
     with server.api.stream_completion(PROMPT, **case(name)) as stream:
@@ -35,7 +35,7 @@ def test_a_stream_that_is_left_after_its_first_token(
 
 
 @pytest.mark.parametrize("name", ["waiting-slow", "silent-slow", "flooding-slow"])
-def test_a_finally_that_takes_its_time_is_not_cancelled_again(
+def test_section_12_10_a_finally_that_takes_its_time_is_not_cancelled_again(
     shared: Launcher, server: Server, name: str
 ) -> None:
     with server.api.stream_completion(PROMPT, **case(name)) as stream:
@@ -50,7 +50,7 @@ def test_a_finally_that_takes_its_time_is_not_cancelled_again(
     assert shared.latches.reached(f"{name}-finally") in ("CancelledError", "GeneratorExit")
 
 
-def test_a_generator_that_ends_by_itself_when_stopped_is_not_cancelled_in_its_finally(
+def test_section_12_10_a_generator_that_ends_by_itself_when_stopped_is_not_cancelled_in_its_finally(
     shared: Launcher, server: Server
 ) -> None:
     # Stop and cancellation race: more than one try, so that either is first.
@@ -62,7 +62,7 @@ def test_a_generator_that_ends_by_itself_when_stopped_is_not_cancelled_in_its_fi
         assert ended_with in ("CancelledError", "no exception")
 
 
-def test_a_generator_that_never_yields(shared: Launcher, server: Server) -> None:
+def test_section_12_10_a_generator_that_never_yields(shared: Launcher, server: Server) -> None:
     with server.api.stream_completion(PROMPT, **case("silent")) as stream:
         shared.latches.reached("silent-started")
         stream.leave()

@@ -67,7 +67,7 @@ def test_an_exception_is_an_error_of_its_kind(server: Server, raised: str, kind:
 
 
 @pytest.mark.parametrize("raised", ["RuntimeError", "KeyError", "ValueError", "SystemExit"])
-def test_the_traceback_is_in_the_log(server: Server, raised: str) -> None:
+def test_section_12_5_the_traceback_is_in_the_log(server: Server, raised: str) -> None:
     seen = len(server.process.lines)
     server.api.complete(PROMPT, **case(f"{raised}-later"))
     server.process.wait_for_line(rf"\b{raised}: .*asked to raise {raised}-later", since=seen)
@@ -105,5 +105,7 @@ def test_a_generate_that_fails_before_there_is_a_stream(
     assert server.api.complete(PROMPT).status == 200
 
 
-def test_the_process_of_an_engine_that_raised_everything_still_ends_well(server: Server) -> None:
+def test_section_12_9_the_process_of_an_engine_that_raised_everything_still_ends_well(
+    server: Server,
+) -> None:
     assert server.process.terminate() == 0

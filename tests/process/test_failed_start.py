@@ -19,7 +19,7 @@ def failed(launcher: Launcher, model_folder: str, engine: str) -> tuple[str, str
     return last, process.output
 
 
-def test_start_raises(launcher: Launcher, model_folder: str) -> None:
+def test_section_12_5_start_raises(launcher: Launcher, model_folder: str) -> None:
     message, output = failed(launcher, model_folder, "StartRaises")
     assert "start: " in message
     assert "no weights on this disk" in message
@@ -31,7 +31,7 @@ def test_start_raises(launcher: Launcher, model_folder: str) -> None:
 @pytest.mark.parametrize(
     ("engine", "given"), [("StartReturnsDict", "dict"), ("StartReturnsNothing", "NoneType")]
 )
-def test_start_returns_something_else(
+def test_section_12_5_start_returns_something_else(
     launcher: Launcher, model_folder: str, engine: str, given: str
 ) -> None:
     message, output = failed(launcher, model_folder, engine)
@@ -41,7 +41,7 @@ def test_start_returns_something_else(
     assert "Traceback" not in output
 
 
-def test_start_returns_a_wrong_field(launcher: Launcher, model_folder: str) -> None:
+def test_section_12_5_start_returns_a_wrong_field(launcher: Launcher, model_folder: str) -> None:
     message, _ = failed(launcher, model_folder, "StartReturnsWrongField")
     for part in ("context_length", "str", "int"):
         assert part in message

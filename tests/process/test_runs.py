@@ -20,7 +20,7 @@ def answered(port: int) -> str:
     return text_of(Api(port).complete(PROMPT).json).strip()
 
 
-def test_run_serves_and_reports(launcher: Launcher, model_folder: str) -> None:
+def test_section_12_12_run_serves_and_reports(launcher: Launcher, model_folder: str) -> None:
     port = launcher.ports.reserve()
     program = launcher.script("worker", "lifecycles:Recorded", str(port), model_folder)
     program.wait_for_line("state Serving")
@@ -36,7 +36,7 @@ def test_run_serves_and_reports(launcher: Launcher, model_folder: str) -> None:
     assert launcher.latches.is_reached("cleanup")
 
 
-def test_serve_leaves_the_callers_loop_and_its_ctrl_c_as_they_were(
+def test_section_12_11_serve_leaves_the_callers_loop_and_its_ctrl_c_as_they_were(
     launcher: Launcher, model_folder: str
 ) -> None:
     port = launcher.ports.reserve()
@@ -59,7 +59,9 @@ def test_serve_leaves_the_callers_loop_and_its_ctrl_c_as_they_were(
     ]
 
 
-def test_two_runs_one_after_the_other_in_one_process(launcher: Launcher, model_folder: str) -> None:
+def test_section_12_11_two_runs_one_after_the_other_in_one_process(
+    launcher: Launcher, model_folder: str
+) -> None:
     port = launcher.ports.reserve()
     program = launcher.script("twice", str(port), model_folder)
     for number in (1, 2):
@@ -71,7 +73,9 @@ def test_two_runs_one_after_the_other_in_one_process(launcher: Launcher, model_f
     assert "python threads ['MainThread']" in program.stdout
 
 
-def test_shutdown_before_the_run_starts_nothing(launcher: Launcher, model_folder: str) -> None:
+def test_section_12_14_shutdown_before_the_run_starts_nothing(
+    launcher: Launcher, model_folder: str
+) -> None:
     program = launcher.script("shut_down", "before", str(launcher.ports.reserve()), model_folder)
     assert program.wait() == 0
     assert "state Starting" not in program.stdout
@@ -89,7 +93,7 @@ def test_shutdown_while_serving_from_any_thread_and_more_than_once(
     assert launcher.latches.is_reached("cleanup")
 
 
-def test_shutdown_while_starting_lets_the_start_finish_and_serves_nothing(
+def test_section_12_14_shutdown_while_starting_lets_the_start_finish_and_serves_nothing(
     launcher: Launcher, model_folder: str
 ) -> None:
     program = launcher.script("shut_down", "starting", str(launcher.ports.reserve()), model_folder)
@@ -100,7 +104,9 @@ def test_shutdown_while_starting_lets_the_start_finish_and_serves_nothing(
         assert launcher.latches.is_reached(hook), hook
 
 
-def test_run_raises_what_start_raised_with_its_cause(launcher: Launcher, model_folder: str) -> None:
+def test_section_12_5_run_raises_what_start_raised_with_its_cause(
+    launcher: Launcher, model_folder: str
+) -> None:
     port = launcher.ports.reserve()
     program = launcher.script("worker", "lifecycles:StartRaises", str(port), model_folder)
     assert program.wait() == 0

@@ -23,7 +23,9 @@ def gated(launcher: Launcher, model_folder: str) -> tuple[Process, Api]:
     return program, Api(port)
 
 
-def test_streams_in_flight_finish_on_sigterm(launcher: Launcher, model_folder: str) -> None:
+def test_section_12_2_streams_in_flight_finish_on_sigterm(
+    launcher: Launcher, model_folder: str
+) -> None:
     server = launcher.serve("lifecycles:Gated", "--model-name", model_folder)
     with ExitStack() as stack:
         streams = [begin(stack, server.api) for _ in range(STREAMS)]
@@ -37,7 +39,9 @@ def test_streams_in_flight_finish_on_sigterm(launcher: Launcher, model_folder: s
     assert launcher.latches.is_reached("cleanup")
 
 
-def test_a_second_sigterm_changes_nothing(launcher: Launcher, model_folder: str) -> None:
+def test_section_12_1_a_second_sigterm_changes_nothing(
+    launcher: Launcher, model_folder: str
+) -> None:
     program, api = gated(launcher, model_folder)
     with ExitStack() as stack:
         streams = [begin(stack, api) for _ in range(STREAMS)]
@@ -54,7 +58,7 @@ def test_a_second_sigterm_changes_nothing(launcher: Launcher, model_folder: str)
     assert (report["finished"], report["cut"]) == (STREAMS, 0)
 
 
-def test_a_stream_that_does_not_finish_is_cut_and_the_exit_status_says_so(
+def test_section_12_2_a_stream_that_does_not_finish_is_cut_and_the_exit_status_says_so(
     launcher: Launcher, model_folder: str
 ) -> None:
     server = launcher.serve(
@@ -72,7 +76,9 @@ def test_a_stream_that_does_not_finish_is_cut_and_the_exit_status_says_so(
     assert launcher.latches.is_reached("cleanup")
 
 
-def test_a_second_ctrl_c_forces_the_exit(launcher: Launcher, model_folder: str) -> None:
+def test_section_12_1_a_second_ctrl_c_forces_the_exit(
+    launcher: Launcher, model_folder: str
+) -> None:
     program, api = gated(launcher, model_folder)
     with ExitStack() as stack:
         begin(stack, api)
@@ -107,7 +113,7 @@ def test_section_5_a_drain_whose_time_is_up_has_ended_when_cleanup_begins(
 
 
 @pytest.mark.parametrize(("engine", "stage", "message"), FAILING_HOOKS)
-def test_a_hook_that_fails_in_shutdown_is_in_the_report_of_a_success(
+def test_section_5_a_hook_that_fails_in_shutdown_is_in_the_report_of_a_success(
     launcher: Launcher, model_folder: str, engine: str, stage: str, message: str
 ) -> None:
     port = launcher.ports.reserve()
@@ -122,7 +128,7 @@ def test_a_hook_that_fails_in_shutdown_is_in_the_report_of_a_success(
 
 
 @pytest.mark.parametrize(("engine", "stage", "message"), FAILING_HOOKS)
-def test_a_hook_that_fails_in_shutdown_is_in_the_log(
+def test_section_5_a_hook_that_fails_in_shutdown_is_in_the_log(
     launcher: Launcher, model_folder: str, engine: str, stage: str, message: str
 ) -> None:
     server = launcher.serve(f"lifecycles:{engine}", "--model-name", model_folder)
