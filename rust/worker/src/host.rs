@@ -17,6 +17,7 @@ use parking_lot::Mutex;
 
 use crate::admission::Admission;
 use crate::deadline::Deadline;
+use crate::discovery::registration;
 use crate::engine::EngineConfig;
 use crate::frontend::RunningFrontend;
 use crate::metrics::LifecycleGauges;
@@ -96,7 +97,14 @@ impl Host {
     pub(crate) async fn shut_runtime_down(&self) {
         let limit = TEARDOWN.min(self.deadline.left() / 2);
         match self.connected.get() {
-            Some(connected) => connected.drt.shutdown(),
+            Some(connected) => {
+                // The lease takes the card with it, but the process may be gone before that is sent.
+                let withdrawn = registration::withdraw_card(&connected.endpoint);
+                if let Ok(Err(error)) = tokio::time::timeout(limit / 2, withdrawn).await {
+                    tracing::debug!(%error, "the card was out of discovery already");
+                }
+                connected.drt.shutdown();
+            }
             None => self.runtime.shutdown(),
         }
         let teardown = self.runtime.primary_token();
