@@ -21,7 +21,7 @@ PYTHON = CACHE / "interop-venv" / "bin" / "python"
 
 def start_frontend(
     launcher: Launcher,
-    *,
+    *options: str,
     discovery: str = "file",
     request_plane: str = "tcp",
     env: Mapping[str, str] = NOTHING,
@@ -43,6 +43,7 @@ def start_frontend(
         discovery,
         "--request-plane",
         request_plane,
+        *options,
         cwd=launcher.folder,
         env=env,
     )

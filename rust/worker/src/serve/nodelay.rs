@@ -79,7 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_socket_accepted_afterwards_has_the_option() {
+    fn section_12_13_a_socket_accepted_afterwards_has_the_option() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         set_on_listener(address).unwrap();

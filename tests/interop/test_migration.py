@@ -1,0 +1,44 @@
+"""What a worker has to cut goes on at another one, behind a frontend that migrates."""
+
+import signal
+from contextlib import ExitStack
+
+import pytest
+
+from support.api import finish_reasons, read_text, wait_for_model
+from support.frontend import start_frontend
+from support.launcher import Launcher
+from support.processes import Process
+from support.streams import begin
+
+pytestmark = pytest.mark.frontend
+
+
+def serve(launcher: Launcher, model_folder: str, engine: str) -> Process:
+    worker = launcher.command(
+        "serve",
+        engine,
+        *["--discovery-backend", "file", "--model-name", model_folder],
+        *["--served-model-name", "parrot"],
+        env={"DYN_WORKER_GRACEFUL_SHUTDOWN_TIMEOUT": "4"},
+    )
+    worker.wait_for_line("^Serving on")
+    return worker
+
+
+def test_section_12_2_a_stream_that_is_cut_is_finished_by_another_worker(
+    launcher: Launcher, model_folder: str
+) -> None:
+    leaving = serve(launcher, model_folder, "lifecycles:Gated")
+    api = start_frontend(launcher, "--migration-limit", "3")
+    wait_for_model(api, "parrot")
+    with ExitStack() as stack:
+        stream, _ = begin(stack, api, model="parrot")
+        staying = serve(launcher, model_folder, "plain:Plain")
+        leaving.send(signal.SIGTERM)
+        text, chunks = read_text(stream)
+    assert text
+    assert finish_reasons(chunks) == ["stop"]
+    assert leaving.wait() == 3
+    assert "1 request was cut" in leaving.stderr
+    assert staying.terminate() == 0
