@@ -89,6 +89,21 @@ def test_a_typo_in_the_environment_is_one_too_and_names_the_variable(
         assert part in process.stderr
 
 
+@pytest.mark.parametrize(
+    ("variable", "value"), [("DYN_RUNTIME_NUM_WORKER_THREADS", "many"), ("DYN_SYSTEM_HOST", "[::1]")]
+)
+def test_a_setting_of_the_runtime_that_cannot_be_read_is_named(
+    launcher: Launcher, variable: str, value: str
+) -> None:
+    options = ["serve", "echo", "--discovery-backend", "mem"]
+    process = launcher.command(*options, env={variable: value})
+    assert process.wait() == 1
+    [line] = [line for line in process.stderr.splitlines() if "error: " in line]
+    prefix, _, name = variable.removeprefix("DYN_").partition("_")
+    assert f"DYN_{prefix}_" in line
+    assert name in line
+
+
 def test_a_port_in_use_is_a_failure(launcher: Launcher) -> None:
     port = launcher.ports.occupy()
     process = launcher.command("serve", "echo", "--http-port", str(port))

@@ -25,7 +25,11 @@ struct Owned {
 /// first call does; later ones find the runtime and change nothing. `folder` is for discovery,
 /// where several workers share a frontend and nothing was chosen.
 #[pyfunction]
-pub(crate) fn prepare(cores: Vec<PyRef<'_, WorkerCore>>, folder: Option<PathBuf>) -> PyResult<()> {
+pub(crate) fn prepare(
+    py: Python<'_>,
+    cores: Vec<PyRef<'_, WorkerCore>>,
+    folder: Option<PathBuf>,
+) -> PyResult<()> {
     let _one_at_a_time = BUILDING.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(owned) = RUNTIME.get() {
         if owned.process != std::process::id() {
@@ -53,7 +57,9 @@ pub(crate) fn prepare(cores: Vec<PyRef<'_, WorkerCore>>, folder: Option<PathBuf>
     for core in &cores {
         process::prepare_environment(&core.config, scope);
     }
-    let runtime = process::build_tokio_runtime()?;
+    // What it reads are the operator's variables.
+    let runtime = process::build_tokio_runtime()
+        .map_err(|error| errors::invalid_argument(py, format!("environment: {error}")))?;
     RUNTIME.get_or_init(|| Owned {
         runtime,
         process: std::process::id(),
