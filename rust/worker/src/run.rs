@@ -95,3 +95,6 @@ fn named(failed: RunError<DynamoError>) -> DynamoError {
         step => at_step(step.name(), failed.error),
     }
 }
+
+#[cfg(test)]
+mod panics;

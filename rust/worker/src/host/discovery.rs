@@ -1,5 +1,6 @@
 //! Connecting, publishing and withdrawing.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Once};
 
@@ -9,11 +10,13 @@ use dynamo_runtime::DistributedRuntime;
 use dynamo_runtime::distributed::DistributedConfig;
 use dynamo_runtime::error::DynamoError;
 use dynamo_runtime::metrics::MetricsHierarchy;
+use futures::FutureExt;
 use tokio_util::sync::CancellationToken;
 
 use super::{Connected, Host};
 use crate::controls::Controls;
 use crate::discovery::{card, registration};
+use crate::engine::panicked;
 use crate::error::{BackendError, at_step, cannot_connect, invalid_argument, kind, unknown};
 use crate::event::Event;
 use crate::health;
@@ -69,7 +72,14 @@ impl Discovery for Host {
     async fn publish(&self, shutdown: &CancellationToken) -> Result<(), DynamoError> {
         let bindings = self.set_up_metrics().await?;
         if self.worker.config.enable_kv_routing {
-            self.start_publishers(bindings).await?;
+            // Code of the engine's is handed the publishers.
+            AssertUnwindSafe(self.start_publishers(bindings))
+                .catch_unwind()
+                .await
+                .unwrap_or_else(|panic| {
+                    let panicked = panicked(&self.worker.engine.name(), "on_ready", &*panic);
+                    Err(at_step("publishers", panicked))
+                })?;
         }
         if shutdown.is_cancelled() {
             return Ok(());

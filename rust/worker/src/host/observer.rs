@@ -1,5 +1,6 @@
 //! What a run shows: log lines, gauges, events, and the deadline that it starts.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use dynamo_backend_lifecycle::controls::Presence;
@@ -14,7 +15,11 @@ impl Host {
             gauges.entered(event);
         }
         if let Some(on_event) = &self.worker.on_event {
-            on_event(event);
+            // A panic would unwind the run, and cost the engine its cleanup.
+            let told = catch_unwind(AssertUnwindSafe(|| on_event(event)));
+            if told.is_err() {
+                tracing::error!("on_event panicked at {}", event.as_str());
+            }
         }
     }
 }

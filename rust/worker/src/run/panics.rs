@@ -1,0 +1,127 @@
+//! What is called back and panics: the engine has its cleanup all the same.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use async_trait::async_trait;
+use dynamo_llm::protocols::common::preprocessor::PreprocessedRequest;
+use dynamo_runtime::error::DynamoError;
+
+use crate::config::WorkerConfig;
+use crate::context::RequestContext;
+use crate::engine::{EngineConfig, EngineStream, LLMEngine};
+use crate::error::unknown;
+use crate::event::Event;
+use crate::metrics::{MetricsBindings, MetricsContext};
+use crate::process::{Scope, prepare_environment};
+use crate::publish::KvEventSource;
+use crate::shutdown::Shutdown;
+use crate::worker::Worker;
+
+#[derive(Default)]
+struct Recorded {
+    snapshots: bool,
+    kv_events: bool,
+    cleaned_up: Arc<AtomicBool>,
+}
+
+#[async_trait]
+impl LLMEngine for Recorded {
+    async fn start(&self, _worker_id: u64) -> Result<EngineConfig, DynamoError> {
+        Ok(EngineConfig {
+            kv_cache_block_size: Some(16),
+            ..EngineConfig::new("recorded")
+        })
+    }
+
+    async fn generate(
+        &self,
+        _request: PreprocessedRequest,
+        _context: RequestContext,
+    ) -> Result<EngineStream, DynamoError> {
+        Err(unknown("nobody asks"))
+    }
+
+    async fn setup_metrics(&self, _ctx: MetricsContext) -> Result<MetricsBindings, DynamoError> {
+        Ok(MetricsBindings {
+            dp_ranks: vec![0],
+            on_publisher_ready: self.snapshots.then(|| Arc::new(no_room) as _),
+        })
+    }
+
+    async fn kv_event_sources(&self) -> Result<Vec<KvEventSource>, DynamoError> {
+        Ok(Vec::from_iter(self.kv_events.then(|| {
+            KvEventSource::Push {
+                dp_rank: 0,
+                on_ready: Arc::new(no_room),
+            }
+        })))
+    }
+
+    async fn cleanup(&self) -> Result<(), DynamoError> {
+        self.cleaned_up.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+}
+
+fn no_room<T>(_: T) {
+    panic!("no room")
+}
+
+fn on_mem() -> WorkerConfig {
+    let mut config = WorkerConfig::default();
+    config.runtime.discovery_backend = Some("mem".into());
+    prepare_environment(&config, Scope::Process);
+    config
+}
+
+fn block_on<T>(work: impl Future<Output = T>) -> T {
+    let tokio = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    tokio.block_on(work)
+}
+
+fn ends_with_cleanup(engine: Recorded) {
+    let cleaned_up = engine.cleaned_up.clone();
+    let config = on_mem();
+    let error = block_on(Worker::new(Arc::new(engine), config).run_alone()).unwrap_err();
+    assert!(error.message().starts_with("publishers: "), "{error}");
+    assert!(error.message().ends_with("panicked: no room"), "{error}");
+    assert!(cleaned_up.load(Ordering::Relaxed));
+}
+
+#[test]
+fn section_4_12_a_panic_of_who_gets_the_snapshot_publisher() {
+    ends_with_cleanup(Recorded {
+        snapshots: true,
+        ..Recorded::default()
+    });
+}
+
+#[test]
+fn section_4_12_a_panic_of_who_gets_a_kv_publisher() {
+    ends_with_cleanup(Recorded {
+        kv_events: true,
+        ..Recorded::default()
+    });
+}
+
+#[test]
+fn a_panic_of_who_is_told_the_events() {
+    let engine = Recorded::default();
+    let cleaned_up = engine.cleaned_up.clone();
+    let shutdown = Shutdown::default();
+    let asked = shutdown.clone();
+    let worker = Worker::new(Arc::new(engine), on_mem())
+        .with_shutdown(shutdown)
+        .on_event(Arc::new(move |event| {
+            if event == Event::Serving {
+                asked.ask();
+                panic!("no room");
+            }
+        }));
+    block_on(worker.run_alone()).unwrap();
+    assert!(cleaned_up.load(Ordering::Relaxed));
+}
