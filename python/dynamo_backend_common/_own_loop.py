@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 
+# What these hold of the process ends with it.
+_until_exit: list[WorkerCore] = []
+
 
 def run_on_own_loop(
     cores: Sequence[WorkerCore], serving: Coroutine[Any, Any, _T], *, to_exit: bool = False
@@ -34,7 +37,9 @@ def run_on_own_loop(
             return loop.run_until_complete(loop.create_task(serving))
     finally:
         flush_log()
-        if not to_exit:
+        if to_exit:
+            _until_exit.extend(cores)
+        else:
             for core in cores:
                 core.release()
 

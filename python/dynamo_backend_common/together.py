@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import atexit
 import functools
+import os
 import shutil
 import tempfile
 from typing import TYPE_CHECKING, Literal, get_args
@@ -107,5 +108,11 @@ async def _serve_all(workers: tuple[Worker, ...], when_one_ends: str) -> tuple[R
 def _discovery_folder() -> str:
     """Where the workers of this process meet its frontend; gone when the process ends."""
     folder = tempfile.mkdtemp(prefix="dynamo-discovery-")
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    atexit.register(_remove, folder, os.getpid())
     return folder
+
+
+def _remove(folder: str, owner: int) -> None:
+    # The hooks run at the end of a forked child too.
+    if os.getpid() == owner:
+        shutil.rmtree(folder, ignore_errors=True)

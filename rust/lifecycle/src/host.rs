@@ -89,8 +89,9 @@ pub trait Observer: Send + Sync {
     fn connect_failed(&self, attempt: u32, next_in: Duration, error: &str);
     /// The worker is in another state.
     fn state_changed(&self, _state: State) {}
-    /// Shutdown begins, by whatever way. `deadline` counts from now.
-    fn shutdown_began(&self, deadline: Duration);
+    /// Shutdown begins, by whatever way, and ends by `deadline`. Answers how long ago it was asked
+    /// for, from when the deadline counts: the run may not have been polled since.
+    fn shutdown_began(&self, deadline: Duration) -> Duration;
     /// A stage of the shutdown begins.
     fn stage_began(&self, stage: Stage, in_flight: usize);
     /// The wait for requests is over: so many finished since shutdown began, so many were cut.

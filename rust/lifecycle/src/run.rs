@@ -66,7 +66,7 @@ use crate::state::Event;
 /// # }
 /// # impl Observer for Host {
 /// #     fn connect_failed(&self, _: u32, _: Duration, _: &str) {}
-/// #     fn shutdown_began(&self, _: Duration) {}
+/// #     fn shutdown_began(&self, _: Duration) -> Duration { Duration::ZERO }
 /// #     fn stage_began(&self, _: Stage, _: usize) {}
 /// #     fn stage_ended(&self, _: Stage, _: Duration) {}
 /// #     fn stage_failed(&self, _: Stage, _: &str) {}

@@ -32,8 +32,17 @@ pub(crate) struct WorkerCore {
     shutdown: Shutdown,
     /// Of the run; `None` before it.
     run: Mutex<Option<Running>>,
-    /// What the run held of the process when it ended, until [`release`](Self::release).
-    hold: Arc<Mutex<Option<Hold>>>,
+    hold: Arc<Mutex<Held>>,
+}
+
+/// What the run holds of the process beyond its end.
+#[derive(Default)]
+enum Held {
+    #[default]
+    Nothing,
+    Something(#[allow(dead_code, reason = "held until it is dropped")] Hold),
+    /// Whoever wanted to end something within the deadline has.
+    Released,
 }
 
 /// What is seen of a run.
@@ -116,7 +125,10 @@ impl WorkerCore {
         tokio.spawn(async move {
             let result = match run.await {
                 Ok((result, hold)) => {
-                    *held.lock() = Some(hold);
+                    let mut held = held.lock();
+                    if matches!(*held, Held::Nothing) {
+                        *held = Held::Something(hold);
+                    }
                     result
                 }
                 Err(crash) => Err(unknown(format!("the run crashed: {crash}"))),
@@ -134,8 +146,8 @@ impl WorkerCore {
 
     /// Gives the signals back and calls the deadline off, after the run.
     fn release(&self) {
-        let hold = self.hold.lock().take();
-        drop(hold);
+        let held = std::mem::replace(&mut *self.hold.lock(), Held::Released);
+        drop(held);
     }
 
     /// The worker's state by its name.

@@ -17,6 +17,8 @@ struct Shared {
     /// Requests in flight, and `CLOSED`: one word, so that nobody slips in beside the closing.
     gate: AtomicUsize,
     finished: AtomicU64,
+    /// Calls of `abort` that run: what they clean up must not be cleaned up beside them.
+    aborting: AtomicUsize,
     emptied: Notify,
     cut: CancellationToken,
 }
@@ -49,12 +51,20 @@ impl Admission {
         self.shared.finished.load(Ordering::Acquire)
     }
 
-    /// Resolves when nothing is in flight.
+    /// An `abort` begins, and runs until the answer is dropped.
+    pub(crate) fn aborting(&self) -> Aborting {
+        self.shared.aborting.fetch_add(1, Ordering::AcqRel);
+        Aborting {
+            shared: self.shared.clone(),
+        }
+    }
+
+    /// Resolves when nothing is in flight and nothing is being aborted.
     pub(crate) async fn idle(&self) {
         loop {
             // Listening first: who leaves after the look at the count is heard.
             let emptied = self.shared.emptied.notified();
-            if self.in_flight() == 0 {
+            if self.in_flight() == 0 && self.shared.aborting.load(Ordering::Acquire) == 0 {
                 return;
             }
             emptied.await;
@@ -83,6 +93,19 @@ impl Drop for Admitted {
     fn drop(&mut self) {
         self.shared.finished.fetch_add(1, Ordering::AcqRel);
         if self.shared.gate.fetch_sub(1, Ordering::AcqRel) & !CLOSED == 1 {
+            self.shared.emptied.notify_waiters();
+        }
+    }
+}
+
+/// One request that is being aborted.
+pub(crate) struct Aborting {
+    shared: Arc<Shared>,
+}
+
+impl Drop for Aborting {
+    fn drop(&mut self) {
+        if self.shared.aborting.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.shared.emptied.notify_waiters();
         }
     }

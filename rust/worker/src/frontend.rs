@@ -88,9 +88,9 @@ pub(crate) struct RunningFrontend {
 }
 
 impl RunningFrontend {
-    /// Resolves when the frontend lists `model`, so that what is announced can be called; fails
-    /// where the frontend ends before.
-    pub(crate) async fn until_model(&self, model: &str) -> Result<(), DynamoError> {
+    /// Resolves when the frontend answers and lists `model`, so that what is announced can be
+    /// called; fails where the frontend ends before. `None`: a model that it will not list.
+    pub(crate) async fn until_it_serves(&self, model: Option<&str>) -> Result<(), DynamoError> {
         tokio::select! {
             biased;
             error = self.ended() => Err(error),
@@ -98,7 +98,8 @@ impl RunningFrontend {
                 if listed.is_err() {
                     tracing::warn!(
                         model,
-                        "the frontend on {} does not list the model; its log says why",
+                        "the frontend on {} does not answer, or does not list the model; its log \
+                         says why",
                         self.address
                     );
                 }
@@ -107,14 +108,15 @@ impl RunningFrontend {
         }
     }
 
-    async fn listed(&self, model: &str) {
+    async fn listed(&self, model: Option<&str>) {
         // A proxy of the environment is none of the loopback's business.
         let client = reqwest::Client::builder().no_proxy().timeout(LOOK_TIMEOUT);
         let Ok(client) = client.build() else { return };
         let url = format!("http://{}/v1/models", self.address);
         loop {
             let models = async { client.get(&url).send().await?.json::<Value>().await };
-            if models.await.is_ok_and(|models| lists(&models, model)) {
+            let serves = |models| model.is_none_or(|model| lists(&models, model));
+            if models.await.is_ok_and(serves) {
                 return;
             }
             tokio::time::sleep(POLL).await;

@@ -9,6 +9,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use dynamo_backend_lifecycle::State;
 use dynamo_runtime::component::Endpoint;
 use dynamo_runtime::error::DynamoError;
 use dynamo_runtime::utils::GracefulTaskGuard;
@@ -19,6 +20,7 @@ use crate::admission::Admission;
 use crate::deadline::Deadline;
 use crate::discovery::registration;
 use crate::engine::EngineConfig;
+use crate::event::Event;
 use crate::frontend::RunningFrontend;
 use crate::metrics::LifecycleGauges;
 use crate::publish::{KvPublisher, SnapshotPublisher};
@@ -34,7 +36,7 @@ pub(crate) struct Host {
     /// The run as the system server sees it.
     pub(crate) member: Arc<Member>,
     runtime: Runtime,
-    deadline: Arc<Deadline>,
+    pub(crate) deadline: Arc<Deadline>,
     admission: Admission,
     /// The first attempt to connect was told.
     connecting: AtomicBool,
@@ -89,6 +91,16 @@ impl Host {
     /// The run is over: a runtime that was shut down from outside may go on with that.
     pub(crate) fn let_transports_go(&self) {
         self.transports.lock().take();
+    }
+
+    /// The run ends before its first step; what comes after it is within the deadline all the same.
+    pub(crate) fn never_began(&self, alone: bool) {
+        self.deadline.arm();
+        if alone {
+            self.runtime.shutdown();
+        }
+        self.worker.state.send_replace(State::Stopped);
+        self.emit(Event::Stopped);
     }
 
     /// Ends what the run left running on the runtime, and the runtime's place in discovery, as far

@@ -70,7 +70,11 @@ impl Run {
         // Before anything is started: an address that cannot be had loses nothing.
         let system = match system::join(self.host.member.clone()).await {
             Ok(membership) => membership,
-            Err(error) => return (Err(error), self.hold),
+            Err(error) => {
+                self.host.never_began(self.alone);
+                self.hold.signals.run_is_over();
+                return (Err(error), self.hold);
+            }
         };
         let worker = &self.host.worker;
         let prefill = worker.config.disaggregation_mode == DisaggregationMode::Prefill;
@@ -81,7 +85,10 @@ impl Run {
         if self.alone {
             self.host.shut_runtime_down().await;
         }
-        system.leave().await;
+        let limit = self.host.deadline.left() / 2;
+        if tokio::time::timeout(limit, system.leave()).await.is_err() {
+            tracing::warn!("the system server was not closed within {limit:?}");
+        }
         self.host.emit(Event::Stopped);
         self.hold.signals.run_is_over();
         (outcome.into_result().map_err(named), self.hold)

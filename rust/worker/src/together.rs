@@ -5,7 +5,9 @@ use dynamo_runtime::error::DynamoError;
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 
+use crate::error::unknown;
 use crate::run::Run;
+use crate::shutdown::Shutdown;
 use crate::worker::Worker;
 
 /// What the end of one worker means for those beside it.
@@ -23,7 +25,7 @@ pub enum WhenOneEnds {
 ///
 /// # Errors
 ///
-/// A configuration is wrong; then none of them has begun.
+/// A configuration is wrong; then none of them has started its engine.
 pub async fn run_all(
     workers: Vec<Worker>,
     when_one_ends: WhenOneEnds,
@@ -33,20 +35,22 @@ pub async fn run_all(
         .into_iter()
         .map(Worker::begin)
         .collect::<Result<Vec<Run>, _>>()?;
-    let mut running: FuturesUnordered<_> = runs
-        .into_iter()
-        .enumerate()
-        .map(|(number, run)| async move { (number, run.to_the_end().await) })
-        .collect();
+    let mut running: FuturesUnordered<_> = runs.into_iter().enumerate().map(apart).collect();
     let mut ended = Vec::with_capacity(shutdowns.len());
-    while let Some((number, (result, hold))) = running.next().await {
+    while let Some(end) = running.next().await {
         if when_one_ends == WhenOneEnds::All {
-            shutdowns.iter().for_each(|shutdown| shutdown.ask());
+            shutdowns.iter().for_each(Shutdown::ask);
         }
-        // With the others' deadlines to keep them, this one has nothing left to hold.
-        drop(hold);
-        ended.push((number, result));
+        ended.push(end);
     }
     ended.sort_by_key(|(number, _)| *number);
     Ok(ended.into_iter().map(|(_, result)| result).collect())
+}
+
+/// Runs one in a task of its own: an engine that blocks its thread does not hold up the others. Its
+/// deadline goes with its end, having nothing more to keep.
+async fn apart((number, run): (usize, Run)) -> (usize, Result<Report, DynamoError>) {
+    let run = tokio::spawn(run.to_the_end()).await;
+    let crashed = |crash| Err(unknown(format!("the run crashed: {crash}")));
+    (number, run.map_or_else(crashed, |(result, _hold)| result))
 }

@@ -94,6 +94,7 @@ impl Worker {
     ///
     /// SIGTERM and SIGINT are the worker's while it runs; what was there before is put back. A
     /// shutdown that was asked for is a success, also when parts of it failed: the report says so.
+    /// Poll it to its end: dropped midway, it leaves the engine without its cleanup.
     pub async fn run(self, runtime: Runtime) -> Result<Report, DynamoError> {
         Run::begin(self, runtime, false)?.to_the_end().await.0
     }

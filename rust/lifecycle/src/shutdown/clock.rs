@@ -28,8 +28,9 @@ impl<'a, O: Observer + ?Sized> Clock<'a, O> {
     /// Shutdown begins, if it has not yet.
     pub(crate) fn begin(&mut self) {
         if self.began.is_none() {
-            self.began = Some(Instant::now());
-            self.observer.shutdown_began(self.deadline);
+            let ago = self.observer.shutdown_began(self.deadline);
+            let now = Instant::now();
+            self.began = Some(now.checked_sub(ago).unwrap_or(now));
         }
     }
 

@@ -290,13 +290,14 @@ impl Observer for FakeHost {
         self.saw(format!("state {state}"));
     }
 
-    fn shutdown_began(&self, deadline: Duration) {
+    fn shutdown_began(&self, deadline: Duration) -> Duration {
         assert_eq!(
             deadline,
             self.plan.settings().timeout + self.plan.settings().grace
         );
         self.saw("shutdown began");
         self.began.cancel();
+        Duration::from_secs_f64(self.plan.seen_late)
     }
 
     fn stage_began(&self, stage: Stage, in_flight: usize) {

@@ -69,6 +69,8 @@ pub(crate) struct Plan {
     pub cleanup: Hook,
     pub requests: Vec<Arrival>,
 
+    /// Seconds by which the run sees late that shutdown was asked for, of a thread that was blocked.
+    pub seen_late: f64,
     /// Seconds into the run at which shutdown is asked for.
     pub ask_at: f64,
     /// The point at which it is asked for, where that comes first.
@@ -108,6 +110,7 @@ impl Default for Plan {
             cut: Hook::Takes(0.0),
             cleanup: Hook::Takes(2.0),
             requests: Vec::new(),
+            seen_late: 0.0,
             ask_at: 100.0,
             ask_at_point: None,
             ask_at_poll: None,

@@ -38,12 +38,14 @@ impl Observer for Host {
         self.worker.state.send_replace(state);
     }
 
-    fn shutdown_began(&self, deadline: Duration) {
+    fn shutdown_began(&self, deadline: Duration) -> Duration {
         // First of all: the log may go to a pipe that nobody reads.
         self.deadline.arm();
+        let ago = deadline.saturating_sub(self.deadline.left());
         tracing::info!(deadline_secs = deadline.as_secs_f64(), "Shutdown begins");
         self.member.readiness.change(Presence::close);
         self.emit(Event::Draining);
+        ago
     }
 
     fn stage_began(&self, stage: Stage, in_flight: usize) {

@@ -47,12 +47,12 @@ impl Serving for Host {
             let running = frontend.start(connected.drt.clone()).await?;
             // Set once: a run serves once.
             let _ = self.running_frontend.set(running.clone());
-            if self.is_listed_by_a_frontend() {
-                tokio::select! {
-                    biased;
-                    () = self.worker.shutdown.token().cancelled() => {}
-                    listed = running.until_model(self.served_name()) => listed?,
-                }
+            let listed = self.is_listed_by_a_frontend();
+            let model = listed.then(|| self.served_name());
+            tokio::select! {
+                biased;
+                () = self.worker.shutdown.token().cancelled() => {}
+                serves = running.until_it_serves(model) => serves?,
             }
         }
         Ok(())

@@ -66,7 +66,7 @@ impl EngineAdapter {
             engine: self.engine.clone(),
             context: context.clone(),
             live: live.clone(),
-            cut: cut.clone(),
+            admission: self.admission.clone(),
             abort_after_first_token: self.mode == DisaggregationMode::Decode,
         }
         .start();

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::live::Live;
+use crate::admission::Admission;
 use crate::context::RequestContext;
 use crate::engine::LLMEngine;
 
@@ -13,8 +14,7 @@ pub(super) struct Monitor {
     pub(super) engine: Arc<dyn LLMEngine>,
     pub(super) context: RequestContext,
     pub(super) live: Live,
-    /// Flips when the request must be cut.
-    pub(super) cut: CancellationToken,
+    pub(super) admission: Admission,
     /// As on a decode worker: `abort` waits for the first token, so that the KV transfer of a
     /// prefill peer finds its receiver.
     pub(super) abort_after_first_token: bool,
@@ -26,20 +26,29 @@ impl Monitor {
     pub(super) fn start(self) -> DropGuard {
         let ended = CancellationToken::new();
         let guard = ended.clone().drop_guard();
+        let cut = self.admission.cut_token();
         tokio::spawn(async move {
             // Biased: a stream is often dropped because its request was stopped.
             tokio::select! {
                 biased;
-                () = self.cut.cancelled() => return self.live.cut(),
+                () = cut.cancelled() => return self.live.cut(),
                 () = self.unwanted() => {}
                 () = ended.cancelled() => return,
             }
-            // A task of its own: the end of the stream must not drop it midway.
+            // A task of its own: the end of the stream must not drop it midway. A cut does.
             let (engine, context) = (self.engine, self.context);
-            tokio::spawn(async move { engine.abort(context).await });
+            let (aborting, at_cut) = (self.admission.aborting(), cut.clone());
+            tokio::spawn(async move {
+                tokio::select! {
+                    biased;
+                    () = engine.abort(context) => {}
+                    () = at_cut.cancelled() => {}
+                }
+                drop(aborting);
+            });
             tokio::select! {
                 biased;
-                () = self.cut.cancelled() => self.live.cut(),
+                () = cut.cancelled() => self.live.cut(),
                 () = ended.cancelled() => {}
             }
         });

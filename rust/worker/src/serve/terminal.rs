@@ -13,20 +13,27 @@ use tokio_util::sync::DropGuard;
 
 use super::adapter::cut_off;
 use super::live::Live;
+use super::merge;
 use crate::context::RequestContext;
 use crate::error::{BackendError, backend};
 
-/// The stream of one request as the runtime reads it. It ends at the first terminal item, tells
-/// the context of the first token, and adds the terminal item that an engine left out.
+/// The stream of one request as the runtime reads it. It joins chunks that are ready together, ends
+/// at the first terminal item, tells the context of the first token, and adds the terminal item
+/// that an engine left out.
 pub(super) struct RequestStream {
     live: Live,
     context: RequestContext,
     saw_token: bool,
+    /// Read already, and no part of the chunk before it.
+    ahead: Option<Read>,
     /// The terminal item was read.
     ended: bool,
     engine_name: Arc<str>,
     _monitor: DropGuard,
 }
+
+/// What the engine's stream gave; `None` is its end.
+type Read = Option<Result<LLMEngineOutput, DynamoError>>;
 
 impl RequestStream {
     pub(super) fn new(
@@ -39,9 +46,33 @@ impl RequestStream {
             live,
             context,
             saw_token: false,
+            ahead: None,
             ended: false,
             engine_name,
             _monitor: monitor,
+        }
+    }
+
+    /// Appends to `chunk` what is ready behind it, without waiting for anything.
+    fn join_what_is_ready(&mut self, chunk: &mut LLMEngineOutput, cx: &mut Context<'_>) {
+        if !merge::is_usual(chunk) {
+            return;
+        }
+        for _ in 1..merge::MOST {
+            if chunk.finish_reason.is_some() {
+                return;
+            }
+            let Poll::Ready(read) = self.live.poll(&self.engine_name, cx) else {
+                return;
+            };
+            self.ahead = match read {
+                Some(Ok(next)) => match merge::append(chunk, next) {
+                    Ok(()) => continue,
+                    Err(next) => Some(Some(Ok(*next))),
+                },
+                other => Some(other),
+            };
+            return;
         }
     }
 
@@ -90,8 +121,13 @@ impl Stream for RequestStream {
         if this.ended {
             return Poll::Ready(None);
         }
-        match std::task::ready!(this.live.poll(&this.engine_name, cx)) {
-            Some(Ok(chunk)) => {
+        let read = match this.ahead.take() {
+            Some(read) => read,
+            None => std::task::ready!(this.live.poll(&this.engine_name, cx)),
+        };
+        match read {
+            Some(Ok(mut chunk)) => {
+                this.join_what_is_ready(&mut chunk, cx);
                 if !this.saw_token && !chunk.token_ids.is_empty() {
                     this.saw_token = true;
                     this.context.notify_first_token();

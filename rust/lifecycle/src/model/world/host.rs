@@ -153,10 +153,11 @@ impl Observer for World {
         }
     }
 
-    fn shutdown_began(&self, _deadline: Duration) {
+    fn shutdown_began(&self, _deadline: Duration) -> Duration {
         self.presence.lock().unwrap().close();
         self.see("shutdown began");
         self.began.cancel();
+        Duration::ZERO
     }
 
     fn stage_began(&self, _stage: Stage, _in_flight: usize) {}

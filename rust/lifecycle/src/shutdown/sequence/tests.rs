@@ -63,6 +63,19 @@ fn section_12_2_no_request_is_cut_that_ends_in_time() {
 }
 
 #[test]
+fn section_5_the_shares_count_from_the_asking_where_the_run_sees_it_late() {
+    let wait_of = |seen_late| {
+        let plan = Plan {
+            seen_late,
+            ..stopped(&[(9.0, 500.0)])
+        };
+        took(Stage::Wait, play(&plan).report())
+    };
+    assert_eq!(wait_of(0.0), 22.5);
+    assert_eq!(wait_of(10.0), 12.5);
+}
+
+#[test]
 fn section_12_2_late_arrivals_are_served_until_nothing_is_in_flight() {
     // The second arrives in the grace, the third while the second runs, the fourth after both.
     let ran = play(&stopped(&[

@@ -35,7 +35,7 @@ impl Fixture {
             engine: Arc::new(Echo::new("echo", Duration::ZERO)),
             context: self.context.clone(),
             live: live.clone(),
-            cut: self.admission.cut_token(),
+            admission: self.admission.clone(),
             abort_after_first_token: false,
         };
         RequestStream::new(live, self.context.clone(), monitor.start(), "Fake".into())
@@ -58,8 +58,10 @@ async fn the_stream_ends_at_the_first_terminal_item() {
     let fixture = Fixture::new();
     let engine = stream::iter([token(1), Ok(LLMEngineOutput::stop()), token(2)]);
     let items: Vec<_> = fixture.stream(Box::pin(engine)).collect().await;
-    assert_eq!(items.len(), 2);
-    assert!(items[1].data.as_ref().unwrap().finish_reason.is_some());
+    assert_eq!(items.len(), 1);
+    let last = items[0].data.as_ref().unwrap();
+    assert_eq!(last.token_ids, [1]);
+    assert!(last.finish_reason.is_some());
     assert_eq!(fixture.admission.in_flight(), 0);
 }
 
@@ -135,10 +137,40 @@ async fn a_stream_that_panics_is_an_error_of_its_request() {
 #[tokio::test]
 async fn the_first_token_is_announced_with_its_chunk() {
     let fixture = Fixture::new();
-    let engine = stream::iter([Ok(LLMEngineOutput::default()), token(1)]).chain(stream::pending());
-    let mut stream = fixture.stream(Box::pin(engine));
+    let (engine, chunks) = futures::channel::mpsc::unbounded();
+    let mut stream = fixture.stream(Box::pin(chunks));
+    engine
+        .unbounded_send(Ok(LLMEngineOutput::default()))
+        .unwrap();
     stream.next().await;
     assert!(futures::poll!(std::pin::pin!(fixture.context.first_token())).is_pending());
+    engine.unbounded_send(token(1)).unwrap();
     stream.next().await;
     fixture.context.first_token().await;
+}
+
+#[tokio::test]
+async fn chunks_that_are_ready_together_are_one_item_and_none_waits_for_another() {
+    let fixture = Fixture::new();
+    let (engine, chunks) = futures::channel::mpsc::unbounded();
+    let mut stream = fixture.stream(Box::pin(chunks));
+    for id in 1..=3 {
+        engine.unbounded_send(token(id)).unwrap();
+    }
+    let item = stream.next().await.unwrap();
+    assert_eq!(item.data.unwrap().token_ids, [1, 2, 3]);
+    engine.unbounded_send(token(4)).unwrap();
+    let item = stream.next().await.unwrap();
+    assert_eq!(item.data.unwrap().token_ids, [4]);
+}
+
+#[tokio::test]
+async fn an_error_behind_ready_chunks_comes_after_them() {
+    let fixture = Fixture::new();
+    let error = Err(backend(BackendError::ResponseTimeout, "slow"));
+    let engine = stream::iter([token(1), token(2), error]);
+    let items: Vec<_> = fixture.stream(Box::pin(engine)).collect().await;
+    assert_eq!(items[0].data.as_ref().unwrap().token_ids, [1, 2]);
+    assert_eq!(error_kind(&items[1]), BackendError::ResponseTimeout);
+    assert_eq!(items.len(), 2);
 }
