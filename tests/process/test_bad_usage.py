@@ -90,7 +90,8 @@ def test_a_typo_in_the_environment_is_one_too_and_names_the_variable(
 
 
 @pytest.mark.parametrize(
-    ("variable", "value"), [("DYN_RUNTIME_NUM_WORKER_THREADS", "many"), ("DYN_SYSTEM_HOST", "[::1]")]
+    ("variable", "value"),
+    [("DYN_RUNTIME_NUM_WORKER_THREADS", "many"), ("DYN_SYSTEM_HOST", "[::1]")],
 )
 def test_a_setting_of_the_runtime_that_cannot_be_read_is_named(
     launcher: Launcher, variable: str, value: str
