@@ -9,6 +9,7 @@
 - `Engine` is the protocol that an engine meets, `LLMEngine` a base class for those who like one;
   `Request` and `Chunk` are the dicts that it takes and yields, `RequestContext` the identity and
   cancellation of a request. A request with `HEALTH_CHECK_KEY` is a probe.
+- `Steps` is for engines with a step loop: one call hands over the tokens of all requests.
 - `MetricsContext`, `MetricsBindings`, `PushKvEvents`, `ZmqKvEvents` and the publishers are for
   engines that publish metrics and KV events of their own.
 - `DynamoError` and its subclasses are the errors that Dynamo knows.
@@ -22,6 +23,9 @@ from ._core import (
     RequestContext,
     RustEngine,
     SnapshotPublisher,
+    StepReport,
+    Steps,
+    StepStream,
 )
 from .config import EngineConfig, RuntimeConfig, WorkerConfig
 from .engine import Engine, LLMEngine, Progress
@@ -37,7 +41,7 @@ from .exceptions import (
     StreamIncomplete,
     Unknown,
 )
-from .messages import HEALTH_CHECK_KEY, Chunk, Request
+from .messages import HEALTH_CHECK_KEY, Chunk, Request, Step
 from .publish import MetricsBindings, MetricsContext, PushKvEvents, ZmqKvEvents
 from .together import run, serve
 from .worker import Report, Worker
@@ -68,6 +72,10 @@ __all__ = [
     "RuntimeConfig",
     "RustEngine",
     "SnapshotPublisher",
+    "Step",
+    "StepReport",
+    "StepStream",
+    "Steps",
     "StreamIncomplete",
     "Unknown",
     "Worker",

@@ -1,10 +1,13 @@
 """The compiled core. Private, except for what `dynamo_backend_common` exports."""
 
 from asyncio import AbstractEventLoop, Future
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, final
 
+from typing_extensions import Buffer
+
 from .config import WorkerConfig
+from .messages import Step
 
 __all__ = [
     "HEALTH_CHECK_KEY",
@@ -16,6 +19,9 @@ __all__ = [
     "RustEngine",
     "Sink",
     "SnapshotPublisher",
+    "StepReport",
+    "StepStream",
+    "Steps",
     "WorkerCore",
     "cleanup_seconds",
     "config_fields",
@@ -153,6 +159,96 @@ class Inbox:
 
     def close(self) -> None:
         """Ends it, when nothing reads it any more: the log no longer comes this way."""
+
+@final
+class StepStream:
+    """One request whose chunks come by `Steps`; what ``generate`` returns for it."""
+
+    @property
+    def id(self) -> int:
+        """Names the stream in a step. It is never used again."""
+
+@final
+class StepReport:
+    """What the engine learns from a push."""
+
+    @property
+    def cancelled(self) -> list[int]:
+        """Streams that nobody wants any more, also such as were not in this step.
+
+        They are closed: the engine frees what it holds for them and pushes nothing more. A stream
+        that was never opened, or has ended, is told here too where something was pushed to it.
+        """
+
+    @property
+    def stalled(self) -> list[int]:
+        """Streams of this step whose clients are 128 chunks behind or more.
+
+        Nothing is lost. An engine that can pauses them until a push does not tell them any more; a
+        request fails when 65,536 chunks wait.
+        """
+
+@final
+class Steps:
+    """Where an engine with a step loop hands over the tokens of all its requests at once.
+
+    An engine opens a stream in ``generate`` and returns it; its step loop, on any thread, pushes::
+
+        class Stepped:
+            def __init__(self):
+                self.steps = Steps()
+                self.requests = queue.SimpleQueue()  # read by the thread of the step loop
+
+            async def generate(self, request, context):
+                stream = self.steps.open(context)
+                self.requests.put((stream.id, request["token_ids"]))
+                return stream
+
+            def step_loop(self):
+                while self.serving:
+                    batch = self.next_tokens()  # e.g. [(1, 318), (2, 257, "stop")]
+                    for stream in self.steps.push(batch).cancelled:
+                        self.free(stream)
+
+    A push never waits. It is one call, and with many streams costs each of them a fraction of what
+    a chunk of its own would. All methods may be called from any thread.
+    """
+
+    def __new__(cls) -> Steps: ...
+    def open(self, context: RequestContext) -> StepStream:
+        """Opens a stream for the request of ``context``, which ``generate`` got.
+
+        Raises:
+            InvalidArgument: ``context`` is one that ``abort`` got.
+        """
+
+    def push(self, step: Iterable[Step]) -> StepReport:
+        """Hands over one step.
+
+        Args:
+            step: For each stream ``(stream, tokens)``, with one token or a list of them, and at its
+                end ``(stream, tokens, finish_reason)`` or ``(stream, tokens, finish_reason,
+                completion_usage)``. ``(stream, chunk)`` hands over any other chunk,
+                ``(stream, exception)`` ends the request with an error.
+
+        Raises:
+            InvalidArgument: An entry is none of these; those before it were handed over.
+        """
+
+    def push_packed(self, streams: Buffer, tokens: Buffer) -> StepReport:
+        """Hands over one token for each stream, without a Python object for any of them.
+
+        Args:
+            streams: Ids as unsigned integers of 64 bits, e.g. a numpy array of ``uint64``.
+            tokens: As many tokens, as unsigned integers of 32 bits.
+
+        Raises:
+            InvalidArgument: They are of different length.
+            BufferError: One has items of another size.
+        """
+
+    def __len__(self) -> int:
+        """Streams that are open."""
 
 @final
 class WorkerCore:

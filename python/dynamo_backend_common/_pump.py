@@ -7,6 +7,7 @@ import inspect
 import logging
 from typing import TYPE_CHECKING, Any
 
+from ._core import StepStream
 from .exceptions import DynamoError, StreamIncomplete
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ class Pump:
         self._cancelling = False
         # From the terminal chunk, an error or the cancellation on, nothing interrupts the end.
         self._ending = False
+        self._by_steps = False
         self.task = asyncio.get_running_loop().create_task(self._run(request))
 
     def cancel(self) -> None:
@@ -59,6 +61,12 @@ class Pump:
         chunks: Any = None
         try:
             chunks = self._generate(request, self._context)
+            if inspect.iscoroutine(chunks):
+                chunks = await chunks
+            if isinstance(chunks, StepStream):
+                # From here on its chunks come by steps.
+                self._by_steps = True
+                return
             if not hasattr(chunks, "__aiter__"):
                 raise _not_a_generator(self._engine, chunks)
             await self._push_all(chunks)
@@ -76,7 +84,8 @@ class Pump:
             self._sink.fail(raised)
         finally:
             self._ending = True
-            self._sink.finish()
+            if not self._by_steps:
+                self._sink.finish()
             await self._close(chunks)
 
     async def _push_all(self, chunks: Any) -> None:
@@ -146,12 +155,7 @@ def log_failure(request_id: str, engine: str, raised: BaseException) -> None:
 
 
 def _not_a_generator(engine: str, returned: Any) -> TypeError:
-    if inspect.iscoroutine(returned):
-        returned.close()
-        what = "a coroutine"
-    else:
-        what = f"a value of type {type(returned).__name__}"
     return TypeError(
-        f"{engine}.generate returned {what}; it must be an async generator:"
-        " 'async def generate' that yields chunks"
+        f"{engine}.generate returned a value of type {type(returned).__name__}; it must be an async"
+        " generator, 'async def generate' that yields chunks, or return a StepStream"
     )

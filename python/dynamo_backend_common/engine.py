@@ -16,7 +16,7 @@ from .messages import HEALTH_CHECK_KEY, Chunk, Request
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 
-    from ._core import RequestContext
+    from ._core import RequestContext, StepStream
     from .config import EngineConfig
     from .publish import MetricsBindings, MetricsContext, PushKvEvents, ZmqKvEvents
 
@@ -39,8 +39,8 @@ class Engine(Protocol):
     # The request is Any: an engine may annotate it as `Request`, as a dict or as a Mapping.
     def generate(
         self, request: Any, context: RequestContext, /
-    ) -> AsyncIterator[Mapping[str, Any]]:
-        """Serves one request; see `LLMEngine.generate`."""
+    ) -> AsyncIterator[Mapping[str, Any]] | Awaitable[StepStream]:
+        """Serves one request; see `LLMEngine.generate`; of an engine with a step loop, `Steps`."""
 
     def cleanup(self) -> Awaitable[None]:
         """Releases everything; see `LLMEngine.cleanup`."""

@@ -6,6 +6,7 @@ keys that engines use; a dict may have more of them.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final, Literal, NotRequired, TypeAlias, TypedDict
 
 HEALTH_CHECK_KEY: Final = "_HEALTH_CHECK"
@@ -172,3 +173,16 @@ class Chunk(TypedDict):
     """Passed on to the response as it is."""
     extra_args: NotRequired[Any]
     """Anything more, for a peer that knows it."""
+
+
+Tokens: TypeAlias = int | Sequence[int]
+"""One token, or some."""
+
+Step: TypeAlias = (
+    tuple[int, Tokens]
+    | tuple[int, Tokens, FinishReason]
+    | tuple[int, Tokens, FinishReason, Usage]
+    | tuple[int, Chunk]
+    | tuple[int, BaseException]
+)
+"""What a step made for one stream: the stream's id, and what `Steps.push` hands over."""

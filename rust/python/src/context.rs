@@ -1,10 +1,13 @@
 //! The context of a request, for Python engines.
 
+use std::sync::Arc;
+
 use dynamo_backend_worker as worker;
 use pyo3::prelude::*;
 use tokio_util::sync::CancellationToken;
 
 use crate::calls::EventLoop;
+use crate::lane::Lane;
 
 /// The context of one request: its identity, and whether it is still wanted.
 #[pyclass(frozen, module = "dynamo_backend_common._core")]
@@ -13,6 +16,8 @@ pub(crate) struct RequestContext {
     event_loop: EventLoop,
     /// Flips when the request's stream is gone: nothing waits for a stop that cannot come.
     ended: CancellationToken,
+    /// Where the request's chunks go; `None` of a context that is only told, as by `abort`.
+    lane: Option<Arc<Lane>>,
 }
 
 impl RequestContext {
@@ -25,7 +30,21 @@ impl RequestContext {
             inner,
             event_loop,
             ended,
+            lane: None,
         }
+    }
+
+    pub(crate) fn with_lane(mut self, lane: Arc<Lane>) -> Self {
+        self.lane = Some(lane);
+        self
+    }
+
+    pub(crate) fn inner(&self) -> &worker::RequestContext {
+        &self.inner
+    }
+
+    pub(crate) fn lane(&self) -> Option<&Arc<Lane>> {
+        self.lane.as_ref()
     }
 }
 

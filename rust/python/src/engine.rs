@@ -19,7 +19,6 @@ use parking_lot::Mutex;
 use pyo3::intern;
 use pyo3::prelude::*;
 use serde_json::Value;
-use tokio::sync::mpsc::Receiver;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::calls::EventLoop;
@@ -27,9 +26,10 @@ use crate::context;
 use crate::convert::request::PreparedRequest;
 use crate::convert::{config, json};
 use crate::errors;
+use crate::lane::{Item, Lane};
 use crate::metrics::{self, EndpointMetrics};
 use crate::publishers;
-use crate::sink::{Item, Sink};
+use crate::sink::Sink;
 
 /// The exception that ended `start`, so that `run` can raise its error from it.
 pub(crate) type Failure = Arc<Mutex<Option<PyErr>>>;
@@ -115,12 +115,14 @@ impl LLMEngine for PythonEngine {
         context: RequestContext,
     ) -> Result<EngineStream, DynamoError> {
         let request = PreparedRequest::new(request)?;
-        let (sink, items) = Sink::open(self.name.clone(), self.event_loop.clone());
+        let lane = Arc::new(Lane::default());
+        let sink = Sink::new(lane.clone(), self.name.clone(), self.event_loop.clone());
         let ended = CancellationToken::new();
         let pump = RequestPump::default();
 
         let (bridge, slot) = (self.bridge.clone(), pump.clone());
-        let seen = context::RequestContext::new(context, self.event_loop.clone(), ended.clone());
+        let seen = context::RequestContext::new(context, self.event_loop.clone(), ended.clone())
+            .with_lane(lane.clone());
         self.event_loop.outbox.post(move |py| {
             let arguments = (request.to_dict(py)?, seen, sink);
             let pump = bridge
@@ -130,7 +132,7 @@ impl LLMEngine for PythonEngine {
             Ok(())
         });
         Ok(Box::pin(Chunks {
-            items,
+            lane,
             exhausted: false,
             pump,
             event_loop: self.event_loop.clone(),
@@ -236,7 +238,7 @@ impl RequestPump {
 
 /// The chunks of one request. Dropped before its end, it cancels the pump that brings them.
 struct Chunks {
-    items: Receiver<Item>,
+    lane: Arc<Lane>,
     exhausted: bool,
     pump: RequestPump,
     event_loop: EventLoop,
@@ -247,7 +249,7 @@ impl Stream for Chunks {
     type Item = Item;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Item>> {
-        let polled = self.items.poll_recv(cx);
+        let polled = self.lane.poll_take(cx);
         self.exhausted |= match &polled {
             Poll::Ready(Some(Ok(chunk))) => chunk.finish_reason.is_some(),
             Poll::Ready(Some(Err(_)) | None) => true,
@@ -259,6 +261,7 @@ impl Stream for Chunks {
 
 impl Drop for Chunks {
     fn drop(&mut self) {
+        self.lane.abandon();
         // The pump is released where the GIL is held, in both cases.
         let (pump, cancel) = (std::mem::take(&mut self.pump), !self.exhausted);
         self.event_loop.outbox.post(move |py| {

@@ -10,7 +10,7 @@
 //! | `engine` | a Python engine as `LLMEngine` |
 //! | `rust_engine` | a Rust engine in a Python handle |
 //! | `inbox`, `calls` | from Rust to the event loop's thread |
-//! | `sink` | from the event loop's thread to Rust |
+//! | `lane`, `sink`, `step` | chunks, from Python to tokio |
 //! | `logging` | the log of the Rust side, to Python's `logging` |
 //! | `publishers`, `metrics` | what a Python engine publishes |
 //! | `context` | the context of a request |
@@ -24,12 +24,14 @@ mod engine;
 mod errors;
 mod fields;
 mod inbox;
+mod lane;
 mod logging;
 mod metrics;
 mod process;
 mod publishers;
 mod rust_engine;
 mod sink;
+mod step;
 mod worker;
 
 use pyo3::prelude::*;
@@ -54,6 +56,8 @@ mod _core {
     use crate::rust_engine::{RustEngine, echo_engine};
     #[pymodule_export]
     use crate::sink::Sink;
+    #[pymodule_export]
+    use crate::step::{StepReport, StepStream, Steps};
     #[pymodule_export]
     use crate::worker::WorkerCore;
 

@@ -3,28 +3,19 @@
 use std::sync::{Arc, OnceLock};
 
 use dynamo_backend_worker::error::{BackendError, backend};
-use dynamo_backend_worker::{DynamoError, LLMEngineOutput};
-use parking_lot::Mutex;
 use pyo3::IntoPyObjectExt;
 use pyo3::prelude::*;
-use tokio::sync::mpsc::error::TrySendError;
-use tokio::sync::mpsc::{Receiver, Sender, channel};
 
 use crate::calls::EventLoop;
 use crate::convert::chunk;
 use crate::errors;
-
-/// Chunks that a stream holds before its engine has to wait for a slow client.
-const CAPACITY: usize = 128;
-
-pub(crate) type Item = Result<LLMEngineOutput, DynamoError>;
+use crate::lane::{Item, Lane, Pushed};
 
 /// Takes the chunks of one request. Used on the event loop's thread, by the task that iterates the
 /// engine's generator.
 #[pyclass(frozen, module = "dynamo_backend_common._core")]
 pub(crate) struct Sink {
-    /// `None` once the stream has ended.
-    sender: Mutex<Option<Sender<Item>>>,
+    lane: Arc<Lane>,
     /// Why a chunk was refused.
     refusal: OnceLock<String>,
     engine: Arc<str>,
@@ -32,15 +23,13 @@ pub(crate) struct Sink {
 }
 
 impl Sink {
-    pub(crate) fn open(engine: Arc<str>, event_loop: EventLoop) -> (Self, Receiver<Item>) {
-        let (sender, receiver) = channel(CAPACITY);
-        let sink = Self {
-            sender: Mutex::new(Some(sender)),
+    pub(crate) fn new(lane: Arc<Lane>, engine: Arc<str>, event_loop: EventLoop) -> Self {
+        Self {
+            lane,
             refusal: OnceLock::new(),
             engine,
             event_loop,
-        };
-        (sink, receiver)
+        }
     }
 
     /// Hands `item` over; `answer` is what its sender is told once it is taken.
@@ -49,39 +38,28 @@ impl Sink {
         py: Python<'py>,
         item: Item,
         answer: Option<bool>,
-    ) -> PyResult<Pushed<'py>> {
-        let (sender, item) = {
-            let mut slot = self.sender.lock();
-            let Some(sender) = slot.as_ref() else {
-                return Ok(Pushed::Now(Some(false)));
-            };
-            let full = match sender.try_send(item) {
-                Ok(()) => Ok(answer),
-                Err(TrySendError::Closed(_)) => Ok(Some(false)),
-                Err(TrySendError::Full(item)) => Err((sender.clone(), item)),
-            };
-            if answer.is_some() || matches!(full, Ok(Some(false))) {
-                slot.take();
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let (pushed, reader) = self.lane.push(item);
+        if let Some(reader) = reader {
+            reader.wake();
+        }
+        match pushed {
+            Pushed::Taken => answer.into_bound_py_any(py),
+            Pushed::Refused => false.into_bound_py_any(py),
+            // The last one has nobody behind it who would have to wait.
+            Pushed::Full if answer.is_some() => answer.into_bound_py_any(py),
+            Pushed::Full => {
+                let lane = self.lane.clone();
+                self.event_loop.future(py, async move {
+                    if lane.caught_up().await {
+                        None
+                    } else {
+                        Some(false)
+                    }
+                })
             }
-            match full {
-                Ok(answer) => return Ok(Pushed::Now(answer)),
-                Err(waiting) => waiting,
-            }
-        };
-        let sent = self.event_loop.future(py, async move {
-            match sender.send(item).await {
-                Ok(()) => answer,
-                Err(_) => Some(false),
-            }
-        })?;
-        Ok(Pushed::Later(sent))
+        }
     }
-}
-
-enum Pushed<'py> {
-    Now(Option<bool>),
-    /// The buffer is full: to be awaited before the next push.
-    Later(Bound<'py, PyAny>),
 }
 
 #[pymethods]
@@ -103,10 +81,7 @@ impl Sink {
                 (Err(backend(BackendError::Unknown, message)), Some(false))
             }
         };
-        match self.send(py, item, answer)? {
-            Pushed::Now(answer) => answer.into_bound_py_any(py),
-            Pushed::Later(future) => Ok(future),
-        }
+        self.send(py, item, answer)
     }
 
     /// Why the last chunk was refused, if it was.
@@ -119,12 +94,11 @@ impl Sink {
     fn fail(&self, raised: &Bound<'_, PyAny>) -> PyResult<()> {
         let py = raised.py();
         let error = errors::from_raised(raised);
-        // A full buffer is waited for by the future's own task: the client still gets the error.
         self.send(py, Err(error), Some(false)).map(drop)
     }
 
     /// Ends the stream: the generator is exhausted.
     fn finish(&self) {
-        self.sender.lock().take();
+        self.lane.end();
     }
 }

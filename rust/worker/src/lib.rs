@@ -15,6 +15,7 @@
 //! | errors | [`error`] |
 
 mod admission;
+pub mod chunk;
 pub mod config;
 mod context;
 mod controls;

@@ -3,7 +3,6 @@
 mod adapter;
 mod cancel;
 mod live;
-mod merge;
 mod nodelay;
 mod terminal;
 

@@ -94,7 +94,7 @@ fn with_rare(
     })
 }
 
-fn tokens(value: &Bound<'_, PyAny>) -> Result<Vec<u32>, String> {
+pub(crate) fn tokens(value: &Bound<'_, PyAny>) -> Result<Vec<u32>, String> {
     if let Ok(list) = value.cast::<PyList>() {
         return list.iter().map(|item| token(&item)).collect();
     }
@@ -107,7 +107,7 @@ fn tokens(value: &Bound<'_, PyAny>) -> Result<Vec<u32>, String> {
     ))
 }
 
-fn token(item: &Bound<'_, PyAny>) -> Result<u32, String> {
+pub(crate) fn token(item: &Bound<'_, PyAny>) -> Result<u32, String> {
     let token = if item.is_instance_of::<PyBool>() {
         None
     } else {

@@ -13,7 +13,8 @@ use tokio_util::sync::DropGuard;
 
 use super::adapter::cut_off;
 use super::live::Live;
-use super::merge;
+
+use crate::chunk;
 use crate::context::RequestContext;
 use crate::error::{BackendError, backend};
 
@@ -53,20 +54,20 @@ impl RequestStream {
         }
     }
 
-    /// Appends to `chunk` what is ready behind it, without waiting for anything.
-    fn join_what_is_ready(&mut self, chunk: &mut LLMEngineOutput, cx: &mut Context<'_>) {
-        if !merge::is_usual(chunk) {
+    /// Appends to `joined` what is ready behind it, without waiting for anything.
+    fn join_what_is_ready(&mut self, joined: &mut LLMEngineOutput, cx: &mut Context<'_>) {
+        if !chunk::is_usual(joined) {
             return;
         }
-        for _ in 1..merge::MOST {
-            if chunk.finish_reason.is_some() {
+        for _ in 1..chunk::MOST {
+            if joined.finish_reason.is_some() {
                 return;
             }
             let Poll::Ready(read) = self.live.poll(&self.engine_name, cx) else {
                 return;
             };
             self.ahead = match read {
-                Some(Ok(next)) => match merge::append(chunk, next) {
+                Some(Ok(next)) => match chunk::append(joined, next) {
                     Ok(()) => continue,
                     Err(next) => Some(Some(Ok(*next))),
                 },

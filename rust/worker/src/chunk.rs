@@ -1,4 +1,4 @@
-//! Chunks that are ready together travel as one.
+//! Joining chunks: those that are ready together travel as one.
 //!
 //! Every item of a stream is a frame of its own on the response plane, a system call for whoever
 //! sends it and one for whoever reads it. Chunks of the usual kind can be joined without loss: their
@@ -7,10 +7,10 @@
 use dynamo_llm::protocols::common::llm_backend::LLMEngineOutput;
 
 /// The most chunks of one frame: what a slow reader finds stays small.
-pub(super) const MOST: usize = 64;
+pub(crate) const MOST: usize = 64;
 
 /// Whether `chunk` has nothing but tokens, their probabilities and what belongs to a last chunk.
-pub(super) fn is_usual(chunk: &LLMEngineOutput) -> bool {
+pub fn is_usual(chunk: &LLMEngineOutput) -> bool {
     let LLMEngineOutput {
         token_ids,
         tokens: None,
@@ -42,7 +42,7 @@ pub(super) fn is_usual(chunk: &LLMEngineOutput) -> bool {
 
 /// Appends `next` to `chunk`, which is usual and not the last; answers it where it cannot be
 /// appended without loss.
-pub(super) fn append(
+pub fn append(
     chunk: &mut LLMEngineOutput,
     next: LLMEngineOutput,
 ) -> Result<(), Box<LLMEngineOutput>> {

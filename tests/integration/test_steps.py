@@ -1,0 +1,63 @@
+"""Engines with a step loop: one push for all requests, from a thread of the engine's."""
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+
+import pytest
+
+from support.api import case, failed, finish_reasons, read_text, text_of
+from support.launcher import Launcher, Server
+
+PROMPT = "alpha beta gamma delta"
+
+
+@pytest.fixture(params=["Stepped", "Packed"])
+def server(request: pytest.FixtureRequest, launcher: Launcher, model_folder: str) -> Server:
+    return launcher.serve(f"stepped:{request.param}", "--model-name", model_folder)
+
+
+def left(launcher: Launcher, server: Server) -> dict:
+    assert server.process.terminate() == 0
+    return json.loads(launcher.latches.reached("left"))
+
+
+def test_many_requests_share_the_steps(launcher: Launcher, server: Server) -> None:
+    prompts = [f"{PROMPT} {number}" for number in range(40)]
+    with ThreadPoolExecutor(20) as clients:
+        answers = list(clients.map(server.api.complete, prompts))
+    assert [text_of(answer.json).strip() for answer in answers] == prompts
+    usage = answers[0].json["usage"]
+    assert usage["completion_tokens"] == usage["prompt_tokens"]
+    assert left(launcher, server) == {"open": 0, "cancelled": []}
+
+
+def test_a_stream_ends_with_its_finish_reason(server: Server) -> None:
+    with server.api.stream_completion(PROMPT) as stream:
+        text, chunks = read_text(stream)
+    assert text.strip() == PROMPT
+    assert finish_reasons(chunks) == ["stop"]
+
+
+def test_a_chunk_of_any_shape_can_be_pushed(server: Server) -> None:
+    answer = server.api.complete(PROMPT, **case("chunk"))
+    assert answer.json["choices"][0]["finish_reason"] == "length"
+
+
+@pytest.mark.parametrize("what", ["raises", "negative", "typo"])
+def test_an_error_is_that_of_its_request_alone(server: Server, what: str) -> None:
+    with ExitStack() as stack:
+        good = stack.enter_context(server.api.stream_completion(PROMPT))
+        bad = stack.enter_context(server.api.stream_completion(PROMPT, **case(what)))
+        assert failed(list(bad.events()))
+        assert read_text(good)[0].strip() == PROMPT
+    assert text_of(server.api.complete(PROMPT).json).strip() == PROMPT
+
+
+def test_the_engine_learns_in_its_push_who_hung_up(launcher: Launcher, server: Server) -> None:
+    with server.api.stream_completion(PROMPT, max_tokens=100_000, **case("endless")) as stream:
+        stream.first_text()
+    launcher.latches.reached("cancelled")
+    told = left(launcher, server)
+    assert told["open"] == 0
+    assert len(told["cancelled"]) == 1

@@ -1,0 +1,97 @@
+"""An engine with a step loop in a thread of its own, which pushes the tokens of all requests."""
+
+import json
+import queue
+import threading
+from array import array
+
+from latches import case_of, reach
+from plain import Plain
+
+from dynamo_backend_common import Steps, Unknown
+
+
+class Stepped(Plain):
+    packed = False
+
+    def __init__(self):
+        self.steps = Steps()
+        self.arrivals = queue.SimpleQueue()
+        self.running = {}
+        self.cancelled = []
+        self.thread = threading.Thread(target=self.step_loop)
+
+    async def start(self, worker_id):
+        self.thread.start()
+        return await super().start(worker_id)
+
+    async def generate(self, request, context):
+        stream = self.steps.open(context)
+        self.arrivals.put((stream.id, case_of(request), list(request["token_ids"])))
+        return stream
+
+    async def cleanup(self):
+        self.arrivals.put(None)
+        self.thread.join()
+        reach("left", json.dumps({"open": len(self.steps), "cancelled": self.cancelled}))
+
+    def step_loop(self):
+        while True:
+            while not self.arrivals.empty() or not self.running:
+                arrival = self.arrivals.get()
+                if arrival is None:
+                    return
+                stream, case, tokens = arrival
+                self.running[stream] = (case, iter(tokens), len(tokens))
+            self.step()
+
+    def step(self):
+        step = []
+        for stream, (case, tokens, length) in list(self.running.items()):
+            token = next(tokens, None)
+            if token is None or case in ENDS:
+                step.append(ENDS.get(case, last)(stream, length))
+                del self.running[stream]
+            elif case == "endless":
+                step.append((stream, [token]))
+                self.running[stream] = (case, iter([token] * 2), length)
+            else:
+                step.append((stream, token))
+        report = self.push(step)
+        for stream in report.cancelled:
+            self.cancelled.append(stream)
+            self.running.pop(stream, None)
+            reach("cancelled", str(stream))
+        if report.stalled:
+            reach("stalled")
+
+    def push(self, step):
+        return self.steps.push(step)
+
+
+def last(stream, length):
+    usage = {"prompt_tokens": length, "completion_tokens": length, "total_tokens": 2 * length}
+    return stream, [], "stop", usage
+
+
+ENDS = {
+    "raises": lambda stream, _: (stream, Unknown("this one failed")),
+    "negative": lambda stream, _: (stream, -1),
+    "chunk": lambda stream, _: (stream, {"token_ids": [], "finish_reason": "length"}),
+    "typo": lambda stream, _: (stream, {"token_ids": [], "finish_reasons": "stop"}),
+}
+
+
+class Packed(Stepped):
+    """Hands over what is one token by the buffer protocol."""
+
+    def push(self, step):
+        packed = [(stream, token) for stream, token, *end in step if not end]
+        single = [
+            (stream, token) for stream, token in packed if isinstance(token, int) and token >= 0
+        ]
+        streams = array("Q", [stream for stream, _ in single])
+        tokens = array("I", [token for _, token in single])
+        report = self.steps.push_packed(streams, tokens)
+        rest = [entry for entry in step if entry not in single]
+        return self.steps.push(rest) if rest else report
