@@ -1,13 +1,11 @@
 //! The context of a request, for Python engines.
 
-use std::sync::Arc;
-
 use dynamo_backend_worker as worker;
 use pyo3::prelude::*;
 use tokio_util::sync::CancellationToken;
 
+use crate::buffer::Writer;
 use crate::calls::EventLoop;
-use crate::lane::Lane;
 
 /// The context of one request: its identity, and whether it is still wanted.
 #[pyclass(frozen, module = "dynamo_backend_common._core")]
@@ -17,7 +15,7 @@ pub(crate) struct RequestContext {
     /// Flips when the request's stream is gone: nothing waits for a stop that cannot come.
     ended: CancellationToken,
     /// Where the request's chunks go; `None` of a context that is only told, as by `abort`.
-    lane: Option<Arc<Lane>>,
+    writer: Option<Writer>,
 }
 
 impl RequestContext {
@@ -30,12 +28,12 @@ impl RequestContext {
             inner,
             event_loop,
             ended,
-            lane: None,
+            writer: None,
         }
     }
 
-    pub(crate) fn with_lane(mut self, lane: Arc<Lane>) -> Self {
-        self.lane = Some(lane);
+    pub(crate) fn with_writer(mut self, writer: Writer) -> Self {
+        self.writer = Some(writer);
         self
     }
 
@@ -43,8 +41,8 @@ impl RequestContext {
         &self.inner
     }
 
-    pub(crate) fn lane(&self) -> Option<&Arc<Lane>> {
-        self.lane.as_ref()
+    pub(crate) fn writer(&self) -> Option<&Writer> {
+        self.writer.as_ref()
     }
 }
 

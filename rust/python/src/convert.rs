@@ -2,6 +2,7 @@
 
 pub(crate) mod chunk;
 pub(crate) mod config;
+pub(crate) mod integers;
 pub(crate) mod json;
 pub(crate) mod report;
 pub(crate) mod request;

@@ -12,7 +12,8 @@ use dynamo_backend_worker::error::{invalid_argument, unknown};
 use dynamo_backend_worker::metrics::{MetricsBindings, MetricsContext};
 use dynamo_backend_worker::publish::KvEventSource;
 use dynamo_backend_worker::{
-    DynamoError, EngineConfig, EngineStream, LLMEngine, PreprocessedRequest, RequestContext,
+    DynamoError, EngineConfig, EngineStream, LLMEngine, LLMEngineOutput, PreprocessedRequest,
+    RequestContext,
 };
 use futures::Stream;
 use parking_lot::Mutex;
@@ -21,12 +22,12 @@ use pyo3::prelude::*;
 use serde_json::Value;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use crate::buffer::Reader;
 use crate::calls::EventLoop;
 use crate::context;
 use crate::convert::request::PreparedRequest;
 use crate::convert::{config, json};
 use crate::errors;
-use crate::lane::{Item, Lane};
 use crate::metrics::{self, EndpointMetrics};
 use crate::publishers;
 use crate::sink::Sink;
@@ -115,14 +116,13 @@ impl LLMEngine for PythonEngine {
         context: RequestContext,
     ) -> Result<EngineStream, DynamoError> {
         let request = PreparedRequest::new(request)?;
-        let lane = Arc::new(Lane::default());
-        let sink = Sink::new(lane.clone(), self.name.clone(), self.event_loop.clone());
+        let (sink, items) = Sink::open(self.name.clone(), self.event_loop.clone());
         let ended = CancellationToken::new();
         let pump = RequestPump::default();
 
         let (bridge, slot) = (self.bridge.clone(), pump.clone());
         let seen = context::RequestContext::new(context, self.event_loop.clone(), ended.clone())
-            .with_lane(lane.clone());
+            .with_writer(sink.writer());
         self.event_loop.outbox.post(move |py| {
             let arguments = (request.to_dict(py)?, seen, sink);
             let pump = bridge
@@ -132,7 +132,7 @@ impl LLMEngine for PythonEngine {
             Ok(())
         });
         Ok(Box::pin(Chunks {
-            lane,
+            items,
             exhausted: false,
             pump,
             event_loop: self.event_loop.clone(),
@@ -238,7 +238,7 @@ impl RequestPump {
 
 /// The chunks of one request. Dropped before its end, it cancels the pump that brings them.
 struct Chunks {
-    lane: Arc<Lane>,
+    items: Reader,
     exhausted: bool,
     pump: RequestPump,
     event_loop: EventLoop,
@@ -246,10 +246,10 @@ struct Chunks {
 }
 
 impl Stream for Chunks {
-    type Item = Item;
+    type Item = Result<LLMEngineOutput, DynamoError>;
 
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Item>> {
-        let polled = self.lane.poll_take(cx);
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let polled = self.items.poll(cx);
         self.exhausted |= match &polled {
             Poll::Ready(Some(Ok(chunk))) => chunk.finish_reason.is_some(),
             Poll::Ready(Some(Err(_)) | None) => true,
@@ -261,7 +261,6 @@ impl Stream for Chunks {
 
 impl Drop for Chunks {
     fn drop(&mut self) {
-        self.lane.abandon();
         // The pump is released where the GIL is held, in both cases.
         let (pump, cancel) = (std::mem::take(&mut self.pump), !self.exhausted);
         self.event_loop.outbox.post(move |py| {

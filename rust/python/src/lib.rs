@@ -10,13 +10,14 @@
 //! | `engine` | a Python engine as `LLMEngine` |
 //! | `rust_engine` | a Rust engine in a Python handle |
 //! | `inbox`, `calls` | from Rust to the event loop's thread |
-//! | `lane`, `sink`, `step` | chunks, from Python to tokio |
+//! | `buffer`, `sink`, `step` | from Python to Rust: the chunks of requests |
 //! | `logging` | the log of the Rust side, to Python's `logging` |
 //! | `publishers`, `metrics` | what a Python engine publishes |
 //! | `context` | the context of a request |
 //! | `convert` | values, both ways |
 //! | `errors` | exceptions, both ways; the only place that makes one of ours |
 
+mod buffer;
 mod calls;
 mod context;
 mod convert;
@@ -24,7 +25,6 @@ mod engine;
 mod errors;
 mod fields;
 mod inbox;
-mod lane;
 mod logging;
 mod metrics;
 mod process;

@@ -1,21 +1,21 @@
-//! From the event loop's thread to Rust: the chunks of one request.
+//! From Python to Rust: the chunks of one request.
 
 use std::sync::{Arc, OnceLock};
 
 use dynamo_backend_worker::error::{BackendError, backend};
-use pyo3::IntoPyObjectExt;
 use pyo3::prelude::*;
+use pyo3::types::PyBool;
 
+use crate::buffer::{self, Item, Put, Reader, Writer};
 use crate::calls::EventLoop;
 use crate::convert::chunk;
 use crate::errors;
-use crate::lane::{Item, Lane, Pushed};
 
-/// Takes the chunks of one request. Used on the event loop's thread, by the task that iterates the
-/// engine's generator.
+/// Takes the chunks of one request from whoever iterates the engine's generator: the request's
+/// task on the event loop's thread, or a thread of a synchronous engine.
 #[pyclass(frozen, module = "dynamo_backend_common._core")]
 pub(crate) struct Sink {
-    lane: Arc<Lane>,
+    writer: Writer,
     /// Why a chunk was refused.
     refusal: OnceLock<String>,
     engine: Arc<str>,
@@ -23,65 +23,78 @@ pub(crate) struct Sink {
 }
 
 impl Sink {
-    pub(crate) fn new(lane: Arc<Lane>, engine: Arc<str>, event_loop: EventLoop) -> Self {
-        Self {
-            lane,
+    pub(crate) fn open(engine: Arc<str>, event_loop: EventLoop) -> (Self, Reader) {
+        let (writer, reader) = buffer::open(event_loop.outbox.clone());
+        let sink = Self {
+            writer,
             refusal: OnceLock::new(),
             engine,
             event_loop,
-        }
+        };
+        (sink, reader)
     }
 
-    /// Hands `item` over; `answer` is what its sender is told once it is taken.
-    fn send<'py>(
-        &self,
-        py: Python<'py>,
-        item: Item,
-        answer: Option<bool>,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        let (pushed, reader) = self.lane.push(item);
-        if let Some(reader) = reader {
-            reader.wake();
-        }
-        match pushed {
-            Pushed::Taken => answer.into_bound_py_any(py),
-            Pushed::Refused => false.into_bound_py_any(py),
-            // The last one has nobody behind it who would have to wait.
-            Pushed::Full if answer.is_some() => answer.into_bound_py_any(py),
-            Pushed::Full => {
-                let lane = self.lane.clone();
-                self.event_loop.future(py, async move {
-                    if lane.caught_up().await {
-                        None
-                    } else {
-                        Some(false)
-                    }
-                })
-            }
-        }
+    pub(crate) fn writer(&self) -> Writer {
+        self.writer.clone()
     }
-}
 
-#[pymethods]
-impl Sink {
-    /// Takes a chunk. `None`: go on. `True`: the terminal one is taken. `False`: nobody takes
-    /// another one. A future: the buffer is full; awaited, it gives one of these.
-    ///
-    /// A chunk of the wrong shape ends the request with an error that says so.
-    fn push<'py>(&self, py: Python<'py>, value: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
-        let (item, answer) = match chunk::from_python(value) {
+    /// Puts a chunk, or the error that one of the wrong shape is.
+    fn put(&self, value: &Bound<'_, PyAny>) -> Pushed {
+        let (item, last, answer): (Item, _, _) = match chunk::from_python(value) {
             Ok(chunk) => {
-                let last = chunk.finish_reason.is_some();
-                (Ok(chunk), last.then_some(true))
+                let last = chunk.is_terminal();
+                (Ok(chunk), last, last.then_some(true))
             }
             Err(problem) => {
                 let message = format!("{}: {problem}", self.engine);
                 // The first refusal is the last chunk.
                 let _ = self.refusal.set(message.clone());
-                (Err(backend(BackendError::Unknown, message)), Some(false))
+                let error = backend(BackendError::Unknown, message);
+                (Err(Box::new(error)), true, Some(false))
             }
         };
-        self.send(py, item, answer)
+        match (self.writer.put(item, last), answer) {
+            (Put::Refused, _) => Pushed::Answer(Some(false)),
+            (_, Some(answer)) => Pushed::Answer(Some(answer)),
+            (Put::Taken, None) => Pushed::Answer(None),
+            (Put::Full, None) => Pushed::Full,
+            (Put::Pause, None) => Pushed::Pause,
+        }
+    }
+}
+
+enum Pushed {
+    Answer(Option<bool>),
+    Full,
+    Pause,
+}
+
+#[pymethods]
+impl Sink {
+    /// Takes a chunk. `None`: go on. `True`: the terminal one is taken. `False`: nobody takes
+    /// another one. A future: to be awaited before the next one, because the buffer is full, or
+    /// because others had no turn for long; it gives `None` or `False`.
+    ///
+    /// A chunk of the wrong shape ends the request with an error that says so.
+    fn push<'py>(&self, py: Python<'py>, value: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        match self.put(value) {
+            Pushed::Answer(answer) => Ok(answered(py, answer)),
+            Pushed::Full | Pushed::Pause => {
+                let future = self.event_loop.create_future(py)?;
+                self.writer.when_room(future.clone().unbind());
+                Ok(future)
+            }
+        }
+    }
+
+    /// Takes a chunk as `push` does, on a thread that may wait: it blocks while the buffer is full.
+    fn push_blocking<'py>(&self, py: Python<'py>, value: &Bound<'py, PyAny>) -> Bound<'py, PyAny> {
+        let answer = match self.put(value) {
+            Pushed::Answer(answer) => answer,
+            Pushed::Full => (!py.detach(|| self.writer.wait_for_room())).then_some(false),
+            Pushed::Pause => None,
+        };
+        answered(py, answer)
     }
 
     /// Why the last chunk was refused, if it was.
@@ -91,14 +104,21 @@ impl Sink {
     }
 
     /// Ends the stream with the error that `raised` is for a client.
-    fn fail(&self, raised: &Bound<'_, PyAny>) -> PyResult<()> {
-        let py = raised.py();
+    fn fail(&self, raised: &Bound<'_, PyAny>) {
         let error = errors::from_raised(raised);
-        self.send(py, Err(error), Some(false)).map(drop)
+        // A full buffer does not keep an error out: the client still gets it.
+        self.writer.put(Err(Box::new(error)), true);
     }
 
     /// Ends the stream: the generator is exhausted.
     fn finish(&self) {
-        self.lane.end();
+        self.writer.finish();
+    }
+}
+
+fn answered<'py>(py: Python<'py>, answer: Option<bool>) -> Bound<'py, PyAny> {
+    match answer {
+        None => py.None().into_bound(py),
+        Some(answer) => PyBool::new(py, answer).to_owned().into_any(),
     }
 }

@@ -1,24 +1,22 @@
 //! The step push: one call hands over what one step of an engine made for all its requests.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::Waker;
 
 use dynamo_backend_worker::error::{BackendError, backend};
-use dynamo_backend_worker::{LLMEngineOutput, RequestContext as Inner};
+use dynamo_backend_worker::{DynamoError, RequestContext as Inner};
 use parking_lot::Mutex;
 use pyo3::buffer::{Element, PyBuffer};
 use pyo3::exceptions::PyBaseException;
-use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyInt, PyTuple};
 
+use crate::buffer::{Item, Put, Writer};
 use crate::context::RequestContext;
-use crate::convert::chunk;
+use crate::convert::chunk::{self, Chunk, Tokens};
 use crate::convert::json::type_name;
 use crate::errors;
-use crate::lane::{Item, Lane, Pushed};
 use crate::process;
 
 /// Chunks that may wait for a client before its request fails: its engine did not heed `stalled`.
@@ -32,7 +30,7 @@ pub(crate) struct Steps {
 }
 
 struct Open {
-    lane: Arc<Lane>,
+    writer: Writer,
     context: Inner,
 }
 
@@ -83,7 +81,7 @@ impl Steps {
 
     /// Opens a stream for the request of `context`.
     fn open(&self, py: Python<'_>, context: &RequestContext) -> PyResult<StepStream> {
-        let lane = context.lane().ok_or_else(|| {
+        let writer = context.writer().ok_or_else(|| {
             errors::invalid_argument(
                 py,
                 "context: this one was only told to abort; open a stream with that of generate",
@@ -91,7 +89,7 @@ impl Steps {
         })?;
         let id = self.last_id.fetch_add(1, Ordering::Relaxed) + 1;
         let open = Open {
-            lane: lane.clone(),
+            writer: writer.clone(),
             context: context.inner().clone(),
         };
         self.open.lock().insert(id, open);
@@ -129,7 +127,7 @@ impl Steps {
         }
         let mut push = Push::new(self);
         for (stream, token) in streams.into_iter().zip(tokens) {
-            push.tokens(stream, &[token]);
+            push.item(stream, Ok(Chunk::of_tokens(Tokens::One(token))));
         }
         push.done()
     }
@@ -186,64 +184,41 @@ impl<'a> Push<'a> {
                 return Ok(());
             }
             if what.is_instance_of::<PyBaseException>() {
-                self.item(stream, Err(errors::from_raised(&what)));
+                self.item(stream, Err(Box::new(errors::from_raised(&what))));
                 return Ok(());
             }
         }
         let tokens = if what.is_instance_of::<PyInt>() {
             chunk::token(&what).map(Tokens::One)
         } else {
-            chunk::tokens(&what).map(Tokens::Many)
+            chunk::tokens(&what)
         };
-        match tokens {
-            Err(problem) => self.refuse(stream, &problem),
-            Ok(tokens) if tuple.len() == 2 => self.tokens(stream, tokens.as_slice()),
-            Ok(tokens) => {
-                let last = last_chunk(tuple, tokens.as_slice())?;
-                self.item(stream, last);
-            }
-        }
+        let made = tokens.map(Chunk::of_tokens);
+        let made = if tuple.len() > 2 {
+            let (reason, usage) = (tuple.get_item(2)?, tuple.get_item(3).ok());
+            made.and_then(|made| made.ending(&reason, usage.as_ref()))
+        } else {
+            made
+        };
+        self.item(stream, read(made));
         Ok(())
     }
 
-    fn tokens(&mut self, stream: u64, tokens: &[u32]) {
-        match self.open.get(&stream) {
-            Some(open) => {
-                let pushed = open.lane.push_tokens(tokens);
-                self.pushed(stream, pushed);
-            }
-            None => self.cancelled.push(stream),
-        }
-    }
-
     fn item(&mut self, stream: u64, item: Item) {
-        let ends = !matches!(&item, Ok(chunk) if chunk.finish_reason.is_none());
-        match self.open.get(&stream) {
-            Some(open) => {
-                let pushed = open.lane.push(item);
-                self.pushed(stream, pushed);
-            }
-            None => self.cancelled.push(stream),
-        }
-        if ends {
-            self.open.remove(&stream);
-        }
-    }
-
-    /// Ends a stream whose engine gave it what is no chunk.
-    fn refuse(&mut self, stream: u64, problem: &str) {
-        self.item(stream, read(Err(problem.to_owned())));
-    }
-
-    fn pushed(&mut self, stream: u64, (pushed, reader): (Pushed, Option<Waker>)) {
+        let last = !matches!(&item, Ok(chunk) if !chunk.is_terminal());
+        let Some(open) = self.open.get(&stream) else {
+            self.cancelled.push(stream);
+            return;
+        };
+        let (put, reader) = open.writer.put_quietly(item, last);
         self.readers.extend(reader);
-        match pushed {
-            Pushed::Taken => {}
-            Pushed::Full => self.stalled.push(stream),
-            Pushed::Refused => {
-                self.open.remove(&stream);
-                self.cancelled.push(stream);
-            }
+        if put == Put::Refused {
+            self.cancelled.push(stream);
+        }
+        if last || put == Put::Refused {
+            self.open.remove(&stream);
+        } else if put == Put::Full {
+            self.stalled.push(stream);
         }
     }
 
@@ -252,24 +227,18 @@ impl<'a> Push<'a> {
         let (readers, cancelled) = (&mut self.readers, &mut self.cancelled);
         let stalled = &self.stalled;
         self.open.retain(|id, open| {
-            if open.lane.is_abandoned() {
+            if open.writer.is_abandoned() {
                 cancelled.push(*id);
                 return false;
             }
             let last = if open.context.is_stopped() {
-                Ok(LLMEngineOutput::cancelled())
-            } else if stalled.contains(id) && open.lane.waiting() > LONGEST {
-                Err(backend(
-                    BackendError::Unknown,
-                    format!(
-                        "the engine pushed {LONGEST} chunks that its client did not read, though \
-                         it was told that the stream is stalled"
-                    ),
-                ))
+                Ok(Chunk::cancelled())
+            } else if stalled.contains(id) && open.writer.unread() > LONGEST {
+                Err(Box::new(overrun()))
             } else {
                 return true;
             };
-            readers.extend(open.lane.push(last).1);
+            readers.extend(open.writer.put_quietly(last, true).1);
             cancelled.push(*id);
             false
         });
@@ -278,21 +247,6 @@ impl<'a> Push<'a> {
             cancelled: self.cancelled,
             stalled: self.stalled,
         })
-    }
-}
-
-/// Most steps make one token for each stream: those need no memory of their own.
-enum Tokens {
-    One(u32),
-    Many(Vec<u32>),
-}
-
-impl Tokens {
-    fn as_slice(&self) -> &[u32] {
-        match self {
-            Self::One(token) => std::slice::from_ref(token),
-            Self::Many(tokens) => tokens,
-        }
     }
 }
 
@@ -315,18 +269,19 @@ fn wake_all(mut readers: Vec<Waker>) -> PyResult<()> {
     Ok(())
 }
 
-/// A chunk with what the third and fourth places of an entry say.
-fn last_chunk(entry: &Bound<'_, PyTuple>, token_ids: &[u32]) -> PyResult<Item> {
-    let py = entry.py();
-    let dict = PyDict::new(py);
-    dict.set_item(intern!(py, "token_ids"), token_ids)?;
-    dict.set_item(intern!(py, "finish_reason"), entry.get_item(2)?)?;
-    if entry.len() == 4 {
-        dict.set_item(intern!(py, "completion_usage"), entry.get_item(3)?)?;
-    }
-    Ok(read(chunk::from_python(dict.as_any())))
+fn overrun() -> DynamoError {
+    let message = format!(
+        "the engine pushed {LONGEST} chunks that its client did not read, though it was told that \
+         the stream is stalled"
+    );
+    backend(BackendError::Unknown, message)
 }
 
-fn read(chunk: Result<LLMEngineOutput, String>) -> Item {
-    chunk.map_err(|problem| backend(BackendError::Unknown, format!("the engine: {problem}")))
+fn read(chunk: Result<Chunk, String>) -> Item {
+    chunk.map_err(|problem| {
+        Box::new(backend(
+            BackendError::Unknown,
+            format!("the engine: {problem}"),
+        ))
+    })
 }

@@ -1,10 +1,12 @@
 //! A chunk that a Python engine yielded.
 
-use dynamo_backend_worker::{FinishReason, LLMEngineOutput};
+use dynamo_backend_worker::{CompletionUsage, FinishReason, LLMEngineOutput};
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyList, PyString, PyTuple};
 use serde_json::{Map, Value};
 
+use super::integers;
 use super::json::{self, type_name};
 
 /// Keys that go through JSON; the others of a chunk are read field by field.
@@ -31,38 +33,223 @@ const USUAL: [&str; 5] = [
     "cum_log_probs",
 ];
 
+/// A chunk as it is read under the GIL: small. The rest of its way to an output needs no GIL.
+#[derive(Default)]
+pub(crate) struct Chunk {
+    token_ids: Tokens,
+    index: Option<u32>,
+    finish_reason: Option<FinishReason>,
+    log_probs: Option<Vec<f64>>,
+    cum_log_probs: Option<f64>,
+    usage: Option<Box<CompletionUsage>>,
+    /// What came through JSON.
+    rare: Option<Box<LLMEngineOutput>>,
+}
+
+/// The tokens of a chunk.
+pub(crate) enum Tokens {
+    /// The usual chunk's; needs no allocation.
+    One(u32),
+    Many(Vec<u32>),
+}
+
+impl Tokens {
+    fn extend(&mut self, next: Self) {
+        if let Self::One(token) = self {
+            *self = Self::Many(vec![*token]);
+        }
+        if let Self::Many(tokens) = self {
+            match next {
+                Self::One(token) => tokens.push(token),
+                Self::Many(next) => tokens.extend(next),
+            }
+        }
+    }
+}
+
+impl Default for Tokens {
+    fn default() -> Self {
+        Self::Many(Vec::new())
+    }
+}
+
+impl Chunk {
+    /// One with tokens and nothing else.
+    pub(crate) fn of_tokens(token_ids: Tokens) -> Self {
+        Self {
+            token_ids,
+            ..Self::default()
+        }
+    }
+
+    /// One that ends its stream, because nobody wants more.
+    pub(crate) fn cancelled() -> Self {
+        Self {
+            finish_reason: Some(FinishReason::Cancelled),
+            ..Self::default()
+        }
+    }
+
+    /// Appends the tokens of `next`, or answers it where it has, or this has, anything else.
+    pub(crate) fn join(&mut self, next: Self) -> Result<(), Self> {
+        if !self.has_tokens_alone() || !next.has_tokens_alone() {
+            return Err(next);
+        }
+        self.token_ids.extend(next.token_ids);
+        Ok(())
+    }
+
+    fn has_tokens_alone(&self) -> bool {
+        let Self {
+            token_ids: _,
+            index: None,
+            finish_reason: None,
+            log_probs: None,
+            cum_log_probs: None,
+            usage: None,
+            rare: None,
+        } = self
+        else {
+            return false;
+        };
+        true
+    }
+
+    /// This chunk as the last one of its stream.
+    pub(crate) fn ending(
+        mut self,
+        reason: &Bound<'_, PyAny>,
+        usage: Option<&Bound<'_, PyAny>>,
+    ) -> Result<Self, String> {
+        self.finish_reason = finish_reason(reason)?;
+        if let Some(value) = usage.filter(|value| !value.is_none()) {
+            self.set_usage(value)?;
+        }
+        Ok(self)
+    }
+
+    fn set_usage(&mut self, value: &Bound<'_, PyAny>) -> Result<(), String> {
+        match usage(value) {
+            Some(usage) => self.usage = Some(Box::new(usage)),
+            None => {
+                let mut rare = Map::new();
+                read_rare(&mut rare, "completion_usage", value)?;
+                self.rare = Some(Box::new(output_of(rare)?));
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn is_terminal(&self) -> bool {
+        self.finish_reason.is_some()
+    }
+
+    pub(crate) fn into_output(self) -> LLMEngineOutput {
+        let rare = self.rare.map(|rare| *rare).unwrap_or_default();
+        LLMEngineOutput {
+            token_ids: match self.token_ids {
+                Tokens::One(token) => vec![token],
+                Tokens::Many(tokens) => tokens,
+            },
+            index: self.index,
+            finish_reason: self.finish_reason,
+            log_probs: self.log_probs,
+            cum_log_probs: self.cum_log_probs,
+            completion_usage: self.usage.map(|usage| *usage).or(rare.completion_usage),
+            ..rare
+        }
+    }
+}
+
+/// A key that is read field by field.
+#[derive(Clone, Copy)]
+enum Usual {
+    TokenIds,
+    Index,
+    FinishReason,
+    LogProbs,
+    CumLogProbs,
+    Usage,
+}
+
+impl Usual {
+    /// By identity: keys that are written down in a program are interned.
+    fn of_interned(key: &Bound<'_, PyAny>) -> Option<Self> {
+        let py = key.py();
+        if key.is(intern!(py, "token_ids")) {
+            Some(Self::TokenIds)
+        } else if key.is(intern!(py, "finish_reason")) {
+            Some(Self::FinishReason)
+        } else if key.is(intern!(py, "index")) {
+            Some(Self::Index)
+        } else if key.is(intern!(py, "completion_usage")) {
+            Some(Self::Usage)
+        } else if key.is(intern!(py, "log_probs")) {
+            Some(Self::LogProbs)
+        } else if key.is(intern!(py, "cum_log_probs")) {
+            Some(Self::CumLogProbs)
+        } else {
+            None
+        }
+    }
+
+    fn of_text(key: &str) -> Option<Self> {
+        match key {
+            "token_ids" => Some(Self::TokenIds),
+            "finish_reason" => Some(Self::FinishReason),
+            "index" => Some(Self::Index),
+            "completion_usage" => Some(Self::Usage),
+            "log_probs" => Some(Self::LogProbs),
+            "cum_log_probs" => Some(Self::CumLogProbs),
+            _ => None,
+        }
+    }
+}
+
 /// Reads a chunk. The error says what was yielded and what a chunk is, without the engine's name.
-pub(crate) fn from_python(value: &Bound<'_, PyAny>) -> Result<LLMEngineOutput, String> {
+pub(crate) fn from_python(value: &Bound<'_, PyAny>) -> Result<Chunk, String> {
     let Ok(dict) = value.cast::<PyDict>() else {
         return Err(format!(
             "yielded {}; a chunk is a dict with 'token_ids'",
             described(value)
         ));
     };
-    let mut chunk = LLMEngineOutput::default();
+    let mut chunk = Chunk::default();
     let mut has_tokens = false;
     let mut rare = Map::new();
     for (key, value) in dict.iter() {
-        let key = key
-            .cast::<PyString>()
-            .ok()
-            .and_then(|key| key.to_str().ok())
-            .ok_or_else(|| format!("yielded a chunk with the key {key}; keys are strings"))?;
-        match key {
-            "token_ids" => {
+        let usual = match Usual::of_interned(&key) {
+            Some(usual) => usual,
+            None => {
+                let key = text_of_key(&key)?;
+                match Usual::of_text(key) {
+                    Some(usual) => usual,
+                    None => {
+                        read_rare(&mut rare, key, &value)?;
+                        continue;
+                    }
+                }
+            }
+        };
+        match usual {
+            Usual::TokenIds => {
                 chunk.token_ids = tokens(&value)?;
                 has_tokens = true;
             }
-            "index" => chunk.index = field(&value, key, "a number of the choice, or None")?,
-            "finish_reason" => chunk.finish_reason = finish_reason(&value)?,
-            "log_probs" => chunk.log_probs = field(&value, key, "a list of floats, or None")?,
-            "cum_log_probs" => chunk.cum_log_probs = field(&value, key, "a float, or None")?,
-            key if RARE.contains(&key) => {
-                let value = json::from_python(&value, key)
-                    .map_err(|error| format!("yielded a chunk whose {error}"))?;
-                rare.insert(key.to_owned(), value);
+            Usual::Index => {
+                chunk.index = field(&value, "index", "a number of the choice, or None")?;
             }
-            unknown => return Err(unknown_key(unknown)),
+            Usual::FinishReason => chunk.finish_reason = finish_reason(&value)?,
+            Usual::LogProbs => {
+                chunk.log_probs = field(&value, "log_probs", "a list of floats, or None")?;
+            }
+            Usual::CumLogProbs => {
+                chunk.cum_log_probs = field(&value, "cum_log_probs", "a float, or None")?;
+            }
+            Usual::Usage => match usage(&value) {
+                Some(usage) => chunk.usage = Some(Box::new(usage)),
+                None => read_rare(&mut rare, "completion_usage", &value)?,
+            },
         }
     }
     if !has_tokens {
@@ -70,36 +257,71 @@ pub(crate) fn from_python(value: &Bound<'_, PyAny>) -> Result<LLMEngineOutput, S
             "yielded a chunk without 'token_ids'; it is required, and may be an empty list".into(),
         );
     }
-    if rare.is_empty() {
-        return Ok(chunk);
+    if !rare.is_empty() {
+        chunk.rare = Some(Box::new(output_of(rare)?));
     }
-    with_rare(chunk, rare)
+    Ok(chunk)
 }
 
-fn with_rare(
-    usual: LLMEngineOutput,
-    mut rare: Map<String, Value>,
-) -> Result<LLMEngineOutput, String> {
+fn text_of_key<'a>(key: &'a Bound<'_, PyAny>) -> Result<&'a str, String> {
+    key.cast::<PyString>()
+        .ok()
+        .and_then(|key| key.to_str().ok())
+        .ok_or_else(|| format!("yielded a chunk with the key {key}; keys are strings"))
+}
+
+fn read_rare(
+    rare: &mut Map<String, Value>,
+    key: &str,
+    value: &Bound<'_, PyAny>,
+) -> Result<(), String> {
+    if !RARE.contains(&key) {
+        return Err(unknown_key(key));
+    }
+    let value =
+        json::from_python(value, key).map_err(|error| format!("yielded a chunk whose {error}"))?;
+    rare.insert(key.to_owned(), value);
+    Ok(())
+}
+
+fn output_of(mut rare: Map<String, Value>) -> Result<LLMEngineOutput, String> {
     rare.retain(|_, value| !value.is_null());
     rare.insert("token_ids".into(), Value::Array(Vec::new()));
-    let chunk = serde_json::from_value::<LLMEngineOutput>(Value::Object(rare))
-        .map_err(|error| format!("yielded a chunk of the wrong shape: {error}"))?;
-    Ok(LLMEngineOutput {
-        token_ids: usual.token_ids,
-        index: usual.index,
-        finish_reason: usual.finish_reason,
-        log_probs: usual.log_probs,
-        cum_log_probs: usual.cum_log_probs,
-        ..chunk
-    })
+    serde_json::from_value(Value::Object(rare))
+        .map_err(|error| format!("yielded a chunk of the wrong shape: {error}"))
 }
 
-pub(crate) fn tokens(value: &Bound<'_, PyAny>) -> Result<Vec<u32>, String> {
+/// Usage of the usual shape, three numbers; `None`: it is of another, which JSON reads or refuses.
+fn usage(value: &Bound<'_, PyAny>) -> Option<CompletionUsage> {
+    let dict = value.cast::<PyDict>().ok()?;
+    let py = dict.py();
+    let number = |key| integers::small(&dict.get_item(key).ok()??);
+    let usage = CompletionUsage {
+        prompt_tokens: number(intern!(py, "prompt_tokens"))?,
+        completion_tokens: number(intern!(py, "completion_tokens"))?,
+        total_tokens: number(intern!(py, "total_tokens"))?,
+        ..CompletionUsage::default()
+    };
+    (dict.len() == 3).then_some(usage)
+}
+
+/// Reads tokens: a list or tuple of them.
+pub(crate) fn tokens(value: &Bound<'_, PyAny>) -> Result<Tokens, String> {
     if let Ok(list) = value.cast::<PyList>() {
-        return list.iter().map(|item| token(&item)).collect();
+        if list.len() == 1
+            && let Ok(item) = list.get_item(0)
+        {
+            return token(&item).map(Tokens::One);
+        }
+        if let Some(tokens) = integers::of_list(list) {
+            return Ok(Tokens::Many(tokens));
+        }
+        let tokens: Result<_, String> = list.iter().map(|item| token(&item)).collect();
+        return tokens.map(Tokens::Many);
     }
     if let Ok(tuple) = value.cast::<PyTuple>() {
-        return tuple.iter().map(|item| token(&item)).collect();
+        let tokens: Result<_, String> = tuple.iter().map(|item| token(&item)).collect();
+        return tokens.map(Tokens::Many);
     }
     Err(format!(
         "yielded a chunk whose 'token_ids' is {}; accepted: a list of integers",
@@ -107,7 +329,11 @@ pub(crate) fn tokens(value: &Bound<'_, PyAny>) -> Result<Vec<u32>, String> {
     ))
 }
 
+/// Reads one token.
 pub(crate) fn token(item: &Bound<'_, PyAny>) -> Result<u32, String> {
+    if let Some(token) = integers::small(item) {
+        return Ok(token);
+    }
     let token = if item.is_instance_of::<PyBool>() {
         None
     } else {
