@@ -134,8 +134,12 @@ class Sink:
 
         Returns:
             None: go on. True: this was the terminal one. False: nobody takes another one. A future:
-            the buffer is full; awaited, it gives one of these.
+            to be awaited before the next one, because the buffer is full, or because others had no
+            turn for long; it gives None or False.
         """
+
+    def push_blocking(self, value: object) -> bool | None:
+        """Takes a chunk as `push` does, on a thread that may wait while the buffer is full."""
 
     @property
     def refusal(self) -> str | None:
