@@ -15,7 +15,7 @@ use parking_lot::{Condvar, Mutex};
 use pyo3::prelude::*;
 
 use crate::calls::resolve;
-use crate::convert::chunk::Chunk;
+use crate::chunk::Chunk;
 use crate::inbox::Outbox;
 
 /// Chunks that wait before the engine has to. The reader holds as many again.

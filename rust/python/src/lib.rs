@@ -10,7 +10,7 @@
 //! | `engine` | a Python engine as `LLMEngine` |
 //! | `rust_engine` | a Rust engine in a Python handle |
 //! | `inbox`, `calls` | from Rust to the event loop's thread |
-//! | `buffer`, `sink`, `step` | from Python to Rust: the chunks of requests |
+//! | `chunk`, `buffer`, `sink`, `step` | from Python to Rust: the chunks of requests |
 //! | `logging` | the log of the Rust side, to Python's `logging` |
 //! | `publishers`, `metrics` | what a Python engine publishes |
 //! | `context` | the context of a request |
@@ -19,6 +19,7 @@
 
 mod buffer;
 mod calls;
+mod chunk;
 mod context;
 mod convert;
 mod engine;

@@ -13,8 +13,9 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyInt, PyTuple};
 
 use crate::buffer::{Item, Put, Writer};
+use crate::chunk::{Chunk, Tokens};
 use crate::context::RequestContext;
-use crate::convert::chunk::{self, Chunk, Tokens};
+use crate::convert::chunk;
 use crate::convert::json::type_name;
 use crate::errors;
 use crate::process;
