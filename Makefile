@@ -9,7 +9,7 @@ export PYTHON
 
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help demo test setup build lint fmt rust-test python-test fuzz wheel clean prepare
+.PHONY: help demo test setup build lint fmt rust-test python-test fuzz wheel bench clean prepare
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -44,6 +44,9 @@ fuzz: prepare ## fuzz what is read as text from outside (FUZZ_SECONDS=300 for ea
 
 wheel: prepare ## build the wheel to hand out, into dist/
 	@scripts/wheel.sh
+
+bench: prepare ## compare with the reference: tables and a plot in benches/results (ARGS=--quick: minutes)
+	@scripts/bench.sh $(ARGS)
 
 clean: ## remove all that was built or installed in the cache folder
 	@scripts/clean.sh

@@ -1,0 +1,105 @@
+"""What is measured of each arm: the loads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from arms import PUMP, PUMP_ASYNCIO, REFERENCE_PYTHON, REFERENCE_RUST, RUST, STEP_PUSH, Arm
+
+FREE = "free"
+TURNS = "turns"
+# Those whose difference a question is about; the rest costs time.
+_BOUNDARY = (REFERENCE_PYTHON, REFERENCE_RUST, PUMP, STEP_PUSH, RUST)
+_ALL = (*_BOUNDARY, PUMP_ASYNCIO)
+PLAIN, SPIN, QUIC = "plain", "spin", "quic"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One load.
+
+    Attributes:
+        group: The question that it belongs to.
+        pace: ``free`` (the engine never waits), ``turns`` (one chunk per request and turn), or the
+            milliseconds of a step that all requests share.
+        variant: Which workers: plain ones, beside a spinning thread, or with the QUIC plane.
+        stall_one: Whether one of the clients stops reading.
+    """
+
+    group: str
+    streams: int
+    pace: str | int
+    chunk: int = 1
+    prompt_tokens: int = 128
+    output_tokens: int = 256
+    variant: str = PLAIN
+    stall_one: bool = False
+    arms: tuple[str, ...] = _ALL
+
+    def plan(self) -> dict[str, Any]:
+        """What the load client is told of it."""
+        return {
+            "streams": self.streams,
+            "prompt_tokens": self.prompt_tokens,
+            "output_tokens": self.output_tokens,
+            "pace": self.pace if isinstance(self.pace, str) else {"steps": self.pace},
+            "chunk": self.chunk,
+            "stall_one": self.stall_one,
+        }
+
+    def has(self, arm: Arm) -> bool:
+        """Whether this arm is measured here."""
+        return arm.name.partition(", spin")[0].partition(", QUIC")[0] in self.arms
+
+
+def quick() -> list[Cell]:
+    """A few minutes."""
+    return [
+        *(Cell("tokens", streams, pace) for pace in (FREE, TURNS) for streams in (32, 256)),
+        *_first_token(2, 32),
+    ]
+
+
+def full() -> list[Cell]:
+    """Everything."""
+    return [
+        *(
+            Cell("tokens", streams, pace)
+            for pace in (FREE, TURNS)
+            for streams in (1, 32, 256, 1024)
+        ),
+        *(Cell("chunks", 256, FREE, chunk=chunk) for chunk in (4, 20)),
+        *(
+            Cell("steps", streams, step, output_tokens=64)
+            for step in (5, 20)
+            for streams in (1, 32, 256, 1024)
+        ),
+        *_first_token(1, 2, 4, 32),
+        *(
+            Cell("prompts", 4, FREE, prompt_tokens=tokens, output_tokens=16, arms=_BOUNDARY)
+            for tokens in (8_000, 128_000)
+        ),
+        *(Cell("stalled", 256, 5, output_tokens=64, stall_one=one) for one in (False, True)),
+        *(
+            Cell("spin", 256, step, output_tokens=64, variant=SPIN, arms=_BOUNDARY)
+            for step in (5, 20)
+        ),
+        *(
+            Cell("quic", 256, pace, output_tokens=64, variant=QUIC, arms=_BOUNDARY)
+            for pace in (FREE, TURNS, 20)
+        ),
+    ]
+
+
+def counted() -> list[Cell]:
+    """Where system calls and GIL acquisitions are counted."""
+    return [
+        Cell("counted", streams, pace, output_tokens=64)
+        for pace in (FREE, TURNS, 5)
+        for streams in (32, 256)
+    ]
+
+
+def _first_token(*streams: int) -> list[Cell]:
+    return [Cell("first token", count, FREE, output_tokens=8) for count in streams]

@@ -1,0 +1,35 @@
+#!/usr/bin/env bash
+# Measures the worker beside the reference; arguments go to benches/run.py.
+set -euo pipefail
+source "$(dirname "$0")/env.sh"
+source scripts/new-venv.sh
+
+ours=$cache/bench-venv
+reference=$cache/bench-reference-venv
+
+fill_ours() {
+    "$ours/bin/python" -m pip install --quiet --prefer-binary --requirement benches/requirements.txt
+}
+
+fill_reference() {
+    say "Installing the reference (a minute, 310 MB)"
+    "$reference/bin/python" -m pip install --quiet \
+        --requirement scripts/interop-requirements.txt \
+        --requirement benches/reference-requirements.txt
+    "$reference/bin/python" -m pip install --quiet --no-deps ai-dynamo==1.6.1
+}
+
+ensure_venv "$ours" fill_ours <benches/requirements.txt
+ensure_venv "$reference" fill_reference \
+    < <(cat scripts/interop-requirements.txt benches/reference-requirements.txt)
+
+say "Compiling with the release profile: about 25 minutes the first time on 2 cores"
+(cd benches/load && cargo build --release --locked)
+rm -rf "$cache/bench-dist"
+"$python" -m maturin build --release --compatibility linux --auditwheel skip --out "$cache/bench-dist"
+"$ours/bin/python" scripts/install_wheel.py "$cache"/bench-dist/*.whl
+
+export BENCH_BINARIES=$CARGO_TARGET_DIR/release
+export BENCH_PYTHON=$ours/bin/python
+export BENCH_REFERENCE_PYTHON=$reference/bin/python
+exec "$BENCH_PYTHON" benches/run.py "$@"
