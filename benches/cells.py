@@ -24,6 +24,7 @@ class Cell:
         pace: ``free`` (the engine never waits), ``turns`` (one chunk per request and turn), or the
             milliseconds of a step that all requests share.
         variant: Which workers: plain ones, beside a spinning thread, or with the QUIC plane.
+        apart: Whether no two chunks can be joined in one frame.
         stall_one: Whether one of the clients stops reading.
     """
 
@@ -33,6 +34,7 @@ class Cell:
     chunk: int = 1
     prompt_tokens: int = 128
     output_tokens: int = 256
+    apart: bool = False
     variant: str = PLAIN
     stall_one: bool = False
     arms: tuple[str, ...] = _ALL
@@ -45,6 +47,7 @@ class Cell:
             "output_tokens": self.output_tokens,
             "pace": self.pace if isinstance(self.pace, str) else {"steps": self.pace},
             "chunk": self.chunk,
+            "apart": self.apart,
             "stall_one": self.stall_one,
         }
 
@@ -56,7 +59,7 @@ class Cell:
 def quick() -> list[Cell]:
     """A few minutes."""
     return [
-        *(Cell("tokens", streams, pace) for pace in (FREE, TURNS) for streams in (32, 256)),
+        *_tokens(32, 256),
         *_first_token(2, 32),
     ]
 
@@ -64,11 +67,7 @@ def quick() -> list[Cell]:
 def full() -> list[Cell]:
     """Everything."""
     return [
-        *(
-            Cell("tokens", streams, pace)
-            for pace in (FREE, TURNS)
-            for streams in (1, 32, 256, 1024)
-        ),
+        *_tokens(1, 32, 256, 1024),
         *(Cell("chunks", 256, FREE, chunk=chunk) for chunk in (4, 20)),
         *(
             Cell("steps", streams, step, output_tokens=64)
@@ -87,7 +86,7 @@ def full() -> list[Cell]:
         ),
         *(
             Cell("quic", 256, pace, output_tokens=64, variant=QUIC, arms=_BOUNDARY)
-            for pace in (FREE, TURNS, 20)
+            for pace in (FREE, 20)
         ),
     ]
 
@@ -95,9 +94,18 @@ def full() -> list[Cell]:
 def counted() -> list[Cell]:
     """Where system calls and GIL acquisitions are counted."""
     return [
-        Cell("counted", streams, pace, output_tokens=64)
+        Cell("counted", streams, pace, output_tokens=64, apart=pace == TURNS)
         for pace in (FREE, TURNS, 5)
         for streams in (32, 256)
+    ]
+
+
+def _tokens(*streams: int) -> list[Cell]:
+    """Chunks that are ready together, and a frame for every chunk."""
+    return [
+        Cell("tokens", count, pace, apart=apart)
+        for pace, apart in ((FREE, False), (TURNS, True))
+        for count in streams
     ]
 
 

@@ -100,6 +100,14 @@ def _lines(results: dict[str, Any]) -> Iterator[str]:
         yield "## Counted"
         yield ""
         yield from _counts(results["counts"])
+    yield ""
+    yield "## Before it serves"
+    yield ""
+    yield "| package | wheel, MiB | compiled module, MiB | import, s |"
+    yield "|---|--:|--:|--:|"
+    for package, found in results["footprint"].items():
+        values = (found.get(name, "") for name in ("wheel_mib", "extension_mib", "import_seconds"))
+        yield f"| {package} | {' | '.join(map(str, values))} |"
 
 
 def _table(loads: list[dict[str, Any]], columns: list[tuple[str, str, str]]) -> Iterator[str]:
@@ -117,10 +125,12 @@ def _table(loads: list[dict[str, Any]], columns: list[tuple[str, str, str]]) -> 
 
 
 def _load(cell: dict[str, Any]) -> str:
-    pace = {"free": "never waits", "turns": "a chunk per turn"}.get(
+    pace = {"free": "never waits", "turns": "one chunk a turn"}.get(
         cell["pace"], f"steps of {cell['pace']} ms"
     )
     parts = [f"{cell['streams']} streams", pace]
+    if cell["apart"]:
+        parts.append("a frame per chunk")
     if cell["chunk"] != 1:
         parts.append(f"{cell['chunk']} tokens a chunk")
     if cell["prompt_tokens"] != 128:
@@ -141,7 +151,7 @@ def _value(found: list[float] | None, figure: str, shown: str) -> str:
 
 
 def _counts(counts: list[dict[str, Any]]) -> Iterator[str]:
-    yield "| streams | pace | worker | system calls/token | foreign GIL/token | foreign GIL/request |"
+    yield "| streams | pace | worker | system calls/token | GIL, foreign/token | /request |"
     yield "|--:|---|---|--:|--:|--:|"
     for count in sorted(counts, key=lambda count: (str(count["pace"]), count["streams"])):
         figures = (

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import sys
 import tempfile
 import time
@@ -18,6 +19,7 @@ import cells
 from arms import arms
 from cells import PLAIN, QUIC, SPIN, Cell
 from counting import Counters
+from footprint import footprint
 from machine import description
 from measure import LoadError, locked, measure
 from plot import plot
@@ -31,6 +33,8 @@ RESULTS = Path(__file__).parent / "results"
 def main() -> int:
     """Does what the command line says; returns the exit status."""
     options = _options()
+    # Workers are stopped also where this is.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     loads = cells.quick() if options.quick else cells.full()
     loads = [cell for cell in loads if not options.only or cell.group in options.only]
     found: dict[tuple[Cell, str], list[dict[str, float]]] = defaultdict(list)
@@ -158,6 +162,7 @@ def _write(
         "machine": description(),
         "loads": [summary(cell, arm, runs) for (cell, arm), runs in found.items()],
         "counts": counts,
+        "footprint": footprint(),
     }
     options.output.mkdir(parents=True, exist_ok=True)
     lines = json.dumps(results, indent=1).replace("[\n    ", "[")

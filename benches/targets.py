@@ -27,6 +27,7 @@ class Figures:
     def __init__(self, results: dict[str, Any]) -> None:
         self._loads = results["loads"]
         self.counts = results["counts"]
+        self.footprint = results["footprint"]
 
     def median(self, arm: str, figure: str, **cell: Any) -> float | None:
         """Of the first load that has these properties."""
@@ -100,6 +101,7 @@ def _verdicts(found: Figures) -> Iterator[Verdict]:
     yield from _gil(found)
     yield from _spin(found)
     yield from _stalled(found)
+    yield from _footprint(found)
 
 
 def _share(what: str, ratio: float | None, most: float) -> Verdict:
@@ -160,3 +162,15 @@ def _stalled(found: Figures) -> Iterator[Verdict]:
             "" if moved is None else f"{moved:+.1%}",
             None if moved is None else moved < 0.05,
         )
+
+
+def _footprint(found: Figures) -> Iterator[Verdict]:
+    ours = found.footprint["dynamo_backend_common"]
+    wheel, seconds = ours.get("wheel_mib"), ours["import_seconds"]
+    yield Verdict(
+        "wheel",
+        "at most 25 MiB",
+        "" if wheel is None else f"{wheel} MiB",
+        None if wheel is None else wheel <= 25,
+    )
+    yield Verdict("import", "at most 0.1 s", f"{seconds:.2f} s", seconds <= 0.1)

@@ -29,6 +29,8 @@ rm -rf "$cache/bench-dist"
 "$python" -m maturin build --release --compatibility linux --auditwheel skip --out "$cache/bench-dist"
 "$ours/bin/python" scripts/install_wheel.py "$cache"/bench-dist/*.whl
 
+BENCH_WHEEL=$(echo "$cache"/bench-dist/*.whl)
+export BENCH_WHEEL
 export BENCH_BINARIES=$CARGO_TARGET_DIR/release
 export BENCH_PYTHON=$ours/bin/python
 export BENCH_REFERENCE_PYTHON=$reference/bin/python

@@ -14,6 +14,7 @@ say "Types of Python, and of the compiled module against its stub"
 say "Formatting of Rust"
 cargo fmt --all --check
 cargo fmt --manifest-path fuzz/Cargo.toml --check
+cargo fmt --manifest-path benches/load/Cargo.toml --check
 
 say "Lints of Rust (the first time about 5 minutes on 2 cores)"
 # By itself: the features that its tests want of tokio must not reach the others.

@@ -7,7 +7,7 @@ import asyncio
 import os
 import threading
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 # The token of an engine that never waits. The others' tokens are the time of their making.
@@ -23,32 +23,36 @@ class Tokens:
     async def generate(self, request: Any, context: Any) -> AsyncIterator[dict[str, Any]]:
         """Yields chunks of ``chunk`` tokens, at the ``pace`` that the request names."""
         shape = request["extra_args"]
-        pace, chunk = shape["pace"], shape["chunk"]
+        pace, chunk, apart = shape["pace"], shape["chunk"], shape["apart"]
         left = request["stop_conditions"]["max_tokens"]
-        if pace == "free":
-            tokens = [FREE_TOKEN] * chunk
-            while left > chunk:
-                left -= chunk
-                yield {"token_ids": tokens, "index": 0}
-            yield {"token_ids": tokens[:left], "index": 0, "finish_reason": "length"}
-            return
-        step = next_turn if pace == "turns" else self._steps_of(pace["steps"]).next
+        tokens = [FREE_TOKEN] * chunk
+        step = None if pace == "free" else self._step_of(pace)
+        index = 0
         while left > chunk:
-            await step()
+            if step is not None:
+                await step()
+                tokens = [micros()] * chunk
             left -= chunk
-            yield {"token_ids": [micros()] * chunk, "index": 0}
-        await step()
-        yield {"token_ids": [micros()] * left, "index": 0, "finish_reason": "length"}
+            yield {"token_ids": tokens, "index": index}
+            if apart:
+                index ^= 1
+        if step is not None:
+            await step()
+            tokens = [micros()] * left
+        yield {"token_ids": tokens[:left], "index": index, "finish_reason": "length"}
 
     async def cleanup(self) -> None:
         """Ends the steps."""
         for steps in self._steps.values():
             steps.task.cancel()
 
-    def _steps_of(self, milliseconds: int) -> "Steps":
+    def _step_of(self, pace: Any) -> Callable[[], Awaitable[None]]:
+        if pace == "turns":
+            return next_turn
+        milliseconds = pace["steps"]
         if milliseconds not in self._steps:
             self._steps[milliseconds] = Steps(milliseconds / 1000)
-        return self._steps[milliseconds]
+        return self._steps[milliseconds].next
 
 
 class Steps:

@@ -33,6 +33,7 @@ pub fn tokens(
         Pace::Steps(milliseconds) => Some(steps(milliseconds)),
         Pace::Free | Pace::Turns => None,
     };
+    let mut index = 0;
     stream! {
         while left > 0 {
             match shape.pace {
@@ -54,10 +55,11 @@ pub fn tokens(
             };
             yield LLMEngineOutput {
                 token_ids: vec![token; count],
-                index: Some(0),
+                index: Some(index),
                 finish_reason,
                 ..Default::default()
             };
+            index ^= u32::from(shape.apart);
             if stopped {
                 return;
             }

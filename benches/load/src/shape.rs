@@ -20,4 +20,6 @@ pub struct Shape {
     pub pace: Pace,
     /// Tokens of a chunk.
     pub chunk: usize,
+    /// Whether no two chunks can be joined in one frame: their `index` alternates.
+    pub apart: bool,
 }

@@ -42,7 +42,7 @@ impl Streams {
         if plan.stall_one {
             let free = Shape {
                 pace: Pace::Free,
-                chunk: plan.shape.chunk,
+                ..plan.shape
             };
             tasks.spawn(shared.clone().stall(request(plan, free, ENDLESS)));
         }
