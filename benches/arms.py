@@ -57,5 +57,6 @@ def arms() -> list[Arm]:
         Arm(REFERENCE_RUST, (str(binaries / "reference_rust"),)),
         Arm(PUMP, ours, ("generator", "uvloop"), python=True),
         Arm(PUMP_ASYNCIO, ours, ("generator", "asyncio"), python=True),
+        Arm(STEP_PUSH, ours, ("steps", "uvloop"), python=True),
         Arm(RUST, (str(binaries / "our_rust"),)),
     ]

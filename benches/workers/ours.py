@@ -1,9 +1,14 @@
-"""Our worker with the benches' Python engine; arguments: the namespace and the event loop."""
+"""Our worker with the benches' Python engines.
+
+The arguments are the namespace, the engine (``generator`` or ``steps``) and the event loop
+(``uvloop`` or ``asyncio``).
+"""
 
 import asyncio
 import sys
 
 from engine import Tokens, spin_beside
+from stepped import Stepped
 
 from dynamo_backend_common import EngineConfig, Worker, WorkerConfig
 
@@ -15,8 +20,9 @@ class Engine(Tokens):
 
 
 def main() -> None:
-    namespace, _, loop = sys.argv[1:]
-    worker = Worker(Engine(), WorkerConfig(namespace=namespace))
+    namespace, kind, loop = sys.argv[1:]
+    engine = {"generator": Engine, "steps": Stepped}[kind]()
+    worker = Worker(engine, WorkerConfig(namespace=namespace))
     if loop == "uvloop":
         import uvloop
 

@@ -21,6 +21,8 @@ class Stream:
     id: int
     left: int
     chunk: int
+    apart: bool
+    index: int = 0
     paused_until: float = 0.0
 
 
@@ -44,7 +46,8 @@ class Stepped:
             self._loops[key] = StepLoop(self._steps, pace)
         stream = self._steps.open(context)
         left = request["stop_conditions"]["max_tokens"]
-        self._loops[key].requests.put(Stream(stream.id, left, shape["chunk"]))
+        wanted = Stream(stream.id, left, shape["chunk"], shape["apart"])
+        self._loops[key].requests.put(wanted)
         return stream
 
     async def cleanup(self) -> None:
@@ -85,12 +88,12 @@ class StepLoop:
                 continue
             count = min(stream.chunk, stream.left)
             stream.left -= count
-            tokens = token if count == 1 else [token] * count
-            if stream.left == 0:
-                batch.append((stream.id, tokens, "length"))
+            last = stream.left == 0
+            if last:
                 del self._streams[stream.id]
-            else:
-                batch.append((stream.id, tokens))
+            batch.append(
+                _apart(stream, token) if stream.apart else _entry(stream.id, token, count, last)
+            )
         if not batch:
             time.sleep(_PAUSE_SECONDS)
             return
@@ -100,3 +103,17 @@ class StepLoop:
         for stream_id in report.stalled:
             if stream_id in self._streams:
                 self._streams[stream_id].paused_until = now + _PAUSE_SECONDS
+
+
+def _entry(stream: int, token: int, count: int, last: bool) -> tuple[Any, ...]:
+    tokens = token if count == 1 else [token] * count
+    return (stream, tokens, "length") if last else (stream, tokens)
+
+
+def _apart(stream: Stream, token: int) -> tuple[Any, ...]:
+    """A chunk that cannot be joined with the one before: the index alternates."""
+    stream.index ^= 1
+    chunk: dict[str, Any] = {"token_ids": [token], "index": stream.index}
+    if stream.left == 0:
+        chunk["finish_reason"] = "length"
+    return stream.id, chunk
