@@ -186,10 +186,10 @@ class StepReport:
 
     @property
     def stalled(self) -> list[int]:
-        """Streams of this step whose clients are 128 chunks behind or more.
+        """Streams whose clients are 128 chunks behind or more, also such as were not in this step.
 
-        Nothing is lost. An engine that can pauses them until a push does not tell them any more; a
-        request fails when 65,536 chunks wait.
+        Nothing is lost. An engine that can pauses them until a push does not tell them any more,
+        if only one of an empty step; a request fails when 65,536 chunks wait.
         """
 
 @final

@@ -19,7 +19,7 @@ use crate::chunk::Chunk;
 use crate::inbox::Outbox;
 
 /// Chunks that wait before the engine has to. The reader holds as many again.
-const CAPACITY: usize = 64;
+pub(crate) const CAPACITY: usize = 64;
 
 pub(crate) type Item = Result<Chunk, Box<DynamoError>>;
 
@@ -118,14 +118,10 @@ impl Writer {
         (put, state.reader.take())
     }
 
-    /// Whether nobody reads any more.
-    pub(crate) fn is_abandoned(&self) -> bool {
-        self.shared.state.lock().abandoned
-    }
-
-    /// Chunks that were put and not read.
-    pub(crate) fn unread(&self) -> usize {
-        self.shared.state.lock().unread
+    /// Chunks that were put and not read; `None` where nobody reads any more.
+    pub(crate) fn unread(&self) -> Option<usize> {
+        let state = self.shared.state.lock();
+        (!state.abandoned).then_some(state.unread)
     }
 
     /// Ends the stream behind what was put.

@@ -12,7 +12,7 @@ use pyo3::exceptions::PyBaseException;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyInt, PyTuple};
 
-use crate::buffer::{Item, Put, Writer};
+use crate::buffer::{CAPACITY, Item, Put, Writer};
 use crate::chunk::{Chunk, Tokens};
 use crate::context::RequestContext;
 use crate::convert::chunk;
@@ -48,7 +48,7 @@ pub(crate) struct StepReport {
     /// Streams that nobody wants any more: they are closed.
     #[pyo3(get)]
     cancelled: Vec<u64>,
-    /// Streams whose clients are far behind.
+    /// Streams whose clients are far behind, in this step or not.
     #[pyo3(get)]
     stalled: Vec<u64>,
 }
@@ -218,25 +218,26 @@ impl<'a> Push<'a> {
         }
         if last || put == Put::Refused {
             self.open.remove(&stream);
-        } else if put == Put::Full {
-            self.stalled.push(stream);
         }
     }
 
     /// Looks at all that is open, also at what was not in this step.
     fn done(mut self) -> PyResult<StepReport> {
         let (readers, cancelled) = (&mut self.readers, &mut self.cancelled);
-        let stalled = &self.stalled;
+        let stalled = &mut self.stalled;
         self.open.retain(|id, open| {
-            if open.writer.is_abandoned() {
+            let Some(unread) = open.writer.unread() else {
                 cancelled.push(*id);
                 return false;
-            }
+            };
             let last = if open.context.is_stopped() {
                 Ok(Chunk::cancelled())
-            } else if stalled.contains(id) && open.writer.unread() > LONGEST {
+            } else if unread > LONGEST {
                 Err(Box::new(overrun()))
             } else {
+                if unread >= CAPACITY {
+                    stalled.push(*id);
+                }
                 return true;
             };
             readers.extend(open.writer.put_quietly(last, true).1);

@@ -1,4 +1,4 @@
-"""The engine: requests of the event loop become sequences of the step loop, and back."""
+"""The engine: requests become sequences of the step loop, which pushes their output."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import threading
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
+from ..._core import Steps
 from ...config import EngineConfig, WorkerConfig
 from ...exceptions import EngineShutdown, InvalidArgument
 from .binding import Model
@@ -17,21 +18,17 @@ from .model_file import ModelFile
 from .model_folder import model_folder
 from .options import Options, parse_options
 from .scheduler import Load, Scheduler
-from .sequence import Chunk, Sequence
+from .sequence import Sequence
 from .step_loop import StepLoop
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Mapping
+    from collections.abc import Mapping
     from collections.abc import Sequence as List
 
-    from .scheduler import Delivery
+    from ..._core import RequestContext, StepStream
 
 # llama.cpp's cache has no blocks; the router counts a prompt in pieces of this many tokens.
 _BLOCK_SIZE = 16
-
-
-class _Context(Protocol):
-    def is_stopped(self) -> bool: ...
 
 
 class _Progress(Protocol):
@@ -84,14 +81,12 @@ class LlamaCpp:
         }
         self._options = Options(**{key: value for key, value in given.items() if value is not None})
         self._file = ModelFile(self._options.model_path)
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._steps = Steps()
         self._loading: asyncio.Future[Model] | None = None
         self._model: Model | None = None
-        self._steps: StepLoop | None = None
-        self._failure: BaseException | None = None
+        self._step_loop: StepLoop | None = None
         self._closing = threading.Event()
         self._cleaning = asyncio.Lock()
-        self._live: dict[Sequence, _Context] = {}
 
     @classmethod
     def from_args(cls, argv: List[str]) -> Self:
@@ -124,17 +119,12 @@ class LlamaCpp:
         Raises:
             InvalidArgument: llama.cpp cannot load the file, or not with these options.
         """
-        self._loop = asyncio.get_running_loop()
         load = partial(Model, self._file.path, self._options, partial(self._proceed, progress))
         self._loading = asyncio.ensure_future(asyncio.to_thread(load))
         # A start that is cancelled leaves the thread to `cleanup`.
         model = self._model = await asyncio.shield(self._loading)
-        self._steps = StepLoop(
-            Scheduler(model, self._options.prefill_chunk),
-            deliver=partial(self._call_soon, self._deliver),
-            failed=partial(self._call_soon, self._fail),
-        )
-        self._steps.start()
+        self._step_loop = StepLoop(Scheduler(model, self._options.prefill_chunk), self._steps)
+        self._step_loop.start()
         return EngineConfig(
             model=self._file.name,
             served_model_name=self._file.name,
@@ -145,49 +135,29 @@ class LlamaCpp:
             max_num_batched_tokens=model.max_num_batched_tokens,
         )
 
-    async def generate(
-        self, request: Mapping[str, Any], context: _Context
-    ) -> AsyncGenerator[Chunk, None]:
-        """Serves one request, a chunk per token.
+    async def generate(self, request: Mapping[str, Any], context: RequestContext) -> StepStream:
+        """Serves one request: its tokens come by the steps, one a step.
 
         Raises:
             InvalidArgument: The request cannot be served; the message says why.
-            EngineShutdown: The engine is not running, or ended meanwhile.
+            EngineShutdown: The engine is not running.
         """
-        model, steps = self._started()
-        sequence = Sequence(
-            read_request(
-                request,
-                context_length=model.context_length,
-                vocab_size=model.vocab_size,
-                end_tokens=model.end_tokens,
-                defaults=self._file.sampling_defaults,
-            )
+        model, step_loop = self._started()
+        generation = read_request(
+            request,
+            context_length=model.context_length,
+            vocab_size=model.vocab_size,
+            end_tokens=model.end_tokens,
+            defaults=self._file.sampling_defaults,
         )
-        if context.is_stopped():
-            yield sequence.chunk([], "cancelled")
-            return
-        if sequence.generation.max_tokens == 0:
-            yield sequence.chunk([], "length")
-            return
-        self._live[sequence] = context
-        steps.submit(sequence)
-        try:
-            while True:
-                item = await sequence.outbox.get()
-                if isinstance(item, BaseException):
-                    raise item
-                yield item
-                if "finish_reason" in item:
-                    return
-        finally:
-            sequence.cancelled = True
-            self._live.pop(sequence, None)
+        stream = self._steps.open(context)
+        step_loop.submit(Sequence(generation, stream.id))
+        return stream
 
     async def is_quiescent(self) -> bool:
         """Whether no request is running or waiting."""
         load = self.load
-        return not self._live and load.running == 0 and load.waiting == 0
+        return not len(self._steps) and load.running == 0 and load.waiting == 0
 
     async def health_check_payload(self) -> dict[str, Any] | None:
         """A request for one token."""
@@ -206,19 +176,18 @@ class LlamaCpp:
                 await asyncio.wait([self._loading])
                 if not self._loading.cancelled() and self._loading.exception() is None:
                     self._model = self._loading.result()
-            if self._steps is not None:
-                await asyncio.to_thread(self._steps.stop)
-            self._end_all(None)
+            if self._step_loop is not None:
+                await asyncio.to_thread(self._step_loop.stop)
             if self._model is not None:
                 await asyncio.to_thread(self._model.close)
-            self._loading = self._steps = self._model = None
+            self._loading = self._step_loop = self._model = None
 
     @property
     def load(self) -> Load:
         """What the engine is busy with; all zero while it is not running."""
-        if self._steps is None:
+        if self._step_loop is None:
             return Load(steps=0, running=0, waiting=0, free_slots=0)
-        return self._steps.load
+        return self._step_loop.load
 
     def _proceed(self, progress: _Progress | None, fraction: float) -> bool:
         """Called by llama.cpp while it loads; False makes it give up."""
@@ -227,43 +196,6 @@ class LlamaCpp:
         return not self._closing.is_set()
 
     def _started(self) -> tuple[Model, StepLoop]:
-        if self._failure is not None:
-            raise _gone(self._failure)
-        if self._model is None or self._steps is None or self._closing.is_set():
+        if self._model is None or self._step_loop is None or self._closing.is_set():
             raise EngineShutdown("the llama-cpp engine is not running")
-        return self._model, self._steps
-
-    def _call_soon(self, callback: Any, argument: Any) -> None:
-        """Runs ``callback`` on the event loop; called by the step loop's thread."""
-        if self._loop is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(callback, argument)
-
-    def _deliver(self, deliveries: List[Delivery]) -> None:
-        """Puts the output of a step into its requests' outboxes, and looks who was stopped."""
-        for sequence, chunk in deliveries:
-            sequence.outbox.put_nowait(chunk)
-            if "finish_reason" in chunk:
-                self._live.pop(sequence, None)
-        for sequence in [each for each, context in self._live.items() if context.is_stopped()]:
-            sequence.cancelled = True
-            sequence.outbox.put_nowait(sequence.chunk([], "cancelled"))
-            del self._live[sequence]
-
-    def _fail(self, error: BaseException) -> None:
-        self._failure = error
-        self._end_all(error)
-
-    def _end_all(self, cause: BaseException | None) -> None:
-        for sequence in self._live:
-            sequence.outbox.put_nowait(_gone(cause))
-        self._live.clear()
-
-
-def _gone(cause: BaseException | None) -> EngineShutdown:
-    if cause is None:
-        return EngineShutdown("the llama-cpp engine was shut down")
-    error = EngineShutdown(
-        f"the llama-cpp engine failed and must be restarted: {type(cause).__name__}: {cause}"
-    )
-    error.__cause__ = cause
-    return error
+        return self._model, self._step_loop

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 if TYPE_CHECKING:
+    from ...messages import TopLogprob
     from .binding import Model
 
 
@@ -24,7 +25,7 @@ class TokenLogprobs:
         """Log probability of ``token``."""
         return float(self._values[token])
 
-    def top(self, count: int) -> list[dict[str, Any]]:
+    def top(self, count: int) -> list[TopLogprob]:
         """The ``count`` likeliest tokens, best first, in Dynamo's keys."""
         count = min(count, len(self._values))
         if count == 0:
@@ -33,7 +34,7 @@ class TokenLogprobs:
         ordered = likeliest[np.argsort(-self._values[likeliest], kind="stable")]
         return [self._entry(rank, int(token)) for rank, token in enumerate(ordered, start=1)]
 
-    def _entry(self, rank: int, token: int) -> dict[str, Any]:
+    def _entry(self, rank: int, token: int) -> TopLogprob:
         piece = self._model.piece(token)
         return {
             "rank": rank,

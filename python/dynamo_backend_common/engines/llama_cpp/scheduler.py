@@ -11,19 +11,19 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 from .logprobs import TokenLogprobs
 from .prefill import next_piece
 from .sampling import make_sampler
-from .sequence import Chunk, Sequence
 from .slots import Slots
 
 if TYPE_CHECKING:
-    from .binding import Model
+    from collections.abc import Collection
 
-Delivery: TypeAlias = tuple[Sequence, Chunk]
-"""A chunk and the request that it is for."""
+    from ...messages import Chunk, Step
+    from .binding import Model
+    from .sequence import Sequence
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -44,7 +44,11 @@ class Load:
 
 
 class Scheduler:
-    """The requests of a model and the steps that serve them; belongs to one thread."""
+    """The requests of a model and the steps that serve them; belongs to one thread.
+
+    Attributes:
+        paused: Whether the last step had nothing to compute, though there are requests.
+    """
 
     def __init__(self, model: Model, prefill_chunk: int) -> None:
         """Takes charge of ``model``.
@@ -59,7 +63,11 @@ class Scheduler:
         self._waiting: deque[Sequence] = deque()
         self._reading: deque[Sequence] = deque()
         self._producing: list[Sequence] = []
+        # Those that want no output: they need no slot.
+        self._empty: list[Sequence] = []
+        self._stages = (self._producing, self._reading, self._waiting, self._empty)
         self._steps = 0
+        self.paused = False
 
     @property
     def load(self) -> Load:
@@ -74,14 +82,19 @@ class Scheduler:
     @property
     def idle(self) -> bool:
         """Whether a step would do nothing."""
-        return not (self._waiting or self._reading or self._producing)
+        return not any(self._stages)
 
     def add(self, sequence: Sequence) -> None:
         """Takes a request; it runs as soon as a slot is free."""
-        self._waiting.append(sequence)
+        stage = self._waiting if sequence.generation.max_tokens else self._empty
+        stage.append(sequence)
 
-    def step(self) -> list[Delivery]:
+    def step(self, *, cancelled: Collection[int] = (), stalled: Collection[int] = ()) -> list[Step]:
         """Frees what was cancelled, starts what waits, and runs the model.
+
+        Args:
+            cancelled: Streams of requests that nobody wants any more.
+            stalled: Streams that take no output now; their requests keep their slots, and pause.
 
         Returns:
             The output of the step.
@@ -89,13 +102,17 @@ class Scheduler:
         Raises:
             RuntimeError: llama.cpp failed.
         """
-        self._drop_cancelled()
+        self._drop(cancelled)
         self._start_waiting()
-        if self.idle:
-            return []
-        self._steps += 1
-        room = self._prefill_chunk if self._producing else self._model.max_num_batched_tokens
-        return [*self._produce(), *self._read_prompts(room)]
+        output: list[Step] = [(each.stream, [], "length", each.usage) for each in self._empty]
+        self._empty.clear()
+        producing = [each for each in self._producing if each.stream not in stalled]
+        self.paused = not (output or producing or self._reading or self.idle)
+        if producing or self._reading:
+            self._steps += 1
+            room = self._prefill_chunk if producing else self._model.max_num_batched_tokens
+            output += [*self._produce(producing), *self._read_prompts(room)]
+        return output
 
     def close(self) -> list[Sequence]:
         """Gives up every request.
@@ -103,16 +120,16 @@ class Scheduler:
         Returns:
             Those that were not finished.
         """
-        left = [*self._producing, *self._reading, *self._waiting]
+        left = [sequence for stage in self._stages for sequence in stage]
         for sequence in left:
             self._release(sequence)
-        for stage in (self._producing, self._reading, self._waiting):
+        for stage in self._stages:
             stage.clear()
         return left
 
-    def _drop_cancelled(self) -> None:
-        for stage in (self._producing, self._reading, self._waiting):
-            for sequence in [sequence for sequence in stage if sequence.cancelled]:
+    def _drop(self, cancelled: Collection[int]) -> None:
+        for stage in self._stages if cancelled else ():
+            for sequence in [each for each in stage if each.stream in cancelled]:
                 stage.remove(sequence)
                 self._release(sequence)
 
@@ -123,23 +140,23 @@ class Scheduler:
             sequence.sampler = make_sampler(sequence.generation, self._model)
             self._reading.append(sequence)
 
-    def _produce(self) -> list[Delivery]:
-        """Computes the next token of every request that produces output."""
-        if not self._producing:
+    def _produce(self, producing: list[Sequence]) -> list[Step]:
+        """Computes the next token of every request of ``producing``."""
+        if not producing:
             return []
         places = []
-        for sequence in self._producing:
+        for sequence in producing:
             place = self._model.add(
                 sequence.last_token, sequence.decoded, sequence.slot, sample=True
             )
             sequence.decoded += 1
             places.append((sequence, place))
         self._model.decode()
-        return [(sequence, self._advance(sequence, place)) for sequence, place in places]
+        return [self._advance(sequence, place) for sequence, place in places]
 
-    def _read_prompts(self, room: int) -> list[Delivery]:
+    def _read_prompts(self, room: int) -> list[Step]:
         """Reads pieces of prompts in turn, at most ``room`` tokens."""
-        deliveries = []
+        output = []
         while self._reading:
             sequence = self._reading[0]
             length = next_piece(sequence.prompt_left, self._prefill_chunk)
@@ -152,8 +169,8 @@ class Scheduler:
                 self._reading.append(sequence)
             else:
                 self._producing.append(sequence)
-                deliveries.append((sequence, self._advance(sequence, place)))
-        return deliveries
+                output.append(self._advance(sequence, place))
+        return output
 
     def _read_piece(self, sequence: Sequence, length: int) -> int:
         """Reads the next ``length`` tokens of a prompt; returns the last one's place."""
@@ -165,9 +182,9 @@ class Scheduler:
         sequence.decoded += length
         return place
 
-    def _advance(self, sequence: Sequence, place: int) -> Chunk:
+    def _advance(self, sequence: Sequence, place: int) -> Step:
         """Chooses the next token of a request, and retires it when that was the last one."""
-        generation = sequence.generation
+        generation, stream = sequence.generation, sequence.stream
         assert sequence.sampler is not None
         # Before any logit is forbidden: log probabilities are the model's own.
         wanted = generation.top_logprobs
@@ -181,18 +198,23 @@ class Scheduler:
         sequence.produced += len(tokens)
         if reason is None and sequence.produced >= generation.max_tokens:
             reason = "length"
-        chunk = sequence.chunk(tokens, reason)
+        if reason is not None:
+            self._producing.remove(sequence)
+            self._release(sequence)
+        if logprobs is None and token not in generation.asked_ends:
+            return (stream, tokens) if reason is None else (stream, tokens, reason, sequence.usage)
+        chunk: Chunk = {"token_ids": tokens}
         if logprobs is not None and wanted is not None and tokens:
             sequence.cumulative_logprob += logprobs.of(token)
             chunk["log_probs"] = [logprobs.of(token)]
             chunk["cum_log_probs"] = sequence.cumulative_logprob
             chunk["top_logprobs"] = [logprobs.top(wanted)]
         if reason is not None:
+            chunk["finish_reason"] = reason
+            chunk["completion_usage"] = sequence.usage
             if token in generation.asked_ends:
                 chunk["stop_reason"] = token
-            self._producing.remove(sequence)
-            self._release(sequence)
-        return chunk
+        return stream, chunk
 
     def _release(self, sequence: Sequence) -> None:
         """Frees what a request holds, if it ever got a slot."""

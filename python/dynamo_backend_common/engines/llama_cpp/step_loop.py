@@ -1,4 +1,4 @@
-"""The thread that makes one step after the other and hands the output to the event loop."""
+"""The thread that makes one step after the other and pushes the output of each in one call."""
 
 from __future__ import annotations
 
@@ -7,35 +7,32 @@ import threading
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from collections.abc import Sequence as List
+from ...exceptions import EngineShutdown
 
-    from .scheduler import Delivery, Load, Scheduler
+if TYPE_CHECKING:
+    from ..._core import Steps
+    from ...messages import Step
+    from .scheduler import Load, Scheduler
     from .sequence import Sequence
 
 logger = logging.getLogger(__name__)
+
+# How often a loop whose requests are all paused looks whether their clients have caught up.
+_ASK_AGAIN_SECONDS = 0.01
 
 
 class StepLoop:
     """Runs a `Scheduler` in a thread of its own: steps while there is work, sleeps while not."""
 
-    def __init__(
-        self,
-        scheduler: Scheduler,
-        deliver: Callable[[List[Delivery]], None],
-        failed: Callable[[BaseException], None],
-    ) -> None:
+    def __init__(self, scheduler: Scheduler, steps: Steps) -> None:
         """Prepares the thread; `start` starts it.
 
         Args:
             scheduler: What makes the steps; belongs to the thread from then on.
-            deliver: Called in the thread once per step, with all output of the step.
-            failed: Called in the thread, which then ends, when a step failed.
+            steps: Takes the output; what it reports back decides who is freed or paused.
         """
         self._scheduler = scheduler
-        self._deliver = deliver
-        self._failed = failed
+        self._steps = steps
         # None asks the thread to end.
         self._inbox: SimpleQueue[Sequence | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="llama-cpp-steps", daemon=True)
@@ -54,28 +51,52 @@ class StepLoop:
         self._inbox.put(sequence)
 
     def stop(self) -> None:
-        """Ends the thread after the step that it is in, and waits for that."""
+        """Ends the thread after the step that it is in, and with it every request; waits for it."""
         self._inbox.put(None)
         self._thread.join()
 
     def _run(self) -> None:
+        output: list[Step] = []
+        failure: BaseException | None = None
         try:
-            while self._receive():
-                # Also without output: the event loop looks for stopped requests then.
-                self._deliver(self._scheduler.step())
+            while self._receive(wait=not output):
+                made, output = output, []
+                # One push a step, after who has come in: who is stopped by now is never started.
+                report = self._steps.push(made)
+                output = self._scheduler.step(cancelled=report.cancelled, stalled=report.stalled)
         except BaseException as error:
             logger.exception("the step loop of the llama-cpp engine failed")
-            self._failed(error)
-        finally:
-            self._scheduler.close()
+            failure = error
+        left = self._scheduler.close()
+        self._steps.push([*output, *((each.stream, _gone(failure)) for each in left)])
+        # A loop that failed stays, to say so to whom it can serve no more.
+        while failure is not None and (sequence := self._inbox.get()) is not None:
+            self._steps.push([(sequence.stream, _gone(failure))])
 
-    def _receive(self) -> bool:
-        """Takes what has come in, waiting for it if there is nothing else; False: end."""
+    def _receive(self, *, wait: bool) -> bool:
+        """Takes what has come in; with ``wait``, waits for it if there is nothing to do.
+
+        Returns:
+            False when the thread is to end.
+        """
+        idle = self._scheduler.idle
         try:
-            sequence = self._inbox.get(block=self._scheduler.idle)
+            sequence = self._inbox.get(
+                wait and (idle or self._scheduler.paused), None if idle else _ASK_AGAIN_SECONDS
+            )
             while sequence is not None:
                 self._scheduler.add(sequence)
                 sequence = self._inbox.get_nowait()
         except Empty:
             return True
         return False
+
+
+def _gone(cause: BaseException | None) -> EngineShutdown:
+    if cause is None:
+        return EngineShutdown("the llama-cpp engine was shut down")
+    error = EngineShutdown(
+        f"the llama-cpp engine failed and must be restarted: {type(cause).__name__}: {cause}"
+    )
+    error.__cause__ = cause
+    return error
