@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
+import threading
+from collections import deque
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,7 +19,14 @@ from dynamo_backend_common.engines.llama_cpp.binding import Model  # noqa: E402
 from dynamo_backend_common.engines.llama_cpp.model_file import ModelFile  # noqa: E402
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import (
+        AsyncGenerator,
+        AsyncIterator,
+        Awaitable,
+        Callable,
+        Iterable,
+        Iterator,
+    )
 
 CONTEXT = 512
 SLOTS = 4
@@ -35,6 +46,81 @@ class Context:
 
     def is_stopped(self) -> bool:
         return self.stopped
+
+
+class DirectStream:
+    """One request's stream where no worker is between engine and client."""
+
+    def __init__(self, number: int, context: Any) -> None:
+        self.id = number
+        self.context = context
+        self.abandoned = False
+        self.unread: deque[Any] = deque()
+        self._loop = asyncio.get_running_loop()
+        self._more = asyncio.Event()
+
+    def put(self, item: Any) -> None:
+        self.unread.append(item)
+        self._loop.call_soon_threadsafe(self._more.set)
+
+    async def next(self) -> Any:
+        while not self.unread:
+            self._more.clear()
+            await self._more.wait()
+        return self.unread.popleft()
+
+
+class DirectSteps:
+    """`Steps` where no worker is: by the same rules, but clients are tasks of the event loop.
+
+    Attributes:
+        pushes: Of each push, the name of its thread and the number of streams.
+    """
+
+    CAPACITY = 8
+
+    def __init__(self) -> None:
+        self.pushes: list[tuple[str, int]] = []
+        self._streams: dict[int, DirectStream] = {}
+        self._ids = itertools.count(1)
+        self._lock = threading.Lock()
+
+    def open(self, context: Any) -> DirectStream:
+        with self._lock:
+            stream = DirectStream(next(self._ids), context)
+            self._streams[stream.id] = stream
+            return stream
+
+    def push(self, step: Iterable[Any]) -> SimpleNamespace:
+        with self._lock:
+            entries = list(step)
+            self.pushes.append((threading.current_thread().name, len(entries)))
+            report = SimpleNamespace(cancelled=[], stalled=[])
+            for number, what, *end in entries:
+                if number in self._streams:
+                    self._put(self._streams[number], what, *end)
+                else:
+                    report.cancelled.append(number)
+            for number, stream in list(self._streams.items()):
+                if stream.abandoned or stream.context.is_stopped():
+                    self._put(stream, [], "cancelled")
+                    report.cancelled.append(number)
+                elif len(stream.unread) >= self.CAPACITY:
+                    report.stalled.append(number)
+            return report
+
+    def __len__(self) -> int:
+        return len(self._streams)
+
+    def _put(self, stream: DirectStream, what: Any, *end: Any) -> None:
+        if isinstance(what, (dict, BaseException)):
+            item = what
+        else:
+            item = {"token_ids": what}
+            item |= dict(zip(("finish_reason", "completion_usage"), end, strict=False))
+        stream.put(item)
+        if isinstance(item, BaseException) or "finish_reason" in item:
+            del self._streams[stream.id]
 
 
 @dataclass
@@ -61,6 +147,12 @@ class Client:
     def __init__(self, engine: LlamaCpp) -> None:
         self.engine = engine
 
+    @property
+    def steps(self) -> DirectSteps:
+        steps = self.engine._steps
+        assert isinstance(steps, DirectSteps)
+        return steps
+
     def stream(
         self,
         prompt: list[int],
@@ -70,7 +162,7 @@ class Client:
         output: dict[str, Any] | None = None,
         context: Context | None = None,
         **more: Any,
-    ) -> Any:
+    ) -> AsyncGenerator[dict[str, Any], None]:
         request = {
             "token_ids": prompt,
             "stop_conditions": {"max_tokens": 24} | (stop or {}),
@@ -78,7 +170,23 @@ class Client:
             "output_options": output or {},
             **more,
         }
-        return self.engine.generate(request, context or Context())
+        return self.serve(request, context)
+
+    async def serve(
+        self, request: dict[str, Any], context: Context | None = None
+    ) -> AsyncGenerator[dict[str, Any], None]:
+        """Reads a request's stream; who closes the generator has hung up."""
+        stream: Any = await self.engine.generate(request, context or Context())  # type: ignore[arg-type]
+        try:
+            while True:
+                item = await stream.next()
+                if isinstance(item, BaseException):
+                    raise item
+                yield item
+                if "finish_reason" in item:
+                    return
+        finally:
+            stream.abandoned = True
 
     async def ask(self, prompt: list[int], **options: Any) -> Output:
         return Output([chunk async for chunk in self.stream(prompt, **options)])
@@ -139,13 +247,32 @@ def greedy(reference: Any) -> Callable[[list[int], int], list[int]]:
     return tokens
 
 
+@pytest.fixture(autouse=True)
+def direct_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every engine of a test pushes to its clients directly."""
+    monkeypatch.setattr("dynamo_backend_common.engines.llama_cpp.engine.Steps", DirectSteps)
+
+
 @pytest.fixture
-async def client() -> AsyncIterator[Client]:
-    # One thread: two of them are slow where other processes want the processors too.
-    engine = LlamaCpp(context_length=CONTEXT, max_num_seqs=SLOTS, threads=1)
-    await engine.start(1)
-    yield Client(engine)
-    await engine.cleanup()
+async def start() -> AsyncIterator[Callable[..., Awaitable[Client]]]:
+    """Starts an engine with options of one's own."""
+    engines = []
+
+    async def start(**options: Any) -> Client:
+        # One thread: two of them are slow where other processes want the processors too.
+        engine = LlamaCpp(context_length=CONTEXT, threads=1, **options)
+        engines.append(engine)
+        await engine.start(1)
+        return Client(engine)
+
+    yield start
+    for engine in engines:
+        await engine.cleanup()
+
+
+@pytest.fixture
+async def client(start: Callable[..., Awaitable[Client]]) -> Client:
+    return await start(max_num_seqs=SLOTS)
 
 
 @pytest.fixture(scope="session")

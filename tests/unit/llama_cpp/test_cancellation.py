@@ -51,7 +51,6 @@ async def test_a_stopped_context(client, prompt):
     chunks = [chunk async for chunk in stream]
     assert chunks[-1]["finish_reason"] == "cancelled"
     assert chunks[-1]["token_ids"] == []
-    assert chunks[-1]["completion_usage"]["prompt_tokens"] == len(prompt)
     assert sum("finish_reason" in chunk for chunk in chunks) == 1
     await client.until(lambda: _free(client))
 
@@ -89,3 +88,28 @@ async def test_the_others_go_on(client, prompt, greedy):
     await client.until(lambda: client.engine.load.running == 2)
     await leaver.aclose()
     assert (await stayer).tokens == greedy(prompt, 20)
+
+
+async def test_who_does_not_read_is_paused_and_keeps_the_slot(client, prompt, greedy):
+    slow = client.stream(prompt, stop={"max_tokens": 30})
+    first = await anext(slow)
+    await client.until(lambda: client.engine.load.running == 0 or _paused(client))
+    steps = client.engine.load.steps
+    assert (await client.ask(prompt, stop={"max_tokens": 20})).tokens == greedy(prompt, 20)
+    # Only the other's steps were made, and none for the one that waits.
+    assert client.engine.load.steps == steps + 20
+    assert client.engine.load.running == 1
+    chunks = [first, *[chunk async for chunk in slow]]
+    assert [token for chunk in chunks for token in chunk["token_ids"]] == greedy(prompt, 30)
+
+
+async def test_who_is_paused_can_leave(client, prompt):
+    slow = client.stream(prompt, stop=ENDLESS)
+    await anext(slow)
+    await client.until(lambda: _paused(client))
+    await slow.aclose()
+    await client.until(lambda: _free(client))
+
+
+def _paused(client):
+    return client.engine._step_loop._scheduler.paused

@@ -2,8 +2,6 @@
 
 import asyncio
 
-from dynamo_backend_common.engines.llama_cpp import LlamaCpp
-
 QUESTIONS = (
     "What is the capital of France?",
     "Write a haiku about the sea.",
@@ -40,30 +38,12 @@ async def test_requests_that_join_while_others_run(client, chat, greedy):
     assert found == [greedy(prompt, 32) for prompt in prompts]
 
 
-async def test_a_prompt_in_many_pieces(chat, greedy):
-    engine = LlamaCpp(context_length=512, max_num_seqs=1, prefill_chunk=16, threads=1)
-    await engine.start(1)
-    try:
-        prompt = chat("Repeat the last word. " + "one two three four five " * 40)
-        request = {
-            "token_ids": prompt,
-            "stop_conditions": {"max_tokens": 16},
-            "sampling_options": {"temperature": 0},
-        }
-
-        class Context:
-            def is_stopped(self):
-                return False
-
-        tokens = [
-            token
-            async for chunk in engine.generate(request, Context())
-            for token in chunk["token_ids"]
-        ]
-    finally:
-        await engine.cleanup()
+async def test_a_prompt_in_many_pieces(start, chat, greedy):
+    client = await start(max_num_seqs=1, prefill_chunk=16)
+    prompt = chat("Repeat the last word. " + "one two three four five " * 40)
     assert len(prompt) > 10 * 16
-    assert tokens == greedy(prompt, 16)
+    output = await client.ask(prompt, stop={"max_tokens": 16})
+    assert output.tokens == greedy(prompt, 16)
 
 
 async def test_more_requests_than_slots(client, chat, greedy):

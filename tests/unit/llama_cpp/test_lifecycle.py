@@ -63,7 +63,7 @@ async def test_cleanup_before_start():
     engine = LlamaCpp()
     await engine.cleanup()
     with pytest.raises(EngineShutdown, match="not running"):
-        await anext(engine.generate({"token_ids": [1]}, None))
+        await engine.generate({"token_ids": [1]}, None)
 
 
 async def test_cleanup_while_it_loads():
@@ -94,7 +94,7 @@ async def test_a_failed_step_fails_everybody(client, chat, monkeypatch, caplog):
     tasks = [asyncio.create_task(client.ask(prompt, stop=ENDLESS)) for _ in range(6)]
     await client.until(lambda: client.engine.load.waiting == 2)
 
-    def broken(self):
+    def broken(self, producing):
         raise RuntimeError("llama_decode answered -3")
 
     with caplog.at_level(logging.ERROR):
@@ -112,29 +112,28 @@ async def test_a_failed_step_fails_everybody(client, chat, monkeypatch, caplog):
     assert not _step_threads()
 
 
-async def test_output_comes_with_one_wake_up_per_step(client, chat, monkeypatch):
-    loop = asyncio.get_running_loop()
-    wake_ups = []
-    original = loop.call_soon_threadsafe
-
-    def counted(callback, *arguments, **options):
-        if threading.current_thread() in _step_threads():
-            wake_ups.append(callback)
-        return original(callback, *arguments, **options)
-
-    monkeypatch.setattr(loop, "call_soon_threadsafe", counted)
+async def test_a_step_is_one_push_from_the_thread_of_the_steps(client, chat):
     prompt = chat("Write a long story.")
     await asyncio.gather(*(client.ask(prompt, stop=ENDLESS | {"max_tokens": 10}) for _ in range(4)))
-    assert len(wake_ups) <= client.engine.load.steps + 2
+    assert {thread for thread, _ in client.steps.pushes} == {"llama-cpp-steps"}
+    sizes = [size for _, size in client.steps.pushes if size]
+    assert sum(sizes) == 4 * 10
+    assert len(sizes) <= client.engine.load.steps
+
+
+async def test_a_request_that_comes_after_the_failure_is_told_of_it(client, chat, monkeypatch):
+    def broken(self, **report):
+        raise RuntimeError("out of memory")
+
+    monkeypatch.setattr(Scheduler, "step", broken)
+    for _ in range(2):
+        with pytest.raises(EngineShutdown, match=r"failed .*: RuntimeError: out of memory"):
+            await client.ask(chat("Hello"))
+    assert await client.engine.is_quiescent()
 
 
 async def test_a_probe_is_answered(client):
     payload = await client.engine.health_check_payload()
-
-    class Context:
-        def is_stopped(self):
-            return False
-
-    chunks = [chunk async for chunk in client.engine.generate(payload, Context())]
+    chunks = [chunk async for chunk in client.serve(payload)]
     assert len(chunks) == 1
     assert len(chunks[0]["token_ids"]) == 1

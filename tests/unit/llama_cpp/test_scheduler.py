@@ -1,10 +1,14 @@
 """The steps, made one by one: what goes into each, and who waits for whom."""
 
+import itertools
+
 from dynamo_backend_common.engines.llama_cpp.generation import read_request
 from dynamo_backend_common.engines.llama_cpp.prefill import next_piece
 from dynamo_backend_common.engines.llama_cpp.scheduler import Scheduler
 from dynamo_backend_common.engines.llama_cpp.sequence import Sequence
 from dynamo_backend_common.engines.llama_cpp.slots import Slots
+
+STREAMS = itertools.count(1)
 
 
 def _sequence(model, length, max_tokens):
@@ -20,27 +24,31 @@ def _sequence(model, length, max_tokens):
         end_tokens=model.end_tokens,
         defaults={},
     )
-    return Sequence(generation)
+    return Sequence(generation, next(STREAMS))
 
 
-def _receivers(scheduler):
-    return [sequence for sequence, _ in scheduler.step()]
+def _receivers(scheduler, **report):
+    return [stream for stream, *_ in scheduler.step(**report)]
+
+
+def _streams(*sequences):
+    return [sequence.stream for sequence in sequences]
 
 
 def test_a_long_prompt_stalls_nobody(model):
     scheduler = Scheduler(model, prefill_chunk=32)
     talking = _sequence(model, 4, 100)
     scheduler.add(talking)
-    assert _receivers(scheduler) == [talking]
+    assert _receivers(scheduler) == _streams(talking)
     long = _sequence(model, 300, 5)
     scheduler.add(long)
     steps = 0
-    while long not in (receivers := _receivers(scheduler)):
-        assert receivers == [talking]
+    while long.stream not in (receivers := _receivers(scheduler)):
+        assert receivers == _streams(talking)
         steps += 1
     # 300 tokens in pieces of 32: nine full ones, and the tenth step gives the first token.
     assert steps == 9
-    assert receivers == [talking, long]
+    assert receivers == _streams(talking, long)
     scheduler.close()
 
 
@@ -52,8 +60,8 @@ def test_a_short_prompt_overtakes_a_long_one(model):
     scheduler.add(long)
     scheduler.step()
     scheduler.add(short)
-    assert _receivers(scheduler) == [talking]
-    assert _receivers(scheduler) == [talking, short]
+    assert _receivers(scheduler) == _streams(talking)
+    assert _receivers(scheduler) == _streams(talking, short)
     assert long.decoded == 64
     scheduler.close()
 
@@ -64,7 +72,7 @@ def test_prompts_alone_take_the_whole_step(model):
     scheduler.add(long)
     assert _receivers(scheduler) == []
     assert long.decoded == model.max_num_batched_tokens
-    assert _receivers(scheduler) == [long]
+    assert _receivers(scheduler) == _streams(long)
     scheduler.close()
 
 
@@ -74,7 +82,7 @@ def test_a_step_serves_all_running_requests(model):
     for sequence in sequences:
         scheduler.add(sequence)
     for _ in range(3):
-        assert _receivers(scheduler) == sequences
+        assert _receivers(scheduler) == _streams(*sequences)
     assert scheduler.load.steps == 3
     scheduler.close()
 
@@ -84,10 +92,10 @@ def test_who_finds_no_slot_waits_for_one(model):
     sequences = [_sequence(model, 4, tokens) for tokens in (2, 9, 9, 9, 3)]
     for sequence in sequences:
         scheduler.add(sequence)
-    assert _receivers(scheduler) == sequences[:4]
+    assert _receivers(scheduler) == _streams(*sequences[:4])
     assert (scheduler.load.running, scheduler.load.waiting) == (4, 1)
-    assert _receivers(scheduler) == sequences[:4]
-    assert _receivers(scheduler) == sequences[1:]
+    assert _receivers(scheduler) == _streams(*sequences[:4])
+    assert _receivers(scheduler) == _streams(*sequences[1:])
     assert sequences[4].slot == 0
     assert scheduler.load.waiting == 0
     scheduler.close()
@@ -99,7 +107,7 @@ def test_a_slot_is_empty_for_its_next_request(model):
         scheduler.add(sequence)
         chunks = []
         while not scheduler.idle:
-            chunks += [chunk["token_ids"] for _, chunk in scheduler.step()]
+            chunks += [tokens for _, tokens, *_ in scheduler.step()]
         return chunks
 
     scheduler = Scheduler(model, prefill_chunk=32)
@@ -114,15 +122,45 @@ def test_the_cancelled_are_gone_after_the_next_step(model):
         scheduler.add(sequence)
     scheduler.step()
     running, waiting = sequences[1], sequences[5]
-    running.cancelled = waiting.cancelled = True
     # The fifth takes the place that the second left, in the same step.
-    assert _receivers(scheduler) == [sequences[0], *sequences[2:5]]
+    expected = _streams(sequences[0], *sequences[2:5])
+    assert _receivers(scheduler, cancelled=_streams(running, waiting)) == expected
     assert scheduler.load.waiting == 0
-    for sequence in sequences:
-        sequence.cancelled = True
-    assert scheduler.step() == []
+    assert scheduler.step(cancelled=_streams(*sequences)) == []
     assert scheduler.idle
     assert scheduler.load.free_slots == 4
+
+
+def test_the_stalled_are_left_out_until_they_are_not(model):
+    scheduler = Scheduler(model, prefill_chunk=32)
+    one, other = (_sequence(model, 40, 8) for _ in range(2))
+    scheduler.add(one)
+    scheduler.add(other)
+    assert _receivers(scheduler) == _streams(one, other)
+    assert _receivers(scheduler, stalled=[one.stream]) == [other.stream]
+    assert _receivers(scheduler, stalled=_streams(one, other)) == []
+    assert scheduler.paused
+    assert scheduler.load.steps == 2
+    assert scheduler.load.running == 2
+    late = _sequence(model, 4, 8)
+    scheduler.add(late)
+    assert _receivers(scheduler, stalled=_streams(one, other)) == [late.stream]
+    assert not scheduler.paused
+    assert _receivers(scheduler) == _streams(one, other, late)
+    assert (one.produced, other.produced) == (2, 3)
+    scheduler.close()
+
+
+def test_who_wants_no_output_needs_no_slot(model):
+    scheduler = Scheduler(model, prefill_chunk=32)
+    for sequence in [_sequence(model, 4, 9) for _ in range(4)]:
+        scheduler.add(sequence)
+    scheduler.step()
+    none = _sequence(model, 4, 0)
+    scheduler.add(none)
+    assert scheduler.step()[0] == (none.stream, [], "length", none.usage)
+    scheduler.add(none)
+    assert none in scheduler.close()
 
 
 def test_the_given_up_are_named(model):
