@@ -61,3 +61,13 @@ def test_the_engine_learns_in_its_push_who_hung_up(launcher: Launcher, server: S
     told = left(launcher, server)
     assert told["open"] == 0
     assert len(told["cancelled"]) == 1
+
+
+def test_a_stalled_stream_is_told_until_its_client_reads(
+    launcher: Launcher, model_folder: str
+) -> None:
+    server = launcher.serve("stepped:Flooding", "--model-name", model_folder)
+    with server.api.stream_completion(PROMPT) as stream:
+        launcher.latches.reached("stalled")
+        assert finish_reasons(read_text(stream)[1]) == ["stop"]
+    assert left(launcher, server) == {"open": 0, "cancelled": []}

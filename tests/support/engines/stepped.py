@@ -3,6 +3,7 @@
 import json
 import queue
 import threading
+import time
 from array import array
 
 from latches import case_of, reach
@@ -95,3 +96,21 @@ class Packed(Stepped):
         report = self.steps.push_packed(streams, tokens)
         rest = [entry for entry in step if entry not in single]
         return self.steps.push(rest) if rest else report
+
+
+class Flooding(Stepped):
+    """Pauses who is stalled, and asks with empty steps until none is; then ends every request."""
+
+    def step(self):
+        # Much text in few chunks, for the buffers between it and the client are large.
+        chunk = {"token_ids": [], "text": "x" * 100_000}
+        self.steps.push([(stream, chunk) for stream in self.running])
+        for _ in range(100):
+            if not self.steps.push([]).stalled:
+                return
+            time.sleep(0.002)
+        reach("stalled")
+        while self.steps.push([]).stalled:
+            time.sleep(0.002)
+        self.steps.push([(stream, [], "stop") for stream in self.running])
+        self.running.clear()
