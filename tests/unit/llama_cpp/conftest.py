@@ -110,7 +110,8 @@ class DirectSteps:
             return report
 
     def __len__(self) -> int:
-        return len(self._streams)
+        with self._lock:
+            return len(self._streams)
 
     def _put(self, stream: DirectStream, what: Any, *end: Any) -> None:
         if isinstance(what, (dict, BaseException)):

@@ -121,6 +121,20 @@ async def test_a_step_is_one_push_from_the_thread_of_the_steps(client, chat):
     assert len(sizes) <= client.engine.load.steps
 
 
+async def test_who_ended_in_the_step_that_failed_has_ended(client, chat, monkeypatch):
+    read_prompts = Scheduler._read_prompts
+
+    def broken(self, room):
+        yield from read_prompts(self, room)
+        if self.load.steps == 5:
+            raise RuntimeError("llama_decode answered -3")
+
+    monkeypatch.setattr(Scheduler, "_read_prompts", broken)
+    output = await client.ask(chat("Write a long story."), stop=ENDLESS | {"max_tokens": 5})
+    assert output.reason == "length"
+    assert len(output.tokens) == 5
+
+
 async def test_a_request_that_comes_after_the_failure_is_told_of_it(client, chat, monkeypatch):
     def broken(self, **report):
         raise RuntimeError("out of memory")

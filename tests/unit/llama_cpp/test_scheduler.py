@@ -28,7 +28,11 @@ def _sequence(model, length, max_tokens):
 
 
 def _receivers(scheduler, **report):
-    return [stream for stream, *_ in scheduler.step(**report)]
+    return [stream for stream, *_ in _step(scheduler, **report)]
+
+
+def _step(scheduler, **report):
+    return list(scheduler.step(**report))
 
 
 def _streams(*sequences):
@@ -56,9 +60,9 @@ def test_a_short_prompt_overtakes_a_long_one(model):
     scheduler = Scheduler(model, prefill_chunk=32)
     talking, long, short = (_sequence(model, length, 100) for length in (4, 400, 10))
     scheduler.add(talking)
-    scheduler.step()
+    _step(scheduler)
     scheduler.add(long)
-    scheduler.step()
+    _step(scheduler)
     scheduler.add(short)
     assert _receivers(scheduler) == _streams(talking)
     assert _receivers(scheduler) == _streams(talking, short)
@@ -107,7 +111,7 @@ def test_a_slot_is_empty_for_its_next_request(model):
         scheduler.add(sequence)
         chunks = []
         while not scheduler.idle:
-            chunks += [tokens for _, tokens, *_ in scheduler.step()]
+            chunks += [tokens for _, tokens, *_ in _step(scheduler)]
         return chunks
 
     scheduler = Scheduler(model, prefill_chunk=32)
@@ -120,13 +124,13 @@ def test_the_cancelled_are_gone_after_the_next_step(model):
     sequences = [_sequence(model, 4, 100) for _ in range(6)]
     for sequence in sequences:
         scheduler.add(sequence)
-    scheduler.step()
+    _step(scheduler)
     running, waiting = sequences[1], sequences[5]
     # The fifth takes the place that the second left, in the same step.
     expected = _streams(sequences[0], *sequences[2:5])
     assert _receivers(scheduler, cancelled=_streams(running, waiting)) == expected
     assert scheduler.load.waiting == 0
-    assert scheduler.step(cancelled=_streams(*sequences)) == []
+    assert _step(scheduler, cancelled=_streams(*sequences)) == []
     assert scheduler.idle
     assert scheduler.load.free_slots == 4
 
@@ -155,10 +159,10 @@ def test_who_wants_no_output_needs_no_slot(model):
     scheduler = Scheduler(model, prefill_chunk=32)
     for sequence in [_sequence(model, 4, 9) for _ in range(4)]:
         scheduler.add(sequence)
-    scheduler.step()
+    _step(scheduler)
     none = _sequence(model, 4, 0)
     scheduler.add(none)
-    assert scheduler.step()[0] == (none.stream, [], "length", none.usage)
+    assert _step(scheduler)[0] == (none.stream, [], "length", none.usage)
     scheduler.add(none)
     assert none in scheduler.close()
 
@@ -168,7 +172,7 @@ def test_the_given_up_are_named(model):
     sequences = [_sequence(model, 4, 100) for _ in range(5)]
     for sequence in sequences:
         scheduler.add(sequence)
-    scheduler.step()
+    _step(scheduler)
     assert scheduler.close() == sequences
     assert scheduler.idle
 

@@ -19,7 +19,7 @@ from .sampling import make_sampler
 from .slots import Slots
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterator
 
     from ...messages import Chunk, Step
     from .binding import Model
@@ -81,7 +81,7 @@ class Scheduler:
 
     @property
     def idle(self) -> bool:
-        """Whether a step would do nothing."""
+        """Whether there is no request."""
         return not any(self._stages)
 
     def add(self, sequence: Sequence) -> None:
@@ -89,30 +89,33 @@ class Scheduler:
         stage = self._waiting if sequence.generation.max_tokens else self._empty
         stage.append(sequence)
 
-    def step(self, *, cancelled: Collection[int] = (), stalled: Collection[int] = ()) -> list[Step]:
+    def step(
+        self, *, cancelled: Collection[int] = (), stalled: Collection[int] = ()
+    ) -> Iterator[Step]:
         """Frees what was cancelled, starts what waits, and runs the model.
 
         Args:
             cancelled: Streams of requests that nobody wants any more.
             stalled: Streams that take no output now; their requests keep their slots, and pause.
 
-        Returns:
-            The output of the step.
+        Yields:
+            The output of the step, as it is made: the end of a request is told only here.
 
         Raises:
             RuntimeError: llama.cpp failed.
         """
         self._drop(cancelled)
         self._start_waiting()
-        output: list[Step] = [(each.stream, [], "length", each.usage) for each in self._empty]
-        self._empty.clear()
         producing = [each for each in self._producing if each.stream not in stalled]
-        self.paused = not (output or producing or self._reading or self.idle)
+        self.paused = not (self._empty or producing or self._reading or self.idle)
+        while self._empty:
+            empty = self._empty.pop()
+            yield empty.stream, [], "length", empty.usage
         if producing or self._reading:
             self._steps += 1
             room = self._prefill_chunk if producing else self._model.max_num_batched_tokens
-            output += [*self._produce(producing), *self._read_prompts(room)]
-        return output
+            yield from self._produce(producing)
+            yield from self._read_prompts(room)
 
     def close(self) -> list[Sequence]:
         """Gives up every request.
@@ -140,10 +143,10 @@ class Scheduler:
             sequence.sampler = make_sampler(sequence.generation, self._model)
             self._reading.append(sequence)
 
-    def _produce(self, producing: list[Sequence]) -> list[Step]:
+    def _produce(self, producing: list[Sequence]) -> Iterator[Step]:
         """Computes the next token of every request of ``producing``."""
         if not producing:
-            return []
+            return
         places = []
         for sequence in producing:
             place = self._model.add(
@@ -152,11 +155,11 @@ class Scheduler:
             sequence.decoded += 1
             places.append((sequence, place))
         self._model.decode()
-        return [self._advance(sequence, place) for sequence, place in places]
+        for sequence, place in places:
+            yield self._advance(sequence, place)
 
-    def _read_prompts(self, room: int) -> list[Step]:
+    def _read_prompts(self, room: int) -> Iterator[Step]:
         """Reads pieces of prompts in turn, at most ``room`` tokens."""
-        output = []
         while self._reading:
             sequence = self._reading[0]
             length = next_piece(sequence.prompt_left, self._prefill_chunk)
@@ -169,8 +172,7 @@ class Scheduler:
                 self._reading.append(sequence)
             else:
                 self._producing.append(sequence)
-                output.append(self._advance(sequence, place))
-        return output
+                yield self._advance(sequence, place)
 
     def _read_piece(self, sequence: Sequence, length: int) -> int:
         """Reads the next ``length`` tokens of a prompt; returns the last one's place."""

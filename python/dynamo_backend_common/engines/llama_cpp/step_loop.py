@@ -60,10 +60,13 @@ class StepLoop:
         failure: BaseException | None = None
         try:
             while self._receive(wait=not output):
-                made, output = output, []
+                before, output = output, []
                 # One push a step, after who has come in: who is stopped by now is never started.
-                report = self._steps.push(made)
-                output = self._scheduler.step(cancelled=report.cancelled, stalled=report.stalled)
+                report = self._steps.push(before)
+                step = self._scheduler.step(cancelled=report.cancelled, stalled=report.stalled)
+                # One by one: who ended in a step that then failed has ended.
+                for made in step:
+                    output.append(made)
         except BaseException as error:
             logger.exception("the step loop of the llama-cpp engine failed")
             failure = error
