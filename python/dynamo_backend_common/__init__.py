@@ -26,6 +26,7 @@ from ._core import (
     StepReport,
     Steps,
     StepStream,
+    TokenIds,
 )
 from .config import EngineConfig, RuntimeConfig, WorkerConfig
 from .engine import Engine, LLMEngine, Progress
@@ -77,6 +78,7 @@ __all__ = [
     "StepStream",
     "Steps",
     "StreamIncomplete",
+    "TokenIds",
     "Unknown",
     "Worker",
     "WorkerConfig",

@@ -10,7 +10,10 @@ import inspect
 from typing import TYPE_CHECKING, Any
 
 from ._core import cleanup_seconds
-from ._pump import Pump, log_failure, logger
+from ._generate import is_synchronous
+from ._pump import Pump
+from ._stream import log_failure, logger
+from ._threads import RequestThreads
 from .exceptions import InvalidArgument, Unknown
 from .publish import MetricsContext
 
@@ -41,6 +44,10 @@ class Bridge:
         self._on_progress = on_progress
         # The loop itself holds tasks by weak references only.
         self._pumps: dict[RequestContext, Pump] = {}
+        self._threads = RequestThreads()
+        # The function that was asked last whether it blocks, and the answer.
+        self._asked: Any = None
+        self._blocks = False
 
     async def start(self, worker_id: int) -> Any:
         if _takes_progress(self._engine.start):
@@ -53,12 +60,20 @@ class Bridge:
 
     def serve(self, request: dict[str, Any], context: RequestContext, sink: Sink) -> Pump:
         """Starts the task of one request; the core calls ``cancel`` of what this returns."""
-        pump = Pump(self._engine.generate, self.name, request, context, sink)
+        generate = self._engine.generate
+        threads = self._threads if self._is_synchronous(generate) else None
+        pump = Pump(generate, self.name, request, context, sink, threads)
         self._pumps[context] = pump
         pump.task.add_done_callback(lambda _: self._pumps.pop(context))
         if context.is_stopped():
             pump.cancel()
         return pump
+
+    def _is_synchronous(self, generate: Callable[..., Any]) -> bool:
+        function = getattr(generate, "__func__", generate)
+        if function is not self._asked:
+            self._asked, self._blocks = function, is_synchronous(generate)
+        return self._blocks
 
     async def abort(self, context: RequestContext) -> None:
         """Tells the engine, and cancels the request's task: it may never yield again."""
@@ -82,20 +97,23 @@ class Bridge:
         try:
             await self._logged("cleanup")
         finally:
+            self._threads.close()
             # The runtime's registries hold what serves them for the life of the process.
             self._engine = None
 
     async def _end_tasks(self) -> None:
         """Generators that outlived their requests end before what they stand on goes."""
-        tasks = {pump.task for pump in self._pumps.values()}
-        if not tasks:
+        pumps = {pump.task: pump for pump in self._pumps.values()}
+        if not pumps:
             return
-        for pump in self._pumps.values():
+        for pump in pumps.values():
             pump.cancel_now()
         # The rest of cleanup's time is the engine's own.
-        _, stuck = await asyncio.wait(tasks, timeout=min(1.0, cleanup_seconds() / 4))
+        _, stuck = await asyncio.wait(pumps, timeout=min(1.0, cleanup_seconds() / 4))
         if stuck:
             logger.error("%s: %d generators did not end when cancelled", self.name, len(stuck))
+        for task in stuck:
+            pumps[task].abandon()
 
     async def setup_metrics(
         self, model: str, component: str, load_time: float, metrics: EndpointMetrics

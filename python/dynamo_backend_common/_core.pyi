@@ -1,8 +1,9 @@
 """The compiled core. Private, except for what `dynamo_backend_common` exports."""
 
+import sys
 from asyncio import AbstractEventLoop, Future
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Final, final
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, ClassVar, Final, final, overload
 
 from typing_extensions import Buffer
 
@@ -22,6 +23,7 @@ __all__ = [
     "StepReport",
     "StepStream",
     "Steps",
+    "TokenIds",
     "WorkerCore",
     "cleanup_seconds",
     "config_fields",
@@ -58,7 +60,11 @@ class RequestContext:
         """Whether nobody reads what still comes."""
 
     def stopped(self) -> Future[None]:
-        """A future that resolves when the request is stopped or killed, or its stream has ended."""
+        """A future that resolves when the request is stopped or killed, or its stream has ended.
+
+        On the event loop's thread only. Each call gives one of its own; asking again and again
+        leaves nothing behind.
+        """
 
     def killed(self) -> Future[None]:
         """A future that resolves when the request is killed, or its stream has ended."""
@@ -72,6 +78,44 @@ class RequestContext:
 
         From here on a decode worker may abort the request.
         """
+
+@final
+class TokenIds(Sequence[int]):
+    """The tokens of a prompt: a read-only sequence over memory that Rust owns.
+
+    Nothing is copied until somebody reads it. ``numpy.asarray`` and ``memoryview`` take it as it is
+    (its buffer has the format ``I``); a slice, iterating, adding and multiplying give lists, and so
+    do copying and pickling. It is no list: for `json.dumps`, give ``default=list``.
+    """
+
+    def tolist(self) -> list[int]:
+        """A list of the tokens."""
+
+    def __len__(self) -> int: ...
+    @overload
+    def __getitem__(self, place: int, /) -> int: ...
+    @overload
+    def __getitem__(self, place: slice, /) -> list[int]: ...
+    def __iter__(self) -> Iterator[int]: ...
+    def __contains__(self, token: object, /) -> bool: ...
+    def index(self, token: int, *bounds: int) -> int:
+        """Where ``token`` is first, as ``list.index``."""
+
+    def count(self, token: int) -> int:
+        """How often ``token`` is there."""
+
+    def __eq__(self, other: object, /) -> bool:
+        """Whether ``other`` is a list of the same tokens, or another prompt's same tokens."""
+
+    __hash__: ClassVar[None]  # type: ignore[assignment]
+    def __add__(self, other: list[int] | TokenIds, /) -> list[int]: ...
+    def __radd__(self, other: list[int], /) -> list[int]: ...
+    def __mul__(self, times: int, /) -> list[int]: ...
+    def __rmul__(self, times: int, /) -> list[int]: ...
+    if sys.version_info >= (3, 12):
+        def __buffer__(self, flags: int, /) -> memoryview: ...
+
+    def __reduce__(self) -> tuple[type[list[int]], tuple[list[int]]]: ...
 
 @final
 class RustEngine:
@@ -127,7 +171,7 @@ class KvPublisher:
 
 @final
 class Sink:
-    """Takes the chunks of one request, on the event loop's thread."""
+    """Takes the chunks of one request."""
 
     def push(self, value: object) -> Future[bool | None] | bool | None:
         """Takes a chunk.

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from ._core import flush_log
 from ._logging import choose_log
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Sequence
+    from collections.abc import Callable, Coroutine, Sequence
 
     from ._core import WorkerCore
 
@@ -18,9 +18,16 @@ _T = TypeVar("_T")
 # What these hold of the process ends with it.
 _until_exit: list[WorkerCore] = []
 
+LoopFactory: TypeAlias = "Callable[[], asyncio.AbstractEventLoop]"
+"""Makes an event loop, such as ``uvloop.new_event_loop``."""
+
 
 def run_on_own_loop(
-    cores: Sequence[WorkerCore], serving: Coroutine[Any, Any, _T], *, to_exit: bool = False
+    cores: Sequence[WorkerCore],
+    serving: Coroutine[Any, Any, _T],
+    *,
+    loop_factory: LoopFactory | None = None,
+    to_exit: bool = False,
 ) -> _T:
     """Runs ``serving`` to its end and closes the loop, within the deadline of a shutdown.
 
@@ -31,7 +38,7 @@ def run_on_own_loop(
         raise RuntimeError("run: an event loop runs in this thread already; await serve() there")
     choose_log(embedded=False)
     try:
-        with asyncio.Runner() as runner:
+        with asyncio.Runner(loop_factory=loop_factory) as runner:
             # Not `runner.run`: it ends by setting a handler for SIGINT, which is the core's still.
             loop = runner.get_loop()
             return loop.run_until_complete(loop.create_task(serving))

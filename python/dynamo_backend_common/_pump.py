@@ -4,25 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import logging
 from typing import TYPE_CHECKING, Any
 
 from ._core import StepStream
-from .exceptions import DynamoError, StreamIncomplete
+from ._generate import returned_chunks
+from ._iteration import ThreadIteration
+from ._stream import log_failure, log_one_more, log_refusal, without_terminal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ._core import RequestContext, Sink
-
-logger = logging.getLogger("dynamo_backend_common")
+    from ._threads import RequestThreads
 
 # What a generator that sees the stop by itself has for ending before it is cancelled.
 _MOMENT_SECONDS = 0.1
 
 
 class Pump:
-    """One request. Whatever awaits in its generator awaits in this one task."""
+    """One request. Whatever awaits in its generator awaits in this one task.
+
+    With ``threads`` its ``generate`` is synchronous: one of them calls and iterates it, and the
+    task waits for that.
+    """
 
     def __init__(
         self,
@@ -31,11 +35,16 @@ class Pump:
         request: dict[str, Any],
         context: RequestContext,
         sink: Sink,
+        threads: RequestThreads | None = None,
     ) -> None:
         self._generate = generate
         self._engine = engine
         self._context = context
         self._sink = sink
+        self._threads = threads
+        self._thread = ThreadIteration(generate, engine, context, sink) if threads else None
+        # Whether chunks are made on the event loop's thread, in the task.
+        self._on_loop = self._thread is None
         self._cancelling = False
         # From the terminal chunk, an error or the cancellation on, nothing interrupts the end.
         self._ending = False
@@ -53,25 +62,26 @@ class Pump:
 
     def cancel_now(self) -> None:
         """Cancels the generator, unless it is ending already."""
-        if not self._ending:
+        if self._thread is not None and not self._on_loop:
+            # Nothing can interrupt a thread: it looks between two chunks.
+            self._thread.cancel()
+        elif not self._ending:
             self._ending = True
+            self.task.cancel()
+
+    def abandon(self) -> None:
+        """Gives up a thread that does not end; should it come back, it closes its generator."""
+        if not self._on_loop:
             self.task.cancel()
 
     async def _run(self, request: dict[str, Any]) -> None:
         chunks: Any = None
         try:
-            chunks = self._generate(request, self._context)
-            if inspect.iscoroutine(chunks):
-                chunks = await chunks
-            if isinstance(chunks, StepStream):
-                # From here on its chunks come by steps.
-                self._by_steps = True
-                return
-            if not hasattr(chunks, "__aiter__"):
-                raise _not_a_generator(self._engine, chunks)
-            await self._push_all(chunks)
+            chunks = await self._chunks(request)
+            if chunks is not None:
+                await self._push_all(chunks)
         except asyncio.CancelledError as cancelled:
-            if not self._ending:
+            if not self._ending and self._on_loop:
                 # Not by us: by something of the engine's own.
                 self.log(cancelled)
             if not self._context.is_stopped():
@@ -88,6 +98,25 @@ class Pump:
                 self._sink.finish()
             await self._close(chunks)
 
+    async def _chunks(self, request: dict[str, Any]) -> Any:
+        """What is to be iterated here; None where a thread did it, or steps do."""
+        if self._thread is None or self._threads is None:
+            returned = self._generate(request, self._context)
+        else:
+            returned = await self._thread.run(self._threads, request)
+            if returned is None:
+                return None
+            self._on_loop = True
+        if inspect.isawaitable(returned):
+            returned = await returned
+        if isinstance(returned, StepStream):
+            # From here on its chunks come by steps.
+            self._by_steps = True
+            return None
+        if hasattr(returned, "__aiter__"):
+            return returned
+        return returned_chunks(self._engine, returned)
+
     async def _push_all(self, chunks: Any) -> None:
         push = self._sink.push
         async for chunk in chunks:
@@ -96,34 +125,22 @@ class Pump:
                 continue
             if not isinstance(pushed, bool):
                 pushed = await pushed
-            if pushed is False:
-                self._log_refusal()
-                return
-            if pushed is True:
+                if pushed is None:
+                    continue
+            if pushed:
                 await self._expect_end(chunks)
-                return
+            else:
+                log_refusal(self._context, self._sink)
+            return
         if not self._context.is_stopped():
-            raise StreamIncomplete(
-                f"{self._engine} ended the stream without a terminal chunk;"
-                " the last chunk must have a finish_reason"
-            )
+            raise without_terminal(self._engine)
 
     async def _expect_end(self, chunks: Any) -> None:
         """The terminal chunk is out; the generator runs to its end."""
         self._ending = True
         async for chunk in chunks:
-            logger.error(
-                "request %s: %s yielded a chunk after the terminal one, which must be last: %.200r",
-                self._context.id,
-                self._engine,
-                chunk,
-            )
+            log_one_more(self._context, self._engine, chunk)
             return
-
-    def _log_refusal(self) -> None:
-        refusal = self._sink.refusal
-        if refusal is not None:
-            logger.error("request %s: %s", self._context.id, refusal)
 
     async def _close(self, chunks: Any) -> None:
         if not hasattr(chunks, "aclose"):
@@ -140,22 +157,3 @@ class Pump:
     def log(self, raised: BaseException) -> None:
         """Logs what the engine raised in this request."""
         log_failure(self._context.id, self._engine, raised)
-
-
-def log_failure(request_id: str, engine: str, raised: BaseException) -> None:
-    """Logs what an engine raised in a request: with its traceback, unless it is typed."""
-    if isinstance(raised, DynamoError):
-        # The engine, or the pump, said all that there is to know, but for what it came from.
-        cause = raised.__cause__
-        logger.warning(
-            "request %s: %s: %s: %s", request_id, engine, raised.kind, raised, exc_info=cause
-        )
-    else:
-        logger.error("request %s: %s failed", request_id, engine, exc_info=raised)
-
-
-def _not_a_generator(engine: str, returned: Any) -> TypeError:
-    return TypeError(
-        f"{engine}.generate returned a value of type {type(returned).__name__}; it must be an async"
-        " generator, 'async def generate' that yields chunks, or return a StepStream"
-    )

@@ -14,7 +14,7 @@ from .exceptions import InvalidArgument
 from .messages import HEALTH_CHECK_KEY, Chunk, Request
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Iterable, Mapping, Sequence
 
     from ._core import RequestContext, StepStream
     from .config import EngineConfig
@@ -39,7 +39,12 @@ class Engine(Protocol):
     # The request is Any: an engine may annotate it as `Request`, as a dict or as a Mapping.
     def generate(
         self, request: Any, context: RequestContext, /
-    ) -> AsyncIterator[Mapping[str, Any]] | Awaitable[StepStream]:
+    ) -> (
+        AsyncIterator[Mapping[str, Any]]
+        | Awaitable[Mapping[str, Any] | Sequence[Mapping[str, Any]] | StepStream]
+        | Iterable[Mapping[str, Any]]
+        | Mapping[str, Any]
+    ):
         """Serves one request; see `LLMEngine.generate`; of an engine with a step loop, `Steps`."""
 
     def cleanup(self) -> Awaitable[None]:
@@ -49,8 +54,9 @@ class Engine(Protocol):
 class LLMEngine(ABC):
     """Base class for an engine, with harmless defaults for all that is optional.
 
-    Everything runs on one event loop thread: a method that computes or blocks does so in a thread
-    of its own. ``generate``, ``abort`` and ``engine_control`` may run several at a time.
+    Everything but a synchronous ``generate`` runs on one event loop thread: a method that computes
+    or blocks does so in a thread of its own. ``generate``, ``abort`` and ``engine_control`` may run
+    several at a time.
 
     Two more methods may be added, and are looked for by name:
 
@@ -76,8 +82,20 @@ class LLMEngine(ABC):
         """
 
     @abstractmethod
-    def generate(self, request: Request, context: RequestContext) -> AsyncIterator[Chunk]:
+    def generate(
+        self, request: Request, context: RequestContext
+    ) -> AsyncIterator[Chunk] | Awaitable[Chunk | Sequence[Chunk]] | Iterable[Chunk] | Chunk:
         """Serves one request: write it as an async generator (``async def`` with ``yield``).
+
+        An ``async def`` without ``yield`` returns its one chunk, or a list of chunks.
+
+        Where it is synchronous, a plain generator or a plain function that returns chunks, a thread
+        of its own calls, iterates and closes it, with the request's context variables; at most 256
+        requests at a time. It may block: it waits by itself while the client is slow. Nothing can
+        interrupt it, but between two chunks it is closed when the request is stopped; what may
+        block for long should look at ``context.is_stopped()``, or be woken by ``abort``, which runs
+        on the event loop. A plain function that is annotated as returning an ``AsyncIterator`` or
+        an ``Awaitable`` is called on the event loop.
 
         Exactly one chunk has a ``finish_reason``, and it is the last one. When
         ``context.is_stopped()`` turns true the stream ends with ``"cancelled"``. What is raised

@@ -2,12 +2,17 @@
 
 A request is Dynamo's ``PreprocessedRequest``, a chunk its ``LLMEngineOutput``. These types name the
 keys that engines use; a dict may have more of them.
+
+All is what `json.dumps` takes, but for the prompt: give it ``default=list``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final, Literal, NotRequired, TypeAlias, TypedDict
+from typing import TYPE_CHECKING, Any, Final, Literal, NotRequired, TypeAlias, TypedDict
+
+if TYPE_CHECKING:
+    from ._core import TokenIds
 
 HEALTH_CHECK_KEY: Final = "_HEALTH_CHECK"
 """Key of a request that is there, and true, where the request is a probe of the health canary."""
@@ -88,8 +93,8 @@ class Request(TypedDict):
 
     model: NotRequired[str]
     """The name that the client asked for; absent in a probe."""
-    token_ids: list[int]
-    """The prompt."""
+    token_ids: TokenIds | list[int]
+    """The prompt. From a worker a `TokenIds`, which becomes a list when somebody wants one."""
     stop_conditions: StopConditions
     """When to stop."""
     sampling_options: SamplingOptions
@@ -147,7 +152,7 @@ class TopLogprob(TypedDict):
 class Chunk(TypedDict):
     """A piece of a stream. The last one, and only that, has a ``finish_reason``."""
 
-    token_ids: list[int]
+    token_ids: list[int] | TokenIds
     """New tokens, none of them negative; may be empty."""
     finish_reason: NotRequired[FinishReason | None]
     """Why the stream ends."""

@@ -16,6 +16,7 @@ from ._own_loop import run_on_own_loop
 from .exceptions import InvalidArgument
 
 if TYPE_CHECKING:
+    from ._own_loop import LoopFactory
     from .worker import Report, Worker
 
 __all__ = ["WhenOneEnds", "run", "serve"]
@@ -24,7 +25,11 @@ WhenOneEnds = Literal["all", "one"]
 """What ends when one worker does: ``all`` of them, or that ``one`` alone."""
 
 
-def run(*workers: Worker, when_one_ends: WhenOneEnds = "all") -> tuple[Report, ...]:
+def run(
+    *workers: Worker,
+    when_one_ends: WhenOneEnds = "all",
+    loop_factory: LoopFactory | None = None,
+) -> tuple[Report, ...]:
     """Runs workers side by side, on one event loop; blocks the calling thread.
 
     Each has a place in discovery of its own, also under the same name. SIGTERM and Ctrl-C are for
@@ -35,6 +40,7 @@ def run(*workers: Worker, when_one_ends: WhenOneEnds = "all") -> tuple[Report, .
             chosen, they find each other in this process alone.
         when_one_ends: ``all``: when one ends, by itself or by an error, the others shut down too;
             ``one``: the others go on.
+        loop_factory: As for `Worker.run`.
 
     Returns:
         The workers' reports, in their order.
@@ -46,7 +52,8 @@ def run(*workers: Worker, when_one_ends: WhenOneEnds = "all") -> tuple[Report, .
     """
     _check(workers, when_one_ends)
     cores = [worker._core for worker in workers]  # noqa: SLF001
-    return run_on_own_loop(cores, _serve_all(workers, when_one_ends))
+    serving = _serve_all(workers, when_one_ends)
+    return run_on_own_loop(cores, serving, loop_factory=loop_factory)
 
 
 async def serve(*workers: Worker, when_one_ends: WhenOneEnds = "all") -> tuple[Report, ...]:

@@ -17,6 +17,7 @@ from .exceptions import InvalidArgument
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from ._own_loop import LoopFactory
     from .engine import Engine
 
 __all__ = ["Report", "Worker"]
@@ -100,12 +101,16 @@ class Worker:
             on_state=on_state,
         )
 
-    def run(self) -> Report:
+    def run(self, *, loop_factory: LoopFactory | None = None) -> Report:
         """Runs the worker to its end, on an event loop of its own; blocks the calling thread.
 
         The log of the worker's Rust side goes to `logging` where the program has configured that
         (``logging.basicConfig``), and otherwise to standard error, as Dynamo's own (``DYN_LOG``,
         ``DYN_LOGGING_JSONL``). The first run of a process decides for all.
+
+        Args:
+            loop_factory: Makes the event loop, such as ``uvloop.new_event_loop``; None: asyncio's
+                own. Inside a loop of another kind, await `serve`.
 
         Returns:
             The report of a shutdown that was asked for, also where parts of it failed.
@@ -114,11 +119,13 @@ class Worker:
             DynamoError: A step failed; the message begins with its name. Where the engine raised,
                 its exception is the ``__cause__``.
         """
-        return run_on_own_loop([self._core], self._serve_prepared())
+        return run_on_own_loop([self._core], self._serve_prepared(), loop_factory=loop_factory)
 
-    def _run_to_exit(self) -> Report:
+    def _run_to_exit(self, loop_factory: LoopFactory | None) -> Report:
         """Like `run`, in a process that ends next: that is within the deadline too."""
-        return run_on_own_loop([self._core], self._serve_prepared(), to_exit=True)
+        return run_on_own_loop(
+            [self._core], self._serve_prepared(), loop_factory=loop_factory, to_exit=True
+        )
 
     async def serve(self) -> Report:
         """Runs the worker to its end, inside the event loop that runs; otherwise like `run`.

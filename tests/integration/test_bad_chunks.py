@@ -78,10 +78,10 @@ def test_nothing_after_the_terminal_chunk_reaches_the_client_and_the_log_says_so
     lives_on(server)
 
 
-def test_a_generate_that_is_no_generator_is_named(launcher: Launcher, model_folder: str) -> None:
+def test_a_generate_that_returns_no_chunk_is_named(launcher: Launcher, model_folder: str) -> None:
     server = launcher.serve("chunks:NoGenerator", "--model-name", model_folder)
     assert server.api.complete(PROMPT).status == 500
-    server.process.wait_for_line(all_of("NoGenerator", "dict", "async generator"))
+    server.process.wait_for_line(all_of("NoGenerator", "type int", "yield", "list of chunks"))
     assert server.process.alive
     assert server.process.terminate() == 0
     assert "was never awaited" not in server.process.output

@@ -19,6 +19,7 @@ from .resolve import known_engines, make_engine
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from .._own_loop import LoopFactory
     from ..config import WorkerConfig
     from ..worker import Report
 
@@ -58,6 +59,13 @@ def add_parser(commands: Any) -> Sequence[str]:
         metavar="HOST",
         help="address of the OpenAI API (default: %(default)s)",
     )
+    parser.add_argument(
+        "--loop",
+        choices=("asyncio", "uvloop"),
+        default="asyncio",
+        help="event loop of a Python engine; uvloop needs the package of that name"
+        " (default: %(default)s)",
+    )
     add_options(parser)
     parser.set_defaults(command=serve)
     return [name for name in parser._option_string_actions if name.startswith("--")]  # noqa: SLF001
@@ -66,6 +74,7 @@ def add_parser(commands: Any) -> Sequence[str]:
 def serve(options: argparse.Namespace, engine_argv: Sequence[str]) -> int:
     """Serves until the worker ends; returns the exit status."""
     config = read_config(options)
+    loop_factory = _loop_factory(options.loop)
     if options.http_port is not None:
         check_port(options.http_host, options.http_port)
         if sys.stderr.isatty():
@@ -74,7 +83,7 @@ def serve(options: argparse.Namespace, engine_argv: Sequence[str]) -> int:
     with ProgressLine(sys.stderr) as line:
         worker = _worker(engine, config, options, line)
         try:
-            report = worker._run_to_exit()  # noqa: SLF001
+            report = worker._run_to_exit(loop_factory)  # noqa: SLF001
         except DynamoError as error:
             if error.__cause__ is not None:
                 show_traceback(error.__cause__)
@@ -105,6 +114,20 @@ def check_port(host: str, port: int) -> None:
                 f"cannot listen on {host}:{port}: {error.strerror};"
                 " choose another with --http-port or --http-host"
             ) from None
+
+
+def _loop_factory(loop: str) -> LoopFactory | None:
+    if loop == "asyncio":
+        return None
+    try:
+        import uvloop
+    except ImportError:
+        raise Failure(
+            "--loop uvloop: the package is not installed;"
+            " to have it: pip install 'dynamo-backend-common[uvloop]'"
+        ) from None
+    factory: LoopFactory = uvloop.new_event_loop
+    return factory
 
 
 def _port(text: str) -> int:

@@ -157,6 +157,12 @@ impl Writer {
     }
 }
 
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.finish();
+    }
+}
+
 impl Shared {
     fn has_room(&self, future: Py<PyAny>, abandoned: bool) {
         self.outbox.post(move |py| {

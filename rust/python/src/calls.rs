@@ -1,13 +1,11 @@
 //! Calling Python from Rust: on the event loop's thread, awaited and read there.
 
 use std::collections::HashMap;
-use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use dynamo_backend_worker::DynamoError;
 use parking_lot::Mutex;
-use pyo3::IntoPyObjectExt;
 use pyo3::intern;
 use pyo3::prelude::*;
 use tokio::sync::oneshot;
@@ -89,22 +87,7 @@ impl EventLoop {
         Ok(())
     }
 
-    /// A future of the loop that resolves with what `work` answers.
-    pub(crate) fn future<'py>(
-        &self,
-        py: Python<'py>,
-        work: impl Future<Output = Option<bool>> + Send + 'static,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        let future = self.create_future(py)?;
-        let waiting = future.clone().unbind();
-        let outbox = self.outbox.clone();
-        crate::process::tokio()?.spawn(async move {
-            let answer = work.await;
-            outbox.post(move |py| resolve(waiting.bind(py), answer.into_py_any(py)));
-        });
-        Ok(future)
-    }
-
+    /// A future of the loop, which `resolve` ends.
     pub(crate) fn create_future<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         self.handle
             .bind(py)

@@ -6,6 +6,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::buffer::Writer;
 use crate::calls::EventLoop;
+use crate::signal::Signal;
 
 /// The context of one request: its identity, and whether it is still wanted.
 #[pyclass(frozen, module = "dynamo_backend_common._core")]
@@ -16,6 +17,8 @@ pub(crate) struct RequestContext {
     ended: CancellationToken,
     /// Where the request's chunks go; `None` of a context that is only told, as by `abort`.
     writer: Option<Writer>,
+    stopped: Signal,
+    killed: Signal,
 }
 
 impl RequestContext {
@@ -29,6 +32,8 @@ impl RequestContext {
             event_loop,
             ended,
             writer: None,
+            stopped: Signal::default(),
+            killed: Signal::default(),
         }
     }
 
@@ -68,23 +73,21 @@ impl RequestContext {
 
     fn stopped<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let (context, ended) = (self.inner.clone(), self.ended.clone());
-        self.event_loop.future(py, async move {
+        self.stopped.future(py, &self.event_loop, async move {
             tokio::select! {
                 _ = context.stopped() => {}
                 _ = ended.cancelled() => {}
             }
-            None
         })
     }
 
     fn killed<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let (context, ended) = (self.inner.clone(), self.ended.clone());
-        self.event_loop.future(py, async move {
+        self.killed.future(py, &self.event_loop, async move {
             tokio::select! {
                 _ = context.killed() => {}
                 _ = ended.cancelled() => {}
             }
-            None
         })
     }
 

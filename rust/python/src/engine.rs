@@ -25,8 +25,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use crate::buffer::Reader;
 use crate::calls::EventLoop;
 use crate::context;
-use crate::convert::request::PreparedRequest;
-use crate::convert::{config, json};
+use crate::convert::{config, json, request};
 use crate::errors;
 use crate::metrics::{self, EndpointMetrics};
 use crate::publishers;
@@ -115,7 +114,6 @@ impl LLMEngine for PythonEngine {
         request: PreprocessedRequest,
         context: RequestContext,
     ) -> Result<EngineStream, DynamoError> {
-        let request = PreparedRequest::new(request)?;
         let (sink, items) = Sink::open(self.name.clone(), self.event_loop.clone());
         let ended = CancellationToken::new();
         let pump = RequestPump::default();
@@ -124,10 +122,16 @@ impl LLMEngine for PythonEngine {
         let seen = context::RequestContext::new(context, self.event_loop.clone(), ended.clone())
             .with_writer(sink.writer());
         self.event_loop.outbox.post(move |py| {
-            let arguments = (request.to_dict(py)?, seen, sink);
+            let request = match request::to_dict(py, request) {
+                Ok(request) => request,
+                Err(failed) => {
+                    sink.fail(failed.value(py));
+                    return Ok(());
+                }
+            };
             let pump = bridge
                 .bind(py)
-                .call_method1(intern!(py, "serve"), arguments)?;
+                .call_method1(intern!(py, "serve"), (request, seen, sink))?;
             slot.set(pump.unbind());
             Ok(())
         });

@@ -3,8 +3,8 @@
 use dynamo_backend_worker::DynamoError;
 use dynamo_backend_worker::error::{self, BackendError};
 use pyo3::exceptions::{
-    PyConnectionError, PyConnectionRefusedError, PyRuntimeError, PyTimeoutError, PyValueError,
-    asyncio,
+    PyBufferError, PyConnectionError, PyConnectionRefusedError, PyIndexError, PyRuntimeError,
+    PyTimeoutError, PyValueError, asyncio,
 };
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -37,8 +37,18 @@ pub(crate) fn invalid_argument(py: Python<'_>, message: impl Into<String>) -> Py
 }
 
 /// Something that this module did wrong.
-pub(crate) fn internal(message: &'static str) -> PyErr {
-    PyRuntimeError::new_err(message)
+pub(crate) fn internal(message: impl Into<String>) -> PyErr {
+    PyRuntimeError::new_err(message.into())
+}
+
+/// There is no item of that number.
+pub(crate) fn no_index(message: &'static str) -> PyErr {
+    PyIndexError::new_err(message)
+}
+
+/// There is no buffer of that kind.
+pub(crate) fn no_buffer(message: &'static str) -> PyErr {
+    PyBufferError::new_err(message)
 }
 
 /// What waits for an event loop that has ended gets this.

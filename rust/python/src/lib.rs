@@ -13,7 +13,7 @@
 //! | `chunk`, `buffer`, `sink`, `step` | from Python to Rust: the chunks of requests |
 //! | `logging` | the log of the Rust side, to Python's `logging` |
 //! | `publishers`, `metrics` | what a Python engine publishes |
-//! | `context` | the context of a request |
+//! | `context`, `signal`, `token_ids` | the context and the prompt of a request |
 //! | `convert` | values, both ways |
 //! | `errors` | exceptions, both ways; the only place that makes one of ours |
 
@@ -31,14 +31,18 @@ mod metrics;
 mod process;
 mod publishers;
 mod rust_engine;
+mod signal;
 mod sink;
 mod step;
+mod token_ids;
 mod worker;
 
 use pyo3::prelude::*;
 
 #[pymodule]
 mod _core {
+    use super::*;
+
     #[pymodule_export]
     use crate::context::RequestContext;
     #[pymodule_export]
@@ -60,8 +64,15 @@ mod _core {
     #[pymodule_export]
     use crate::step::{StepReport, StepStream, Steps};
     #[pymodule_export]
+    use crate::token_ids::TokenIds;
+    #[pymodule_export]
     use crate::worker::WorkerCore;
 
     #[pymodule_export]
     const HEALTH_CHECK_KEY: &str = dynamo_backend_worker::HEALTH_CHECK_KEY;
+
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        TokenIds::register(module.py())
+    }
 }

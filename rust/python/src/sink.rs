@@ -104,7 +104,7 @@ impl Sink {
     }
 
     /// Ends the stream with the error that `raised` is for a client.
-    fn fail(&self, raised: &Bound<'_, PyAny>) {
+    pub(crate) fn fail(&self, raised: &Bound<'_, PyAny>) {
         let error = errors::from_raised(raised);
         // A full buffer does not keep an error out: the client still gets it.
         self.writer.put(Err(Box::new(error)), true);

@@ -20,7 +20,7 @@ class Boundary(Plain):
 
     async def generate(self, request, context):
         name = case_of(request)
-        reach(f"request-{name}", json.dumps(request))
+        reach(f"request-{name}", json.dumps(request, default=list))
         reach(
             f"context-{name}",
             json.dumps(

@@ -39,7 +39,7 @@ class Chunks(Plain):
 
 
 class NoGenerator(Plain):
-    """Its generate is a coroutine, because nobody wrote a ``yield``."""
+    """Its generate returns what is no chunk."""
 
     async def generate(self, request, context):
-        return {"token_ids": [], "finish_reason": "stop"}
+        return 17

@@ -1,6 +1,6 @@
 """Engines of every style that a worker takes."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
 from typing import Any
 
 from dynamo_backend_common import (
@@ -45,6 +45,36 @@ class PlainDicts:
         self, request: dict[str, Any], context: RequestContext
     ) -> AsyncGenerator[dict[str, Any], None]:
         yield {"token_ids": request["token_ids"], "finish_reason": "stop"}
+
+    async def cleanup(self) -> None: ...
+
+
+class ReturnsOne(Typed):
+    async def generate(  # type: ignore[override]
+        self, request: Request, context: RequestContext
+    ) -> Chunk:
+        return {"token_ids": request["token_ids"] + [1], "finish_reason": "stop"}
+
+
+class Synchronous:
+    async def start(self, worker_id: int) -> EngineConfig:
+        return EngineConfig(model="synchronous")
+
+    def generate(self, request: Request, context: RequestContext) -> Iterator[Chunk]:
+        yield {"token_ids": [2, *request["token_ids"][1:]], "finish_reason": "stop"}
+
+    async def cleanup(self) -> None: ...
+
+
+class ReturnsAList(LLMEngine):
+    async def start(self, worker_id: int) -> EngineConfig:
+        return EngineConfig(model="list")
+
+    def generate(self, request: Request, context: RequestContext) -> list[Chunk]:
+        return [
+            {"token_ids": list(request["token_ids"])},
+            {"token_ids": [], "finish_reason": "stop"},
+        ]
 
     async def cleanup(self) -> None: ...
 
@@ -95,6 +125,9 @@ class Derived(LLMEngine):
         return cls()
 
 
+Worker(ReturnsOne())
+Worker(Synchronous())
+Worker(ReturnsAList())
 Worker(Typed())
 Worker(PlainDicts())
 Worker(Loading())

@@ -1,6 +1,6 @@
 """Engines that a worker cannot take. Each mark names the error of its line."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 from dynamo_backend_common import (
@@ -43,9 +43,14 @@ class YieldsTokens(NoGenerate):
         yield 1
 
 
-class ReturnsOne(NoGenerate):
-    async def generate(self, request: Request, context: RequestContext) -> Chunk:
-        return {"token_ids": [1], "finish_reason": "stop"}
+class ReturnsTokens(NoGenerate):
+    async def generate(self, request: Request, context: RequestContext) -> list[int]:
+        return [1]
+
+
+class YieldsTokensInAThread(NoGenerate):
+    def generate(self, request: Request, context: RequestContext) -> Iterator[int]:
+        yield 1
 
 
 class NoContext(NoGenerate):
@@ -63,7 +68,8 @@ Worker(NoStart())  # error: arg-type
 Worker(StartsWithDict())  # error: arg-type
 Worker(StartIsNotAsync())  # error: arg-type
 Worker(YieldsTokens())  # error: arg-type
-Worker(ReturnsOne())  # error: arg-type
+Worker(ReturnsTokens())  # error: arg-type
+Worker(YieldsTokensInAThread())  # error: arg-type
 Worker(NoContext())  # error: arg-type
 Worker(3)  # error: arg-type
 Worker()  # error: call-arg

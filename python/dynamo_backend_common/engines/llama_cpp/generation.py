@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -119,7 +120,7 @@ def read_request(
 
 
 def _prompt(tokens: Any, context_length: int, vocab_size: int) -> tuple[int, ...]:
-    if not isinstance(tokens, (list, tuple)):
+    if not isinstance(tokens, Sequence) or isinstance(tokens, str):
         raise InvalidArgument(f"token_ids is {type(tokens).__name__}; it must be a list of int")
     if not tokens:
         raise InvalidArgument("the prompt is empty: token_ids must have at least one token")

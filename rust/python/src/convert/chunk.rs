@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 use super::integers;
 use super::json::{self, type_name};
 use crate::chunk::{Chunk, Tokens};
+use crate::token_ids::TokenIds;
 
 /// Keys that go through JSON; the others of a chunk are read field by field.
 const RARE: [&str; 13] = [
@@ -222,6 +223,9 @@ pub(crate) fn tokens(value: &Bound<'_, PyAny>) -> Result<Tokens, String> {
     if let Ok(tuple) = value.cast::<PyTuple>() {
         let tokens: Result<_, String> = tuple.iter().map(|item| token(&item)).collect();
         return tokens.map(Tokens::Many);
+    }
+    if let Ok(prompt) = value.cast::<TokenIds>() {
+        return Ok(Tokens::Many(prompt.get().to_vec()));
     }
     Err(format!(
         "yielded a chunk whose 'token_ids' is {}; accepted: a list of integers",

@@ -1,29 +1,13 @@
 //! JSON values and Python objects.
 
-use pyo3::IntoPyObjectExt;
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyList, PyMapping, PyString, PyTuple};
+use pyo3::types::{PyBool, PyFloat, PyInt, PyList, PyMapping, PyString, PyTuple};
 use serde_json::{Map, Number, Value};
+
+use super::python;
 
 /// Containers may nest this deep: beyond it is a cycle, or nothing that JSON is for.
 const MAX_DEPTH: usize = 128;
-
-pub(crate) fn to_python<'py>(py: Python<'py>, value: &Value) -> PyResult<Bound<'py, PyAny>> {
-    match value {
-        Value::Null => Ok(py.None().into_bound(py)),
-        Value::Bool(flag) => flag.into_bound_py_any(py),
-        Value::Number(number) => number_to_python(py, number),
-        Value::String(text) => text.into_bound_py_any(py),
-        Value::Array(items) => {
-            let list = PyList::empty(py);
-            for item in items {
-                list.append(to_python(py, item)?)?;
-            }
-            Ok(list.into_any())
-        }
-        Value::Object(entries) => Ok(object_to_python(py, entries)?.into_any()),
-    }
-}
 
 /// A value that becomes a Python object where the GIL is held.
 pub(crate) struct Json(pub(crate) Value);
@@ -34,28 +18,7 @@ impl<'py> IntoPyObject<'py> for Json {
     type Error = PyErr;
 
     fn into_pyobject(self, py: Python<'py>) -> PyResult<Self::Output> {
-        to_python(py, &self.0)
-    }
-}
-
-pub(crate) fn object_to_python<'py>(
-    py: Python<'py>,
-    entries: &Map<String, Value>,
-) -> PyResult<Bound<'py, PyDict>> {
-    let dict = PyDict::new(py);
-    for (key, value) in entries {
-        dict.set_item(key, to_python(py, value)?)?;
-    }
-    Ok(dict)
-}
-
-fn number_to_python<'py>(py: Python<'py>, number: &Number) -> PyResult<Bound<'py, PyAny>> {
-    if let Some(number) = number.as_i64() {
-        number.into_bound_py_any(py)
-    } else if let Some(number) = number.as_u64() {
-        number.into_bound_py_any(py)
-    } else {
-        number.as_f64().into_bound_py_any(py)
+        python::to_python(py, &self.0)
     }
 }
 

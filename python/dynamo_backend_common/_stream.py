@@ -1,0 +1,50 @@
+"""What is said of a stream that does not keep to its contract, however it is iterated."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from .exceptions import DynamoError, StreamIncomplete
+
+if TYPE_CHECKING:
+    from ._core import RequestContext, Sink
+
+logger = logging.getLogger("dynamo_backend_common")
+
+
+def without_terminal(engine: str) -> StreamIncomplete:
+    """The error of a stream that ended too early."""
+    return StreamIncomplete(
+        f"{engine} ended the stream without a terminal chunk;"
+        " the last chunk must have a finish_reason"
+    )
+
+
+def log_one_more(context: RequestContext, engine: str, chunk: object) -> None:
+    """Logs a chunk that came after the terminal one."""
+    logger.error(
+        "request %s: %s yielded a chunk after the terminal one, which must be last: %.200r",
+        context.id,
+        engine,
+        chunk,
+    )
+
+
+def log_refusal(context: RequestContext, sink: Sink) -> None:
+    """Logs why the last chunk was refused, where it was its own fault."""
+    refusal = sink.refusal
+    if refusal is not None:
+        logger.error("request %s: %s", context.id, refusal)
+
+
+def log_failure(request_id: str, engine: str, raised: BaseException) -> None:
+    """Logs what an engine raised in a request: with its traceback, unless it is typed."""
+    if isinstance(raised, DynamoError):
+        # The engine, or the pump, said all that there is to know, but for what it came from.
+        cause = raised.__cause__
+        logger.warning(
+            "request %s: %s: %s: %s", request_id, engine, raised.kind, raised, exc_info=cause
+        )
+    else:
+        logger.error("request %s: %s failed", request_id, engine, exc_info=raised)

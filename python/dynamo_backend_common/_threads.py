@@ -1,0 +1,61 @@
+"""Threads for the requests of a synchronous engine: one each, used again, and never waited for."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+LIMIT = 256
+"""Threads of one worker; a request beyond that waits for one of them."""
+
+
+class RequestThreads:
+    """Runs jobs at once, each in a thread of its own, up to `LIMIT`; the others in their order.
+
+    Unlike those of `concurrent.futures`, the threads are daemons: one that hangs in an engine's
+    code does not keep the process from ending.
+    """
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._jobs: deque[Callable[[], object]] = deque()
+        self._idle = 0
+        self._count = 0
+        self._closed = False
+
+    def run(self, job: Callable[[], object]) -> None:
+        """Has a thread call ``job``, which must not raise."""
+        with self._changed:
+            self._jobs.append(job)
+            if self._idle >= len(self._jobs):
+                self._changed.notify()
+                return
+            if self._count == LIMIT:
+                return
+            self._count += 1
+        threading.Thread(target=self._work, name="dynamo-request", daemon=True).start()
+
+    def close(self) -> None:
+        """Ends the threads that have nothing to do, and the others when they have nothing more."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+
+    def _work(self) -> None:
+        while True:
+            with self._changed:
+                self._idle += 1
+                while not self._jobs and not self._closed:
+                    self._changed.wait()
+                self._idle -= 1
+                if not self._jobs:
+                    self._count -= 1
+                    return
+                job = self._jobs.popleft()
+            job()
+            # What the request held goes now, not with the next one.
+            del job

@@ -1,0 +1,181 @@
+//! What serde knows of a value, as Python objects: what JSON would make of it, without the JSON.
+
+mod compound;
+mod keys;
+
+use std::fmt::{self, Display};
+
+use pyo3::prelude::*;
+use pyo3::types::{PyBool, PyFloat, PyList, PyString};
+use serde::ser::{self, Serialize};
+
+use compound::{Entries, Items, Variant};
+
+/// Makes `value` a Python object: structs and maps are dicts, sequences are lists.
+pub(crate) fn to_python<'py>(
+    py: Python<'py>,
+    value: &(impl Serialize + ?Sized),
+) -> PyResult<Bound<'py, PyAny>> {
+    value.serialize(Objects(py)).map_err(|failed| failed.0)
+}
+
+/// An exception, or what a type's own serialization says, as one.
+#[derive(Debug)]
+struct Failed(PyErr);
+
+impl From<PyErr> for Failed {
+    fn from(error: PyErr) -> Self {
+        Self(error)
+    }
+}
+
+impl Display for Failed {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(formatter)
+    }
+}
+
+impl std::error::Error for Failed {}
+
+impl ser::Error for Failed {
+    fn custom<T: Display>(message: T) -> Self {
+        Self(crate::errors::internal(message.to_string()))
+    }
+}
+
+type Made<'py> = Result<Bound<'py, PyAny>, Failed>;
+
+#[derive(Clone, Copy)]
+struct Objects<'py>(Python<'py>);
+
+macro_rules! numbers {
+    ($($method:ident: $number:ty),*) => {
+        $(fn $method(self, value: $number) -> Made<'py> {
+            Ok(value.into_pyobject(self.0).map_err(PyErr::from)?.into_any())
+        })*
+    };
+}
+
+impl<'py> ser::Serializer for Objects<'py> {
+    type Ok = Bound<'py, PyAny>;
+    type Error = Failed;
+    type SerializeSeq = Items<'py>;
+    type SerializeTuple = Items<'py>;
+    type SerializeTupleStruct = Items<'py>;
+    type SerializeTupleVariant = Variant<'py, Items<'py>>;
+    type SerializeMap = Entries<'py>;
+    type SerializeStruct = Entries<'py>;
+    type SerializeStructVariant = Variant<'py, Entries<'py>>;
+
+    numbers!(
+        serialize_i8: i8, serialize_i16: i16, serialize_i32: i32, serialize_i64: i64,
+        serialize_u8: u8, serialize_u16: u16, serialize_u32: u32, serialize_u64: u64
+    );
+
+    fn serialize_bool(self, value: bool) -> Made<'py> {
+        Ok(PyBool::new(self.0, value).to_owned().into_any())
+    }
+
+    fn serialize_f32(self, value: f32) -> Made<'py> {
+        self.serialize_f64(value.into())
+    }
+
+    fn serialize_f64(self, value: f64) -> Made<'py> {
+        // JSON has no number for the others.
+        if value.is_finite() {
+            Ok(PyFloat::new(self.0, value).into_any())
+        } else {
+            self.serialize_none()
+        }
+    }
+
+    fn serialize_char(self, value: char) -> Made<'py> {
+        self.serialize_str(value.encode_utf8(&mut [0; 4]))
+    }
+
+    fn serialize_str(self, value: &str) -> Made<'py> {
+        Ok(PyString::new(self.0, value).into_any())
+    }
+
+    fn serialize_bytes(self, value: &[u8]) -> Made<'py> {
+        Ok(PyList::new(self.0, value)?.into_any())
+    }
+
+    fn serialize_none(self) -> Made<'py> {
+        Ok(self.0.None().into_bound(self.0))
+    }
+
+    fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Made<'py> {
+        value.serialize(self)
+    }
+
+    fn serialize_unit(self) -> Made<'py> {
+        self.serialize_none()
+    }
+
+    fn serialize_unit_struct(self, _: &'static str) -> Made<'py> {
+        self.serialize_none()
+    }
+
+    fn serialize_unit_variant(self, _: &'static str, _: u32, variant: &'static str) -> Made<'py> {
+        Ok(keys::of_program(self.0, variant).into_any())
+    }
+
+    fn serialize_newtype_struct<T: Serialize + ?Sized>(
+        self,
+        _: &'static str,
+        value: &T,
+    ) -> Made<'py> {
+        value.serialize(self)
+    }
+
+    fn serialize_newtype_variant<T: Serialize + ?Sized>(
+        self,
+        _: &'static str,
+        _: u32,
+        variant: &'static str,
+        value: &T,
+    ) -> Made<'py> {
+        Variant::new(variant, ()).made(value.serialize(self)?)
+    }
+
+    fn serialize_seq(self, _: Option<usize>) -> Result<Items<'py>, Failed> {
+        Ok(Items::new(self.0))
+    }
+
+    fn serialize_tuple(self, _: usize) -> Result<Items<'py>, Failed> {
+        Ok(Items::new(self.0))
+    }
+
+    fn serialize_tuple_struct(self, _: &'static str, _: usize) -> Result<Items<'py>, Failed> {
+        Ok(Items::new(self.0))
+    }
+
+    fn serialize_tuple_variant(
+        self,
+        _: &'static str,
+        _: u32,
+        variant: &'static str,
+        _: usize,
+    ) -> Result<Variant<'py, Items<'py>>, Failed> {
+        Ok(Variant::new(variant, Items::new(self.0)))
+    }
+
+    fn serialize_map(self, _: Option<usize>) -> Result<Entries<'py>, Failed> {
+        Ok(Entries::new(self.0))
+    }
+
+    fn serialize_struct(self, _: &'static str, _: usize) -> Result<Entries<'py>, Failed> {
+        Ok(Entries::new(self.0))
+    }
+
+    fn serialize_struct_variant(
+        self,
+        _: &'static str,
+        _: u32,
+        variant: &'static str,
+        _: usize,
+    ) -> Result<Variant<'py, Entries<'py>>, Failed> {
+        Ok(Variant::new(variant, Entries::new(self.0)))
+    }
+}
