@@ -1,6 +1,7 @@
 //! Tells the engine when a request is no longer wanted, and cuts it at the end of a shutdown.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -8,6 +9,9 @@ use super::live::Live;
 use crate::admission::Admission;
 use crate::context::RequestContext;
 use crate::engine::LLMEngine;
+
+/// What an engine has for ending a stream that nobody reads any more.
+const LAST_MOMENT: Duration = Duration::from_secs(1);
 
 /// What watches one request.
 pub(super) struct Monitor {
@@ -36,9 +40,9 @@ impl Monitor {
                 () = ended.cancelled() => return,
             }
             // A task of its own: the end of the stream must not drop it midway. A cut does.
-            let (engine, context) = (self.engine, self.context);
+            let (engine, context) = (self.engine, self.context.clone());
             let (aborting, at_cut) = (self.admission.aborting(), cut.clone());
-            tokio::spawn(async move {
+            let aborted = tokio::spawn(async move {
                 tokio::select! {
                     biased;
                     () = engine.abort(context) => {}
@@ -46,10 +50,17 @@ impl Monitor {
                 }
                 drop(aborting);
             });
+            let killed = async {
+                // Told or crashed, the engine had its turn.
+                let _ = aborted.await;
+                self.context.killed().await;
+                tokio::time::sleep(LAST_MOMENT).await;
+            };
             tokio::select! {
                 biased;
                 () = cut.cancelled() => self.live.cut(),
                 () = ended.cancelled() => {}
+                () = killed => self.live.give_up(),
             }
         });
         guard

@@ -91,8 +91,13 @@ impl Live {
 
     /// Takes the stream away, also from a reader that stalls; the request is in flight no more.
     pub(super) fn cut(&self) {
+        self.state.lock().cut = true;
+        self.give_up();
+    }
+
+    /// Nobody reads what still comes: the stream goes, and the request is in flight no more.
+    pub(super) fn give_up(&self) {
         let mut state = self.state.lock();
-        state.cut = true;
         let gone = (state.stream.take(), state.admitted.take());
         let reader = state.reader.take();
         drop(state);

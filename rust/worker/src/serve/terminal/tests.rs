@@ -124,6 +124,17 @@ async fn a_cut_takes_the_stream_from_a_reader_that_stalls() {
 }
 
 #[tokio::test]
+async fn a_killed_request_whose_engine_says_nothing_is_not_waited_for() {
+    let fixture = Fixture::new();
+    let mut stream = fixture.stream(Box::pin(stream::pending()));
+    assert!(futures::poll!(stream.next()).is_pending());
+    fixture.controller.kill();
+    fixture.admission.idle().await;
+    let item = stream.next().await.unwrap();
+    assert_eq!(item.data, Some(LLMEngineOutput::cancelled()));
+}
+
+#[tokio::test]
 async fn a_stream_that_panics_is_an_error_of_its_request() {
     let fixture = Fixture::new();
     let engine = stream::once(async { panic!("out of blocks") });
