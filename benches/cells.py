@@ -25,6 +25,8 @@ class Cell:
             milliseconds of a step that all requests share.
         variant: Which workers: plain ones, beside a spinning thread, or with the QUIC plane.
         apart: Whether no two chunks can be joined in one frame.
+        every: Milliseconds from one request of a stream to its next, all streams at once; 0: each
+            when its last is answered.
         stall_one: Whether one of the clients stops reading.
     """
 
@@ -35,6 +37,7 @@ class Cell:
     prompt_tokens: int = 128
     output_tokens: int = 256
     apart: bool = False
+    every: int = 0
     variant: str = PLAIN
     stall_one: bool = False
     arms: tuple[str, ...] = _ALL
@@ -48,6 +51,7 @@ class Cell:
             "pace": self.pace if isinstance(self.pace, str) else {"steps": self.pace},
             "chunk": self.chunk,
             "apart": self.apart,
+            "every": self.every,
             "stall_one": self.stall_one,
         }
 
@@ -110,4 +114,4 @@ def _tokens(*streams: int) -> list[Cell]:
 
 
 def _first_token(*streams: int) -> list[Cell]:
-    return [Cell("first token", count, FREE, output_tokens=8) for count in streams]
+    return [Cell("first token", count, FREE, output_tokens=8, every=100) for count in streams]

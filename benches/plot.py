@@ -29,22 +29,42 @@ _PACES = {"turns": "a frame per chunk", "free": "chunks ready together"}
 
 
 def plot(results: dict[str, Any], path: Path) -> None:
-    """Draws what the tables say about 256 streams, and the first token."""
-    figure, axes = plt.subplots(2, 2, figsize=(13, 8), constrained_layout=True)
+    """Draws CPU and tokens per second for both ways to travel, and two latencies."""
+    figure, axes = plt.subplots(2, 3, figsize=(19, 9), constrained_layout=True)
     for row, (pace, words) in enumerate(_PACES.items()):
         loads = _loads(results, group="tokens", pace=pace)
-        _bars(axes[row][0], loads, "cpu_micros_per_token", "streams")
-        axes[row][0].set_title(f"Worker CPU per token, {words}: less is better", loc="left")
-        axes[row][0].set_ylabel("µs")
-        _bars(axes[row][1], loads, "tokens_per_second", "streams")
-        axes[row][1].set_title(f"Tokens per second, {words}: more is better", loc="left")
-        axes[row][1].yaxis.set_major_formatter(
-            FuncFormatter(lambda value, _: f"{value / 1e3:.0f}k")
-        )
+        _panel(axes[row][0], loads, "cpu_micros_per_token", f"Worker CPU per token, µs, {words}")
+        _panel(axes[row][1], loads, "tokens_per_second", f"Tokens per second, {words}")
+        axes[row][1].yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value / 1e3:.0f}k"))
+    _panel(
+        axes[0][2],
+        _loads(results, group="first token"),
+        "first_token_p50_ms",
+        "First token, median, ms, logarithmic",
+    )
+    axes[0][2].set_yscale("log")
+    _panel(
+        axes[1][2],
+        _loads(results, group="steps", pace=5),
+        "added_p99_ms",
+        "From engine to client, p99, ms, logarithmic, steps of 5 ms",
+    )
+    axes[1][2].set_yscale("log")
     handles, labels = axes[0][0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False)
-    figure.savefig(path, dpi=110)
+    figure.savefig(path, dpi=90)
     plt.close(figure)
+
+
+def _panel(axes: Axes, loads: list[dict[str, Any]], figure: str, title: str) -> None:
+    axes.set_title(title, loc="left", fontsize=11)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(axis="y", linewidth=0.4, alpha=0.6)
+    axes.set_axisbelow(True)
+    if loads:
+        _bars(axes, loads, figure, "streams")
+    else:
+        axes.text(0.5, 0.5, "not measured", ha="center", transform=axes.transAxes)
 
 
 def _loads(results: dict[str, Any], **cell: Any) -> list[dict[str, Any]]:
@@ -74,11 +94,8 @@ def _bars(axes: Axes, loads: list[dict[str, Any]], figure: str, by: str) -> None
                 yerr=[[median - least], [most - median]],
                 error_kw={"elinewidth": 0.8, "ecolor": "#333333"},
             )
-            shown = f"{median / 1e3:.0f}k" if median >= 1000 else f"{median:.1f}"
+            shown = f"{median / 1e3:.0f}k" if median >= 1000 else f"{median:.3g}"
             axes.annotate(
                 shown, (x, most), (0, 2), textcoords="offset points", ha="center", fontsize=7
             )
     axes.set_xticks(range(len(groups)), [f"{group} streams" for group in groups])
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(axis="y", linewidth=0.4, alpha=0.6)
-    axes.set_axisbelow(True)

@@ -47,6 +47,10 @@ pub(crate) struct Plan {
     warm_up: f64,
     /// Seconds of the window.
     window: f64,
+    /// Milliseconds from one request of a stream to its next, all streams at once; 0: each when
+    /// its last is answered.
+    #[serde(default)]
+    every: u64,
     /// Whether one of the streams has an engine that never waits and a client that stops reading.
     #[serde(default)]
     stall_one: bool,

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 use dynamo_backend_load::{FREE_TOKEN, Pace, Shape, micros};
@@ -26,6 +26,8 @@ pub(crate) struct Streams {
 struct Shared {
     router: Router,
     request: PreprocessedRequest,
+    begin: Instant,
+    every: u64,
     over: AtomicBool,
     tally: Mutex<Tally>,
 }
@@ -35,6 +37,8 @@ impl Streams {
         let shared = Arc::new(Shared {
             router,
             request: request(plan, plan.shape, plan.output_tokens),
+            begin: Instant::now(),
+            every: plan.every,
             over: AtomicBool::new(false),
             tally: Mutex::default(),
         });
@@ -77,9 +81,19 @@ impl Shared {
 
     async fn run(self: Arc<Self>) -> anyhow::Result<()> {
         while !self.over.load(Ordering::Relaxed) {
+            self.due().await;
             self.ask().await?;
         }
         Ok(())
+    }
+
+    /// Waits for the moment of the next requests.
+    async fn due(&self) {
+        if self.every > 0 {
+            let rounds = self.begin.elapsed().as_millis() as u64 / self.every + 1;
+            let due = self.begin + Duration::from_millis(rounds * self.every);
+            tokio::time::sleep_until(due.into()).await;
+        }
     }
 
     async fn ask(&self) -> anyhow::Result<()> {
@@ -131,7 +145,7 @@ impl Shared {
         let mut stream = self.router.round_robin(SingleIn::new(request)).await?;
         stream.next().await.context("a first chunk")?;
         while !self.over.load(Ordering::Relaxed) {
-            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+            tokio::time::sleep(Duration::from_millis(100)).await;
         }
         Ok(())
     }
