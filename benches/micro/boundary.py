@@ -15,13 +15,15 @@ import sys
 import threading
 import time
 import urllib.request
-from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dynamo_backend_common import EngineConfig, RuntimeConfig, WorkerConfig
 from dynamo_backend_common._core import WorkerCore, log_to_stderr, prepare
 from dynamo_backend_common.engines.llama_cpp.model_file import ModelFile
 from dynamo_backend_common.engines.llama_cpp.model_folder import model_folder
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 PROMPTS = (128, 8_000, 128_000)
 REPETITIONS = 60
@@ -53,7 +55,7 @@ class Bridge:
         self.entered = 0
         self.task: asyncio.Task[None] | None = None
 
-    async def start(self, worker_id: int) -> EngineConfig:
+    async def start(self, _: int) -> EngineConfig:
         return EngineConfig(model="bench", context_length=200_000)
 
     def serve(self, request: dict[str, Any], context: Any, sink: Any) -> Any:
@@ -168,7 +170,7 @@ async def main(port: int) -> None:
         await asyncio.to_thread(ask, port, length)
         conversions(held[-1])
     threading.Thread(target=ask, args=(port, 1), daemon=True).start()
-    while len(bridge.drains.get(1, ())) == 0:
+    while len(bridge.drains.get(1, ())) == 0:  # noqa: ASYNC110 (a thread asks)
         await asyncio.sleep(0.01)
     assert bridge.task is not None
     await bridge.task

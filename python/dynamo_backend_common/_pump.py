@@ -63,8 +63,9 @@ class Pump:
     def cancel_now(self) -> None:
         """Cancels the generator, unless it is ending already."""
         if self._thread is not None and not self._on_loop:
-            # Nothing can interrupt a thread: it looks between two chunks.
+            # Nothing can interrupt a thread: it looks between two chunks. The request ends now.
             self._thread.cancel()
+            self._sink.finish()
         elif not self._ending:
             self._ending = True
             self.task.cancel()

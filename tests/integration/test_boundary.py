@@ -1,6 +1,7 @@
 """What crosses the border: the request, the context, and the task that an engine's code runs in."""
 
 import json
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -11,9 +12,21 @@ from support.launcher import Launcher, Server
 PROMPT = "alpha beta gamma"
 
 
+@pytest.fixture(scope="module", params=["asyncio", "uvloop"])
+def loop(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
 @pytest.fixture(scope="module")
-def server(shared: Launcher, model_folder: str) -> Server:
-    return shared.serve("boundary:Boundary", "--model-name", model_folder)
+def shared(loop: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Launcher]:
+    """For each kind of loop another: the engine reaches the same latches in both."""
+    with Launcher(tmp_path_factory.mktemp(loop)) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def server(shared: Launcher, model_folder: str, loop: str) -> Server:
+    return shared.serve("boundary:Boundary", "--model-name", model_folder, "--loop", loop)
 
 
 def test_the_request_has_dynamos_keys(shared: Launcher, server: Server) -> None:

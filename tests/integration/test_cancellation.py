@@ -1,5 +1,7 @@
 """A client that leaves reaches the generator, wherever that is, and the engine's `abort`."""
 
+from collections.abc import Iterator
+
 import pytest
 
 from support.api import case, text_of
@@ -8,9 +10,21 @@ from support.launcher import Launcher, Server
 PROMPT = "alpha beta gamma"
 
 
+@pytest.fixture(scope="module", params=["asyncio", "uvloop"])
+def loop(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
 @pytest.fixture(scope="module")
-def server(shared: Launcher, model_folder: str) -> Server:
-    return shared.serve("abandoned:Abandoned", "--model-name", model_folder)
+def shared(loop: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Launcher]:
+    """For each kind of loop another: the engine reaches the same latches in both."""
+    with Launcher(tmp_path_factory.mktemp(loop)) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def server(shared: Launcher, model_folder: str, loop: str) -> Server:
+    return shared.serve("abandoned:Abandoned", "--model-name", model_folder, "--loop", loop)
 
 
 @pytest.fixture(autouse=True)

@@ -29,7 +29,7 @@ def lives_on(server: Server) -> None:
 def test_a_generator_is_iterated_and_closed_by_one_thread_with_its_own_context_variables(
     shared: Launcher, server: Server
 ) -> None:
-    (shared.latches.folder / "who-seen").unlink(missing_ok=True)
+    shared.latches.withdraw("who-seen")
     answer = server.api.complete(PROMPT, **case("who"))
     assert text_of(answer.json).strip() == PROMPT
     seen = json.loads(shared.latches.reached("who-seen"))
@@ -116,14 +116,13 @@ def test_one_that_hangs_does_not_keep_others_waiting(shared: Launcher, server: S
 
 def test_it_waits_for_a_slow_client(launcher: Launcher, model_folder: str) -> None:
     server = launcher.serve("synchronous:Generator", "--model-name", model_folder)
-    count = launcher.latches.folder / "endless-slow-count"
     with server.api.stream_completion(PROMPT, max_tokens=2000, **case("endless-slow")) as stream:
         assert stream.first_text()
         last = ""
 
         def stands_still() -> bool:
             nonlocal last
-            before, last = last, count.read_text()
+            before, last = last, launcher.latches.reached("endless-slow-count")
             return before == last
 
         until(stands_still, "the engine waits")

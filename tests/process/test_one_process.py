@@ -88,11 +88,12 @@ def test_an_engine_is_found_in_the_current_folder_and_gets_its_arguments(
 
 
 @pytest.mark.parametrize("which", [signal.SIGTERM, signal.SIGINT], ids=lambda which: which.name)
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
 @pytest.mark.parametrize("engine", ["echo", "plain:Plain"])
 def test_section_12_1_a_signal_ends_it_with_success(
-    launcher: Launcher, model_folder: str, engine: str, which: signal.Signals
+    launcher: Launcher, model_folder: str, engine: str, loop: str, which: signal.Signals
 ) -> None:
-    server = launcher.serve(engine, "--model-name", model_folder)
+    server = launcher.serve(engine, "--model-name", model_folder, "--loop", loop)
     assert server.api.complete(PROMPT).status == 200
     server.process.send(which)
     assert server.process.wait() == 0

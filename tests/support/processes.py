@@ -104,12 +104,14 @@ class Process:
         with self._changed:
             return "\n".join(self.lines)
 
-    def wait_for_line(self, pattern: str, *, since: int = 0) -> re.Match[str]:
+    def wait_for_line(
+        self, pattern: str, *, since: int = 0, patience: float = PATIENCE
+    ) -> re.Match[str]:
         """Waits for a line, of those from number ``since`` on, that contains ``pattern``.
 
         Fails when the process ends without it, or patience does.
         """
-        end = time.monotonic() + PATIENCE
+        end = time.monotonic() + patience
         with self._changed:
             while True:
                 for line in self.lines[since:]:
