@@ -35,7 +35,9 @@ def plot(results: dict[str, Any], path: Path) -> None:
         loads = _loads(results, group="tokens", pace=pace)
         _panel(axes[row][0], loads, "cpu_micros_per_token", f"Worker CPU per token, µs, {words}")
         _panel(axes[row][1], loads, "tokens_per_second", f"Tokens per second, {words}")
-        axes[row][1].yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value / 1e3:.0f}k"))
+        axes[row][1].yaxis.set_major_formatter(
+            FuncFormatter(lambda value, _: f"{value / 1e3:.0f}k")
+        )
     _panel(
         axes[0][2],
         _loads(results, group="first token"),
