@@ -78,7 +78,7 @@ def _lines(results: dict[str, Any]) -> Iterator[str]:
     yield "Written by `make bench`; `docs/performance.md` explains it. "
     yield ", ".join(f"{name}: {value}" for name, value in results["machine"].items()) + "."
     yield ""
-    yield "Medians of the repetitions; after tokens/s and CPU the spread, as the largest deviation"
+    yield "Medians of n repetitions; after tokens/s and CPU the spread, as the largest deviation"
     yield "from the median. Times are milliseconds where nothing else is said."
     yield ""
     yield "## Targets"
@@ -113,15 +113,16 @@ def _lines(results: dict[str, Any]) -> Iterator[str]:
 def _table(loads: list[dict[str, Any]], columns: list[tuple[str, str, str]]) -> Iterator[str]:
     # Columns that no arm has a figure for are left out.
     columns = [column for column in columns if any(column[1] in load["figures"] for load in loads)]
-    heads = ["load", "worker", *(heading for heading, _, _ in columns)]
+    heads = ["load", "worker", "n", *(heading for heading, _, _ in columns)]
     yield f"| {' | '.join(heads)} |"
-    yield "|---" * 2 + "|--:" * len(columns) + "|"
+    yield "|---" * 2 + "|--:" * (len(columns) + 1) + "|"
     cells = list(dict.fromkeys(_load(load["cell"]) for load in loads))
     for load in sorted(loads, key=lambda load: cells.index(_load(load["cell"]))):
         values = [
             _value(load["figures"].get(figure), figure, shown) for _, figure, shown in columns
         ]
-        yield f"| {_load(load['cell'])} | {load['arm']} | {' | '.join(values)} |"
+        head = f"| {_load(load['cell'])} | {load['arm']} | {load['repetitions']} |"
+        yield f"{head} {' | '.join(values)} |"
 
 
 def _load(cell: dict[str, Any]) -> str:
