@@ -28,6 +28,7 @@ class Cell:
         every: Milliseconds from one request of a stream to its next, all streams at once; 0: each
             when its last is answered.
         stall_one: Whether one of the clients stops reading.
+        warm_up: Seconds before the window, at least.
     """
 
     group: str
@@ -40,6 +41,7 @@ class Cell:
     every: int = 0
     variant: str = PLAIN
     stall_one: bool = False
+    warm_up: float = 0.0
     arms: tuple[str, ...] = _ALL
 
     def plan(self) -> dict[str, Any]:
@@ -83,7 +85,11 @@ def full() -> list[Cell]:
             Cell("prompts", 4, FREE, prompt_tokens=tokens, output_tokens=16, arms=_BOUNDARY)
             for tokens in (8_000, 128_000)
         ),
-        *(Cell("stalled", 256, 5, output_tokens=64, stall_one=one) for one in (False, True)),
+        # Until the buffers of the connection that nobody reads are full.
+        *(
+            Cell("stalled", 256, 5, output_tokens=64, stall_one=one, warm_up=5.0)
+            for one in (False, True)
+        ),
         *(
             Cell("spin", 256, step, output_tokens=64, variant=SPIN, arms=_BOUNDARY)
             for step in (5, 20)
@@ -114,4 +120,4 @@ def _tokens(*streams: int) -> list[Cell]:
 
 
 def _first_token(*streams: int) -> list[Cell]:
-    return [Cell("first token", count, FREE, output_tokens=8, every=100) for count in streams]
+    return [Cell("first token", count, FREE, output_tokens=8, every=40) for count in streams]

@@ -32,7 +32,7 @@ def measure(
     plan = cell.plan() | {
         "namespace": worker.namespace,
         "pid": worker.pid,
-        "warm_up": warm_up,
+        "warm_up": max(warm_up, cell.warm_up),
         "window": window,
         **more,
     }

@@ -13,7 +13,7 @@ _TITLES = {
     "tokens": "Tokens: 128 prompt tokens, 256 output tokens, one token a chunk",
     "chunks": "Larger chunks: 256 streams, an engine that never waits",
     "steps": "An engine that steps",
-    "first token": "First token: requests sent at once, ten times a second; 8 output tokens",
+    "first token": "First token: requests sent at once, 25 times a second; 8 output tokens",
     "prompts": "Long prompts: 4 streams, 16 output tokens",
     "stalled": "One stalled client of 256",
     "spin": "A thread that spins beside",

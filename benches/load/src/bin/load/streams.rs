@@ -46,6 +46,8 @@ impl Streams {
         if plan.stall_one {
             let free = Shape {
                 pace: Pace::Free,
+                // So that the connection is soon full: joined chunks take less of it.
+                apart: true,
                 ..plan.shape
             };
             tasks.spawn(shared.clone().stall(request(plan, free, ENDLESS)));
