@@ -40,7 +40,7 @@ class Probed(Sleeper):
             return
         self.probes += 1
         try:
-            reach("probe", json.dumps(request))
+            reach("probe", json.dumps(request, default=list))
             if (FOLDER / "wedged").exists():
                 reach("wedges")
                 await withdrawn("wedged")
