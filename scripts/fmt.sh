@@ -5,5 +5,6 @@ source "$(dirname "$0")/env.sh"
 
 cargo fmt --all
 cargo fmt --manifest-path fuzz/Cargo.toml
+cargo fmt --manifest-path benches/load/Cargo.toml
 "$python" -m ruff check --fix-only --quiet .
 "$python" -m ruff format .
