@@ -222,7 +222,7 @@ def test_a_flood_is_counted_and_the_loss_is_told_not_line_by_line(
     program.wait_for_line("records of the Rust side were lost")
     assert program.terminate() == 0
     losses = [record for record in records(program) if "lost" in record["message"]]
-    # While the flood is handed over, what comes beside it may be lost too: told again, counted anew.
+    # While the flood is handed over, what comes beside it may be lost too, and told.
     assert {record["levelno"] for record in losses} == {logging.WARNING}
     assert all(record["fields"]["lost"] > 0 for record in losses)
     assert len(losses) < 10
