@@ -34,7 +34,8 @@ pub(crate) fn open(outbox: Outbox) -> (Writer, Reader) {
         shared: shared.clone(),
         taken: VecDeque::new(),
     };
-    (Writer { shared }, reader)
+    let end = Arc::new(WriteEnd { shared });
+    (Writer { end }, reader)
 }
 
 struct Shared {
@@ -73,9 +74,13 @@ pub(crate) enum Put {
     Refused,
 }
 
-/// The end for items. Items come from one thread at a time.
+/// The end for items, which come from one thread at a time. With its last clone the stream ends.
 #[derive(Clone)]
 pub(crate) struct Writer {
+    end: Arc<WriteEnd>,
+}
+
+struct WriteEnd {
     shared: Arc<Shared>,
 }
 
@@ -91,7 +96,7 @@ impl Writer {
 
     /// [`put`](Self::put) that leaves it to the caller to wake the reader.
     pub(crate) fn put_quietly(&self, item: Item, last: bool) -> (Put, Option<Waker>) {
-        let mut state = self.shared.state.lock();
+        let mut state = self.end.shared.state.lock();
         if state.finished || state.abandoned {
             return (Put::Refused, None);
         }
@@ -120,12 +125,39 @@ impl Writer {
 
     /// Chunks that were put and not read; `None` where nobody reads any more.
     pub(crate) fn unread(&self) -> Option<usize> {
-        let state = self.shared.state.lock();
+        let state = self.end.shared.state.lock();
         (!state.abandoned).then_some(state.unread)
     }
 
     /// Ends the stream behind what was put.
     pub(crate) fn finish(&self) {
+        self.end.finish();
+    }
+
+    /// Has `future` resolved when there is room: with None, or with False where nobody reads.
+    pub(crate) fn when_room(&self, future: Py<PyAny>) {
+        let mut state = self.end.shared.state.lock();
+        if state.abandoned || state.unread < CAPACITY {
+            let abandoned = state.abandoned;
+            drop(state);
+            self.end.shared.has_room(future, abandoned);
+        } else {
+            state.waiting = Some(future);
+        }
+    }
+
+    /// Blocks until there is room; false where nobody reads any more.
+    pub(crate) fn wait_for_room(&self) -> bool {
+        let mut state = self.end.shared.state.lock();
+        self.end.shared.room.wait_while(&mut state, |state| {
+            state.unread >= CAPACITY && !state.abandoned
+        });
+        !state.abandoned
+    }
+}
+
+impl WriteEnd {
+    fn finish(&self) {
         let mut state = self.shared.state.lock();
         state.finished = true;
         let reader = state.reader.take();
@@ -134,30 +166,9 @@ impl Writer {
             reader.wake();
         }
     }
-
-    /// Has `future` resolved when there is room: with None, or with False where nobody reads.
-    pub(crate) fn when_room(&self, future: Py<PyAny>) {
-        let mut state = self.shared.state.lock();
-        if state.abandoned || state.unread < CAPACITY {
-            let abandoned = state.abandoned;
-            drop(state);
-            self.shared.has_room(future, abandoned);
-        } else {
-            state.waiting = Some(future);
-        }
-    }
-
-    /// Blocks until there is room; false where nobody reads any more.
-    pub(crate) fn wait_for_room(&self) -> bool {
-        let mut state = self.shared.state.lock();
-        self.shared.room.wait_while(&mut state, |state| {
-            state.unread >= CAPACITY && !state.abandoned
-        });
-        !state.abandoned
-    }
 }
 
-impl Drop for Writer {
+impl Drop for WriteEnd {
     fn drop(&mut self) {
         self.finish();
     }
