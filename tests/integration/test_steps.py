@@ -1,6 +1,7 @@
 """Engines with a step loop: one push for all requests, from a thread of the engine's."""
 
 import json
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
@@ -71,3 +72,14 @@ def test_a_stalled_stream_is_told_until_its_client_reads(
         launcher.latches.reached("stalled")
         assert finish_reasons(read_text(stream)[1]) == ["stop"]
     assert left(launcher, server) == {"open": 0, "cancelled": []}
+
+
+def test_a_step_may_be_a_generator_that_uses_the_steps_itself(launcher: Launcher) -> None:
+    code = (
+        "from dynamo_backend_common import Steps\n"
+        "steps = Steps()\n"
+        "print(steps.push((1, len(steps)) for _ in range(2)))\n"
+    )
+    program = launcher.start(sys.executable, "-c", code)
+    assert program.wait() == 0
+    assert "cancelled=[1, 1]" in program.stdout

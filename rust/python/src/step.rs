@@ -100,11 +100,24 @@ impl Steps {
     /// Hands over one step: tuples of a stream's id, its tokens, and where it ends a finish reason
     /// and usage.
     fn push(&self, step: &Bound<'_, PyAny>) -> PyResult<StepReport> {
-        let mut push = Push::new(self);
+        // All Python first: it may let other threads run, and they may want the lock.
+        let mut items = Vec::new();
+        let mut wrong = None;
         for (place, entry) in step.try_iter()?.enumerate() {
-            push.entry(place, &entry?)?;
+            match entry.and_then(|entry| read_entry(place, &entry)) {
+                Ok(item) => items.push(item),
+                Err(error) => {
+                    wrong = Some(error);
+                    break;
+                }
+            }
         }
-        push.done()
+        let mut push = Push::new(self);
+        for (stream, item) in items {
+            push.item(stream, item);
+        }
+        let report = push.done()?;
+        wrong.map_or(Ok(report), Err)
     }
 
     /// Hands over one token for each of `streams`: unsigned integers of 64 and of 32 bits, by the
@@ -139,7 +152,7 @@ impl Steps {
     }
 }
 
-/// One call of `push`.
+/// One call of `push`, with the lock: no Python runs while it lives.
 struct Push<'a> {
     open: parking_lot::MutexGuard<'a, HashMap<u64, Open>>,
     readers: Vec<Waker>,
@@ -155,54 +168,6 @@ impl<'a> Push<'a> {
             cancelled: Vec::new(),
             stalled: Vec::new(),
         }
-    }
-
-    fn entry(&mut self, place: usize, entry: &Bound<'_, PyAny>) -> PyResult<()> {
-        let py = entry.py();
-        let wrong = || {
-            errors::invalid_argument(
-                py,
-                format!(
-                    "step: entry {place} is {} of type {}; accepted: (stream, token_ids), \
-                     (stream, token_ids, finish_reason), (stream, token_ids, finish_reason, \
-                     completion_usage), (stream, chunk) or (stream, exception)",
-                    entry
-                        .repr()
-                        .map_or_else(|_| "?".into(), |it| it.to_string()),
-                    type_name(entry)
-                ),
-            )
-        };
-        let tuple = entry.cast::<PyTuple>().map_err(|_| wrong())?;
-        if !(2..=4).contains(&tuple.len()) {
-            return Err(wrong());
-        }
-        let stream: u64 = tuple.get_item(0)?.extract().map_err(|_| wrong())?;
-        let what = tuple.get_item(1)?;
-        if tuple.len() == 2 {
-            if what.is_instance_of::<PyDict>() {
-                self.item(stream, read(chunk::from_python(&what)));
-                return Ok(());
-            }
-            if what.is_instance_of::<PyBaseException>() {
-                self.item(stream, Err(Box::new(errors::from_raised(&what))));
-                return Ok(());
-            }
-        }
-        let tokens = if what.is_instance_of::<PyInt>() {
-            chunk::token(&what).map(Tokens::One)
-        } else {
-            chunk::tokens(&what)
-        };
-        let made = tokens.map(Chunk::of_tokens);
-        let made = if tuple.len() > 2 {
-            let (reason, usage) = (tuple.get_item(2)?, tuple.get_item(3).ok());
-            made.and_then(|made| made.ending(&reason, usage.as_ref()))
-        } else {
-            made
-        };
-        self.item(stream, read(made));
-        Ok(())
     }
 
     fn item(&mut self, stream: u64, item: Item) {
@@ -250,6 +215,50 @@ impl<'a> Push<'a> {
             stalled: self.stalled,
         })
     }
+}
+
+/// What an entry of a step hands over, and to which stream.
+fn read_entry(place: usize, entry: &Bound<'_, PyAny>) -> PyResult<(u64, Item)> {
+    let py = entry.py();
+    let wrong = || {
+        errors::invalid_argument(
+            py,
+            format!(
+                "step: entry {place} is {} of type {}; accepted: (stream, token_ids), \
+                 (stream, token_ids, finish_reason), (stream, token_ids, finish_reason, \
+                 completion_usage), (stream, chunk) or (stream, exception)",
+                entry
+                    .repr()
+                    .map_or_else(|_| "?".into(), |it| it.to_string()),
+                type_name(entry)
+            ),
+        )
+    };
+    let tuple = entry.cast::<PyTuple>().map_err(|_| wrong())?;
+    if !(2..=4).contains(&tuple.len()) {
+        return Err(wrong());
+    }
+    let stream: u64 = tuple.get_item(0)?.extract().map_err(|_| wrong())?;
+    let what = tuple.get_item(1)?;
+    if tuple.len() == 2 {
+        if what.is_instance_of::<PyDict>() {
+            return Ok((stream, read(chunk::from_python(&what))));
+        }
+        if what.is_instance_of::<PyBaseException>() {
+            return Ok((stream, Err(Box::new(errors::from_raised(&what)))));
+        }
+    }
+    let tokens = if what.is_instance_of::<PyInt>() {
+        chunk::token(&what).map(Tokens::One)
+    } else {
+        chunk::tokens(&what)
+    };
+    let mut made = tokens.map(Chunk::of_tokens);
+    if tuple.len() > 2 {
+        let (reason, usage) = (tuple.get_item(2)?, tuple.get_item(3).ok());
+        made = made.and_then(|made| made.ending(&reason, usage.as_ref()));
+    }
+    Ok((stream, read(made)))
 }
 
 /// A copy of a buffer's items: another thread might write to them meanwhile.
