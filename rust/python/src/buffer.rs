@@ -17,6 +17,7 @@ use pyo3::prelude::*;
 use crate::calls::resolve;
 use crate::chunk::Chunk;
 use crate::inbox::Outbox;
+use crate::wakeups;
 
 /// Chunks that wait before the engine has to. The reader holds as many again.
 pub(crate) const CAPACITY: usize = 64;
@@ -88,9 +89,7 @@ impl Writer {
     /// Puts an item; `last` ends the stream. Never waits.
     pub(crate) fn put(&self, item: Item, last: bool) -> Put {
         let (put, reader) = self.put_quietly(item, last);
-        if let Some(reader) = reader {
-            reader.wake();
-        }
+        wakeups::wake(reader);
         put
     }
 
@@ -162,9 +161,7 @@ impl WriteEnd {
         state.finished = true;
         let reader = state.reader.take();
         drop(state);
-        if let Some(reader) = reader {
-            reader.wake();
-        }
+        wakeups::wake(reader);
     }
 }
 

@@ -10,7 +10,7 @@
 //! | `engine` | a Python engine as `LLMEngine` |
 //! | `rust_engine` | a Rust engine in a Python handle |
 //! | `inbox`, `calls` | from Rust to the event loop's thread |
-//! | `chunk`, `buffer`, `sink`, `step` | from Python to Rust: the chunks of requests |
+//! | `chunk`, `buffer`, `sink`, `step`, `wakeups` | from Python to Rust: the chunks of requests |
 //! | `logging` | the log of the Rust side, to Python's `logging` |
 //! | `publishers`, `metrics` | what a Python engine publishes |
 //! | `context`, `signal`, `token_ids` | the context and the prompt of a request |
@@ -35,6 +35,7 @@ mod signal;
 mod sink;
 mod step;
 mod token_ids;
+mod wakeups;
 mod worker;
 
 use pyo3::prelude::*;

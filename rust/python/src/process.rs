@@ -10,6 +10,7 @@ use pyo3::prelude::*;
 use tokio::runtime::{Handle, Runtime};
 
 use crate::errors;
+use crate::wakeups;
 use crate::worker::WorkerCore;
 
 static RUNTIME: OnceLock<Owned> = OnceLock::new();
@@ -60,6 +61,7 @@ pub(crate) fn prepare(
     // What it reads are the operator's variables.
     let runtime = process::build_tokio_runtime()
         .map_err(|error| errors::invalid_argument(py, format!("environment: {error}")))?;
+    runtime.spawn(wakeups::dispatch());
     RUNTIME.get_or_init(|| Owned {
         runtime,
         process: std::process::id(),

@@ -18,7 +18,7 @@ use crate::context::RequestContext;
 use crate::convert::chunk;
 use crate::convert::json::type_name;
 use crate::errors;
-use crate::process;
+use crate::wakeups;
 
 /// Chunks that may wait for a client before its request fails: its engine did not heed `stalled`.
 const LONGEST: usize = 65_536;
@@ -116,7 +116,7 @@ impl Steps {
         for (stream, item) in items {
             push.item(stream, item);
         }
-        let report = push.done()?;
+        let report = push.done();
         wrong.map_or(Ok(report), Err)
     }
 
@@ -143,7 +143,7 @@ impl Steps {
         for (stream, token) in streams.into_iter().zip(tokens) {
             push.item(stream, Ok(Chunk::of_tokens(Tokens::One(token))));
         }
-        push.done()
+        Ok(push.done())
     }
 
     /// Streams that are open.
@@ -187,7 +187,7 @@ impl<'a> Push<'a> {
     }
 
     /// Looks at all that is open, also at what was not in this step.
-    fn done(mut self) -> PyResult<StepReport> {
+    fn done(mut self) -> StepReport {
         let (readers, cancelled) = (&mut self.readers, &mut self.cancelled);
         let stalled = &mut self.stalled;
         self.open.retain(|id, open| {
@@ -209,11 +209,11 @@ impl<'a> Push<'a> {
             cancelled.push(*id);
             false
         });
-        wake_all(std::mem::take(&mut self.readers))?;
-        Ok(StepReport {
+        wakeups::wake(self.readers);
+        StepReport {
             cancelled: self.cancelled,
             stalled: self.stalled,
-        })
+        }
     }
 }
 
@@ -268,16 +268,6 @@ fn unpacked<T: Element>(buffer: &Bound<'_, PyAny>) -> PyResult<Vec<T>> {
         return Ok(Vec::new());
     }
     PyBuffer::get(buffer)?.to_vec(buffer.py())
-}
-
-/// From a thread of tokio's the readers go to its own queue: one wake-up for all of them.
-fn wake_all(mut readers: Vec<Waker>) -> PyResult<()> {
-    if readers.len() > 1 {
-        process::tokio()?.spawn(async move { readers.into_iter().for_each(Waker::wake) });
-    } else if let Some(reader) = readers.pop() {
-        reader.wake();
-    }
-    Ok(())
 }
 
 fn overrun() -> DynamoError {
