@@ -11,7 +11,7 @@ FREE = "free"
 TURNS = "turns"
 # Those whose difference a question is about; the rest costs time.
 _BOUNDARY = (REFERENCE_PYTHON, REFERENCE_RUST, PUMP, STEP_PUSH, RUST)
-_ALL = (*_BOUNDARY, PUMP_ASYNCIO)
+_BOTH_LOOPS = (*_BOUNDARY, PUMP_ASYNCIO)
 PLAIN, SPIN, QUIC = "plain", "spin", "quic"
 
 
@@ -42,7 +42,7 @@ class Cell:
     variant: str = PLAIN
     stall_one: bool = False
     warm_up: float = 0.0
-    arms: tuple[str, ...] = _ALL
+    arms: tuple[str, ...] = _BOUNDARY
 
     def plan(self) -> dict[str, Any]:
         """What the load client is told of it."""
@@ -65,7 +65,7 @@ class Cell:
 def quick() -> list[Cell]:
     """A few minutes."""
     return [
-        *_tokens(32, 256),
+        *_tokens((32, 256), _BOTH_LOOPS),
         *_first_token(2, 32),
     ]
 
@@ -73,7 +73,8 @@ def quick() -> list[Cell]:
 def full() -> list[Cell]:
     """Everything."""
     return [
-        *_tokens(1, 32, 256, 1024),
+        *_tokens((1, 1024)),
+        *_tokens((32, 256), _BOTH_LOOPS),
         *(Cell("chunks", 256, FREE, chunk=chunk) for chunk in (4, 20)),
         *(
             Cell("steps", streams, step, output_tokens=64)
@@ -82,7 +83,7 @@ def full() -> list[Cell]:
         ),
         *_first_token(1, 2, 4, 32),
         *(
-            Cell("prompts", 4, FREE, prompt_tokens=tokens, output_tokens=16, arms=_BOUNDARY)
+            Cell("prompts", 4, FREE, prompt_tokens=tokens, output_tokens=16)
             for tokens in (8_000, 128_000)
         ),
         # Until the buffers of the connection that nobody reads are full.
@@ -90,14 +91,8 @@ def full() -> list[Cell]:
             Cell("stalled", 256, 5, output_tokens=64, stall_one=one, warm_up=5.0)
             for one in (False, True)
         ),
-        *(
-            Cell("spin", 256, step, output_tokens=64, variant=SPIN, arms=_BOUNDARY)
-            for step in (5, 20)
-        ),
-        *(
-            Cell("quic", 256, pace, output_tokens=64, variant=QUIC, arms=_BOUNDARY)
-            for pace in (FREE, 20)
-        ),
+        *(Cell("spin", 256, step, output_tokens=64, variant=SPIN) for step in (5, 20)),
+        *(Cell("quic", 256, pace, output_tokens=64, variant=QUIC) for pace in (FREE, 20)),
     ]
 
 
@@ -110,10 +105,10 @@ def counted() -> list[Cell]:
     ]
 
 
-def _tokens(*streams: int) -> list[Cell]:
+def _tokens(streams: tuple[int, ...], arms: tuple[str, ...] = _BOUNDARY) -> list[Cell]:
     """Chunks that are ready together, and a frame for every chunk."""
     return [
-        Cell("tokens", count, pace, apart=apart)
+        Cell("tokens", count, pace, apart=apart, arms=arms)
         for pace, apart in ((FREE, False), (TURNS, True))
         for count in streams
     ]
