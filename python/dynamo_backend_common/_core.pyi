@@ -137,7 +137,12 @@ class EndpointMetrics:
 
 @final
 class SnapshotPublisher:
-    """Publishes the state of the KV cache of each rank: from any thread, without waiting."""
+    """Publishes the state of the KV cache of each rank: from any thread, without waiting.
+
+    A push takes microseconds and may be made thousands of times a second. The gauges change at
+    once; the router is sent each rank's latest value, every ten milliseconds at most, and again
+    every two seconds for routers that came later.
+    """
 
     def push(
         self,
@@ -153,8 +158,11 @@ class SnapshotPublisher:
             dp_rank: Data-parallel rank.
             total_blocks: KV blocks of the rank.
             used_blocks: KV blocks in use.
-            kv_cache_hit_rate: Part of the prompt tokens found in the cache, 0 to 1; None: not
-                measured.
+            kv_cache_hit_rate: Part of the prompt tokens found in the cache, 0 to 1; None or NaN:
+                not measured, so its gauge stays as it was, absent before the first measurement.
+
+        Raises:
+            OverflowError: A rank or a count of blocks is negative.
         """
 
 @final

@@ -10,6 +10,7 @@
 - `traffic`: clients that stream without a pause
 - `full_pipe`: a stream that nobody reads
 - `servers`: etcd and NATS, which fall silent, die and come back
+- `subjects`: what is published by NATS
 - `frontend`: Dynamo's own frontend
 
 `engines` and `scripts` hold what the processes run: files as a user would write them.

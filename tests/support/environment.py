@@ -28,6 +28,7 @@ def environment(folder: Path) -> dict[str, str]:
     return inherited | {
         "DYN_TCP_RPC_HOST": LOOPBACK,
         "DYN_TCP_RESPONSE_STREAM_HOST": LOOPBACK,
+        "DYN_EVENT_PLANE_HOST": LOOPBACK,
         "DYN_SYSTEM_HOST": LOOPBACK,
         "DYN_FILE_KV": str(folder / "discovery"),
         "DYN_GRACEFUL_SHUTDOWN_GRACE_PERIOD_SECS": "0",

@@ -13,7 +13,7 @@ use dynamo_runtime::metrics::MetricsHierarchy;
 use futures::FutureExt;
 use tokio_util::sync::CancellationToken;
 
-use super::{Connected, Host};
+use super::{Connected, Host, Publishers};
 use crate::controls::Controls;
 use crate::discovery::{card, registration};
 use crate::engine::panicked;
@@ -135,9 +135,15 @@ impl Discovery for Host {
     }
 
     async fn release(&self) {
-        let mut publishers = self.publishers.lock();
-        publishers.kv_events.clear();
-        publishers.snapshots = None;
+        let Publishers {
+            kv_events,
+            snapshots,
+        } = std::mem::take(&mut *self.publishers.lock());
+        drop(kv_events);
+        // The engine may hold it longer than the run lasts.
+        if let Some(snapshots) = snapshots {
+            snapshots.close().await;
+        }
     }
 }
 

@@ -56,7 +56,8 @@ impl RankGauges {
     pub(crate) fn set(&self, snapshot: &Snapshot) {
         self.total_blocks.set(snapshot.total_blocks as f64);
         self.usage.set(snapshot.usage());
-        if let Some(rate) = snapshot.kv_cache_hit_rate {
+        let measured = snapshot.kv_cache_hit_rate.filter(|rate| !rate.is_nan());
+        if let Some(rate) = measured {
             self.hit_rate.with_label_values(&[&self.rank]).set(rate);
         }
     }

@@ -3,9 +3,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use dynamo_llm::kv_router::publisher::WorkerMetricsPublisher;
 use dynamo_runtime::component::Endpoint;
+use parking_lot::Mutex;
 
+use super::load::LoadSignal;
 use crate::metrics::RankGauges;
 
 /// The KV cache of one data-parallel rank at one moment.
@@ -30,16 +31,17 @@ impl Snapshot {
     }
 }
 
-/// Takes snapshots from any thread of the engine. Pushing never waits: gauges change at once, and
-/// the router is sent the latest value.
+/// Takes snapshots from any thread of the engine. Pushing never waits for the network: gauges
+/// change at once, and the router is sent the latest value, every ten milliseconds at most.
 #[derive(Clone)]
 pub struct SnapshotPublisher {
     inner: Arc<Inner>,
 }
 
 struct Inner {
-    gauges: HashMap<u32, RankGauges>,
-    router: WorkerMetricsPublisher,
+    /// Locked, so that gauges and router end with the same one of two snapshots pushed at once.
+    ranks: HashMap<u32, Mutex<RankGauges>>,
+    load: LoadSignal,
 }
 
 impl SnapshotPublisher {
@@ -50,26 +52,28 @@ impl SnapshotPublisher {
         ranks: &[u32],
     ) -> anyhow::Result<Self> {
         let gauges = RankGauges::register(endpoint, model, model_name, ranks)?;
-        let router = WorkerMetricsPublisher::new()?;
-        router.create_endpoint(endpoint.clone()).await?;
+        let gauges = gauges.into_iter().map(Mutex::new);
+        let load = LoadSignal::start(endpoint).await?;
         Ok(Self {
             inner: Arc::new(Inner {
-                gauges: ranks.iter().copied().zip(gauges).collect(),
-                router,
+                ranks: ranks.iter().copied().zip(gauges).collect(),
+                load,
             }),
         })
     }
 
-    /// Publishes the state of `dp_rank`; a rank that was not declared is ignored.
+    /// Publishes the state of `dp_rank`; a rank that was not declared is ignored, and so is a hit
+    /// rate that is no number.
     pub fn push(&self, dp_rank: u32, snapshot: Snapshot) {
-        let Some(gauges) = self.inner.gauges.get(&dp_rank) else {
-            return;
-        };
-        gauges.set(&snapshot);
-        // It refuses only a publication without any value.
-        let _ = self
-            .inner
-            .router
-            .publish(Some(dp_rank), None, Some(snapshot.used_blocks));
+        if let Some(rank) = self.inner.ranks.get(&dp_rank) {
+            let gauges = rank.lock();
+            gauges.set(&snapshot);
+            self.inner.load.set(dp_rank, snapshot.used_blocks);
+        }
+    }
+
+    /// Sends the router the last values; from then on a push changes the gauges alone.
+    pub(crate) async fn close(&self) {
+        self.inner.load.close().await;
     }
 }

@@ -1,0 +1,65 @@
+"""An engine that pushes snapshots of its two ranks, as its controls tell it."""
+
+import asyncio
+import threading
+import time
+
+from latches import FOLDER
+from plain import Plain
+
+from dynamo_backend_common import EngineConfig, MetricsBindings
+
+TOTAL = 100
+
+
+class Loaded(Plain):
+    async def start(self, worker_id):
+        return EngineConfig(
+            model="loaded",
+            context_length=2048,
+            kv_cache_block_size=16,
+            total_kv_blocks=TOTAL,
+            data_parallel_size=2,
+        )
+
+    async def setup_metrics(self, context):
+        return MetricsBindings(dp_ranks=[0, 1], on_publisher_ready=self.ready)
+
+    def ready(self, publisher):
+        self.publisher = publisher
+
+    async def supported_controls(self):
+        return ["push", "flood"]
+
+    async def engine_control(self, name, body):
+        if name == "push":
+            if "kv_cache_hit_rate" in body:
+                body["kv_cache_hit_rate"] = float(body["kv_cache_hit_rate"])
+            await asyncio.to_thread(self.publisher.push, body.pop("dp_rank"), **body)
+            return {"status": "ok"}
+        return await asyncio.to_thread(self.flood, **body)
+
+    def flood(self, used, last):
+        """Pushes from a thread for each rank, never the same value twice, until told to calm down;
+        ``last`` is the last value of each."""
+        pushes = []
+
+        def push(rank):
+            count = 0
+            while not (FOLDER / "calm").exists():
+                for _ in range(100):
+                    value = used[count % len(used)]
+                    self.publisher.push(rank, total_blocks=TOTAL, used_blocks=value)
+                    count += 1
+                    # As fast as a small engine steps, and leaves others the GIL.
+                    time.sleep(0.0002)
+            self.publisher.push(rank, total_blocks=TOTAL, used_blocks=last)
+            pushes.append(count)
+
+        threads = [threading.Thread(target=push, args=(rank,)) for rank in (0, 1)]
+        begin = time.monotonic()
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        return {"pushes": sum(pushes), "seconds": time.monotonic() - begin}
