@@ -43,12 +43,13 @@ from .exceptions import (
     Unknown,
 )
 from .messages import HEALTH_CHECK_KEY, Chunk, Request, Step
-from .publish import MetricsBindings, MetricsContext, PushKvEvents, ZmqKvEvents
+from .publish import BlockHash, MetricsBindings, MetricsContext, PushKvEvents, ZmqKvEvents
 from .together import run, serve
 from .worker import Report, Worker
 
 __all__ = [
     "HEALTH_CHECK_KEY",
+    "BlockHash",
     "Cancelled",
     "CannotConnect",
     "Chunk",

@@ -20,7 +20,7 @@ from .publish import MetricsContext
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ._core import EndpointMetrics, RequestContext, Sink
+    from ._core import EndpointMetrics, KvPublisher, RequestContext, Sink
 
 _REQUIRED = ("start", "generate", "cleanup")
 
@@ -126,6 +126,11 @@ class Bridge:
     async def kv_event_sources(self) -> Any:
         return await self._hook("kv_event_sources", default=())
 
+    async def hand_over(
+        self, on_ready: Callable[[KvPublisher], Any], publisher: KvPublisher
+    ) -> None:
+        await self._called("on_ready", on_ready, publisher)
+
     async def health_check_payload(self) -> Any:
         return await self._logged("health_check_payload")
 
@@ -148,6 +153,10 @@ class Bridge:
         method = getattr(self._engine, hook, None)
         if method is None:
             return default
+        return await self._called(hook, method, *arguments, **options)
+
+    @staticmethod
+    async def _called(hook: str, method: Any, *arguments: Any, **options: Any) -> Any:
         try:
             answer = method(*arguments, **options)
             return await answer if inspect.isawaitable(answer) else answer

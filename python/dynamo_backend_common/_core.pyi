@@ -3,12 +3,13 @@
 import sys
 from asyncio import AbstractEventLoop, Future
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, ClassVar, Final, final, overload
+from typing import Any, ClassVar, Final, SupportsIndex, final, overload
 
 from typing_extensions import Buffer
 
 from .config import WorkerConfig
 from .messages import Step
+from .publish import BlockHash
 
 __all__ = [
     "HEALTH_CHECK_KEY",
@@ -167,15 +168,71 @@ class SnapshotPublisher:
 
 @final
 class KvPublisher:
-    """Publishes the KV events of one rank: from any thread, without waiting for the network."""
+    """Publishes the KV events of one rank: from any thread, without waiting for the network.
 
+    What an engine does when its cache changes, here of blocks of 4 tokens::
+
+        publisher.publish_stored([(11, [1, 2, 3, 4]), (12, [5, 6, 7, 8])])
+        publisher.publish_stored([13, 14], tokens[8:16], parent_hash=12)
+        publisher.publish_removed([12, 13, 14])
+
+    A hash is the engine's own name for a block with everything in front of it: an int of 64 bits,
+    signed or not, or a digest as bytes, of which the last 8 count. Tokens are a list, an array of
+    integers or anything else that gives integers from 0 to 4294967295.
+
+    What one thread publishes arrives in its order. A hash that is stored twice is there until it is
+    removed twice. An engine may keep the publisher: when the run is over, after ``cleanup``, its
+    methods check what they are given and do nothing more.
+    """
+
+    @property
+    def dp_rank(self) -> int:
+        """The data-parallel rank whose events these are."""
+
+    @property
+    def block_size(self) -> int:
+        """Tokens of one block: the engine's ``kv_cache_block_size``."""
+
+    @overload
     def publish_stored(
-        self, blocks: Sequence[tuple[int, Sequence[int]]], *, parent_hash: int | None = None
+        self,
+        blocks: Iterable[tuple[BlockHash, Iterable[SupportsIndex]]],
+        token_ids: None = None,
+        *,
+        parent_hash: BlockHash | None = None,
     ) -> None:
-        """Blocks were stored: (hash, tokens) of each, behind ``parent_hash`` or at the start."""
+        """Tells that blocks were stored, each behind the one before it.
 
-    def publish_removed(self, block_hashes: Sequence[int]) -> None:
-        """Blocks were removed, named by the hashes of `publish_stored`."""
+        Args:
+            blocks: (hash, tokens) of each block. Only whole blocks are published.
+            token_ids: With this, ``blocks`` are the hashes alone, and these the tokens of all.
+            parent_hash: The block that they stand behind; None: they begin a sequence.
+
+        Raises:
+            InvalidArgument: A block has not ``block_size`` tokens, a token or a hash is none, or a
+                hash is that of another block of the call or of the parent. It names the block, and
+                nothing of the call is published.
+        """
+
+    @overload
+    def publish_stored(
+        self,
+        blocks: Iterable[BlockHash],
+        token_ids: Iterable[SupportsIndex],
+        *,
+        parent_hash: BlockHash | None = None,
+    ) -> None: ...
+    def publish_removed(self, block_hashes: Iterable[BlockHash]) -> None:
+        """Tells that blocks were removed, named by the hashes of `publish_stored`.
+
+        One that was never stored is passed over.
+
+        Raises:
+            InvalidArgument: One is no hash; nothing of the call is published.
+        """
+
+    def publish_cleared(self) -> None:
+        """Tells that all blocks of the rank were removed, however often each was stored."""
 
 @final
 class Sink:

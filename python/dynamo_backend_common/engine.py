@@ -132,7 +132,9 @@ class LLMEngine(ABC):
     async def kv_event_sources(self) -> Sequence[ZmqKvEvents | PushKvEvents]:
         """The sources of KV events, one per data-parallel rank; none by default.
 
-        Called once, after ``setup_metrics``; not at all where ``enable_kv_routing`` is off.
+        Called once, after ``setup_metrics``; not at all where ``enable_kv_routing`` is off. Without
+        ``kv_cache_block_size`` in the `EngineConfig` they are left aside, with a warning. A
+        rank that has two, or that is not declared, ends the run with `InvalidArgument`.
         """
         return ()
 

@@ -106,7 +106,7 @@ class Request(TypedDict):
     annotations: list[str]
     """Annotations that the client asked for."""
     routing: NotRequired[dict[str, Any] | None]
-    """Hints of the router."""
+    """Hints of the router; ``dp_rank`` is the data-parallel rank that it chose."""
     prefill_result: NotRequired[dict[str, Any] | None]
     """What the prefill worker returned, on a decode worker."""
     bootstrap_info: NotRequired[dict[str, Any] | None]

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, SupportsIndex, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from ._core import EndpointMetrics, KvPublisher, SnapshotPublisher
 
-__all__ = ["MetricsBindings", "MetricsContext", "PushKvEvents", "ZmqKvEvents"]
+__all__ = ["BlockHash", "MetricsBindings", "MetricsContext", "PushKvEvents", "ZmqKvEvents"]
+
+BlockHash: TypeAlias = SupportsIndex | bytes
+"""A block's hash: an integer of 64 bits, signed or not, or a digest, whose last 8 bytes count."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -46,12 +49,17 @@ class MetricsBindings:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ZmqKvEvents:
-    """KV events of one rank, which the engine publishes on a ZMQ socket.
+    """KV events of one rank, which the engine publishes on a ZMQ socket in vLLM's format.
+
+    The worker subscribes to it; what is published before it has done so is lost, as always with
+    ZMQ. An address that cannot be parsed ends the run with `InvalidArgument`.
 
     Attributes:
-        endpoint: Address of the socket, like ``tcp://127.0.0.1:5557``.
+        endpoint: Address of the socket, ``tcp://HOST:PORT`` or ``ipc://PATH``. The host ``*``, to
+            which a socket is bound, is this machine.
         topic: Topic that is subscribed to; empty: all.
-        dp_rank: Data-parallel rank.
+        dp_rank: Data-parallel rank, one of those that `EngineConfig` declares, and of no other
+            source. The engine's batches must name it too: one without a rank is taken for rank 0's.
     """
 
     endpoint: str
@@ -64,9 +72,12 @@ class PushKvEvents:
     """KV events of one rank, which the engine pushes to a publisher.
 
     Attributes:
-        on_ready: Called once with the publisher, before requests are served.
-        dp_rank: Data-parallel rank.
+        on_ready: Called once with the publisher, on the event loop, before requests are served; a
+            coroutine is awaited. What it raises ends the run. It is not called where
+            ``kv_cache_block_size`` is unset.
+        dp_rank: Data-parallel rank, one of those that `EngineConfig` declares, and of no other
+            source.
     """
 
-    on_ready: Callable[[KvPublisher], None]
+    on_ready: Callable[[KvPublisher], Awaitable[None] | None]
     dp_rank: int = 0

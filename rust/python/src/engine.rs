@@ -27,13 +27,14 @@ use crate::calls::EventLoop;
 use crate::context;
 use crate::convert::{config, json, request};
 use crate::errors;
+use crate::kv_events::{self, KvPublisher};
 use crate::metrics::{self, EndpointMetrics};
-use crate::publishers;
 use crate::sink::Sink;
 
 /// The exception that ended `start`, so that `run` can raise its error from it.
 pub(crate) type Failure = Arc<Mutex<Option<PyErr>>>;
 
+#[derive(Clone)]
 pub(crate) struct PythonEngine {
     /// `dynamo_backend_common._bridge.Bridge` around the user's object.
     bridge: Arc<Py<PyAny>>,
@@ -60,6 +61,17 @@ impl PythonEngine {
     /// then raises its error from it.
     fn fatal(&self) -> Option<Failure> {
         Some(self.failure.clone())
+    }
+
+    /// Hands a publisher of KV events to the engine's `on_ready`.
+    pub(crate) async fn hand_over(
+        &self,
+        on_ready: Py<PyAny>,
+        publisher: KvPublisher,
+    ) -> Result<(), DynamoError> {
+        let arguments = (on_ready, publisher);
+        self.call("hand_over", arguments, self.fatal(), |_| Ok(()))
+            .await
     }
 
     /// Calls a hook and reads its answer; what it raises is kept in `failure`, if there is one.
@@ -187,9 +199,9 @@ impl LLMEngine for PythonEngine {
     }
 
     async fn kv_event_sources(&self) -> Result<Vec<KvEventSource>, DynamoError> {
-        let event_loop = self.event_loop.clone();
+        let engine = self.clone();
         self.call("kv_event_sources", (), self.fatal(), move |answer| {
-            publishers::kv_event_sources(answer, &event_loop)
+            kv_events::sources(answer, &engine)
         })
         .await
     }

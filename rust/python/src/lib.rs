@@ -12,7 +12,7 @@
 //! | `inbox`, `calls` | from Rust to the event loop's thread |
 //! | `chunk`, `buffer`, `sink`, `step`, `wakeups` | from Python to Rust: the chunks of requests |
 //! | `logging` | the log of the Rust side, to Python's `logging` |
-//! | `publishers`, `metrics` | what a Python engine publishes |
+//! | `kv_events`, `publishers`, `metrics` | what a Python engine publishes |
 //! | `context`, `signal`, `token_ids` | the context and the prompt of a request |
 //! | `convert` | values, both ways |
 //! | `errors` | exceptions, both ways; the only place that makes one of ours |
@@ -26,6 +26,7 @@ mod engine;
 mod errors;
 mod fields;
 mod inbox;
+mod kv_events;
 mod logging;
 mod metrics;
 mod process;
@@ -51,13 +52,15 @@ mod _core {
     #[pymodule_export]
     use crate::inbox::Inbox;
     #[pymodule_export]
+    use crate::kv_events::KvPublisher;
+    #[pymodule_export]
     use crate::logging::{flush_log, log_to_python, log_to_stderr};
     #[pymodule_export]
     use crate::metrics::EndpointMetrics;
     #[pymodule_export]
     use crate::process::{cleanup_seconds, keep_handlers, prepare};
     #[pymodule_export]
-    use crate::publishers::{KvPublisher, SnapshotPublisher};
+    use crate::publishers::SnapshotPublisher;
     #[pymodule_export]
     use crate::rust_engine::{RustEngine, echo_engine};
     #[pymodule_export]

@@ -23,7 +23,7 @@ use crate::engine::EngineConfig;
 use crate::event::Event;
 use crate::frontend::RunningFrontend;
 use crate::metrics::LifecycleGauges;
-use crate::publish::{KvPublisher, SnapshotPublisher};
+use crate::publish::{OpenKvPublisher, SnapshotPublisher};
 use crate::system::Member;
 use crate::worker::Worker;
 
@@ -62,7 +62,7 @@ struct Connected {
 
 #[derive(Default)]
 struct Publishers {
-    kv_events: Vec<KvPublisher>,
+    kv_events: Vec<OpenKvPublisher>,
     snapshots: Option<SnapshotPublisher>,
 }
 

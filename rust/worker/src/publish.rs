@@ -1,9 +1,13 @@
 //! What an engine publishes while it serves: KV events and snapshots of its load.
 
 mod kv_events;
+mod kv_publisher;
 mod load;
 mod snapshot;
+mod zmq_address;
 
-pub(crate) use kv_events::start_kv_publishers;
-pub use kv_events::{KvEventSource, KvPublisher, OnKvPublisherReady, StoredBlock};
+pub use kv_events::{KvEventSource, OnKvPublisherReady};
+pub(crate) use kv_events::{check as check_kv_event_sources, start_kv_publishers};
+pub(crate) use kv_publisher::OpenKvPublisher;
+pub use kv_publisher::{KvPublisher, StoredBlock};
 pub use snapshot::{Snapshot, SnapshotPublisher};

@@ -21,7 +21,9 @@ use crate::error::{BackendError, at_step, cannot_connect, invalid_argument, kind
 use crate::event::Event;
 use crate::health;
 use crate::metrics::{LifecycleGauges, MetricsBindings, MetricsContext};
-use crate::publish::{SnapshotPublisher, start_kv_publishers};
+use crate::publish::{
+    OpenKvPublisher, SnapshotPublisher, check_kv_event_sources, start_kv_publishers,
+};
 
 #[async_trait]
 impl Discovery for Host {
@@ -139,7 +141,10 @@ impl Discovery for Host {
             kv_events,
             snapshots,
         } = std::mem::take(&mut *self.publishers.lock());
-        drop(kv_events);
+        let settled = kv_events.iter().filter_map(OpenKvPublisher::settled).max();
+        if let Some(settled) = settled {
+            tokio::time::sleep_until(settled).await;
+        }
         // The engine may hold it longer than the run lasts.
         if let Some(snapshots) = snapshots {
             snapshots.close().await;
@@ -204,19 +209,22 @@ impl Host {
         let failed = |error: anyhow::Error| at_step("publishers", unknown(format!("{error:#}")));
         let endpoint = &self.connected()?.endpoint;
         let engine_config = self.engine_config()?;
-        let sources = self
+        let refused = |error: DynamoError| at_step("kv_event_sources", error);
+        let mut sources = self
             .worker
             .engine
             .kv_event_sources()
             .await
-            .map_err(|error| at_step("kv_event_sources", error))?;
+            .map_err(refused)?;
+        check_kv_event_sources(&mut sources, engine_config).map_err(refused)?;
         if !sources.is_empty() {
             match engine_config.kv_cache_block_size {
                 Some(block_size) => {
                     let indexer = self.worker.config.effective_local_indexer();
-                    self.publishers.lock().kv_events =
-                        start_kv_publishers(endpoint, block_size, indexer, sources)
-                            .map_err(failed)?;
+                    let started = start_kv_publishers(endpoint, block_size, indexer, sources)
+                        .await
+                        .map_err(|error| at_step("publishers", error))?;
+                    self.publishers.lock().kv_events = started;
                 }
                 None => tracing::warn!(
                     engine = self.worker.engine.name(),

@@ -1,24 +1,33 @@
 //! KV events: which blocks a rank holds, told to the router.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use dynamo_llm::kv_router::protocols::{
-    ExternalSequenceBlockHash, KvCacheEvent, KvCacheEventData, KvCacheRemoveData, KvCacheStoreData,
-    KvCacheStoredBlockData, compute_block_hash_for_seq,
-};
 use dynamo_llm::kv_router::publisher::{KvEventPublisher, KvEventSourceConfig};
 use dynamo_runtime::component::Endpoint;
+use dynamo_runtime::error::DynamoError;
+use futures::FutureExt;
+use futures::future::BoxFuture;
 
-/// Called once with a rank's publisher, when it is ready.
-pub type OnKvPublisherReady = Arc<dyn Fn(KvPublisher) + Send + Sync>;
+use super::kv_publisher::{KvPublisher, OpenKvPublisher};
+use super::zmq_address;
+use crate::engine::EngineConfig;
+use crate::error::{at_step, invalid_argument, unknown};
+
+/// Called once with a rank's publisher, when it is ready. Its error ends the run.
+pub type OnKvPublisherReady =
+    Arc<dyn Fn(KvPublisher) -> BoxFuture<'static, Result<(), DynamoError>> + Send + Sync>;
 
 /// Where the KV events of one data-parallel rank come from.
 #[derive(Clone)]
 pub enum KvEventSource {
-    /// The engine publishes on a ZMQ socket.
+    /// The engine publishes on a ZMQ socket, in vLLM's format.
     Zmq {
+        /// Address of the socket, `tcp://HOST:PORT` or `ipc://PATH`; the host `*` is this machine.
         endpoint: String,
+        /// Topic that is subscribed to; empty: all.
         topic: String,
+        /// The rank, which the engine's batches name too: one without a rank counts as rank 0's.
         dp_rank: u32,
     },
     /// The engine calls a publisher that it is handed.
@@ -29,6 +38,17 @@ pub enum KvEventSource {
 }
 
 impl KvEventSource {
+    /// A source that hands its publisher to `on_ready`, before requests are served.
+    pub fn push(dp_rank: u32, on_ready: impl Fn(KvPublisher) + Send + Sync + 'static) -> Self {
+        Self::Push {
+            dp_rank,
+            on_ready: Arc::new(move |publisher| {
+                on_ready(publisher);
+                std::future::ready(Ok(())).boxed()
+            }),
+        }
+    }
+
     pub fn dp_rank(&self) -> u32 {
         match self {
             Self::Zmq { dp_rank, .. } | Self::Push { dp_rank, .. } => *dp_rank,
@@ -36,104 +56,186 @@ impl KvEventSource {
     }
 }
 
-/// A block that the engine stored.
-#[derive(Clone, Debug, PartialEq)]
-pub struct StoredBlock {
-    /// The engine's own hash of the block, which `publish_removed` names again.
-    pub block_hash: u64,
-    /// The block's tokens, exactly one KV block long.
-    pub token_ids: Vec<u32>,
-}
-
-/// Publishes the KV events of one rank, from any thread. It never waits for the network.
-#[derive(Clone)]
-pub struct KvPublisher {
-    inner: Arc<KvEventPublisher>,
-    dp_rank: u32,
-}
-
-impl KvPublisher {
-    /// Blocks were stored behind `parent_hash` (`None`: at the start of a sequence).
-    pub fn publish_stored(&self, parent_hash: Option<u64>, blocks: Vec<StoredBlock>) {
-        let block_size = self.inner.kv_block_size();
-        let blocks = blocks
-            .into_iter()
-            .filter_map(|block| {
-                let tokens_hash =
-                    *compute_block_hash_for_seq(&block.token_ids, block_size, Default::default())
-                        .first()?;
-                Some(KvCacheStoredBlockData {
-                    block_hash: ExternalSequenceBlockHash(block.block_hash),
-                    tokens_hash,
-                    mm_extra_info: None,
-                })
-            })
-            .collect();
-        self.publish(KvCacheEventData::Stored(KvCacheStoreData {
-            parent_hash: parent_hash.map(ExternalSequenceBlockHash),
-            start_position: None,
-            blocks,
-        }));
-    }
-
-    /// Blocks were removed, named by the hashes of `publish_stored`.
-    pub fn publish_removed(&self, block_hashes: Vec<u64>) {
-        self.publish(KvCacheEventData::Removed(KvCacheRemoveData {
-            block_hashes: block_hashes
-                .into_iter()
-                .map(ExternalSequenceBlockHash)
-                .collect(),
-        }));
-    }
-
-    fn publish(&self, data: KvCacheEventData) {
-        let event = KvCacheEvent {
-            event_id: self.inner.next_event_id(),
-            data,
-            dp_rank: self.dp_rank,
-        };
-        if self.inner.publish(event).is_err() {
-            tracing::debug!(dp_rank = self.dp_rank, "KV event after shutdown, dropped");
+/// Refuses sources that the router could make nothing of, and puts in what `*` stands for.
+pub(crate) fn check(
+    sources: &mut [KvEventSource],
+    config: &EngineConfig,
+) -> Result<(), DynamoError> {
+    let refused = |number: usize, what: String| {
+        Err(invalid_argument(format!(
+            "source {number} of {}, counted from 0: {what}",
+            sources.len()
+        )))
+    };
+    let first = config.data_parallel_start_rank.unwrap_or(0);
+    let size = config.data_parallel_size.unwrap_or(1);
+    let mut seen = HashMap::new();
+    for (number, source) in sources.iter().enumerate() {
+        let dp_rank = source.dp_rank();
+        if let Some(other) = seen.insert(dp_rank, number) {
+            return refused(
+                number,
+                format!("dp_rank {dp_rank} is that of source {other}"),
+            );
+        }
+        if dp_rank.checked_sub(first).is_none_or(|rank| rank >= size) {
+            return refused(
+                number,
+                format!(
+                    "dp_rank {dp_rank} is none of the engine's ranks; its configuration has \
+                     data_parallel_start_rank {first} and data_parallel_size {size}"
+                ),
+            );
+        }
+        if let KvEventSource::Zmq { endpoint, .. } = source
+            && let Err(what) = zmq_address::to_connect(endpoint)
+        {
+            return refused(number, format!("endpoint {what}"));
         }
     }
+    if config.kv_cache_block_size == Some(0) && !sources.is_empty() {
+        return Err(invalid_argument(
+            "kv_cache_block_size is 0; accepted: 1 or more, or unset to have no KV events",
+        ));
+    }
+    for source in sources {
+        if let KvEventSource::Zmq { endpoint, .. } = source
+            && let Ok(connected) = zmq_address::to_connect(endpoint)
+        {
+            *endpoint = connected;
+        }
+    }
+    Ok(())
 }
 
-/// Starts a publisher per source. They live as long as the answer and its clones.
-pub(crate) fn start_kv_publishers(
+/// Starts a publisher per source. They are open as long as the answer lives.
+pub(crate) async fn start_kv_publishers(
     endpoint: &Endpoint,
     block_size: u32,
     local_indexer: bool,
     sources: Vec<KvEventSource>,
-) -> anyhow::Result<Vec<KvPublisher>> {
+) -> Result<Vec<OpenKvPublisher>, DynamoError> {
     let mut publishers = Vec::with_capacity(sources.len());
     for source in sources {
         let dp_rank = source.dp_rank();
-        let config = match &source {
-            KvEventSource::Push { .. } => None,
+        let (config, on_ready) = match source {
+            KvEventSource::Push { on_ready, .. } => (None, Some(on_ready)),
             KvEventSource::Zmq {
                 endpoint, topic, ..
-            } => Some(KvEventSourceConfig::Zmq {
-                endpoint: endpoint.clone(),
-                topic: topic.clone(),
-                image_token_id: None,
-                video_token_id: None,
-            }),
+            } => {
+                let config = KvEventSourceConfig::Zmq {
+                    endpoint,
+                    topic,
+                    image_token_id: None,
+                    video_token_id: None,
+                };
+                (Some(config), None)
+            }
         };
-        let publisher = KvPublisher {
-            inner: Arc::new(KvEventPublisher::new_with_local_indexer(
-                endpoint.clone(),
-                block_size,
-                config,
-                local_indexer,
-                dp_rank,
-                None,
-            )?),
+        let started = KvEventPublisher::new_with_local_indexer(
+            endpoint.clone(),
+            block_size,
+            config,
+            local_indexer,
             dp_rank,
-        };
-        if let KvEventSource::Push { on_ready, .. } = source {
-            on_ready(publisher.clone());
+            None,
+        )
+        .map_err(|error| unknown(format!("dp_rank {dp_rank}: {error:#}")))?;
+        let open = OpenKvPublisher::new(started, dp_rank, block_size, on_ready.is_none());
+        if let Some(on_ready) = on_ready {
+            on_ready(open.publisher.clone())
+                .await
+                .map_err(|error| at_step(&format!("on_ready of dp_rank {dp_rank}"), error))?;
         }
-        publishers.push(publisher);
+        publishers.push(open);
     }
     Ok(publishers)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn zmq(endpoint: &str, dp_rank: u32) -> KvEventSource {
+        KvEventSource::Zmq {
+            endpoint: endpoint.into(),
+            topic: String::new(),
+            dp_rank,
+        }
+    }
+
+    fn push(dp_rank: u32) -> KvEventSource {
+        KvEventSource::push(dp_rank, drop)
+    }
+
+    fn ranks(first: Option<u32>, size: Option<u32>) -> EngineConfig {
+        EngineConfig {
+            data_parallel_start_rank: first,
+            data_parallel_size: size,
+            kv_cache_block_size: Some(16),
+            ..EngineConfig::default()
+        }
+    }
+
+    fn refusal(sources: &mut [KvEventSource], config: &EngineConfig) -> String {
+        check(sources, config).unwrap_err().message().to_owned()
+    }
+
+    #[test]
+    fn a_source_per_declared_rank_is_accepted() {
+        check(&mut [push(0)], &ranks(None, None)).unwrap();
+        check(&mut [push(5), push(4)], &ranks(Some(4), Some(2))).unwrap();
+        check(&mut [push(u32::MAX)], &ranks(Some(u32::MAX), None)).unwrap();
+    }
+
+    #[test]
+    fn a_socket_that_is_bound_everywhere_is_connected_to_here() {
+        let mut sources = [zmq("tcp://*:5557", 0)];
+        check(&mut sources, &ranks(None, None)).unwrap();
+        let [KvEventSource::Zmq { endpoint, .. }] = sources else {
+            panic!("another source");
+        };
+        assert_eq!(endpoint, "tcp://127.0.0.1:5557");
+    }
+
+    #[test]
+    fn a_rank_twice_is_named() {
+        let message = refusal(&mut [push(0), push(1), push(0)], &ranks(None, Some(2)));
+        assert_eq!(
+            message,
+            "source 2 of 3, counted from 0: dp_rank 0 is that of source 0"
+        );
+    }
+
+    #[test]
+    fn a_rank_that_was_not_declared_is_named() {
+        for (first, size, rank) in [
+            (None, None, 1),
+            (Some(4), Some(2), 3),
+            (Some(4), Some(2), 6),
+        ] {
+            let message = refusal(&mut [push(rank)], &ranks(first, size));
+            let named = format!("dp_rank {rank} is none of the engine's ranks");
+            assert!(message.contains(&named), "{message}");
+        }
+    }
+
+    #[test]
+    fn an_address_that_cannot_be_parsed_is_named() {
+        let message = refusal(&mut [push(0), zmq("tcp://x", 1)], &ranks(None, Some(2)));
+        assert!(
+            message.contains("source 1 of 2, counted from 0: endpoint 'tcp://x': has no port"),
+            "{message}"
+        );
+    }
+
+    #[test]
+    fn blocks_without_tokens_are_refused_where_there_are_sources() {
+        let config = EngineConfig {
+            kv_cache_block_size: Some(0),
+            ..EngineConfig::default()
+        };
+        assert!(refusal(&mut [push(0)], &config).starts_with("kv_cache_block_size is 0"));
+        check(&mut [], &config).unwrap();
+    }
 }

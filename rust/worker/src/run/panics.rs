@@ -50,12 +50,9 @@ impl LLMEngine for Recorded {
     }
 
     async fn kv_event_sources(&self) -> Result<Vec<KvEventSource>, DynamoError> {
-        Ok(Vec::from_iter(self.kv_events.then(|| {
-            KvEventSource::Push {
-                dp_rank: 0,
-                on_ready: Arc::new(no_room),
-            }
-        })))
+        Ok(Vec::from_iter(
+            self.kv_events.then(|| KvEventSource::push(0, no_room)),
+        ))
     }
 
     async fn cleanup(&self) -> Result<(), DynamoError> {

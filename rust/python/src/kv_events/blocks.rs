@@ -1,0 +1,197 @@
+//! Blocks of the KV cache as engines have them in Python: hashes and tokens of many types.
+
+use dynamo_backend_worker::publish::StoredBlock;
+use pyo3::buffer::{Element, PyBuffer};
+use pyo3::prelude::*;
+use pyo3::types::{PyBool, PyBytes, PyList, PyTuple};
+
+use crate::convert::integers;
+use crate::convert::json::type_name;
+use crate::errors;
+use crate::token_ids::TokenIds;
+
+/// Characters of a value that an error shows.
+const SHOWN: usize = 80;
+
+/// Reads `[(hash, tokens), …]`.
+pub(super) fn of_pairs(blocks: &Bound<'_, PyAny>) -> PyResult<Vec<StoredBlock>> {
+    items(blocks, "publish_stored: blocks", "(hash, tokens) pairs")?
+        .enumerate()
+        .map(|(number, item)| {
+            let (hash, token_ids) = pair(number, &item?)?;
+            let place = || format!("publish_stored: block {number}, counted from 0");
+            Ok(StoredBlock {
+                block_hash: self::hash(&hash, || format!("{}: the hash", place()))?,
+                token_ids: tokens(&token_ids, place)?,
+            })
+        })
+        .collect()
+}
+
+/// Reads the hashes of blocks, and the tokens of all of them in one sequence.
+pub(super) fn of_flat(
+    block_hashes: &Bound<'_, PyAny>,
+    token_ids: &Bound<'_, PyAny>,
+    block_size: u32,
+) -> PyResult<Vec<StoredBlock>> {
+    let hashes = hashes(block_hashes, "publish_stored: blocks")?;
+    let tokens = tokens(token_ids, || "publish_stored: token_ids".into())?;
+    let wanted = hashes.len() * block_size as usize;
+    if tokens.len() != wanted {
+        return Err(refused(
+            token_ids.py(),
+            format!(
+                "publish_stored: token_ids has {} tokens, and {} blocks of {block_size} tokens \
+                 have {wanted}",
+                tokens.len(),
+                hashes.len()
+            ),
+        ));
+    }
+    let blocks = hashes
+        .into_iter()
+        .zip(tokens.chunks(block_size as usize))
+        .map(|(block_hash, tokens)| StoredBlock {
+            block_hash,
+            token_ids: tokens.to_vec(),
+        });
+    Ok(blocks.collect())
+}
+
+/// Reads the hashes of blocks.
+pub(super) fn hashes(block_hashes: &Bound<'_, PyAny>, place: &str) -> PyResult<Vec<u64>> {
+    items(block_hashes, place, "hashes")?
+        .enumerate()
+        .map(|(number, item)| hash(&item?, || format!("{place}[{number}]")))
+        .collect()
+}
+
+/// Reads a hash: 64 bits, signed or not, or the last 8 bytes of a digest, as vLLM shortens it.
+pub(super) fn hash(value: &Bound<'_, PyAny>, place: impl Fn() -> String) -> PyResult<u64> {
+    let wrong = |accepted: &str| {
+        refused(
+            value.py(),
+            format!("{} is {}; accepted: {accepted}", place(), shown(value)),
+        )
+    };
+    if let Ok(digest) = value.cast::<PyBytes>() {
+        return digest
+            .as_bytes()
+            .last_chunk()
+            .map(|last| u64::from_be_bytes(*last))
+            .ok_or_else(|| wrong("bytes, 8 or more"));
+    }
+    let number = if value.is_instance_of::<PyBool>() {
+        None
+    } else {
+        let signed = value.extract::<i64>().map(i64::cast_unsigned);
+        signed.or_else(|_| value.extract()).ok()
+    };
+    number.ok_or_else(|| wrong("an int of 64 bits, signed or not, or bytes"))
+}
+
+/// A value in an error: long ones are cut.
+pub(super) fn shown(value: &Bound<'_, PyAny>) -> String {
+    let text = value
+        .repr()
+        .map_or_else(|_| "?".into(), |text| text.to_string());
+    let kind = type_name(value);
+    match text.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{}… (of type {kind})", &text[..end]),
+        None => format!("{text} (of type {kind})"),
+    }
+}
+
+/// Reads tokens: a list or a tuple, a prompt, an array, or anything else that gives integers.
+fn tokens(value: &Bound<'_, PyAny>, place: impl Fn() -> String) -> PyResult<Vec<u32>> {
+    if let Ok(list) = value.cast::<PyList>()
+        && let Some(tokens) = integers::of_list(list)
+    {
+        return Ok(tokens);
+    }
+    if let Ok(prompt) = value.cast::<TokenIds>() {
+        return Ok(prompt.get().to_vec());
+    }
+    if let Some(tokens) = of_buffer(value) {
+        return Ok(tokens);
+    }
+    items(value, &format!("{}: the tokens", place()), "integers")?
+        .enumerate()
+        .map(|(number, item)| {
+            let item = item?;
+            let token = if item.is_instance_of::<PyBool>() {
+                None
+            } else {
+                integers::small(&item).or_else(|| item.extract().ok())
+            };
+            token.ok_or_else(|| {
+                refused(
+                    item.py(),
+                    format!(
+                        "{}: token {number} is {}; accepted: integers from 0 to {}",
+                        place(),
+                        shown(&item),
+                        u32::MAX
+                    ),
+                )
+            })
+        })
+        .collect()
+}
+
+/// The tokens of an array of the usual integers; `None` where it is another, or has one that is no
+/// token.
+fn of_buffer(value: &Bound<'_, PyAny>) -> Option<Vec<u32>> {
+    copied::<u32>(value)
+        .or_else(|| of_elements::<i64>(value))
+        .or_else(|| of_elements::<i32>(value))
+        .or_else(|| of_elements::<u64>(value))
+}
+
+fn of_elements<T: Element + TryInto<u32>>(value: &Bound<'_, PyAny>) -> Option<Vec<u32>> {
+    copied::<T>(value)?
+        .into_iter()
+        .map(|token| token.try_into().ok())
+        .collect()
+}
+
+fn copied<T: Element>(value: &Bound<'_, PyAny>) -> Option<Vec<T>> {
+    PyBuffer::<T>::get(value).ok()?.to_vec(value.py()).ok()
+}
+
+fn pair<'py>(
+    number: usize,
+    item: &Bound<'py, PyAny>,
+) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyAny>)> {
+    let tuple = match item.cast::<PyList>() {
+        Ok(list) => Ok(list.to_tuple()),
+        Err(_) => item.cast::<PyTuple>().cloned(),
+    };
+    tuple.ok().and_then(|tuple| tuple.extract().ok()).ok_or_else(|| {
+        refused(
+            item.py(),
+            format!(
+                "publish_stored: block {number}, counted from 0, is {}; accepted: (hash, tokens), \
+                 or the hashes alone and token_ids as the second argument",
+                shown(item)
+            ),
+        )
+    })
+}
+
+fn items<'py>(
+    value: &Bound<'py, PyAny>,
+    place: &str,
+    accepted: &str,
+) -> PyResult<impl Iterator<Item = PyResult<Bound<'py, PyAny>>>> {
+    value.try_iter().map_err(|_| {
+        refused(
+            value.py(),
+            format!("{place}: {} is no sequence of {accepted}", shown(value)),
+        )
+    })
+}
+
+fn refused(py: Python<'_>, message: String) -> PyErr {
+    errors::invalid_argument(py, format!("{message}; nothing was published"))
+}
