@@ -1,0 +1,99 @@
+"""Workers that announce what is in their caches, behind Dynamo's own frontend that routes by it."""
+
+from __future__ import annotations
+
+import random
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+from .api import wait_for_model
+from .frontend import start_frontend
+from .processes import until
+from .system import System, serve
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from .launcher import Launcher
+    from .processes import Process
+
+Place = tuple[int, int]
+"""A worker by its number, and one of its ranks."""
+REQUESTS = 100
+RANKS = 2
+PREFIX = 32 * 16
+"""Tokens that the requests of one prefix share: 32 blocks."""
+
+
+class Fleet:
+    """Two workers of two ranks each, and a frontend that routes by their KV events."""
+
+    def __init__(
+        self,
+        launcher: Launcher,
+        model_folder: str,
+        engine: str,
+        *options: str,
+        env: Mapping[str, str],
+    ) -> None:
+        self.workers: list[tuple[Process, System]] = [
+            serve(
+                launcher,
+                engine,
+                *["--model-name", model_folder, "--served-model-name", "caching", *options],
+                *["--", str(RANKS)],
+                env=env,
+            )
+            for _ in range(2)
+        ]
+        self.api = start_frontend(launcher, "--router-mode", "kv", *options, env=env)
+        wait_for_model(self.api, "caching")
+        self._random = random.Random(0)
+
+    @property
+    def places(self) -> list[Place]:
+        return [(worker, rank) for worker in range(len(self.workers)) for rank in range(RANKS)]
+
+    def prefix(self) -> list[int]:
+        """A prompt's beginning that no other has."""
+        return self._tokens(PREFIX)
+
+    def tell(self, place: Place, event: str, prefix: list[int]) -> None:
+        """Has a rank publish ``stored``, ``removed`` or ``cleared``."""
+        worker, rank = place
+        _, system = self.workers[worker]
+        answer = system.control(event, {"dp_rank": rank, "token_ids": prefix})
+        assert answer.json == {"status": "ok"}, answer.text
+
+    def ask(self, prefix: list[int], requests: int = REQUESTS) -> dict[Place, int]:
+        """Sends requests that begin with ``prefix``; returns how many came to which rank."""
+        prompts = [prefix + self._tokens(32) for _ in range(requests)]
+        with ThreadPoolExecutor(4) as pool:
+            answers = list(
+                pool.map(lambda prompt: self.api.complete(prompt, model="caching"), prompts)
+            )
+        assert {answer.status for answer in answers} == {200}, answers[0].text
+        served = {
+            (worker, rank): number
+            for worker, (_, system) in enumerate(self.workers)
+            for rank, number in enumerate(system.control("requests").json["requests"])
+        }
+        assert sum(served.values()) == requests
+        return served
+
+    def until_it_leads_to(self, place: Place, prefix: list[int]) -> None:
+        """Waits until the router knows of what ``place`` published."""
+        until(
+            lambda: self.ask(prefix, 8)[place] == 8,
+            f"requests of the prefix go to {place}",
+        )
+
+    def until_it_leads_nowhere(self, prefix: list[int]) -> None:
+        """Waits until the router does not know any more that somebody had the prefix."""
+        until(
+            lambda: max(self.ask(prefix, 16).values()) < 16,
+            "requests of the prefix spread",
+        )
+
+    def _tokens(self, number: int) -> list[int]:
+        return self._random.choices(range(1000, 40_000), k=number)
