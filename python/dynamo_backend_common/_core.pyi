@@ -168,22 +168,7 @@ class SnapshotPublisher:
 
 @final
 class KvPublisher:
-    """Publishes the KV events of one rank: from any thread, without waiting for the network.
-
-    What an engine does when its cache changes, here of blocks of 4 tokens::
-
-        publisher.publish_stored([(11, [1, 2, 3, 4]), (12, [5, 6, 7, 8])])
-        publisher.publish_stored([13, 14], tokens[8:16], parent_hash=12)
-        publisher.publish_removed([12, 13, 14])
-
-    A hash is the engine's own name for a block with everything in front of it: an int of 64 bits,
-    signed or not, or a digest as bytes, of which the last 8 count. Tokens are a list, an array of
-    integers or anything else that gives integers from 0 to 4294967295.
-
-    What one thread publishes arrives in its order. A hash that is stored twice is there until it is
-    removed twice. An engine may keep the publisher: when the run is over, after ``cleanup``, its
-    methods check what they are given and do nothing more.
-    """
+    """Publishes the KV events of one rank: from any thread, without waiting; see `PushKvEvents`."""
 
     @property
     def dp_rank(self) -> int:
@@ -193,43 +178,26 @@ class KvPublisher:
     def block_size(self) -> int:
         """Tokens of one block: the engine's ``kv_cache_block_size``."""
 
-    @overload
     def publish_stored(
         self,
-        blocks: Iterable[tuple[BlockHash, Iterable[SupportsIndex]]],
-        token_ids: None = None,
+        blocks: Iterable[tuple[BlockHash, Iterable[SupportsIndex]]] | Iterable[BlockHash],
+        token_ids: Iterable[SupportsIndex] | None = None,
         *,
         parent_hash: BlockHash | None = None,
     ) -> None:
-        """Tells that blocks were stored, each behind the one before it.
+        """Tells of blocks that were stored, each behind the one before it.
 
         Args:
-            blocks: (hash, tokens) of each block. Only whole blocks are published.
-            token_ids: With this, ``blocks`` are the hashes alone, and these the tokens of all.
+            blocks: (hash, tokens) of each block; or the hashes alone.
+            token_ids: The tokens of all blocks, where ``blocks`` are hashes.
             parent_hash: The block that they stand behind; None: they begin a sequence.
 
         Raises:
-            InvalidArgument: A block has not ``block_size`` tokens, a token or a hash is none, or a
-                hash is that of another block of the call or of the parent. It names the block, and
-                nothing of the call is published.
+            InvalidArgument: What is wrong, and with which block. Nothing was published.
         """
 
-    @overload
-    def publish_stored(
-        self,
-        blocks: Iterable[BlockHash],
-        token_ids: Iterable[SupportsIndex],
-        *,
-        parent_hash: BlockHash | None = None,
-    ) -> None: ...
     def publish_removed(self, block_hashes: Iterable[BlockHash]) -> None:
-        """Tells that blocks were removed, named by the hashes of `publish_stored`.
-
-        One that was never stored is passed over.
-
-        Raises:
-            InvalidArgument: One is no hash; nothing of the call is published.
-        """
+        """Tells of blocks that were removed, by their hashes; unknown ones are passed over."""
 
     def publish_cleared(self) -> None:
         """Tells that all blocks of the rank were removed, however often each was stored."""

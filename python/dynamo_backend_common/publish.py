@@ -71,6 +71,22 @@ class ZmqKvEvents:
 class PushKvEvents:
     """KV events of one rank, which the engine pushes to a publisher.
 
+    What an engine does when its cache changes, here with blocks of 4 tokens::
+
+        publisher.publish_stored([(11, [1, 2, 3, 4]), (12, [5, 6, 7, 8])])
+        publisher.publish_stored([13, 14], tokens[8:16], parent_hash=12)
+        publisher.publish_removed([12, 13, 14])
+
+    A hash is the engine's own name for a block with everything in front of it: an int of 64 bits,
+    signed or not, or a digest as bytes, of which the last 8 count. Tokens are a list, an array of
+    integers or whatever else gives integers from 0 to 4294967295, as many as a block has. A call
+    that has anything else, or one hash for two blocks, raises `InvalidArgument`, which names the
+    block, and publishes nothing.
+
+    Publishing is safe from any thread and never waits for the network. What one thread publishes
+    arrives in its order. A hash that is stored twice is there until it is removed twice. An engine
+    may keep its publisher: after ``cleanup`` it takes what it is given and does nothing.
+
     Attributes:
         on_ready: Called once with the publisher, on the event loop, before requests are served; a
             coroutine is awaited. What it raises ends the run. It is not called where

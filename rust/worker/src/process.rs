@@ -46,6 +46,7 @@ pub fn prepare_environment(config: &WorkerConfig, scope: Scope<'_>) {
     if alone {
         set_default("DYN_TCP_RPC_HOST", LOOPBACK);
         set_default("DYN_TCP_RESPONSE_STREAM_HOST", LOOPBACK);
+        set_default("DYN_EVENT_PLANE_HOST", LOOPBACK);
         // A worker that failed one request is still the only one.
         set_default("DYN_RUNTIME_INHIBITED_DURATION_SECS", "0");
         // No other process has to learn that this worker goes.

@@ -105,3 +105,5 @@ fn named(failed: RunError<DynamoError>) -> DynamoError {
 
 #[cfg(test)]
 mod panics;
+#[cfg(test)]
+mod publishing;

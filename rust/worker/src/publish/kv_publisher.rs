@@ -120,6 +120,11 @@ impl KvPublisher {
         self.publish(KvCacheEventData::Cleared);
     }
 
+    #[cfg(test)]
+    pub(crate) fn is_open(&self) -> bool {
+        self.rank.open.lock().is_some()
+    }
+
     fn publish(&self, data: KvCacheEventData) {
         let dp_rank = self.rank.dp_rank;
         let mut open = self.rank.open.lock();

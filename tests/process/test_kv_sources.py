@@ -1,0 +1,155 @@
+"""Section 9: where KV events come from, what is refused, and what a publisher takes."""
+
+import json
+
+import pytest
+import zmq
+
+from support.launcher import Launcher
+from support.processes import Process, until
+from support.system import System, serve
+
+ERROR = "dynamo-backend: error: "
+FILE = ("--discovery-backend", "file")
+
+REFUSED = {
+    "a source": ["returned PushKvEvents", "a list of sources"],
+    "none": ["returned NoneType", "a list of sources"],
+    "text": ["source 0", "str is no source", "ZmqKvEvents", "PushKvEvents"],
+    "another thing": ["source 0", "Source is no source", "ZmqKvEvents", "PushKvEvents"],
+    "raises": ["source 1", "no second source"],
+    "rank twice": ["source 1 of 2", "dp_rank 0 is that of source 0"],
+    "rank beyond": ["source 1 of 2", "dp_rank 2", "data_parallel_size 2"],
+    "rank negative": ["source 1", "PushKvEvents.dp_rank is -1", "4294967295"],
+    "rank as text": ["source 0", "PushKvEvents.dp_rank is '0'"],
+    "rank as bool": ["source 0", "ZmqKvEvents.dp_rank is True"],
+    "no callable": ["source 0", "PushKvEvents.on_ready is None", "a callable"],
+    "no scheme": ["source 1 of 2", "'127.0.0.1:5557': has no transport", "tcp://HOST:PORT"],
+    "no port": ["source 0 of 1", "'tcp://127.0.0.1': has no port"],
+    "wrong port": ["source 0 of 1", "'tcp://127.0.0.1:99999'", "from 1 to 65535"],
+    "no text": ["source 0", "ZmqKvEvents.endpoint is 5557", "a str"],
+    "no topic": ["source 0", "ZmqKvEvents.topic is None", "a str"],
+}
+RAISED = {
+    "on_ready raises": "on_ready of dp_rank 1: RuntimeError: no room for a publisher",
+    "on_ready raises later": "on_ready of dp_rank 0: RuntimeError: no room for a publisher",
+    "on_ready exits": "on_ready raised SystemExit: no room for a publisher",
+}
+
+
+def fails(launcher: Launcher, name: str) -> tuple[str, Process]:
+    """Serves an engine whose start must fail; returns the message, and the process."""
+    process = launcher.command("serve", "kv_sources:Declared", *FILE, "--", name)
+    assert process.wait() == 1
+    assert launcher.latches.is_reached("cleanup")
+    assert not (launcher.folder / "discovery" / "v1" / "mdc").exists()
+    # The runtime's tasks may log after it.
+    [message] = [line for line in process.stderr.splitlines() if line.startswith(ERROR)]
+    return message.removeprefix(ERROR), process
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_sources_that_cannot_work_end_the_start_and_are_named(
+    launcher: Launcher, name: str
+) -> None:
+    message, _ = fails(launcher, name)
+    assert message.startswith("kv_event_sources: ")
+    assert message.count("kv_event_sources") == 1
+    for part in REFUSED[name]:
+        assert part in message
+
+
+@pytest.mark.parametrize("name", RAISED)
+def test_what_is_raised_by_who_gets_a_publisher_ends_the_start(
+    launcher: Launcher, name: str
+) -> None:
+    message, process = fails(launcher, name)
+    assert message.startswith("publishers: ")
+    assert RAISED[name] in message
+    assert "Traceback (most recent call last)" in process.output
+    assert "in raises" in process.output or "in exits" in process.output
+
+
+def test_a_publisher_takes_what_engines_have_and_refuses_the_rest_by_name(
+    launcher: Launcher,
+) -> None:
+    serve(launcher, "kv_calls:Calls")
+    assert json.loads(launcher.latches.reached("wrong")) == []
+    assert launcher.latches.reached("publisher") == "KvPublisher(dp_rank=0, block_size=8)"
+
+
+def test_a_publisher_that_the_engine_keeps_does_nothing_after_the_run(launcher: Launcher) -> None:
+    process = launcher.script("kept_publisher")
+    assert process.wait() == 0, process.output
+    # It checks what it is given all the same.
+    assert "wrong []" in process.stdout
+    assert "threads ['MainThread']" in process.stdout
+
+
+def test_without_a_block_size_there_are_snapshots_and_no_kv_events(launcher: Launcher) -> None:
+    process, system = serve(launcher, "kv_sources:WithoutBlockSize")
+    process.wait_for_line("WARN.*KV events are off.*kv_cache_block_size")
+    launcher.latches.reached("snapshots")
+    until(lambda: gauge(system, "total_blocks") == ["10"], "the gauge has the snapshot")
+    assert launcher.latches.is_reached("kv_event_sources")
+    assert process.terminate() == 0
+    assert not launcher.latches.is_reached("kv_events")
+
+
+def test_without_kv_routing_the_engine_is_not_asked(launcher: Launcher) -> None:
+    process, _ = serve(launcher, "kv_sources:WithoutBlockSize", "--no-enable-kv-routing")
+    assert process.terminate() == 0
+    assert "KV events are off" not in process.output
+    assert launcher.latches.is_reached("setup_metrics")
+    for hook in ("kv_event_sources", "kv_events", "snapshots"):
+        assert not launcher.latches.is_reached(hook), hook
+
+
+@pytest.mark.parametrize(
+    ("mode", "option", "indexed"),
+    [
+        ("agg", "--enable-local-indexer", True),
+        ("prefill", "--enable-local-indexer", True),
+        ("agg", "--no-enable-local-indexer", False),
+        ("decode", "--enable-local-indexer", False),
+    ],
+)
+def test_kv_publishers_and_the_card_have_the_effective_local_indexer(
+    launcher: Launcher, mode: str, option: str, indexed: bool
+) -> None:
+    serve(launcher, "caching:Pushing", option, "--disaggregation-mode", mode)
+    [source] = discovered(launcher, "event_sources", 1)
+    [card] = discovered(launcher, "mdc", 1)
+    assert ("recovery_target" in source["metadata"]) is indexed
+    assert card["card_json"]["runtime_config"]["enable_local_indexer"] is indexed
+
+
+def test_section_5_what_an_engine_publishes_while_it_cleans_up_still_goes_out(
+    launcher: Launcher,
+) -> None:
+    process, _ = serve(launcher, "kv_sources:LastWords")
+    [channel] = discovered(launcher, "event_channels", 1)
+    with zmq.Context() as context, context.socket(zmq.SUB) as socket:
+        monitor = socket.get_monitor_socket(zmq.EVENT_HANDSHAKE_SUCCEEDED)
+        socket.subscribe(b"")
+        socket.connect(channel["transport"]["config"]["endpoint"])
+        monitor.recv_multipart()
+        monitor.close()
+        assert process.terminate() == 0
+        socket.rcvtimeo = 10_000
+        last = (0x0123456789ABCDEF).to_bytes(8, "big")
+        while last not in b"".join(socket.recv_multipart()):
+            pass
+
+
+def gauge(system: System, name: str) -> list[str]:
+    """The values of a gauge of the ranks."""
+    lines = system.get("/metrics").text.splitlines()
+    return [line.split()[-1] for line in lines if line.startswith(f"dynamo_component_{name}")]
+
+
+def discovered(launcher: Launcher, kind: str, number: int) -> list[dict]:
+    """What is in discovery, when that much is."""
+    folder = launcher.folder / "discovery" / "v1" / kind
+    until(lambda: len(list(folder.glob("*"))) == number, f"{number} {kind} in discovery")
+    return [json.loads(path.read_text()) for path in sorted(folder.glob("*"))]

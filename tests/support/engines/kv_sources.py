@@ -1,0 +1,114 @@
+"""Engines with one source of KV events or more, named by what is about them."""
+
+import sys
+
+from latches import reach
+from lifecycles import Recorded
+
+from dynamo_backend_common import EngineConfig, MetricsBindings, PushKvEvents, ZmqKvEvents
+
+
+class Source:
+    """Something else that has a rank."""
+
+    dp_rank = 0
+
+
+def push(dp_rank=0):
+    return PushKvEvents(on_ready=lambda publisher: None, dp_rank=dp_rank)
+
+
+def raises(publisher):
+    raise RuntimeError("no room for a publisher")
+
+
+async def raises_later(publisher):
+    raise RuntimeError("no room for a publisher")
+
+
+def exits(publisher):
+    sys.exit("no room for a publisher")
+
+
+def generated():
+    yield push()
+    raise RuntimeError("no second source")
+
+
+SOURCES = {
+    "a source": push(),
+    "none": None,
+    "text": "tcp://127.0.0.1:5557",
+    "another thing": [Source()],
+    "raises": generated(),
+    "rank twice": [push(0), ZmqKvEvents(endpoint="tcp://127.0.0.1:5557", dp_rank=0)],
+    "rank beyond": [push(0), push(2)],
+    "rank negative": [push(0), push(-1)],
+    "rank as text": [push("0")],
+    "rank as bool": [ZmqKvEvents(endpoint="tcp://127.0.0.1:5557", dp_rank=True)],
+    "no callable": [PushKvEvents(on_ready=None)],
+    "no scheme": [push(0), ZmqKvEvents(endpoint="127.0.0.1:5557", dp_rank=1)],
+    "no port": [ZmqKvEvents(endpoint="tcp://127.0.0.1")],
+    "wrong port": [ZmqKvEvents(endpoint="tcp://127.0.0.1:99999")],
+    "no text": [ZmqKvEvents(endpoint=5557)],
+    "no topic": [ZmqKvEvents(endpoint="tcp://127.0.0.1:5557", topic=None)],
+    "on_ready raises": [push(0), PushKvEvents(on_ready=raises, dp_rank=1)],
+    "on_ready raises later": [PushKvEvents(on_ready=raises_later)],
+    "on_ready exits": [PushKvEvents(on_ready=exits)],
+}
+
+
+class Declared(Recorded):
+    """Two ranks of blocks of 16 tokens, and the sources that its argument names."""
+
+    def __init__(self, name):
+        self.sources = SOURCES[name]
+
+    @classmethod
+    def from_args(cls, argv):
+        return cls(*argv)
+
+    async def start(self, worker_id):
+        await super().start(worker_id)
+        return EngineConfig(model="declared", kv_cache_block_size=16, data_parallel_size=2)
+
+    async def kv_event_sources(self):
+        return self.sources
+
+
+class WithoutBlockSize(Recorded):
+    """Has a source and pushes a snapshot, and says nothing of its blocks."""
+
+    async def setup_metrics(self, ctx):
+        reach("setup_metrics")
+        return MetricsBindings(dp_ranks=[0], on_publisher_ready=self.snapshots_ready)
+
+    def snapshots_ready(self, publisher):
+        reach("snapshots")
+        publisher.push(0, total_blocks=10, used_blocks=4)
+
+    async def kv_event_sources(self):
+        reach("kv_event_sources")
+        return [PushKvEvents(on_ready=lambda publisher: reach("kv_events"))]
+
+
+class LastWords(Recorded):
+    """Stores a block when it is cleaned up."""
+
+    block = "0123456789abcdef"
+
+    async def start(self, worker_id):
+        await super().start(worker_id)
+        return EngineConfig(model="last", kv_cache_block_size=16)
+
+    async def kv_event_sources(self):
+        return [PushKvEvents(on_ready=self.keep)]
+
+    def keep(self, publisher):
+        self.publisher = publisher
+
+    async def cleanup(self):
+        for number in range(1000):
+            self.publisher.publish_stored([number], range(16))
+        self.publisher.publish_stored([0x0123456789ABCDEF], range(16))
+        await super().cleanup()
