@@ -30,6 +30,7 @@ for purpose in "$@"; do
     test)
         need etcd-server command -v etcd
         need nats-server command -v nats-server
+        need prometheus command -v promtool
         ;;
     *) fail "unknown purpose '$purpose'; accepted: build, test" ;;
     esac
@@ -59,6 +60,7 @@ if [ -d /run/systemd/system ]; then
         case $package in
         etcd-server) "${as_root[@]}" systemctl disable --now etcd.service ;;
         nats-server) "${as_root[@]}" systemctl disable --now nats-server.service ;;
+        prometheus) "${as_root[@]}" systemctl disable --now prometheus.service ;;
         esac
     done
 fi

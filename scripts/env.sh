@@ -18,7 +18,7 @@ machine_path() {
     local user=$PATH:${CARGO_HOME:-$HOME/.cargo}/bin cargo tool found
     local path=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
     cargo=$(PATH=$user command -v cargo) && path=$(dirname "$cargo"):$path
-    for tool in c++ cmake pkg-config protoc git curl etcd nats-server; do
+    for tool in c++ cmake pkg-config protoc git curl etcd nats-server prometheus promtool; do
         PATH=$path command -v "$tool" >/dev/null || ! found=$(PATH=$user command -v "$tool") ||
             path=$path:$(dirname "$found")
     done

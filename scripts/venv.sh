@@ -6,7 +6,7 @@ source scripts/new-venv.sh
 
 wheels=$cache/wheels
 requirements=$cache/requirements.txt
-"$base_python" scripts/requirements.py llama-cpp test >"$requirements" ||
+"$base_python" scripts/requirements.py llama-cpp metrics test >"$requirements" ||
     fail "the requirements in pyproject.toml could not be read (see above)"
 
 fill() {

@@ -10,15 +10,14 @@
   `Request` and `Chunk` are the dicts that it takes and yields, `RequestContext` the identity and
   cancellation of a request. A request with `HEALTH_CHECK_KEY` is a probe.
 - `Steps` is for engines with a step loop: one call hands over the tokens of all requests.
-- `MetricsContext`, `MetricsBindings`, `PushKvEvents`, `ZmqKvEvents` and the publishers are for
-  engines that publish metrics and KV events of their own.
+- `MetricsContext`, `MetricsBindings`, `EndpointMetrics`, `PushKvEvents`, `ZmqKvEvents` and the
+  publishers are for engines that publish metrics and KV events of their own.
 - `DynamoError` and its subclasses are the errors that Dynamo knows.
 
 ``python -m dynamo_backend_common serve module:attribute`` does the same from the command line.
 """
 
 from ._core import (
-    EndpointMetrics,
     KvPublisher,
     RequestContext,
     RustEngine,
@@ -43,6 +42,7 @@ from .exceptions import (
     Unknown,
 )
 from .messages import HEALTH_CHECK_KEY, Chunk, Request, Step
+from .metrics import EndpointMetrics
 from .publish import BlockHash, MetricsBindings, MetricsContext, PushKvEvents, ZmqKvEvents
 from .together import run, serve
 from .worker import Report, Worker

@@ -15,12 +15,13 @@ from ._pump import Pump
 from ._stream import log_failure, logger
 from ._threads import RequestThreads
 from .exceptions import InvalidArgument, Unknown
+from .metrics import EndpointMetrics
 from .publish import MetricsContext
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ._core import EndpointMetrics, KvPublisher, RequestContext, Sink
+    from ._core import KvPublisher, MetricsCore, RequestContext, Sink
 
 _REQUIRED = ("start", "generate", "cleanup")
 
@@ -45,6 +46,7 @@ class Bridge:
         # The loop itself holds tasks by weak references only.
         self._pumps: dict[RequestContext, Pump] = {}
         self._threads = RequestThreads()
+        self._metrics: EndpointMetrics | None = None
         # The function that was asked last whether it blocks, and the answer.
         self._asked: Any = None
         self._blocks = False
@@ -98,6 +100,8 @@ class Bridge:
             await self._logged("cleanup")
         finally:
             self._threads.close()
+            if self._metrics is not None:
+                self._metrics.close()
             # The runtime's registries hold what serves them for the life of the process.
             self._engine = None
 
@@ -116,10 +120,14 @@ class Bridge:
             pumps[task].abandon()
 
     async def setup_metrics(
-        self, model: str, component: str, load_time: float, metrics: EndpointMetrics
+        self, model: str, component: str, load_time: float, core: MetricsCore
     ) -> Any:
+        self._metrics = EndpointMetrics(core)
         context = MetricsContext(
-            model=model, component=component, model_load_time_seconds=load_time, metrics=metrics
+            model=model,
+            component=component,
+            model_load_time_seconds=load_time,
+            metrics=self._metrics,
         )
         return await self._hook("setup_metrics", context)
 

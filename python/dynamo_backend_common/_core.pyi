@@ -14,9 +14,10 @@ from .publish import BlockHash
 __all__ = [
     "HEALTH_CHECK_KEY",
     "ConfigField",
-    "EndpointMetrics",
     "Inbox",
     "KvPublisher",
+    "MetricsCore",
+    "MetricsSource",
     "RequestContext",
     "RustEngine",
     "Sink",
@@ -127,14 +128,38 @@ class RustEngine:
         """The engine's name in messages and logs."""
 
 @final
-class EndpointMetrics:
-    """The metrics of the worker's endpoint."""
+class MetricsCore:
+    """The metrics of the worker's endpoint, below `EndpointMetrics`."""
+
+    @property
+    def labels(self) -> list[tuple[str, str]]:
+        """Names and values of the labels that the worker's gauges have."""
 
     def set_exposition(self, text: str) -> None:
-        """Shows ``text``, in Prometheus' text format, with every scrape from now on.
+        """Shows ``text`` with every scrape from now on."""
 
-        A scrape reads the text that was set last; it does not wait for Python.
-        """
+    def add_source(self) -> MetricsSource:
+        """Adds a text that scrapes ask for; it is asked for at once."""
+
+@final
+class MetricsSource:
+    """One text of the worker's metrics. What is called here never waits."""
+
+    def fileno(self) -> int:
+        """An eventfd: who reads it waits until the text is asked for, or closed."""
+
+    def show(self, text: str) -> None:
+        """Shows ``text`` from now on."""
+
+    def failed(self) -> None:
+        """It cannot be made this time: the last one stays."""
+
+    def close(self) -> None:
+        """Nobody is asked for it any more; the last one stays."""
+
+    @property
+    def closed(self) -> bool:
+        """Whether it was closed."""
 
 @final
 class SnapshotPublisher:

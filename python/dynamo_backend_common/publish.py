@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, SupportsIndex, TypeAlias
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
-    from ._core import EndpointMetrics, KvPublisher, SnapshotPublisher
+    from ._core import KvPublisher, SnapshotPublisher
+    from .metrics import EndpointMetrics
 
 __all__ = ["BlockHash", "MetricsBindings", "MetricsContext", "PushKvEvents", "ZmqKvEvents"]
 
@@ -24,7 +25,8 @@ class MetricsContext:
         model: Canonical id of the model.
         component: Component that the worker belongs to.
         model_load_time_seconds: How long ``start`` took.
-        metrics: The endpoint's metrics; what is set there appears in the worker's ``/metrics``.
+        metrics: The endpoint's metrics: ``metrics.register(registry)`` shows those of an engine's
+            own registry in the worker's ``/metrics``.
     """
 
     model: str

@@ -28,7 +28,7 @@ use crate::context;
 use crate::convert::{config, json, request};
 use crate::errors;
 use crate::kv_events::{self, KvPublisher};
-use crate::metrics::{self, EndpointMetrics};
+use crate::metrics::{self, MetricsCore};
 use crate::sink::Sink;
 
 /// The exception that ended `start`, so that `run` can raise its error from it.
@@ -188,7 +188,7 @@ impl LLMEngine for PythonEngine {
     }
 
     async fn setup_metrics(&self, ctx: MetricsContext) -> Result<MetricsBindings, DynamoError> {
-        let metrics = EndpointMetrics::new(&ctx);
+        let metrics = MetricsCore::new(&ctx);
         let load_time = ctx.model_load_time.as_secs_f64();
         let arguments = (ctx.model, ctx.component, load_time, metrics);
         let event_loop = self.event_loop.clone();

@@ -1,11 +1,13 @@
 //! From Rust's threads to the event loop's: messages, and a file descriptor that wakes the loop.
 
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
 use pyo3::prelude::*;
+
+use crate::eventfd::EventFd;
 
 /// Runs on the event loop's thread, under the GIL that it holds there.
 pub(crate) type Message = Box<dyn FnOnce(Python<'_>) -> PyResult<()> + Send>;
@@ -21,7 +23,7 @@ struct Shared {
     messages: Mutex<Vec<Message>>,
     /// Whether the loop was woken for what is in `messages`: one wake-up serves many messages.
     woken: AtomicBool,
-    wake: OwnedFd,
+    wake: EventFd,
 }
 
 impl Outbox {
@@ -36,12 +38,7 @@ impl Outbox {
         };
         shared.messages.lock().push(Box::new(message));
         if !shared.woken.swap(true, Ordering::AcqRel) {
-            let one = 1_u64;
-            // SAFETY: an eventfd takes the 8 bytes of `one`. It fails only where the counter would
-            // overflow, and then it is readable all the same.
-            unsafe {
-                libc::write(shared.wake.as_raw_fd(), (&raw const one).cast(), 8);
-            }
+            shared.wake.wake();
         }
     }
 }
@@ -54,14 +51,7 @@ pub(crate) struct Inbox {
 
 impl Inbox {
     pub(crate) fn open() -> PyResult<(Self, Outbox)> {
-        // SAFETY: eventfd takes no pointer; what it answers is checked and owned from here on.
-        let wake = unsafe {
-            let fd = libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK);
-            if fd < 0 {
-                return Err(std::io::Error::last_os_error().into());
-            }
-            OwnedFd::from_raw_fd(fd)
-        };
+        let wake = EventFd::open(libc::EFD_NONBLOCK)?;
         let shared = Arc::new(Shared {
             messages: Mutex::default(),
             woken: AtomicBool::new(false),
@@ -78,16 +68,12 @@ impl Inbox {
 impl Inbox {
     /// The file descriptor that turns readable when there are messages.
     fn fileno(&self) -> RawFd {
-        self.shared.wake.as_raw_fd()
+        self.shared.wake.number()
     }
 
     /// Runs every message that waits, in order.
     fn drain(&self, py: Python<'_>) {
-        let mut counter = 0_u64;
-        // SAFETY: an eventfd gives 8 bytes, or fails because it is not readable.
-        unsafe {
-            libc::read(self.shared.wake.as_raw_fd(), (&raw mut counter).cast(), 8);
-        }
+        self.shared.wake.read();
         self.shared.woken.store(false, Ordering::Release);
         let messages = std::mem::take(&mut *self.shared.messages.lock());
         for message in messages {

@@ -24,6 +24,7 @@ mod context;
 mod convert;
 mod engine;
 mod errors;
+mod eventfd;
 mod fields;
 mod inbox;
 mod kv_events;
@@ -56,7 +57,7 @@ mod _core {
     #[pymodule_export]
     use crate::logging::{flush_log, log_to_python, log_to_stderr};
     #[pymodule_export]
-    use crate::metrics::EndpointMetrics;
+    use crate::metrics::{MetricsCore, MetricsSource};
     #[pymodule_export]
     use crate::process::{cleanup_seconds, keep_handlers, prepare};
     #[pymodule_export]

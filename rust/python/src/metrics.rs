@@ -1,40 +1,91 @@
 //! Metrics of a Python engine's own, in the worker's `/metrics`.
 
+use std::os::fd::RawFd;
 use std::sync::Arc;
 
 use dynamo_backend_worker::DynamoError;
 use dynamo_backend_worker::error::invalid_argument;
-use dynamo_backend_worker::metrics::{MetricsBindings, MetricsContext, OnPublisherReady};
+use dynamo_backend_worker::metrics::{
+    EngineText, EngineTexts, MetricsBindings, MetricsContext, OnPublisherReady,
+};
 use parking_lot::Mutex;
 use pyo3::intern;
 use pyo3::prelude::*;
 
 use crate::calls::EventLoop;
 use crate::convert::json::type_name;
+use crate::eventfd::EventFd;
 use crate::publishers::{SnapshotPublisher, hand_over};
 
-/// The metrics of the worker's endpoint. A scrape reads the text that was set last, without the
+/// The metrics of the worker's endpoint. A scrape reads the texts that were set last, without the
 /// GIL.
 #[pyclass(frozen, module = "dynamo_backend_common._core")]
-pub(crate) struct EndpointMetrics {
+pub(crate) struct MetricsCore {
     exposition: Arc<Mutex<String>>,
+    texts: EngineTexts,
+    #[pyo3(get)]
+    labels: Vec<(String, String)>,
 }
 
-impl EndpointMetrics {
+impl MetricsCore {
     pub(crate) fn new(context: &MetricsContext) -> Self {
         let exposition = Arc::new(Mutex::new(String::new()));
         let shown = exposition.clone();
         context
             .metrics
             .add_expfmt_callback(Arc::new(move || Ok(shown.lock().clone())));
-        Self { exposition }
+        Self {
+            exposition,
+            texts: context.texts.clone(),
+            labels: context.labels.clone(),
+        }
     }
 }
 
 #[pymethods]
-impl EndpointMetrics {
+impl MetricsCore {
     fn set_exposition(&self, text: String) {
         *self.exposition.lock() = text;
+    }
+
+    fn add_source(&self) -> PyResult<MetricsSource> {
+        let wake = Arc::new(EventFd::open(0)?);
+        let asked = wake.clone();
+        Ok(MetricsSource {
+            text: self.texts.add(move || asked.wake()),
+            wake,
+        })
+    }
+}
+
+/// One text of a worker's metrics, and the descriptor by which a scrape asks for it.
+#[pyclass(frozen, module = "dynamo_backend_common._core")]
+pub(crate) struct MetricsSource {
+    text: EngineText,
+    wake: Arc<EventFd>,
+}
+
+#[pymethods]
+impl MetricsSource {
+    fn fileno(&self) -> RawFd {
+        self.wake.number()
+    }
+
+    fn show(&self, text: String) {
+        self.text.show(text);
+    }
+
+    fn failed(&self) {
+        self.text.failed();
+    }
+
+    fn close(&self) {
+        self.text.close();
+    }
+
+    #[getter]
+    fn closed(&self) -> bool {
+        self.text.is_closed()
     }
 }
 

@@ -1,5 +1,7 @@
 //! The worker's gauges, and what an engine gets to add metrics of its own.
 
+mod engine_texts;
+mod labels;
 mod lifecycle;
 mod rank;
 
@@ -8,6 +10,8 @@ use std::time::Duration;
 
 use dynamo_runtime::MetricsRegistry;
 
+pub use engine_texts::{EngineText, EngineTexts};
+pub(crate) use labels::of_worker;
 pub(crate) use lifecycle::LifecycleGauges;
 pub(crate) use rank::RankGauges;
 
@@ -25,6 +29,10 @@ pub struct MetricsContext {
     /// The endpoint's registry: collectors and text callbacks added here appear in the worker's
     /// `/metrics`.
     pub metrics: MetricsRegistry,
+    /// Names and values of the labels that the worker's gauges have, for metrics of the engine's own.
+    pub labels: Vec<(String, String)>,
+    /// For metrics that are made outside of Rust, as text, when a scrape asks for them.
+    pub texts: EngineTexts,
 }
 
 /// Called once with the publisher of KV snapshots, when it is ready.

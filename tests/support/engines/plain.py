@@ -43,6 +43,11 @@ def make():
 engine = Plain()
 
 
+class Registering(Plain):
+    async def setup_metrics(self, context):
+        context.metrics.register()
+
+
 class WithoutGenerate:
     async def start(self, worker_id):
         return EngineConfig(model="none")

@@ -1,4 +1,6 @@
-"""Serves the Rust engine and holds the GIL when asked: ``hold_the_gil.py PORT MODEL FIFO LOG``.
+"""Serves an engine and holds the GIL when asked: ``hold_the_gil.py PORT MODEL FIFO LOG``.
+
+The engine is the Rust one, unless the variable ``ENGINE`` names another, as ``MODULE:CLASS``.
 
 ``LOG``: ``logging``, which the program then configures, or ``stderr``.
 
@@ -7,6 +9,7 @@ GIL: from then on no line of Python runs in this process until somebody writes t
 """
 
 import ctypes
+import importlib
 import json
 import logging
 import os
@@ -35,8 +38,9 @@ def hold():
 
 if log == "logging":
     logging.basicConfig(level=logging.INFO, format="record %(created)f %(message)s")
+module, _, name = os.environ.get("ENGINE", "").partition(":")
 worker = Worker(
-    Echo(),
+    getattr(importlib.import_module(module), name)() if module else Echo(),
     WorkerConfig(model_name=model, runtime=RuntimeConfig(discovery_backend="mem")),
     http_port=int(port),
     on_state=lambda state: print("state", state, flush=True),

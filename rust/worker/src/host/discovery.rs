@@ -20,7 +20,7 @@ use crate::engine::panicked;
 use crate::error::{BackendError, at_step, cannot_connect, invalid_argument, kind, unknown};
 use crate::event::Event;
 use crate::health;
-use crate::metrics::{LifecycleGauges, MetricsBindings, MetricsContext};
+use crate::metrics::{self, EngineTexts, LifecycleGauges, MetricsBindings, MetricsContext};
 use crate::publish::{
     OpenKvPublisher, SnapshotPublisher, check_kv_event_sources, start_kv_publishers,
 };
@@ -193,6 +193,9 @@ impl Host {
         .map_err(|error| at_step("metrics", unknown(format!("{error:#}"))))?;
         // A run publishes once.
         let _ = self.gauges.set(gauges);
+        let labels = metrics::of_worker(endpoint, model, self.served_name());
+        let texts = EngineTexts::attach(endpoint.get_metrics_registry(), &labels);
+        let _ = self.member.engine_texts.set(texts.clone());
         self.worker
             .engine
             .setup_metrics(MetricsContext {
@@ -200,6 +203,8 @@ impl Host {
                 component: self.worker.config.component.clone(),
                 model_load_time: load_time,
                 metrics: endpoint.get_metrics_registry().clone(),
+                labels,
+                texts,
             })
             .await
             .map_err(|error| at_step("setup_metrics", error))

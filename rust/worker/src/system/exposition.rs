@@ -1,15 +1,28 @@
 //! Several expositions in Prometheus' text format as one: a family's help and type come once, and
-//! so does a series that several have.
+//! so does a series that several have. What would make the whole text unreadable is left out.
+
+mod sample;
 
 use std::collections::{HashMap, HashSet};
 
+use sample::{is_name, series_of};
+
+const KINDS: [&str; 5] = ["counter", "gauge", "histogram", "summary", "untyped"];
+
+/// Several texts as one.
+pub(super) struct Merge {
+    pub(super) text: String,
+    /// What is not in it: the metric's name, and why.
+    pub(super) left_out: Vec<(String, String)>,
+}
+
 /// Merges `texts`; of what they have in common the first decides.
-pub(super) fn merge(texts: &[String]) -> String {
+pub(super) fn merge(texts: &[String]) -> Merge {
     let mut merged = Merged::default();
     for text in texts {
         merged.add(text);
     }
-    merged.into_text()
+    merged.finish()
 }
 
 #[derive(Default)]
@@ -17,10 +30,12 @@ struct Merged<'a> {
     families: Vec<Family<'a>>,
     by_name: HashMap<&'a str, usize>,
     series: HashSet<&'a str>,
+    left_out: Vec<(String, String)>,
 }
 
 #[derive(Default)]
 struct Family<'a> {
+    name: &'a str,
     help: Option<&'a str>,
     kind: Option<&'a str>,
     samples: Vec<&'a str>,
@@ -33,21 +48,36 @@ impl<'a> Merged<'a> {
         // A family of another type than the first one of its name cannot be shown beside it.
         let mut conflicts = false;
         for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
-            if let Some((keyword, name)) = header(line) {
-                let index = self.family(name);
-                if current.is_none_or(|(named, _)| named != name) {
+            if let Some(header) = Header::parse(line) {
+                let index = self.family(header.name);
+                if current.is_none_or(|(named, _)| named != header.name) {
                     conflicts = false;
                 }
-                current = Some((name, index));
+                current = Some((header.name, index));
                 let family = &mut self.families[index];
-                if keyword == "HELP" {
-                    family.help.get_or_insert(line);
-                } else {
-                    conflicts = *family.kind.get_or_insert(line) != line;
+                match header.kind {
+                    None => {
+                        family.help.get_or_insert(line);
+                    }
+                    Some(kind) if !KINDS.contains(&kind) => {
+                        self.leave_out(header.name, format!("'{kind}' is no type of a metric"));
+                        conflicts = true;
+                    }
+                    Some(kind) => {
+                        let first = *family.kind.get_or_insert(kind);
+                        conflicts = first != kind;
+                        if conflicts {
+                            let why = format!("it is a {kind} here, and a {first} before");
+                            self.leave_out(header.name, why);
+                        }
+                    }
                 }
             } else if !line.starts_with('#') {
-                let series = series_of(line);
-                let name = series.split('{').next().unwrap_or(series);
+                let Some((name, series)) = series_of(line) else {
+                    let name = line.split(['{', ' ']).next().unwrap_or(line);
+                    self.leave_out(name, format!("'{line}' is no line of the text format"));
+                    continue;
+                };
                 let index = match current {
                     Some((family, index)) if belongs(name, family) => {
                         if conflicts {
@@ -66,39 +96,59 @@ impl<'a> Merged<'a> {
 
     fn family(&mut self, name: &'a str) -> usize {
         *self.by_name.entry(name).or_insert_with(|| {
-            self.families.push(Family::default());
+            self.families.push(Family {
+                name,
+                ..Family::default()
+            });
             self.families.len() - 1
         })
     }
 
-    fn into_text(self) -> String {
+    fn leave_out(&mut self, name: &str, why: String) {
+        self.left_out.push((name.to_owned(), why));
+    }
+
+    fn finish(self) -> Merge {
         let mut text = String::new();
-        for family in self
-            .families
-            .iter()
-            .filter(|family| !family.samples.is_empty())
-        {
-            for line in family
-                .help
-                .iter()
-                .chain(&family.kind)
-                .chain(&family.samples)
-            {
+        for family in &self.families {
+            if family.samples.is_empty() {
+                continue;
+            }
+            let kind = family
+                .kind
+                .map(|kind| format!("# TYPE {} {kind}", family.name));
+            let lines = family.help.into_iter().chain(kind.as_deref());
+            for line in lines.chain(family.samples.iter().copied()) {
                 text.push_str(line);
                 text.push('\n');
             }
         }
-        text
+        Merge {
+            text,
+            left_out: self.left_out,
+        }
     }
 }
 
-/// The keyword and the family of a `# HELP` or `# TYPE` line.
-fn header(line: &str) -> Option<(&str, &str)> {
-    let mut words = line.strip_prefix('#')?.split_whitespace();
-    let keyword = words
-        .next()
-        .filter(|word| matches!(*word, "HELP" | "TYPE"))?;
-    Some((keyword, words.next()?))
+/// A `# HELP` or `# TYPE` line.
+struct Header<'a> {
+    name: &'a str,
+    /// That of a `# TYPE` line.
+    kind: Option<&'a str>,
+}
+
+impl<'a> Header<'a> {
+    fn parse(line: &'a str) -> Option<Self> {
+        let mut words = line.strip_prefix('#')?.split_whitespace();
+        let keyword = words.next()?;
+        let name = words.next().filter(|name| is_name(name))?;
+        let kind = match keyword {
+            "HELP" => None,
+            "TYPE" => Some(words.next().unwrap_or_default()),
+            _ => return None,
+        };
+        Some(Self { name, kind })
+    }
 }
 
 fn belongs(sample: &str, family: &str) -> bool {
@@ -110,34 +160,18 @@ fn belongs(sample: &str, family: &str) -> bool {
     })
 }
 
-/// Name and labels of a sample's line; a label's value may have spaces and braces.
-fn series_of(line: &str) -> &str {
-    let Some(open) = line
-        .find(['{', ' ', '\t'])
-        .filter(|at| line[*at..].starts_with('{'))
-    else {
-        return line.split_whitespace().next().unwrap_or(line);
-    };
-    let (mut quoted, mut escaped) = (false, false);
-    for (at, byte) in line.bytes().enumerate().skip(open) {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' if quoted => escaped = true,
-            b'"' => quoted = !quoted,
-            b'}' if !quoted => return &line[..=at],
-            _ => {}
-        }
-    }
-    line
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn merged(texts: &[&str]) -> Vec<String> {
         let texts: Vec<String> = texts.iter().map(|text| (*text).to_owned()).collect();
-        merge(&texts).lines().map(str::to_owned).collect()
+        merge(&texts).text.lines().map(str::to_owned).collect()
+    }
+
+    fn left_out(texts: &[&str]) -> Vec<(String, String)> {
+        let texts: Vec<String> = texts.iter().map(|text| (*text).to_owned()).collect();
+        merge(&texts).left_out
     }
 
     #[test]
@@ -183,9 +217,6 @@ mod tests {
     fn label_values_may_have_anything() {
         let text = "a{x=\"} \\\" {\",y=\"1\"} 1\na{x=\"} \\\" {\",y=\"2\"} 1\n";
         assert_eq!(merged(&[text, text]).len(), 2);
-        assert_eq!(series_of("a{x=\"}\"} 1"), "a{x=\"}\"}");
-        assert_eq!(series_of("a 1 1700000000000"), "a");
-        assert_eq!(series_of("a {x=\"1\"} 1"), "a");
     }
 
     #[test]
@@ -196,5 +227,28 @@ mod tests {
             merged(&[first, second]),
             ["plain 1", "plain{w=\"2\"} 1", "# TYPE f counter", "f 1"]
         );
+    }
+
+    #[test]
+    fn what_is_left_out_is_named() {
+        let first = "# TYPE f counter\nf 1\n# TYPE g gauge\ng 1\n";
+        let second = "# TYPE f histogram\nf_bucket{le=\"1\"} 1\nf_sum 1\n# TYPE h rate\nh 1\ng{ 2\ng{x=\"1\"} 1\n";
+        assert_eq!(
+            merged(&[first, second]),
+            [
+                "# TYPE f counter",
+                "f 1",
+                "# TYPE g gauge",
+                "g 1",
+                "g{x=\"1\"} 1"
+            ]
+        );
+        let wanted = [
+            ("f", "it is a histogram here, and a counter before"),
+            ("h", "'rate' is no type of a metric"),
+            ("g", "'g{ 2' is no line of the text format"),
+        ];
+        let wanted = wanted.map(|(name, why)| (name.to_owned(), why.to_owned()));
+        assert_eq!(left_out(&[first, second]), wanted);
     }
 }

@@ -10,6 +10,7 @@ use dynamo_runtime::config::HealthStatus;
 use crate::config::WorkerConfig;
 use crate::controls::Controls;
 use crate::health::Readiness;
+use crate::metrics::EngineTexts;
 
 /// A worker from the beginning of its run to its end. The cells are filled by the run.
 pub(crate) struct Member {
@@ -23,6 +24,7 @@ pub(crate) struct Member {
     pub(crate) address: OnceLock<SocketAddr>,
     pub(crate) drt: OnceLock<DistributedRuntime>,
     pub(crate) controls: OnceLock<Arc<Controls>>,
+    pub(crate) engine_texts: OnceLock<EngineTexts>,
 }
 
 impl Member {
@@ -38,6 +40,7 @@ impl Member {
             address: OnceLock::new(),
             drt: OnceLock::new(),
             controls: OnceLock::new(),
+            engine_texts: OnceLock::new(),
         })
     }
 

@@ -24,6 +24,7 @@ pub(super) struct Shared {
     pub(super) members: Members,
     pub(super) token: Option<Token>,
     pub(super) since: Instant,
+    pub(super) warned: metrics::Warned,
     paths: Paths,
 }
 
@@ -32,6 +33,7 @@ pub(super) fn build(members: Members, paths: Paths, token: Option<Token>) -> Rou
         members,
         token,
         since: Instant::now(),
+        warned: metrics::Warned::default(),
         paths,
     });
     Router::new()

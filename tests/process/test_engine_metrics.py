@@ -1,0 +1,175 @@
+"""Section 9: an engine's own registry in the worker's ``/metrics``."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from support.api import Api, text_of
+from support.gil import HeldGil
+from support.launcher import ENGINES
+from support.metrics import lint, sample, samples
+from support.processes import until
+from support.system import System, serve
+
+if TYPE_CHECKING:
+    from support.launcher import Launcher
+
+AGE = "dynamo_component_worker_engine_metrics_age_seconds"
+LABELS = {
+    "dynamo_namespace": "dynamo",
+    "dynamo_component": "backend",
+    "dynamo_endpoint": "generate",
+    "model": "plain",
+    "model_name": "plain",
+}
+
+
+def scrape(system: System) -> str:
+    answer = system.get("/metrics")
+    assert answer.status == 200
+    assert lint(answer.text) == ""
+    return answer.text
+
+
+def test_a_scrape_shows_the_registry_as_it_is_then_with_the_workers_labels(
+    launcher: Launcher, model_folder: str
+) -> None:
+    system = System(launcher.ports.reserve())
+    server = launcher.serve(
+        "measured:Measured",
+        *("--model-name", model_folder),
+        env={"DYN_SYSTEM_PORT": str(system.port)},
+    )
+    for served in range(3):
+        text = scrape(system)
+        [(labels, value)] = samples(text, "engine_served_total")
+        assert value == served
+        assert labels.pop("worker_id") == samples(text, AGE)[0][0]["worker_id"]
+        assert labels == LABELS
+        answer = server.api.complete("alpha beta", model=server.model)
+        assert text_of(answer.json).strip() == "alpha beta"
+    text = scrape(system)
+    assert sample(text, "engine_waiting", queue="urgent", **LABELS) == 0
+    assert sample(text, "engine_tokens_bucket", le="+Inf", **LABELS) == 3
+    assert samples(text, "engine_build_info")[0][0]["version"] == r"1\"\\\n"
+    assert samples(text, AGE)[0][0] == samples(text, "dynamo_component_worker_drained")[0][0]
+    assert server.process.terminate() == 0
+
+
+def test_ranks_have_a_registry_each_and_a_sample_keeps_its_own_labels(launcher: Launcher) -> None:
+    _, system = serve(launcher, "measured:OfRanks")
+    text = scrape(system)
+    for rank in ("0", "1"):
+        assert sample(text, "engine_running", dp_rank=rank, **LABELS) == float(rank)
+        assert sample(text, "engine_own", dp_rank=rank, model="its own") == 1
+        assert sample(text, "dynamo_component_gpu_cache_usage_percent", dp_rank=rank) == 0.4
+    assert {labels["dynamo_endpoint"] for labels, _ in samples(text, "engine_own")} == {"its own"}
+    assert "hidden" not in text
+
+
+def test_what_conflicts_with_the_workers_metrics_is_left_out_with_one_warning(
+    launcher: Launcher,
+) -> None:
+    process, system = serve(launcher, "measured:InConflict")
+    for _ in range(3):
+        text = scrape(system)
+    assert sample(text, "dynamo_component_worker_requests_cut_total") == 0
+    assert sample(text, "dynamo_component_worker_drained", mine="1") == 0
+    assert sample(text, "engine_good") == 5
+    assert sample(text, "engine_late") == 1
+    assert sample(text, "engine_later") == 2
+    assert process.terminate() == 0
+    warnings = [line for line in process.lines if "is not shown" in line]
+    assert len(warnings) == 2
+    assert any("it is a gauge here, and a counter before" in line for line in warnings)
+    assert any("'this is nothing' is no line" in line for line in warnings)
+
+
+def test_a_registry_that_raises_keeps_its_last_text_and_is_logged_once(launcher: Launcher) -> None:
+    process, system = serve(launcher, "measured:Raising")
+    fresh = sample(scrape(system), AGE)
+    launcher.latches.release("broken")
+    ages = [sample(scrape(system), AGE) for _ in range(3)]
+    assert fresh < ages[0] < ages[1] < ages[2]
+    launcher.latches.reached("raised")
+    text = scrape(system)
+    assert sample(text, "engine_served_total") == 0
+    assert sample(text, "dynamo_component_worker_state", state="Serving") == 1
+    launcher.latches.withdraw("broken")
+    until(lambda: sample(scrape(system), AGE) < ages[2], "the text is new again")
+    assert process.terminate() == 0
+    assert process.output.count("RuntimeError: the engine's process is gone") == 1
+    assert process.output.count("the registry that was registered (Raising) raised") == 1
+    assert "Traceback (most recent call last)" in process.output
+
+
+def test_a_registry_that_hangs_holds_up_nothing_else(launcher: Launcher) -> None:
+    process, system = serve(launcher, "measured:Hanging")
+    launcher.latches.reached("hangs")
+    first, second = (sample(scrape(system), AGE) for _ in range(2))
+    assert 0 < first < second
+    assert sample(scrape(system), "engine_served_total") == 0
+    assert process.terminate() == 0
+
+
+def test_the_processes_of_an_engine_are_shown_together(launcher: Launcher) -> None:
+    folder = launcher.folder / "counts"
+    folder.mkdir()
+    env = {"PROMETHEUS_MULTIPROC_DIR": str(folder)}
+    _, system = serve(launcher, "measured:Multiprocess", env=env)
+    text = scrape(system)
+    assert sample(text, "engine_counted_total", model="theirs", model_name="plain") == 6
+
+
+@pytest.mark.parametrize(
+    ("engine", "env", "said"),
+    [
+        ("WithoutRegistry", {}, "registry: int has no method collect"),
+        ("WithBadLabel", {}, "labels: 'dp-rank' is no name of a label"),
+        ("OfAll", {"PROMETHEUS_MULTIPROC_DIR": "gone"}, "'gone' is no folder"),
+    ],
+)
+def test_what_cannot_be_registered_is_refused_before_serving(
+    launcher: Launcher, engine: str, env: dict[str, str], said: str
+) -> None:
+    process = launcher.command(
+        "serve", f"measured:{engine}", "--discovery-backend", "file", env=env
+    )
+    assert process.wait() == 1
+    assert "setup_metrics" in process.stderr
+    assert said in process.stderr
+
+
+def test_without_prometheus_client_the_error_names_the_extra(launcher: Launcher) -> None:
+    blocked = launcher.folder / "blocked"
+    blocked.mkdir()
+    (blocked / "prometheus_client.py").write_text("raise ImportError('blocked')")
+    process = launcher.command(
+        *("serve", "plain:Registering", "--discovery-backend", "file"),
+        env={"PYTHONPATH": os.pathsep.join([str(blocked), str(ENGINES)])},
+    )
+    assert process.wait() == 1
+    assert "pip install 'dynamo_backend_common[metrics]'" in process.stderr
+
+
+def test_a_scrape_is_answered_while_the_gil_is_held(launcher: Launcher, model_folder: str) -> None:
+    system, api = System(launcher.ports.reserve()), Api(launcher.ports.reserve())
+    env = {"DYN_SYSTEM_PORT": str(system.port), "ENGINE": "measured:Measured"}
+    gil = HeldGil(launcher, api.port, model_folder, env=env)
+    assert api.complete("alpha").status == 200
+    assert sample(scrape(system), "engine_served_total") == 1
+    gil.hold()
+
+    texts = [scrape(system) for _ in range(3)]
+
+    gil.is_held()
+    gil.release()
+    gil.released()
+    ages = [sample(text, AGE) for text in texts]
+    assert 0 < ages[0] < ages[1] < ages[2]
+    assert [sample(text, "engine_served_total") for text in texts] == [1, 1, 1]
+    until(lambda: sample(scrape(system), AGE) < ages[0], "the text is new again")
+    assert gil.program.terminate() == 0

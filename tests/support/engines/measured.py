@@ -1,0 +1,129 @@
+"""Engines with a ``prometheus_client`` registry of their own."""
+
+import os
+import threading
+
+from latches import FOLDER, reach
+from plain import Plain
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
+
+from dynamo_backend_common import MetricsBindings
+
+
+class Measured(Plain):
+    """Counts in a registry as engines do; what it shows of it a subclass may choose."""
+
+    def __init__(self):
+        self.registry = CollectorRegistry()
+        options = {"registry": self.registry}
+        self.served = Counter("engine_served", "Requests that were served", **options)
+        self.waiting = Gauge("engine_waiting", "Requests that wait", ["queue"], **options)
+        self.waiting.labels("urgent").set(0)
+        self.tokens = Histogram("engine_tokens", "Tokens of a prompt", buckets=[4, 16], **options)
+        Info("engine_build", "How the engine was built", **options).info({"version": '1"\\\n'})
+
+    async def setup_metrics(self, context):
+        context.metrics.register(self.registry)
+
+    async def generate(self, request, context):
+        self.served.inc()
+        self.tokens.observe(len(request["token_ids"]))
+        async for chunk in super().generate(request, context):
+            yield chunk
+
+
+class OfRanks(Measured):
+    """Two ranks with a registry each; a part of each is shown."""
+
+    async def setup_metrics(self, context):
+        for rank in ("0", "1"):
+            registry = CollectorRegistry()
+            Gauge("engine_running", "Requests that run", registry=registry).set(float(rank))
+            own = Gauge("engine_own", "Labels", ["model", "dynamo_endpoint"], registry=registry)
+            own.labels("its own", "its own").set(1)
+            Gauge("hidden", "Not shown", registry=registry)
+            context.metrics.register(registry, prefix="engine_", labels={"dp_rank": rank})
+
+        def ready(publisher):
+            for rank in (0, 1):
+                publisher.push(rank, total_blocks=100, used_blocks=40, kv_cache_hit_rate=0.25)
+
+        return MetricsBindings(dp_ranks=[0, 1], on_publisher_ready=ready)
+
+
+class InConflict(Measured):
+    """Has the worker's metrics, one with another type, and a line that is none."""
+
+    async def setup_metrics(self, context):
+        registry = CollectorRegistry()
+        name = "dynamo_component_worker_requests_cut"
+        Gauge(f"{name}_total", "No counter here", registry=registry).set(7)
+        Gauge("dynamo_component_worker_drained", "Ours", ["mine"], registry=registry).labels(1)
+        Gauge("engine_good", "Beside the others", registry=registry).set(5)
+        context.metrics.register(registry)
+        context.metrics.set_exposition(
+            "# HELP engine_late Before\nengine_late 1\nthis is nothing\n"
+            "# HELP engine_later Behind\nengine_later 2\n"
+        )
+
+
+class Raising(Measured):
+    """Its registry raises while ``broken`` is released."""
+
+    def collect(self):
+        if (FOLDER / "broken").exists():
+            reach("raised")
+            raise RuntimeError("the engine's process is gone")
+        yield from self.registry.collect()
+
+    async def setup_metrics(self, context):
+        context.metrics.register(self)
+
+
+class Hanging(Measured):
+    """Its first registry never answers."""
+
+    def collect(self):
+        reach("hangs")
+        threading.Event().wait()
+        yield
+
+    async def setup_metrics(self, context):
+        context.metrics.register(self)
+        context.metrics.register(self.registry)
+
+
+class Multiprocess(Measured):
+    """Two processes count, as vLLM's do, and this one shows the sum."""
+
+    async def start(self, worker_id):
+        if (child := os.fork()) == 0:
+            self.count()
+            os._exit(0)
+        os.waitpid(child, 0)  # noqa: ASYNC222 (nothing else runs yet)
+        self.count()
+        return await super().start(worker_id)
+
+    def count(self):
+        # Its file is the process's that counts.
+        Counter("engine_counted", "Of all processes", ["model"]).labels("theirs").inc(3)
+
+    async def setup_metrics(self, context):
+        context.metrics.register()
+
+
+class OfAll(Plain):
+    """Imports ``prometheus_client`` as one process does, and shows what all do."""
+
+    async def setup_metrics(self, context):
+        context.metrics.register()
+
+
+class WithoutRegistry(Plain):
+    async def setup_metrics(self, context):
+        context.metrics.register(42)
+
+
+class WithBadLabel(Measured):
+    async def setup_metrics(self, context):
+        context.metrics.register(self.registry, labels={"dp-rank": "1"})
