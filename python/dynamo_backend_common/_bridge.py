@@ -67,7 +67,7 @@ class Bridge:
         pump = Pump(generate, self.name, request, context, sink, threads)
         self._pumps[context] = pump
         pump.task.add_done_callback(lambda _: self._pumps.pop(context))
-        if context.is_stopped():
+        if sink.may_abort:
             pump.cancel()
         return pump
 

@@ -244,6 +244,10 @@ class Sink:
         """Takes a chunk as `push` does, on a thread that may wait while the buffer is full."""
 
     @property
+    def may_abort(self) -> bool:
+        """Whether to let go of the request: on a decode worker not before its first token."""
+
+    @property
     def refusal(self) -> str | None:
         """Why the last chunk was refused, if it was."""
 

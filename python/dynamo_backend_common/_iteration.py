@@ -73,7 +73,7 @@ class ThreadIteration:
 
     @property
     def _unwanted(self) -> bool:
-        return self._cancelled or self._context.is_stopped()
+        return self._cancelled or self._sink.may_abort
 
     def _iterate(self, request: dict[str, Any]) -> Any:
         if self._unwanted:
@@ -105,7 +105,7 @@ class ThreadIteration:
                 return
             if self._unwanted:
                 return
-        if not self._unwanted:
+        if not (self._cancelled or self._context.is_stopped()):
             raise without_terminal(self._engine)
 
 

@@ -126,7 +126,7 @@ impl LLMEngine for PythonEngine {
         request: PreprocessedRequest,
         context: RequestContext,
     ) -> Result<EngineStream, DynamoError> {
-        let (sink, items) = Sink::open(self.name.clone(), self.event_loop.clone());
+        let (sink, items) = Sink::open(self.name.clone(), context.clone(), self.event_loop.clone());
         let ended = CancellationToken::new();
         let pump = RequestPump::default();
 

@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
+use dynamo_backend_worker::RequestContext;
 use dynamo_backend_worker::error::{BackendError, backend};
 use pyo3::prelude::*;
 use pyo3::types::PyBool;
@@ -16,6 +17,7 @@ use crate::errors;
 #[pyclass(frozen, module = "dynamo_backend_common._core")]
 pub(crate) struct Sink {
     writer: Writer,
+    context: RequestContext,
     /// Why a chunk was refused.
     refusal: OnceLock<String>,
     engine: Arc<str>,
@@ -23,10 +25,15 @@ pub(crate) struct Sink {
 }
 
 impl Sink {
-    pub(crate) fn open(engine: Arc<str>, event_loop: EventLoop) -> (Self, Reader) {
+    pub(crate) fn open(
+        engine: Arc<str>,
+        context: RequestContext,
+        event_loop: EventLoop,
+    ) -> (Self, Reader) {
         let (writer, reader) = buffer::open(event_loop.outbox.clone());
         let sink = Self {
             writer,
+            context,
             refusal: OnceLock::new(),
             engine,
             event_loop,
@@ -95,6 +102,13 @@ impl Sink {
             Pushed::Pause => None,
         };
         answered(py, answer)
+    }
+
+    /// Whether the engine is to let go of the request: on a decode worker not before its first
+    /// token, also where it was stopped.
+    #[getter]
+    fn may_abort(&self) -> bool {
+        self.context.may_abort()
     }
 
     /// Why the last chunk was refused, if it was.

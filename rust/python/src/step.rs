@@ -195,7 +195,7 @@ impl<'a> Push<'a> {
                 cancelled.push(*id);
                 return false;
             };
-            let last = if open.context.is_stopped() {
+            let last = if open.context.may_abort() {
                 Ok(Chunk::cancelled())
             } else if unread > LONGEST {
                 Err(Box::new(overrun()))

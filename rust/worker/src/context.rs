@@ -17,6 +17,8 @@ pub struct RequestContext {
     inner: Arc<dyn AsyncEngineContext>,
     metadata: Arc<RequestMetadata>,
     first_token: CancellationToken,
+    /// As on a decode worker: the KV transfer of a prefill peer must find its receiver.
+    kept_until_first_token: bool,
 }
 
 impl RequestContext {
@@ -26,7 +28,14 @@ impl RequestContext {
             inner,
             metadata: Arc::new(metadata),
             first_token: CancellationToken::new(),
+            kept_until_first_token: false,
         }
+    }
+
+    /// Has the engine keep the request until its first token, also one that is stopped before.
+    pub(crate) fn keep_until_first_token(mut self) -> Self {
+        self.kept_until_first_token = true;
+        self
     }
 
     /// The request's id, as the frontend gave it.
@@ -65,8 +74,18 @@ impl RequestContext {
         self.first_token.cancel();
     }
 
-    pub(crate) async fn first_token(&self) {
-        self.first_token.cancelled().await
+    /// True once the engine is to let go of a request that is stopped: at once, and on a decode
+    /// worker not before its first token.
+    pub fn may_abort(&self) -> bool {
+        self.is_stopped() && (!self.kept_until_first_token || self.first_token.is_cancelled())
+    }
+
+    /// Resolves when [`may_abort`](Self::may_abort) turns true.
+    pub(crate) async fn unwanted(&self) {
+        self.stopped().await;
+        if self.kept_until_first_token {
+            self.first_token.cancelled().await;
+        }
     }
 
     /// Whether both speak of one request. Ids do not tell: a client may choose its own.

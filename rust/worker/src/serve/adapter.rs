@@ -57,7 +57,11 @@ impl EngineAdapter {
         let runtime_context = request.context();
         let metadata = request.metadata().clone();
         let (request, _) = request.into_parts();
-        let context = RequestContext::new(runtime_context.clone(), metadata);
+        let mut context = RequestContext::new(runtime_context.clone(), metadata);
+        // A probe has no peer.
+        if self.mode == DisaggregationMode::Decode && admitted.is_some() {
+            context = context.keep_until_first_token();
+        }
         let live = Live::new(admitted);
         let cut = self.admission.cut_token();
 
@@ -67,7 +71,6 @@ impl EngineAdapter {
             context: context.clone(),
             live: live.clone(),
             admission: self.admission.clone(),
-            abort_after_first_token: self.mode == DisaggregationMode::Decode,
         }
         .start();
         let stream = tokio::select! {
@@ -115,3 +118,6 @@ pub(super) fn cut_off() -> DynamoError {
         "the worker shut down before the request was finished",
     )
 }
+
+#[cfg(test)]
+mod tests;

@@ -19,9 +19,6 @@ pub(super) struct Monitor {
     pub(super) context: RequestContext,
     pub(super) live: Live,
     pub(super) admission: Admission,
-    /// As on a decode worker: `abort` waits for the first token, so that the KV transfer of a
-    /// prefill peer finds its receiver.
-    pub(super) abort_after_first_token: bool,
 }
 
 impl Monitor {
@@ -36,7 +33,7 @@ impl Monitor {
             tokio::select! {
                 biased;
                 () = cut.cancelled() => return self.live.cut(),
-                () = self.unwanted() => {}
+                () = self.context.unwanted() => {}
                 () = ended.cancelled() => return,
             }
             // A task of its own: the end of the stream must not drop it midway. A cut does.
@@ -64,12 +61,5 @@ impl Monitor {
             }
         });
         guard
-    }
-
-    async fn unwanted(&self) {
-        self.context.stopped().await;
-        if self.abort_after_first_token {
-            self.context.first_token().await;
-        }
     }
 }

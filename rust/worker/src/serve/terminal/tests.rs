@@ -36,7 +36,6 @@ impl Fixture {
             context: self.context.clone(),
             live: live.clone(),
             admission: self.admission.clone(),
-            abort_after_first_token: false,
         };
         RequestStream::new(live, self.context.clone(), monitor.start(), "Fake".into())
     }
@@ -147,17 +146,19 @@ async fn a_stream_that_panics_is_an_error_of_its_request() {
 
 #[tokio::test]
 async fn the_first_token_is_announced_with_its_chunk() {
-    let fixture = Fixture::new();
+    let mut fixture = Fixture::new();
+    fixture.context = fixture.context.keep_until_first_token();
+    fixture.controller.stop_generating();
     let (engine, chunks) = futures::channel::mpsc::unbounded();
     let mut stream = fixture.stream(Box::pin(chunks));
     engine
         .unbounded_send(Ok(LLMEngineOutput::default()))
         .unwrap();
     stream.next().await;
-    assert!(futures::poll!(std::pin::pin!(fixture.context.first_token())).is_pending());
+    assert!(!fixture.context.may_abort());
     engine.unbounded_send(token(1)).unwrap();
     stream.next().await;
-    fixture.context.first_token().await;
+    assert!(fixture.context.may_abort());
 }
 
 #[tokio::test]

@@ -1,0 +1,125 @@
+//! When a request that is stopped is told to the engine.
+
+use futures::StreamExt;
+use futures::channel::mpsc::{UnboundedReceiver, UnboundedSender, unbounded};
+use parking_lot::Mutex;
+use serde_json::json;
+
+use super::*;
+use crate::engine::{EngineConfig, EngineStream};
+
+/// Answers one request with the chunks of a channel, and tells of its abort.
+struct Told {
+    chunks: Mutex<Option<UnboundedReceiver<Result<LLMEngineOutput, DynamoError>>>>,
+    context: Mutex<Option<RequestContext>>,
+    aborts: UnboundedSender<()>,
+}
+
+#[async_trait]
+impl LLMEngine for Told {
+    async fn start(&self, _worker_id: u64) -> Result<EngineConfig, DynamoError> {
+        Ok(EngineConfig::new("told"))
+    }
+
+    async fn generate(
+        &self,
+        _request: PreprocessedRequest,
+        context: RequestContext,
+    ) -> Result<EngineStream, DynamoError> {
+        *self.context.lock() = Some(context);
+        Ok(Box::pin(self.chunks.lock().take().unwrap()))
+    }
+
+    async fn abort(&self, _context: RequestContext) {
+        self.aborts.unbounded_send(()).unwrap();
+    }
+
+    async fn cleanup(&self) -> Result<(), DynamoError> {
+        Ok(())
+    }
+}
+
+struct Request {
+    engine: Arc<Told>,
+    chunks: UnboundedSender<Result<LLMEngineOutput, DynamoError>>,
+    aborts: UnboundedReceiver<()>,
+    answer: ManyOut<Annotated<LLMEngineOutput>>,
+}
+
+impl Request {
+    /// A request, or a probe, of which no token has come and that is stopped.
+    async fn stopped(mode: DisaggregationMode, is_probe: bool) -> Self {
+        let (chunks, of_engine) = unbounded();
+        let (of_aborts, aborts) = unbounded();
+        let engine = Arc::new(Told {
+            chunks: Mutex::new(Some(of_engine)),
+            context: Mutex::default(),
+            aborts: of_aborts,
+        });
+        let adapter = EngineAdapter::new(engine.clone(), Admission::default(), mode);
+        let request = serde_json::from_value(json!({"token_ids": [1]})).unwrap();
+        let request = SingleIn::new(request);
+        let answer = if is_probe {
+            adapter.probe(request).await
+        } else {
+            adapter.generate(request).await
+        }
+        .unwrap();
+        answer.context().stop_generating();
+        Self {
+            engine,
+            chunks,
+            aborts,
+            answer,
+        }
+    }
+
+    /// Whether the engine was told, when all that can happen has happened.
+    async fn is_aborted(&mut self) -> bool {
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+        self.aborts.try_recv().is_ok()
+    }
+
+    async fn yields(&mut self, token_ids: Vec<u32>) {
+        let chunk = LLMEngineOutput {
+            token_ids,
+            ..Default::default()
+        };
+        self.chunks.unbounded_send(Ok(chunk)).unwrap();
+        self.answer.next().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn section_10_a_stopped_request_is_aborted_at_once() {
+    for mode in [DisaggregationMode::Aggregated, DisaggregationMode::Prefill] {
+        assert!(Request::stopped(mode, false).await.is_aborted().await);
+    }
+}
+
+#[tokio::test]
+async fn section_10_a_decode_is_aborted_after_its_first_token() {
+    let mut request = Request::stopped(DisaggregationMode::Decode, false).await;
+    assert!(!request.is_aborted().await);
+    request.yields(Vec::new()).await;
+    assert!(!request.is_aborted().await, "the chunk had no token");
+    request.yields(vec![1]).await;
+    assert!(request.is_aborted().await);
+}
+
+#[tokio::test]
+async fn section_10_a_decode_is_aborted_when_its_engine_announces_the_first_token() {
+    let mut request = Request::stopped(DisaggregationMode::Decode, false).await;
+    assert!(!request.is_aborted().await);
+    let context = request.engine.context.lock().clone().unwrap();
+    context.notify_first_token();
+    assert!(request.is_aborted().await);
+}
+
+#[tokio::test]
+async fn section_10_a_probe_of_a_decode_worker_has_no_peer_to_wait_for() {
+    let mut probe = Request::stopped(DisaggregationMode::Decode, true).await;
+    assert!(probe.is_aborted().await);
+}
