@@ -15,6 +15,7 @@ use dynamo_runtime::error::DynamoError;
 use futures::Stream;
 use serde_json::{Map, Value};
 
+use crate::config::WorkerConfig;
 use crate::context::RequestContext;
 use crate::metrics::{MetricsBindings, MetricsContext};
 use crate::publish::KvEventSource;
@@ -63,6 +64,10 @@ pub trait LLMEngine: Send + Sync + 'static {
     fn name(&self) -> String {
         std::any::type_name::<Self>().to_owned()
     }
+
+    /// Learns how the operator configured the worker, its disaggregation mode for one. Called by
+    /// [`Worker::new`](crate::Worker::new), before everything else.
+    fn configure(&self, _config: &WorkerConfig) {}
 
     /// Loads what `generate` needs. Called once; on return the engine can serve. `worker_id` is
     /// opaque, unique per replica and stable. It is never cancelled midway.

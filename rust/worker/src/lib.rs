@@ -11,6 +11,7 @@
 //! | running it | [`Worker`], [`Shutdown`], [`Report`] |
 //! | running several in one process | [`run_all`] |
 //! | an OpenAI frontend in the same process | [`Frontend`] |
+//! | prefill and decode in two workers | [`disaggregation`] |
 //! | metrics, KV events, load | [`metrics`], [`publish`] |
 //! | errors | [`error`] |
 
@@ -20,6 +21,7 @@ pub mod config;
 mod context;
 mod controls;
 mod deadline;
+pub mod disaggregation;
 mod discovery;
 mod engine;
 pub mod engines;

@@ -44,10 +44,12 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// A worker for `engine`. Nothing happens before [`run`](Self::run).
+    /// A worker for `engine`, which learns of `config` now. All else happens in [`run`](Self::run).
     pub fn new(engine: Arc<dyn LLMEngine>, config: WorkerConfig) -> Self {
+        let engine = Guarded::new(engine);
+        engine.configure(&config);
         Self {
-            engine: Arc::new(Guarded::new(engine)),
+            engine: Arc::new(engine),
             config,
             frontend: None,
             on_event: None,

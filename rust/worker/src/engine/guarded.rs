@@ -2,7 +2,7 @@
 
 use std::any::Any;
 use std::future::Future;
-use std::panic::AssertUnwindSafe;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -12,6 +12,7 @@ use futures::FutureExt;
 use serde_json::Value;
 
 use super::{EngineConfig, EngineStream, LLMEngine};
+use crate::config::WorkerConfig;
 use crate::context::RequestContext;
 use crate::error::unknown;
 use crate::metrics::{MetricsBindings, MetricsContext};
@@ -60,6 +61,13 @@ pub(crate) fn panicked(engine: &str, hook: &str, panic: &(dyn Any + Send)) -> Dy
 impl LLMEngine for Guarded {
     fn name(&self) -> String {
         self.name.clone()
+    }
+
+    fn configure(&self, config: &WorkerConfig) {
+        let configured = catch_unwind(AssertUnwindSafe(|| self.engine.configure(config)));
+        if let Err(panic) = configured {
+            panicked(&self.name, "configure", &*panic);
+        }
     }
 
     async fn start(&self, worker_id: u64) -> Result<EngineConfig, DynamoError> {

@@ -1,5 +1,6 @@
 //! Answers with the prompt, one token a chunk.
 
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -7,16 +8,26 @@ use dynamo_llm::protocols::common::llm_backend::LLMEngineOutput;
 use dynamo_llm::protocols::common::preprocessor::PreprocessedRequest;
 use dynamo_protocols::types::CompletionUsage;
 use dynamo_runtime::error::DynamoError;
+use serde_json::json;
 
+use crate::config::{DisaggregationMode, WorkerConfig};
 use crate::context::RequestContext;
-use crate::engine::{EngineConfig, EngineStream, LLMEngine};
+use crate::disaggregation::{prefill_chunk, prefill_request, require_prefill_result};
+use crate::engine::{EngineConfig, EngineStream, LLMEngine, is_probe};
+use crate::error::invalid_argument;
+
+/// Key of the prompt in what a prefill hands over.
+const HANDED_OVER: &str = "token_ids";
 
 /// The engine for trying things out and for tests: no model, no Python, and the tokens of the
 /// prompt as output, at most `max_tokens` of them.
+///
+/// In a prefill worker it hands the prompt over to the decode worker, which answers with that.
 #[derive(Clone, Debug)]
 pub struct Echo {
     model: String,
     delay: Duration,
+    mode: OnceLock<DisaggregationMode>,
 }
 
 impl Echo {
@@ -25,6 +36,7 @@ impl Echo {
         Self {
             model: model.into(),
             delay,
+            mode: OnceLock::new(),
         }
     }
 }
@@ -33,6 +45,11 @@ impl Echo {
 impl LLMEngine for Echo {
     fn name(&self) -> String {
         "Echo".into()
+    }
+
+    fn configure(&self, config: &WorkerConfig) {
+        // A worker configures its engine once.
+        let _ = self.mode.set(config.disaggregation_mode);
     }
 
     async fn start(&self, _worker_id: u64) -> Result<EngineConfig, DynamoError> {
@@ -44,6 +61,13 @@ impl LLMEngine for Echo {
         request: PreprocessedRequest,
         context: RequestContext,
     ) -> Result<EngineStream, DynamoError> {
+        let request = match self.mode.get() {
+            // A probe has no peer.
+            _ if is_probe(&request) => request,
+            Some(DisaggregationMode::Prefill) => return self.prefill(request),
+            Some(DisaggregationMode::Decode) => handed_over(request)?,
+            Some(DisaggregationMode::Aggregated) | None => request,
+        };
         let delay = self.delay;
         let stop = &request.stop_conditions;
         let wanted = stop.max_tokens.map_or(usize::MAX, |max| max as usize);
@@ -74,6 +98,39 @@ impl LLMEngine for Echo {
     async fn cleanup(&self) -> Result<(), DynamoError> {
         Ok(())
     }
+}
+
+impl Echo {
+    /// Hands over the prompt, which is all that an echo has for a decode worker.
+    fn prefill(&self, request: PreprocessedRequest) -> Result<EngineStream, DynamoError> {
+        let request = prefill_request(request)?;
+        let delay = self.delay;
+        Ok(Box::pin(futures::stream::once(async move {
+            if !delay.is_zero() {
+                tokio::time::sleep(delay).await;
+            }
+            let tokens = &request.token_ids;
+            let first: Vec<u32> = tokens.iter().take(1).copied().collect();
+            let usage = usage(tokens.len(), first.len());
+            Ok(LLMEngineOutput {
+                completion_usage: Some(usage),
+                ..prefill_chunk(first, json!({ HANDED_OVER: **tokens }))
+            })
+        })))
+    }
+}
+
+/// The request with the prompt that the prefill handed over, which is then what is echoed.
+fn handed_over(mut request: PreprocessedRequest) -> Result<PreprocessedRequest, DynamoError> {
+    let params = &require_prefill_result(&request)?.disaggregated_params;
+    let tokens: Vec<u32> = serde_json::from_value(params[HANDED_OVER].clone()).map_err(|error| {
+        invalid_argument(format!(
+            "prefill_result.disaggregated_params.{HANDED_OVER}: {error}; the prefill worker must \
+             serve the echo engine too"
+        ))
+    })?;
+    request.token_ids = tokens.into();
+    Ok(request)
 }
 
 fn usage(prompt: usize, completion: usize) -> CompletionUsage {
