@@ -12,6 +12,8 @@
 - `Steps` is for engines with a step loop: one call hands over the tokens of all requests.
 - `MetricsContext`, `MetricsBindings`, `EndpointMetrics`, `PushKvEvents`, `ZmqKvEvents` and the
   publishers are for engines that publish metrics and KV events of their own.
+- `prefill_request`, `prefill_chunk`, `require_prefill_result` and `require_bootstrap_info` are for
+  engines that prefill in one worker and decode in another; see `dynamo_backend_common.disaggregation`.
 - `DynamoError` and its subclasses are the errors that Dynamo knows.
 
 ``python -m dynamo_backend_common serve module:attribute`` does the same from the command line.
@@ -28,6 +30,16 @@ from ._core import (
     TokenIds,
 )
 from .config import EngineConfig, RuntimeConfig, WorkerConfig
+from .disaggregation import (
+    BootstrapInfo,
+    PrefillResult,
+    bootstrap_info,
+    prefill_chunk,
+    prefill_request,
+    prefill_result,
+    require_bootstrap_info,
+    require_prefill_result,
+)
 from .engine import Engine, LLMEngine, Progress
 from .exceptions import (
     Cancelled,
@@ -50,6 +62,7 @@ from .worker import Report, Worker
 __all__ = [
     "HEALTH_CHECK_KEY",
     "BlockHash",
+    "BootstrapInfo",
     "Cancelled",
     "CannotConnect",
     "Chunk",
@@ -65,6 +78,7 @@ __all__ = [
     "LLMEngine",
     "MetricsBindings",
     "MetricsContext",
+    "PrefillResult",
     "Progress",
     "PushKvEvents",
     "Report",
@@ -84,6 +98,12 @@ __all__ = [
     "Worker",
     "WorkerConfig",
     "ZmqKvEvents",
+    "bootstrap_info",
+    "prefill_chunk",
+    "prefill_request",
+    "prefill_result",
+    "require_bootstrap_info",
+    "require_prefill_result",
     "run",
     "serve",
 ]
