@@ -63,4 +63,5 @@ async def test_usage_is_on_the_terminal_chunk(client, chat):
         "prompt_tokens": len(prompt),
         "completion_tokens": 5,
         "total_tokens": len(prompt) + 5,
+        "prompt_tokens_details": {"cached_tokens": 0},
     }

@@ -14,7 +14,8 @@ from dynamo_backend_common.exceptions import InvalidArgument
 def test_every_option_is_an_argument():
     arguments = (
         "--model-path m.gguf --context-length 1024 --max-num-seqs 2 --max-num-batched-tokens 100 "
-        "--prefill-chunk 64 --threads 3 --gpu-layers -1"
+        "--prefill-chunk 64 --threads 3 --gpu-layers -1 "
+        "--kv-cache-block-size 32 --no-prefix-caching"
     )
     assert parse_options(arguments.split()) == Options(
         model_path="m.gguf",
@@ -24,6 +25,8 @@ def test_every_option_is_an_argument():
         prefill_chunk=64,
         threads=3,
         gpu_layers=-1,
+        kv_cache_block_size=32,
+        prefix_caching=False,
     )
 
 
@@ -47,6 +50,7 @@ def test_help_names_every_option(capsys):
         (["--context-length", "x"], "invalid int value: 'x'"),
         (["--max-num-seqs", "0"], "max_num_seqs is 0; it must be an integer of 1 or more"),
         (["--prefill-chunk", "4"], "prefill_chunk is 4; it must be 8 or more"),
+        (["--kv-cache-block-size", "24"], "kv_cache_block_size is 24; it must be one of 8, 16, 32"),
         (["--max-num-seqs", "500"], "max_num_batched_tokens is 512; it must be 628 or more"),
         (["--context", "5"], "unrecognized arguments: --context 5"),
         (["--model-path", "/nowhere/m.gguf"], "'/nowhere/m.gguf' does not exist"),
@@ -64,6 +68,8 @@ def test_a_wrong_value_is_named():
         LlamaCpp(threads="two")
     with pytest.raises(InvalidArgument, match="context_length is -1"):
         LlamaCpp(context_length=-1)
+    with pytest.raises(InvalidArgument, match="prefix_caching is 'no'; it must be True or False"):
+        LlamaCpp(prefix_caching="no")
 
 
 def test_a_folder_is_no_model(tmp_path):

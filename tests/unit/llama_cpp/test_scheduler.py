@@ -3,17 +3,23 @@
 import itertools
 
 from dynamo_backend_common.engines.llama_cpp.generation import read_request
+from dynamo_backend_common.engines.llama_cpp.kv_reports import KvReports
 from dynamo_backend_common.engines.llama_cpp.prefill import next_piece
+from dynamo_backend_common.engines.llama_cpp.prefix_cache import PrefixCache
 from dynamo_backend_common.engines.llama_cpp.scheduler import Scheduler
 from dynamo_backend_common.engines.llama_cpp.sequence import Sequence
-from dynamo_backend_common.engines.llama_cpp.slots import Slots
 
 STREAMS = itertools.count(1)
 
 
-def _sequence(model, length, max_tokens):
+def _scheduler(model):
+    cache = PrefixCache(model.max_num_seqs, block_size=16, listener=KvReports())
+    return Scheduler(model, prefill_chunk=32, cache=cache)
+
+
+def _sequence(model, length, max_tokens, first=100):
     request = {
-        "token_ids": list(range(100, 100 + length)),
+        "token_ids": list(range(first, first + length)),
         "stop_conditions": {"max_tokens": max_tokens, "ignore_eos": True},
         "sampling_options": {"temperature": 0},
     }
@@ -40,7 +46,7 @@ def _streams(*sequences):
 
 
 def test_a_long_prompt_stalls_nobody(model):
-    scheduler = Scheduler(model, prefill_chunk=32)
+    scheduler = _scheduler(model)
     talking = _sequence(model, 4, 100)
     scheduler.add(talking)
     assert _receivers(scheduler) == _streams(talking)
@@ -57,7 +63,7 @@ def test_a_long_prompt_stalls_nobody(model):
 
 
 def test_a_short_prompt_overtakes_a_long_one(model):
-    scheduler = Scheduler(model, prefill_chunk=32)
+    scheduler = _scheduler(model)
     talking, long, short = (_sequence(model, length, 100) for length in (4, 400, 10))
     scheduler.add(talking)
     _step(scheduler)
@@ -71,7 +77,7 @@ def test_a_short_prompt_overtakes_a_long_one(model):
 
 
 def test_prompts_alone_take_the_whole_step(model):
-    scheduler = Scheduler(model, prefill_chunk=32)
+    scheduler = _scheduler(model)
     long = _sequence(model, 400, 5)
     scheduler.add(long)
     assert _receivers(scheduler) == []
@@ -81,7 +87,7 @@ def test_prompts_alone_take_the_whole_step(model):
 
 
 def test_a_step_serves_all_running_requests(model):
-    scheduler = Scheduler(model, prefill_chunk=32)
+    scheduler = _scheduler(model)
     sequences = [_sequence(model, length, 10) for length in (3, 5, 7, 9)]
     for sequence in sequences:
         scheduler.add(sequence)
@@ -92,7 +98,7 @@ def test_a_step_serves_all_running_requests(model):
 
 
 def test_who_finds_no_slot_waits_for_one(model):
-    scheduler = Scheduler(model, prefill_chunk=32)
+    scheduler = _scheduler(model)
     sequences = [_sequence(model, 4, tokens) for tokens in (2, 9, 9, 9, 3)]
     for sequence in sequences:
         scheduler.add(sequence)
@@ -114,13 +120,13 @@ def test_a_slot_is_empty_for_its_next_request(model):
             chunks += [tokens for _, tokens, *_ in _step(scheduler)]
         return chunks
 
-    scheduler = Scheduler(model, prefill_chunk=32)
+    scheduler = _scheduler(model)
     assert run() == run()
     assert scheduler.load.free_slots == 4
 
 
 def test_the_cancelled_are_gone_after_the_next_step(model):
-    scheduler = Scheduler(model, prefill_chunk=32)
+    scheduler = _scheduler(model)
     sequences = [_sequence(model, 4, 100) for _ in range(6)]
     for sequence in sequences:
         scheduler.add(sequence)
@@ -136,8 +142,8 @@ def test_the_cancelled_are_gone_after_the_next_step(model):
 
 
 def test_the_stalled_are_left_out_until_they_are_not(model):
-    scheduler = Scheduler(model, prefill_chunk=32)
-    one, other = (_sequence(model, 40, 8) for _ in range(2))
+    scheduler = _scheduler(model)
+    one, other = (_sequence(model, 40, 8, first) for first in (100, 200))
     scheduler.add(one)
     scheduler.add(other)
     assert _receivers(scheduler) == _streams(one, other)
@@ -156,7 +162,7 @@ def test_the_stalled_are_left_out_until_they_are_not(model):
 
 
 def test_who_wants_no_output_needs_no_slot(model):
-    scheduler = Scheduler(model, prefill_chunk=32)
+    scheduler = _scheduler(model)
     for sequence in [_sequence(model, 4, 9) for _ in range(4)]:
         scheduler.add(sequence)
     _step(scheduler)
@@ -168,7 +174,7 @@ def test_who_wants_no_output_needs_no_slot(model):
 
 
 def test_the_given_up_are_named(model):
-    scheduler = Scheduler(model, prefill_chunk=32)
+    scheduler = _scheduler(model)
     sequences = [_sequence(model, 4, 100) for _ in range(5)]
     for sequence in sequences:
         scheduler.add(sequence)
@@ -183,11 +189,3 @@ def test_no_prompt_leaves_a_piece_of_one_token():
     assert next_piece(33, 32) == 31
     assert next_piece(34, 32) == 32
     assert next_piece(1000, 32) == 32
-
-
-def test_slots():
-    slots = Slots(2)
-    assert (slots.take(), slots.take(), slots.take()) == (0, 1, None)
-    slots.give_back(0)
-    assert slots.free == 1
-    assert slots.take() == 0

@@ -4,8 +4,10 @@ From a request to its output:
 
 - `engine`: `LlamaCpp`, the engine that a worker serves.
 - `generation`: a request, checked.
-- `step_loop`, `scheduler`: the thread, and its steps; `sequence`, `slots`, `prefill`, `sampling`
-  and `logprobs` are their parts.
+- `step_loop`, `scheduler`: the thread, and its steps; `sequence`, `prefill`, `sampling` and
+  `logprobs` are their parts.
+- `prefix_cache`, `kv_blocks`: who reads a prompt where, and what is kept of it; `kv_reports` tells
+  the router.
 - `binding`: the only caller of llama.cpp; `llama_log` receives its log lines.
 
 From the model's file to the folder that a model deployment card needs:

@@ -55,6 +55,8 @@ class Model:
         vocab_size: Number of tokens of the vocabulary.
         end_tokens: Tokens by which the model itself ends a text or its turn.
         bos_token: Token that begins a text, or None.
+        keeps_prefixes: Whether a part of a sequence can be kept, and copied: not where layers of
+            the model are recurrent, or see only a window.
     """
 
     def __init__(
@@ -95,6 +97,11 @@ class Model:
         )
         bos: int = _c.llama_vocab_bos(vocabulary)
         self.bos_token = bos if bos >= 0 else None
+        self.keeps_prefixes = not (
+            _c.llama_model_is_recurrent(self._model)
+            or _c.llama_model_is_hybrid(self._model)
+            or _c.llama_model_n_swa(self._model)
+        )
         self._batch = _c.llama_batch_init(self.max_num_batched_tokens, 0, 1)
 
     def _load(self, path: Path, options: Options, proceed: Callable[[float], bool]) -> None:
@@ -182,9 +189,19 @@ class Model:
         token: int = _c.llama_sampler_sample(sampler.chain, self._context, index)
         return token
 
-    def forget(self, sequence: int) -> None:
-        """Empties the sequence of that number."""
-        _c.llama_memory_seq_rm(self._memory, sequence, -1, -1)
+    def keep(self, sequence: int, count: int) -> None:
+        """Leaves only the first ``count`` tokens in a sequence; more than 0 needs `keeps_prefixes`.
+
+        Raises:
+            RuntimeError: llama.cpp cannot cut the sequence there.
+        """
+        if not _c.llama_memory_seq_rm(self._memory, sequence, count, -1):
+            raise RuntimeError(f"llama_memory_seq_rm cannot cut sequence {sequence} at {count}")
+
+    def copy(self, source: int, target: int) -> None:
+        """Makes ``target`` a copy of the sequence ``source``; needs `keeps_prefixes`."""
+        # Sequences have cells of their own here: llama.cpp copies all of them, or refuses.
+        _c.llama_memory_seq_cp(self._memory, source, target, -1, -1)
 
     def piece(self, token: int) -> bytes:
         """The text of a token, which need not be whole characters."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import logging
 import sys
 import threading
 from functools import partial
@@ -12,11 +13,14 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 from ..._core import Steps
 from ...config import EngineConfig, WorkerConfig
 from ...exceptions import EngineShutdown, InvalidArgument
+from ...publish import MetricsBindings, PushKvEvents
 from .binding import Model
 from .generation import read_request
+from .kv_reports import DP_RANK, KvReports
 from .model_file import ModelFile
 from .model_folder import model_folder
 from .options import Options, parse_options
+from .prefix_cache import PrefixCache
 from .scheduler import Load, Scheduler
 from .sequence import Sequence
 from .step_loop import StepLoop
@@ -26,9 +30,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence as List
 
     from ..._core import RequestContext, StepStream
+    from ...publish import MetricsContext
 
-# llama.cpp's cache has no blocks; the router counts a prompt in pieces of this many tokens.
-_BLOCK_SIZE = 16
+logger = logging.getLogger(__name__)
 
 
 class _Progress(Protocol):
@@ -52,6 +56,8 @@ class LlamaCpp:
         prefill_chunk: int | None = None,
         threads: int | None = None,
         gpu_layers: int | None = None,
+        kv_cache_block_size: int | None = None,
+        prefix_caching: bool | None = None,
     ) -> None:
         """Finds the model file; `start` loads it.
 
@@ -63,6 +69,8 @@ class LlamaCpp:
             prefill_chunk: Tokens of prompts in one step at most while others produce output.
             threads: Threads of llama.cpp.
             gpu_layers: Layers that are kept on a GPU.
+            kv_cache_block_size: Tokens of a KV block.
+            prefix_caching: Whether what was read of a prompt is kept for requests that begin alike.
 
         What is None has the default of `Options`.
 
@@ -78,10 +86,13 @@ class LlamaCpp:
             "prefill_chunk": prefill_chunk,
             "threads": threads,
             "gpu_layers": gpu_layers,
+            "kv_cache_block_size": kv_cache_block_size,
+            "prefix_caching": prefix_caching,
         }
         self._options = Options(**{key: value for key, value in given.items() if value is not None})
         self._file = ModelFile(self._options.model_path)
         self._steps = Steps()
+        self._kv_reports = KvReports()
         self._loading: asyncio.Future[Model] | None = None
         self._model: Model | None = None
         self._step_loop: StepLoop | None = None
@@ -123,14 +134,23 @@ class LlamaCpp:
         self._loading = asyncio.ensure_future(asyncio.to_thread(load))
         # A start that is cancelled leaves the thread to `cleanup`.
         model = self._model = await asyncio.shield(self._loading)
-        self._step_loop = StepLoop(Scheduler(model, self._options.prefill_chunk), self._steps)
+        if self._options.prefix_caching and not model.keeps_prefixes:
+            logger.warning("prefix caching is off: '%s' cannot keep a prefix", self._file.name)
+        cache = PrefixCache(
+            model.max_num_seqs,
+            block_size=self._options.kv_cache_block_size,
+            listener=self._kv_reports,
+            enabled=self._caches_prefixes(model),
+        )
+        scheduler = Scheduler(model, self._options.prefill_chunk, cache)
+        self._step_loop = StepLoop(scheduler, self._steps, self._kv_reports)
         self._step_loop.start()
         return EngineConfig(
             model=self._file.name,
             served_model_name=self._file.name,
             context_length=model.context_length,
-            kv_cache_block_size=_BLOCK_SIZE,
-            total_kv_blocks=model.total_tokens // _BLOCK_SIZE,
+            kv_cache_block_size=cache.block_size,
+            total_kv_blocks=model.total_tokens // cache.block_size,
             max_num_seqs=model.max_num_seqs,
             max_num_batched_tokens=model.max_num_batched_tokens,
         )
@@ -158,6 +178,19 @@ class LlamaCpp:
         """Whether no request is running or waiting."""
         load = self.load
         return not len(self._steps) and load.running == 0 and load.waiting == 0
+
+    async def setup_metrics(self, ctx: MetricsContext) -> MetricsBindings:  # noqa: ARG002
+        """Snapshots of the KV cache come from its one rank."""
+        return MetricsBindings(
+            dp_ranks=[DP_RANK], on_publisher_ready=self._kv_reports.publish_snapshots
+        )
+
+    async def kv_event_sources(self) -> List[PushKvEvents]:
+        """The prefix cache tells what it holds, where there is one."""
+        model, _ = self._started()
+        if not self._caches_prefixes(model):
+            return []
+        return [PushKvEvents(on_ready=self._kv_reports.publish_events, dp_rank=DP_RANK)]
 
     async def health_check_payload(self) -> dict[str, Any] | None:
         """A request for one token."""
@@ -188,6 +221,9 @@ class LlamaCpp:
         if self._step_loop is None:
             return Load(steps=0, running=0, waiting=0, free_slots=0)
         return self._step_loop.load
+
+    def _caches_prefixes(self, model: Model) -> bool:
+        return self._options.prefix_caching and model.keeps_prefixes
 
     def _proceed(self, progress: _Progress | None, fraction: float) -> bool:
         """Called by llama.cpp while it loads; False makes it give up."""

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _DEFAULT_CONTEXT = 4096
+# Whole blocks fill a context, which is a multiple of 256. Of blocks of one token, one could be the
+# whole of a prompt, and that is computed as output is, see `prefill`.
+_BLOCK_SIZES = (8, 16, 32, 64, 128, 256)
 
 
 def _spare_processors() -> int:
@@ -39,6 +42,10 @@ class Options:
             sleep while they wait for each other; on a machine that does nothing else,
             ``OMP_WAIT_POLICY=active`` in the environment makes several of them faster.
         gpu_layers: Layers that are kept on a GPU, where llama.cpp was built for one; -1: all.
+        kv_cache_block_size: Tokens of a KV block, by which the router counts and prefixes are kept:
+            8, 16, 32, 64, 128 or 256.
+        prefix_caching: Whether what was read of a prompt is kept for requests that begin alike. It
+            takes no memory of its own, and no output is another with it.
     """
 
     model_path: str | None = None
@@ -48,6 +55,8 @@ class Options:
     prefill_chunk: int = 128
     threads: int = field(default_factory=_spare_processors)
     gpu_layers: int = 0
+    kv_cache_block_size: int = 16
+    prefix_caching: bool = True
 
     def __post_init__(self) -> None:
         for name in (
@@ -65,6 +74,15 @@ class Options:
         if self.prefill_chunk < SMALLEST_LIMIT:
             raise InvalidArgument(
                 f"prefill_chunk is {self.prefill_chunk}; it must be {SMALLEST_LIMIT} or more"
+            )
+        if self.kv_cache_block_size not in _BLOCK_SIZES:
+            raise InvalidArgument(
+                f"kv_cache_block_size is {self.kv_cache_block_size!r}; it must be one of "
+                + ", ".join(map(str, _BLOCK_SIZES))
+            )
+        if not isinstance(self.prefix_caching, bool):
+            raise InvalidArgument(
+                f"prefix_caching is {self.prefix_caching!r}; it must be True or False"
             )
         step = self.max_num_seqs + self.prefill_chunk
         if self.max_num_batched_tokens < step:
@@ -87,6 +105,8 @@ _HELP = {
     "prefill_chunk": "tokens of prompts in one step at most while other requests produce output",
     "threads": "threads of llama.cpp",
     "gpu_layers": "layers kept on a GPU, where llama.cpp was built for one; -1: all",
+    "kv_cache_block_size": "tokens of a KV block: a power of two from 8 to 256",
+    "prefix_caching": "keep what was read of a prompt for requests that begin alike",
 }
 
 
@@ -104,9 +124,18 @@ def parse_options(argv: Sequence[str]) -> Options:
     defaults = Options()
     for option in fields(Options):
         default = getattr(defaults, option.name)
+        flag = f"--{option.name.replace('_', '-')}"
+        if isinstance(default, bool):
+            parser.add_argument(
+                flag,
+                action=argparse.BooleanOptionalAction,
+                default=default,
+                help=f"{_HELP[option.name]} (default: {'on' if default else 'off'})",
+            )
+            continue
         suffix = "" if default is None else f" (default: {default})"
         parser.add_argument(
-            f"--{option.name.replace('_', '-')}",
+            flag,
             type=str if option.name == "model_path" else int,
             default=default,
             metavar="PATH" if option.name == "model_path" else "N",

@@ -1,10 +1,10 @@
 """One engine step at a time: what the model computes in it, and what comes out of it.
 
-A request waits for a slot, then its prompt is read, then it produces output until it ends. A step
-computes the next token of every request that produces output, all in one batch, and then pieces of
-prompts, each as a batch of its own: llama.cpp cuts a batch of unequal parts at places that depend
-on all of them, and by the cut its rounding differs. So the output of a request does not depend on
-who else is running.
+A request waits for a slot, then its prompt is read, but for what is in the context already, then it
+produces output until it ends. A step computes the next token of every request that produces output,
+all in one batch, and then pieces of prompts, each as a batch of its own: llama.cpp cuts a batch of
+unequal parts at places that depend on all of them, and by the cut its rounding differs. So the
+output of a request does not depend on who else is running.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING
 from .logprobs import TokenLogprobs
 from .prefill import next_piece
 from .sampling import make_sampler
-from .slots import Slots
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
     from ...messages import Chunk, Step
     from .binding import Model
+    from .prefix_cache import PrefixCache
     from .sequence import Sequence
 
 
@@ -43,6 +43,21 @@ class Load:
     free_slots: int
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class KvUse:
+    """The state of the KV cache.
+
+    Attributes:
+        total_blocks: Blocks that there are.
+        used_blocks: Blocks of the requests that are running; what is kept of others gives way.
+        hit_rate: Part of all prompt tokens so far that were found; None: not measured.
+    """
+
+    total_blocks: int
+    used_blocks: int
+    hit_rate: float | None
+
+
 class Scheduler:
     """The requests of a model and the steps that serve them; belongs to one thread.
 
@@ -50,16 +65,17 @@ class Scheduler:
         paused: Whether the last step had nothing to compute, though there are requests.
     """
 
-    def __init__(self, model: Model, prefill_chunk: int) -> None:
+    def __init__(self, model: Model, prefill_chunk: int, cache: PrefixCache) -> None:
         """Takes charge of ``model``.
 
         Args:
             model: The loaded model; nobody else may use it from now on.
             prefill_chunk: Tokens of prompts in a step at most while others produce output.
+            cache: The slots of the model.
         """
         self._model = model
         self._prefill_chunk = prefill_chunk
-        self._slots = Slots(model.max_num_seqs)
+        self._cache = cache
         self._waiting: deque[Sequence] = deque()
         self._reading: deque[Sequence] = deque()
         self._producing: list[Sequence] = []
@@ -74,9 +90,20 @@ class Scheduler:
         """What there is to do now; may be asked from any thread."""
         return Load(
             steps=self._steps,
-            running=len(self._reading) + len(self._producing),
+            running=self._running,
             waiting=len(self._waiting),
-            free_slots=self._slots.free,
+            free_slots=self._cache.total - self._running,
+        )
+
+    @property
+    def kv_use(self) -> KvUse:
+        """What is in the KV cache now."""
+        size = self._cache.block_size
+        running = (*self._reading, *self._producing)
+        return KvUse(
+            total_blocks=self._model.total_tokens // size,
+            used_blocks=sum(-(-sequence.decoded // size) for sequence in running),
+            hit_rate=self._cache.hit_rate,
         )
 
     @property
@@ -128,7 +155,12 @@ class Scheduler:
             self._release(sequence)
         for stage in self._stages:
             stage.clear()
+        self._cache.clear()
         return left
+
+    @property
+    def _running(self) -> int:
+        return len(self._reading) + len(self._producing)
 
     def _drop(self, cancelled: Collection[int]) -> None:
         for stage in self._stages if cancelled else ():
@@ -137,9 +169,8 @@ class Scheduler:
                 self._release(sequence)
 
     def _start_waiting(self) -> None:
-        while self._waiting and (slot := self._slots.take()) is not None:
+        while self._waiting and self._running < self._cache.total:
             sequence = self._waiting.popleft()
-            sequence.slot = slot
             sequence.sampler = make_sampler(sequence.generation, self._model)
             self._reading.append(sequence)
 
@@ -162,17 +193,33 @@ class Scheduler:
         """Reads pieces of prompts in turn, at most ``room`` tokens."""
         while self._reading:
             sequence = self._reading[0]
+            if sequence.slot < 0:
+                self._place(sequence)
             length = next_piece(sequence.prompt_left, self._prefill_chunk)
             if length > room:
                 break
             room -= length
-            self._reading.popleft()
             place = self._read_piece(sequence, length)
+            # Not before: if the model fails, it is among those that are told.
+            self._reading.popleft()
             if sequence.prompt_left:
                 self._reading.append(sequence)
             else:
                 self._producing.append(sequence)
                 yield self._advance(sequence, place)
+
+    def _place(self, sequence: Sequence) -> None:
+        """Gives a request its slot, with what is cached of its prompt; as late as possible.
+
+        Of several that came at once, the later ones find what the first has read by then.
+        """
+        lease = self._cache.take(sequence.generation.prompt)
+        assert lease is not None
+        if lease.source is not None:
+            self._model.copy(lease.source, lease.slot)
+        self._model.keep(lease.slot, lease.cached)
+        sequence.slot, sequence.decoded = lease.slot, lease.cached
+        sequence.cached = lease.cached if self._cache.enabled else None
 
     def _read_piece(self, sequence: Sequence, length: int) -> int:
         """Reads the next ``length`` tokens of a prompt; returns the last one's place."""
@@ -182,6 +229,7 @@ class Scheduler:
             place = self._model.add(prompt[position], position, sequence.slot, sample=last)
         self._model.decode()
         sequence.decoded += length
+        self._cache.read(sequence.slot, sequence.decoded)
         return place
 
     def _advance(self, sequence: Sequence, place: int) -> Step:
@@ -219,10 +267,9 @@ class Scheduler:
         return stream, chunk
 
     def _release(self, sequence: Sequence) -> None:
-        """Frees what a request holds, if it ever got a slot."""
-        if sequence.sampler is None:
-            return
-        sequence.sampler.close()
-        sequence.sampler = None
-        self._model.forget(sequence.slot)
-        self._slots.give_back(sequence.slot)
+        """Frees what a request holds; its slot keeps what others may begin with."""
+        if sequence.sampler is not None:
+            sequence.sampler.close()
+            sequence.sampler = None
+        if sequence.slot >= 0:
+            self._model.keep(sequence.slot, self._cache.give_back(sequence.slot))

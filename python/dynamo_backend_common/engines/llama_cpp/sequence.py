@@ -16,8 +16,11 @@ class Sequence:
     Attributes:
         generation: What was asked for.
         stream: Id of the stream that its output goes to.
-        slot: Sequence number in llama.cpp's context, while it runs.
+        slot: Sequence number in llama.cpp's context from the first piece of its prompt to its end;
+            -1: none.
         sampler: How tokens are chosen, while it runs.
+        cached: Number of tokens of the prompt that were in the context already; None: not known
+            yet, or nothing is ever kept.
         decoded: Number of tokens, of prompt and output, that are in the context.
         produced: Number of tokens of the output.
         last_token: Newest token of the output; it enters the context with the next step.
@@ -25,6 +28,7 @@ class Sequence:
     """
 
     __slots__ = (
+        "cached",
         "cumulative_logprob",
         "decoded",
         "generation",
@@ -40,6 +44,7 @@ class Sequence:
         self.stream = stream
         self.slot = -1
         self.sampler: Sampler | None = None
+        self.cached: int | None = None
         self.decoded = 0
         self.produced = 0
         self.last_token = -1
@@ -54,8 +59,11 @@ class Sequence:
     def usage(self) -> Usage:
         """What its last chunk tells."""
         prompt = len(self.generation.prompt)
-        return {
+        usage: Usage = {
             "prompt_tokens": prompt,
             "completion_tokens": self.produced,
             "total_tokens": prompt + self.produced,
         }
+        if self.cached is not None:
+            usage["prompt_tokens_details"] = {"cached_tokens": self.cached}
+        return usage

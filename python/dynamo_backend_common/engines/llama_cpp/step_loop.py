@@ -12,6 +12,7 @@ from ...exceptions import EngineShutdown
 if TYPE_CHECKING:
     from ..._core import Steps
     from ...messages import Step
+    from .kv_reports import KvReports
     from .scheduler import Load, Scheduler
     from .sequence import Sequence
 
@@ -24,15 +25,17 @@ _ASK_AGAIN_SECONDS = 0.01
 class StepLoop:
     """Runs a `Scheduler` in a thread of its own: steps while there is work, sleeps while not."""
 
-    def __init__(self, scheduler: Scheduler, steps: Steps) -> None:
+    def __init__(self, scheduler: Scheduler, steps: Steps, reports: KvReports) -> None:
         """Prepares the thread; `start` starts it.
 
         Args:
             scheduler: What makes the steps; belongs to the thread from then on.
             steps: Takes the output; what it reports back decides who is freed or paused.
+            reports: Takes the state of the KV cache after each step.
         """
         self._scheduler = scheduler
         self._steps = steps
+        self._reports = reports
         # None asks the thread to end.
         self._inbox: SimpleQueue[Sequence | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="llama-cpp-steps", daemon=True)
@@ -44,6 +47,7 @@ class StepLoop:
 
     def start(self) -> None:
         """Starts the thread."""
+        self._reports.snapshot(self._scheduler.kv_use)
         self._thread.start()
 
     def submit(self, sequence: Sequence) -> None:
@@ -67,10 +71,12 @@ class StepLoop:
                 # One by one: who ended in a step that then failed has ended.
                 for made in step:
                     output.append(made)
+                self._reports.snapshot(self._scheduler.kv_use)
         except BaseException as error:
             logger.exception("the step loop of the llama-cpp engine failed")
             failure = error
         left = self._scheduler.close()
+        self._reports.snapshot(self._scheduler.kv_use)
         self._steps.push([*output, *((each.stream, _gone(failure)) for each in left)])
         # A loop that failed stays, to say so to whom it can serve no more.
         while failure is not None and (sequence := self._inbox.get()) is not None:

@@ -1,0 +1,119 @@
+"""The KV blocks that sequences hold, as a tree: the way to a block is the prefix that it ends."""
+
+from __future__ import annotations
+
+from array import array
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Protocol, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+Tokens: TypeAlias = "tuple[int, ...]"
+
+
+class Listener(Protocol):
+    """Is told what the tree comes to hold and what it no longer does, in order."""
+
+    def stored(self, parent_hash: int | None, blocks: Sequence[tuple[int, Tokens]]) -> None:
+        """Blocks are held from now on: (hash, tokens) of each, one behind the other."""
+
+    def removed(self, block_hashes: Sequence[int]) -> None:
+        """Nobody holds these blocks any more."""
+
+
+class Block:
+    """One block of a prefix. It is found by its tokens; the hash only names it to others.
+
+    Attributes:
+        block_hash: 64 bits of the parent's hash and the tokens; 0: the root.
+        tokens: Its tokens; none: the root.
+        parent: The block before it; None: the root.
+        children: The blocks behind it, by their tokens.
+        slots: Who holds it, and with it every block before it.
+    """
+
+    __slots__ = ("block_hash", "children", "parent", "slots", "tokens")
+
+    def __init__(self, block_hash: int, tokens: Tokens, parent: Block | None) -> None:
+        self.block_hash = block_hash
+        self.tokens = tokens
+        self.parent = parent
+        self.children: dict[Tokens, Block] = {}
+        self.slots: set[int] = set()
+
+
+class KvBlocks:
+    """All blocks that somebody holds, each once, however many hold it."""
+
+    def __init__(self, block_size: int, listener: Listener) -> None:
+        """Holds nothing yet.
+
+        Args:
+            block_size: Tokens of a block.
+            listener: Told of every change when it is made.
+        """
+        self.block_size = block_size
+        self._listener = listener
+        self._root = Block(0, (), None)
+
+    def find(self, tokens: Tokens, limit: int) -> list[Block]:
+        """The longest path of whole blocks that ``tokens`` begin with, at most ``limit``."""
+        path: list[Block] = []
+        block = self._root
+        for piece in self._cut(tokens, 0, limit):
+            found = block.children.get(piece)
+            if found is None:
+                break
+            path.append(found)
+            block = found
+        return path
+
+    def hold(self, slot: int, path: list[Block], tokens: Tokens, count: int) -> None:
+        """Makes ``slot`` hold the first ``count`` blocks of ``tokens``.
+
+        Args:
+            slot: Who holds them.
+            path: The blocks that it holds already, which begin ``tokens``; grows.
+            tokens: At least ``count`` blocks.
+            count: Blocks to hold, at least as many as in ``path``.
+        """
+        parent = path[-1] if path else self._root
+        stored: list[Block] = []
+        for piece in self._cut(tokens, len(path), count):
+            block = parent.children.get(piece)
+            if block is None:
+                block = Block(_hash(parent.block_hash, piece), piece, parent)
+                parent.children[piece] = block
+                stored.append(block)
+            block.slots.add(slot)
+            path.append(block)
+            parent = block
+        if stored:
+            # Behind a new block all are new: they are one row.
+            before = stored[0].parent
+            self._listener.stored(
+                None if before is None or before is self._root else before.block_hash,
+                [(block.block_hash, block.tokens) for block in stored],
+            )
+
+    def drop(self, slot: int, path: list[Block], count: int) -> None:
+        """Leaves ``slot`` with the first ``count`` blocks of ``path``, which it holds; shrinks."""
+        removed: list[int] = []
+        while len(path) > count:
+            block = path.pop()
+            block.slots.discard(slot)
+            if not block.slots and block.parent is not None:
+                del block.parent.children[block.tokens]
+                removed.append(block.block_hash)
+        if removed:
+            self._listener.removed(removed)
+
+    def _cut(self, tokens: Tokens, start: int, end: int) -> Iterator[Tokens]:
+        size = self.block_size
+        return (tokens[at * size : (at + 1) * size] for at in range(start, end))
+
+
+def _hash(parent: int, tokens: Tokens) -> int:
+    content = parent.to_bytes(8, "little") + array("I", tokens).tobytes()
+    return int.from_bytes(blake2b(content, digest_size=8).digest(), "little")
