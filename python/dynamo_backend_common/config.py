@@ -51,8 +51,8 @@ class RuntimeConfig:
         discovery_backend: ``etcd``, ``kubernetes``, ``file`` or ``mem``
             (``DYN_DISCOVERY_BACKEND``).
         request_plane: ``tcp`` or ``nats`` (``DYN_REQUEST_PLANE``).
-        event_plane: ``nats`` or ``zmq`` (``DYN_EVENT_PLANE``); None and no variable: the runtime
-            derives it from the discovery backend.
+        event_plane: ``nats`` or ``zmq`` (``DYN_EVENT_PLANE``); None and no variable: the
+            runtime's choice, ``zmq``.
     """
 
     discovery_backend: DiscoveryBackend | None = None

@@ -20,7 +20,7 @@ use crate::context::RequestContext;
 use crate::metrics::{MetricsBindings, MetricsContext};
 use crate::publish::KvEventSource;
 
-pub(crate) use guarded::{Guarded, panicked};
+pub(crate) use guarded::{Guarded, panic_message, panicked};
 
 /// The chunks of one request, in order. Exactly one is terminal, and it is the last: a chunk with
 /// `finish_reason`, or an error.

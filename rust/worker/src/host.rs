@@ -1,7 +1,9 @@
 //! The worker's side of the lifecycle: what a run drives, on Dynamo's runtime.
 
+mod connecting;
 mod discovery;
 mod engine;
+mod kubernetes;
 mod observer;
 mod serving;
 
@@ -42,6 +44,8 @@ pub(crate) struct Host {
     connecting: AtomicBool,
     /// The runtime connected: what fails after that would fail again.
     reached: AtomicBool,
+    /// A runtime whose discovery does not answer yet.
+    unreached: Mutex<Option<DistributedRuntime>>,
     connected: OnceLock<Connected>,
     engine_config: OnceLock<EngineConfig>,
     load_time: OnceLock<Duration>,
@@ -76,6 +80,7 @@ impl Host {
             admission: Admission::default(),
             connecting: AtomicBool::new(false),
             reached: AtomicBool::new(false),
+            unreached: Mutex::default(),
             connected: OnceLock::new(),
             engine_config: OnceLock::new(),
             load_time: OnceLock::new(),

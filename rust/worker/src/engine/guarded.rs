@@ -47,14 +47,18 @@ impl Guarded {
 
 /// The error of a hook or stream that panicked; the panic itself was printed where it happened.
 pub(crate) fn panicked(engine: &str, hook: &str, panic: &(dyn Any + Send)) -> DynamoError {
-    let what = panic
+    let message = format!("{engine}.{hook} panicked: {}", panic_message(panic));
+    tracing::error!("{message}");
+    unknown(message)
+}
+
+/// What was panicked with.
+pub(crate) fn panic_message(panic: &(dyn Any + Send)) -> &str {
+    panic
         .downcast_ref::<&str>()
         .copied()
         .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("a panic without a message");
-    let message = format!("{engine}.{hook} panicked: {what}");
-    tracing::error!("{message}");
-    unknown(message)
+        .unwrap_or("a panic without a message")
 }
 
 #[async_trait]

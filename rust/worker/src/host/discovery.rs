@@ -7,17 +7,16 @@ use std::sync::{Arc, Once};
 use async_trait::async_trait;
 use dynamo_backend_lifecycle::Discovery;
 use dynamo_runtime::DistributedRuntime;
-use dynamo_runtime::distributed::DistributedConfig;
 use dynamo_runtime::error::DynamoError;
 use dynamo_runtime::metrics::MetricsHierarchy;
 use futures::FutureExt;
 use tokio_util::sync::CancellationToken;
 
-use super::{Connected, Host, Publishers};
+use super::{Connected, Host, Publishers, connecting};
 use crate::controls::Controls;
 use crate::discovery::{card, registration};
 use crate::engine::panicked;
-use crate::error::{BackendError, at_step, cannot_connect, invalid_argument, kind, unknown};
+use crate::error::{BackendError, at_step, cannot_connect, kind, unknown};
 use crate::event::Event;
 use crate::health;
 use crate::metrics::{self, EngineTexts, LifecycleGauges, MetricsBindings, MetricsContext};
@@ -34,11 +33,7 @@ impl Discovery for Host {
             self.emit(Event::Connecting);
         }
         let failed = |error: anyhow::Error| cannot_connect(format!("{error:#}"));
-        let config = DistributedConfig::try_from_settings()
-            .map_err(|error| invalid_argument(format!("{error:#}")))?;
-        let drt = DistributedRuntime::new(self.runtime.clone(), config)
-            .await
-            .map_err(|error| cannot_connect(format!("{error:#}{}", looked_for())))?;
+        let drt = self.connect_runtime().await?;
         self.reached.store(true, Ordering::Relaxed);
         let endpoint = drt
             .namespace(&self.worker.config.namespace)
@@ -59,16 +54,11 @@ impl Discovery for Host {
         kind(error) != BackendError::InvalidArgument
             && !self.reached.load(Ordering::Relaxed)
             && !self.runtime.primary_token().is_cancelled()
+            && !connecting::is_hopeless()
     }
 
     fn gave_up(&self, message: String) -> DynamoError {
-        // An attempt that had an answer names the place already.
-        let place = looked_for();
-        if message.contains(&place) {
-            cannot_connect(message)
-        } else {
-            cannot_connect(format!("{message}{place}"))
-        }
+        connecting::gave_up(message)
     }
 
     async fn publish(&self, shutdown: &CancellationToken) -> Result<(), DynamoError> {
@@ -149,18 +139,6 @@ impl Discovery for Host {
         if let Some(snapshots) = snapshots {
             snapshots.close().await;
         }
-    }
-}
-
-/// Where etcd was looked for, by a runtime that did not connect; empty without etcd.
-fn looked_for() -> String {
-    match std::env::var("DYN_DISCOVERY_BACKEND").as_deref() {
-        Ok("etcd" | "") | Err(_) => {}
-        Ok(_) => return String::new(),
-    }
-    match std::env::var("ETCD_ENDPOINTS") {
-        Ok(endpoints) => format!("; ETCD_ENDPOINTS is {endpoints}"),
-        Err(_) => "; ETCD_ENDPOINTS is not set, so etcd was looked for on this machine".into(),
     }
 }
 

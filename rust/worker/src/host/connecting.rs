@@ -1,0 +1,164 @@
+//! One attempt to connect the runtime, and what its failure says.
+
+use std::panic::AssertUnwindSafe;
+use std::time::Duration;
+
+use dynamo_runtime::DistributedRuntime;
+use dynamo_runtime::distributed::{DiscoveryBackend, DistributedConfig};
+use dynamo_runtime::error::DynamoError;
+use dynamo_runtime::storage::kv;
+use dynamo_runtime::transports::nats;
+use futures::FutureExt;
+
+use super::{Host, kubernetes};
+use crate::engine::panic_message;
+use crate::error::{cannot_connect, invalid_argument};
+
+/// How long the runtime may try NATS within one attempt; what went wrong is told after each.
+const NATS_ATTEMPT: Duration = Duration::from_secs(5);
+
+const NATS: &str = "NATS_SERVER";
+const NATS_TIMEOUT: &str = "NATS_STARTUP_CONNECT_TIMEOUT_SECONDS";
+const ETCD: &str = "ETCD_ENDPOINTS";
+
+impl Host {
+    /// Connects the runtime once.
+    pub(super) async fn connect_runtime(&self) -> Result<DistributedRuntime, DynamoError> {
+        let config = settings()?;
+        let is_kubernetes = matches!(config.discovery_backend, DiscoveryBackend::Kubernetes);
+        if let Some(missing) = is_kubernetes.then(kubernetes::missing).flatten() {
+            return Err(cannot_connect(missing));
+        }
+        let connecting = async {
+            // A runtime that only its discovery kept from being connected is there already.
+            let unreached = self.unreached.lock().take();
+            let drt = match unreached {
+                Some(drt) => drt,
+                None => DistributedRuntime::new(self.runtime.clone(), config).await?,
+            };
+            // The client of Kubernetes is there before anybody answers it.
+            if is_kubernetes && let Err(error) = drt.discovery().check_connection().await {
+                *self.unreached.lock() = Some(drt);
+                return Err(error.context("the Kubernetes API does not list Dynamo's workers"));
+            }
+            Ok(drt)
+        };
+        match AssertUnwindSafe(connecting).catch_unwind().await {
+            Ok(Ok(drt)) => Ok(drt),
+            Ok(Err(error)) => {
+                let error = format!("{error:#}");
+                // The one that the error is about: NATS names itself.
+                let is_nats = error.contains("NATS");
+                let mut places = places();
+                places.retain(|place| place.contains("NATS") == is_nats);
+                Err(cannot_connect(with(error, places)))
+            }
+            Err(panic) => Err(cannot_connect(format!(
+                "the runtime panicked: {}",
+                panic_message(&*panic)
+            ))),
+        }
+    }
+}
+
+/// The environment cannot change: what is missing in it stays missing.
+pub(super) fn is_hopeless() -> bool {
+    settings().is_ok_and(|config| {
+        matches!(config.discovery_backend, DiscoveryBackend::Kubernetes)
+            && kubernetes::missing().is_some()
+    })
+}
+
+/// The last word of attempts without an answer: with every place where one was looked for.
+pub(super) fn gave_up(message: String) -> DynamoError {
+    let places = places();
+    // An attempt that had an answer names its place already.
+    if places.iter().any(|place| message.contains(place)) {
+        return cannot_connect(message);
+    }
+    cannot_connect(with(message, places))
+}
+
+fn with(message: String, places: Vec<String>) -> String {
+    [vec![message], places].concat().join("; ")
+}
+
+/// What the environment says, in the runtime's reading.
+fn settings() -> Result<DistributedConfig, DynamoError> {
+    let bad = |error: anyhow::Error| invalid_argument(format!("{error:#}"));
+    let mut config = DistributedConfig::try_from_settings().map_err(bad)?;
+    if config.nats_config.is_none() {
+        return Ok(config);
+    }
+    if let Ok(server) = std::env::var(NATS)
+        && !["nats://", "tls://"]
+            .iter()
+            .any(|scheme| server.starts_with(scheme))
+    {
+        return Err(invalid_argument(format!(
+            "{NATS} is '{}', which is no address of NATS; it begins with nats:// or tls://",
+            without_credentials(&server)
+        )));
+    }
+    if std::env::var_os(NATS_TIMEOUT).is_none() {
+        let options = nats::Client::builder()
+            .startup_connect_timeout(NATS_ATTEMPT)
+            .build();
+        config.nats_config = Some(options.map_err(|error| bad(error.into()))?);
+    }
+    Ok(config)
+}
+
+/// Where the runtime looks for the servers that it connects to.
+fn places() -> Vec<String> {
+    let Ok(config) = DistributedConfig::try_from_settings() else {
+        return Vec::new();
+    };
+    let place = |variable: &str, otherwise: &str| match std::env::var(variable) {
+        Ok(value) => format!("{variable} is {}", without_credentials(&value)),
+        Err(_) => format!("{variable} is not set, so {otherwise} on this machine"),
+    };
+    let nats = config
+        .nats_config
+        .map(|_| place(NATS, "NATS was looked for"));
+    let etcd = match config.discovery_backend {
+        DiscoveryBackend::KvStore(kv::Selector::Etcd(_)) => {
+            Some(place(ETCD, "etcd was looked for"))
+        }
+        _ => None,
+    };
+    [nats, etcd].into_iter().flatten().collect()
+}
+
+/// Addresses may carry a name and a password, which are nobody's business in a log.
+fn without_credentials(addresses: &str) -> String {
+    let address = |address: &str| match (address.split_once("://"), address.rsplit_once('@')) {
+        (Some((scheme, _)), Some((_, host))) => format!("{scheme}://…@{host}"),
+        (None, Some((_, host))) => format!("…@{host}"),
+        _ => address.to_owned(),
+    };
+    let addresses = addresses.split(',').map(address);
+    addresses.collect::<Vec<_>>().join(",")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_shown_without_credentials() {
+        let rows = [
+            ("nats://127.0.0.1:4222", "nats://127.0.0.1:4222"),
+            ("nats://me:s@cret@host:4222", "nats://…@host:4222"),
+            ("token@host", "…@host"),
+            (
+                "http://a:2379,http://u:p@b:2379",
+                "http://a:2379,http://…@b:2379",
+            ),
+            ("", ""),
+        ];
+        for (given, shown) in rows {
+            assert_eq!(without_credentials(given), shown, "{given}");
+        }
+    }
+}
