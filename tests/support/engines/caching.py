@@ -125,6 +125,9 @@ class OnSocket(Pushing):
         if rank not in self.subscribed:
             assert socket.recv() == b"\x01kv-events"
             self.subscribed.add(rank)
+            # What nobody can read must not end the subscription.
+            for frames in ([b"kv-events"], [b"kv-events", bytes(8), b"no msgpack"]):
+                socket.send_multipart(frames)
         batch = [time.time(), list(events), rank]
         number = next(self.numbers).to_bytes(8, "big")
         socket.send_multipart([b"kv-events", number, msgpack.packb(batch)])

@@ -1,6 +1,7 @@
 """Engines with one source of KV events or more, named by what is about them."""
 
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 from latches import reach
 from lifecycles import Recorded
@@ -92,14 +93,12 @@ class WithoutBlockSize(Recorded):
         return [PushKvEvents(on_ready=lambda publisher: reach("kv_events"))]
 
 
-class LastWords(Recorded):
-    """Stores a block when it is cleaned up."""
-
-    block = "0123456789abcdef"
+class Publishing(Recorded):
+    """Has a publisher of blocks of 16 tokens."""
 
     async def start(self, worker_id):
         await super().start(worker_id)
-        return EngineConfig(model="last", kv_cache_block_size=16)
+        return EngineConfig(model="publishing", kv_cache_block_size=16)
 
     async def kv_event_sources(self):
         return [PushKvEvents(on_ready=self.keep)]
@@ -107,8 +106,29 @@ class LastWords(Recorded):
     def keep(self, publisher):
         self.publisher = publisher
 
+
+class LastWords(Publishing):
+    """Stores blocks when it is cleaned up, the last one by the hash that is looked for."""
+
     async def cleanup(self):
-        for number in range(1000):
+        for number in [*range(1000), 0x0123456789ABCDEF]:
             self.publisher.publish_stored([number], range(16))
-        self.publisher.publish_stored([0x0123456789ABCDEF], range(16))
         await super().cleanup()
+
+
+class ManyThreads(Publishing):
+    """Publishes from many threads at once; each thread's hashes rise."""
+
+    async def supported_controls(self):
+        return ["publish"]
+
+    async def engine_control(self, name, body):
+        with ThreadPoolExecutor(8) as pool:
+            return {"published": list(pool.map(self.publish, range(8)))}
+
+    def publish(self, thread):
+        # Too large to be another number by chance.
+        hashes = [0xC0FFEE00 << 32 | thread << 16 | number for number in range(1000)]
+        for block_hash in hashes:
+            self.publisher.publish_stored([block_hash], range(16))
+        return hashes

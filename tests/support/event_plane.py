@@ -1,0 +1,61 @@
+"""What a worker publishes on the event plane, as a subscriber of the ZMQ plane sees it."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import zmq
+
+from .processes import PATIENCE, until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from types import TracebackType
+
+    from .launcher import Launcher
+
+
+class EventPlane:
+    """A subscription to the only worker's KV events; a context manager that ends it."""
+
+    def __init__(self, launcher: Launcher) -> None:
+        [channel] = discovered(launcher, "event_channels", 1)
+        self._context = zmq.Context()
+        self._socket = self._context.socket(zmq.SUB)
+        self._socket.subscribe(b"")
+        monitor = self._socket.get_monitor_socket(zmq.EVENT_HANDSHAKE_SUCCEEDED)
+        self._socket.connect(channel["transport"]["config"]["endpoint"])
+        monitor.recv_multipart()
+        self._socket.disable_monitor()
+        monitor.close()
+        self._socket.rcvtimeo = int(PATIENCE * 1000)
+
+    def until_told_of(self, hashes: Iterable[int]) -> list[int]:
+        """Receives until each of the hashes came by; returns them in the order of arrival."""
+        missing = {number.to_bytes(8, "big"): number for number in hashes}
+        told = []
+        while missing:
+            message = b"".join(self._socket.recv_multipart())
+            windows = (message[start : start + 8] for start in range(len(message)))
+            told += [missing.pop(window) for window in windows if window in missing]
+        return told
+
+    def __enter__(self) -> EventPlane:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._socket.close()
+        self._context.term()
+
+
+def discovered(launcher: Launcher, kind: str, number: int) -> list[dict[str, Any]]:
+    """What is in discovery of that kind, as soon as there is that much."""
+    folder = launcher.folder / "discovery" / "v1" / kind
+    until(lambda: len(list(folder.glob("*"))) == number, f"{number} {kind} in discovery")
+    return [json.loads(path.read_text()) for path in sorted(folder.glob("*"))]
