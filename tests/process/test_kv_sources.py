@@ -148,6 +148,15 @@ def test_events_of_many_threads_at_once_arrive_whole_and_in_the_order_of_each(
     assert "gap" not in process.output
 
 
+def test_a_socket_that_is_bound_later_and_everywhere_is_found(launcher: Launcher) -> None:
+    port = launcher.ports.reserve()
+    _, system = serve(launcher, "kv_sources:BindsLate", "--", str(port))
+    stored = 0xC0FFEE00C0FFEE00
+    with EventPlane(launcher) as events:
+        assert system.control("publish", {"hashes": [stored]}).json == {"status": "ok"}
+        assert events.until_told_of([stored]) == [stored]
+
+
 def gauge(system: System, name: str) -> list[str]:
     """The values of a gauge of the ranks."""
     lines = system.get("/metrics").text.splitlines()

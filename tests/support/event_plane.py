@@ -11,6 +11,7 @@ from .processes import PATIENCE, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
     from types import TracebackType
 
     from .launcher import Launcher
@@ -57,5 +58,10 @@ class EventPlane:
 def discovered(launcher: Launcher, kind: str, number: int) -> list[dict[str, Any]]:
     """What is in discovery of that kind, as soon as there is that much."""
     folder = launcher.folder / "discovery" / "v1" / kind
-    until(lambda: len(list(folder.glob("*"))) == number, f"{number} {kind} in discovery")
-    return [json.loads(path.read_text()) for path in sorted(folder.glob("*"))]
+
+    def entries() -> list[Path]:
+        # What begins with a dot is not written yet.
+        return sorted(folder.glob("[!.]*"))
+
+    until(lambda: len(entries()) == number, f"{number} {kind} in discovery")
+    return [json.loads(path.read_text()) for path in entries()]

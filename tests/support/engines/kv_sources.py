@@ -1,8 +1,12 @@
 """Engines with one source of KV events or more, named by what is about them."""
 
+import asyncio
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 
+import msgpack
+import zmq
 from latches import reach
 from lifecycles import Recorded
 
@@ -132,3 +136,30 @@ class ManyThreads(Publishing):
         for block_hash in hashes:
             self.publisher.publish_stored([block_hash], range(16))
         return hashes
+
+
+class BindsLate(Publishing):
+    """Names a socket that it does not have yet; its argument is the port."""
+
+    def __init__(self, port):
+        self.port = port
+
+    @classmethod
+    def from_args(cls, argv):
+        return cls(*argv)
+
+    async def kv_event_sources(self):
+        return [ZmqKvEvents(endpoint=f"tcp://*:{self.port}")]
+
+    async def supported_controls(self):
+        return ["publish"]
+
+    async def engine_control(self, name, body):
+        socket = zmq.Context.instance().socket(zmq.XPUB)
+        socket.bind(f"tcp://127.0.0.1:{self.port}")
+        await asyncio.to_thread(socket.recv)  # the worker subscribes
+        event = ["BlockStored", body["hashes"], None, list(range(16)), 16, None, "GPU"]
+        batch = msgpack.packb([time.time(), [event], 0])
+        socket.send_multipart([b"", bytes(8), batch])
+        socket.close()
+        return {"status": "ok"}
