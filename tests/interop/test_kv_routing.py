@@ -69,3 +69,17 @@ def test_section_9_requests_go_to_the_worker_and_rank_that_announced_their_prefi
         assert gone[last] < REQUESTS / 2, gone
         fleet.tell(last, "stored", prefix)
         fleet.until_it_leads_to(last, prefix)
+
+
+def test_a_frontend_that_comes_later_learns_what_was_stored(
+    launcher: Launcher, model_folder: str
+) -> None:
+    fleet = Fleet(launcher, model_folder, "caching:Pushing", env={})
+    stored, removed = fleet.prefix(), fleet.prefix()
+    for prefix in (stored, removed):
+        fleet.tell((1, 2), "stored", prefix)
+        fleet.until_it_leads_to((1, 2), prefix)
+    fleet.tell((1, 2), "removed", removed)
+    fleet.replace_frontend()
+    fleet.until_it_leads_to((1, 2), stored)
+    fleet.until_it_leads_nowhere(removed)

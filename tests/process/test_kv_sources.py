@@ -157,6 +157,16 @@ def test_a_socket_that_is_bound_later_and_everywhere_is_found(launcher: Launcher
         assert events.until_told_of([stored]) == [stored]
 
 
+def test_that_events_are_lost_is_told_once(launcher: Launcher) -> None:
+    env = {"DYN_EVENT_PLANE_HOST": "no-such-interface"}
+    process, system = serve(launcher, "kv_sources:ManyThreads", env=env)
+    process.wait_for_line("ERROR.*DYN_EVENT_PLANE_HOST.*no-such-interface")
+    assert system.control("publish").status == 200
+    process.wait_for_line("WARN.*KV events are lost.*dp_rank=0")
+    assert process.terminate() == 0
+    assert process.output.count("KV events are lost") == 1
+
+
 def gauge(system: System, name: str) -> list[str]:
     """The values of a gauge of the ranks."""
     lines = system.get("/metrics").text.splitlines()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING
 
 from .api import wait_for_model
@@ -26,7 +27,7 @@ PREFIX = 32 * 16
 
 
 class Fleet:
-    """Two workers of two ranks each, and a frontend that routes by their KV events."""
+    """Two workers, of ranks 0 and 1, 2 and 3, and a frontend that routes by their KV events."""
 
     def __init__(
         self,
@@ -41,18 +42,25 @@ class Fleet:
                 launcher,
                 engine,
                 *["--model-name", model_folder, "--served-model-name", "caching", *options],
-                *["--", str(RANKS)],
+                *["--", str(RANKS), str(RANKS * worker)],
                 env=env,
             )
-            for _ in range(2)
+            for worker in range(2)
         ]
-        self.api = start_frontend(launcher, "--router-mode", "kv", *options, env=env)
-        wait_for_model(self.api, "caching")
         self._random = random.Random(0)
+        self._start_frontend = partial(
+            start_frontend, launcher, "--router-mode", "kv", *options, env=env
+        )
+        self.replace_frontend()
+
+    def replace_frontend(self) -> None:
+        """Sends what is asked from here on to a frontend that has just started."""
+        self.api = self._start_frontend()
+        wait_for_model(self.api, "caching")
 
     @property
     def places(self) -> list[Place]:
-        return [(worker, rank) for worker in range(len(self.workers)) for rank in range(RANKS)]
+        return [(rank // RANKS, rank) for rank in range(RANKS * len(self.workers))]
 
     def prefix(self) -> list[int]:
         """A prompt's beginning that no other has."""
@@ -73,11 +81,12 @@ class Fleet:
                 pool.map(lambda prompt: self.api.complete(prompt, model="caching"), prompts)
             )
         assert {answer.status for answer in answers} == {200}, answers[0].text
-        served = {
+        served = dict.fromkeys(self.places, 0) | {
             (worker, rank): number
             for worker, (_, system) in enumerate(self.workers)
-            for rank, number in enumerate(system.control("requests").json["requests"])
+            for rank, number in system.control("requests").json["requests"]
         }
+        assert list(served) == self.places
         assert sum(served.values()) == requests
         return served
 

@@ -32,12 +32,15 @@ def blocks(token_ids):
 
 
 class Pushing(Plain):
-    """Pushes its events to the publishers that it is handed. Its argument: how many ranks."""
+    """Pushes its events to the publishers that it is handed.
 
-    def __init__(self, ranks=1):
-        self.ranks = range(ranks)
+    Its arguments: how many ranks it has, and the first of them.
+    """
+
+    def __init__(self, ranks=1, first=0):
+        self.ranks = range(first, first + ranks)
         self.requests = Counter()
-        self.threads = [ThreadPoolExecutor(1) for _ in self.ranks]
+        self.threads = {rank: ThreadPoolExecutor(1) for rank in self.ranks}
         self.publishers = {}
 
     @classmethod
@@ -51,6 +54,7 @@ class Pushing(Plain):
             kv_cache_block_size=BLOCK_SIZE,
             total_kv_blocks=10_000,
             data_parallel_size=len(self.ranks),
+            data_parallel_start_rank=self.ranks.start,
         )
 
     async def generate(self, request, context):
@@ -78,7 +82,7 @@ class Pushing(Plain):
     async def engine_control(self, name, body):
         if name == "requests":
             requests, self.requests = self.requests, Counter()
-            return {"requests": [requests[rank] for rank in self.ranks]}
+            return {"requests": list(requests.items())}
         rank = body["dp_rank"]
         publish = getattr(self, name)
         loop = asyncio.get_running_loop()
@@ -89,13 +93,13 @@ class Pushing(Plain):
 class OnSocket(Pushing):
     """Publishes on a socket of each rank, in the frames and the msgpack of vLLM."""
 
-    def __init__(self, ranks=1):
-        super().__init__(ranks)
+    def __init__(self, ranks=1, first=0):
+        super().__init__(ranks, first)
         self.numbers = count()
         context = zmq.Context()
         # An XPUB sees who subscribes: nothing is published before the worker does.
-        self.sockets = [context.socket(zmq.XPUB) for _ in self.ranks]
-        for socket in self.sockets:
+        self.sockets = {rank: context.socket(zmq.XPUB) for rank in self.ranks}
+        for socket in self.sockets.values():
             socket.bind("tcp://127.0.0.1:*")
         self.subscribed = set()
 
@@ -106,7 +110,7 @@ class OnSocket(Pushing):
                 topic="kv-events",
                 dp_rank=rank,
             )
-            for rank, socket in enumerate(self.sockets)
+            for rank, socket in self.sockets.items()
         ]
 
     def stored(self, rank, token_ids):

@@ -47,6 +47,8 @@ struct Rank {
 struct Open {
     publisher: KvEventPublisher,
     last: Option<Instant>,
+    /// That events are lost was told.
+    told: bool,
 }
 
 impl KvPublisher {
@@ -137,8 +139,12 @@ impl KvPublisher {
             data,
             dp_rank,
         };
-        if open.publisher.publish(event).is_err() {
-            tracing::debug!(dp_rank, "a KV event after the runtime's end is dropped");
+        if open.publisher.publish(event).is_err() && !std::mem::replace(&mut open.told, true) {
+            tracing::warn!(
+                dp_rank,
+                "KV events are lost from here on: the runtime's publisher has ended, and its own \
+                 log line says why"
+            );
         }
         open.last = Some(Instant::now());
     }
@@ -161,6 +167,7 @@ impl OpenKvPublisher {
         let open = Open {
             publisher,
             last: None,
+            told: false,
         };
         let rank = Rank {
             dp_rank,
