@@ -24,7 +24,7 @@ use crate::discovery::registration;
 use crate::engine::EngineConfig;
 use crate::event::Event;
 use crate::frontend::RunningFrontend;
-use crate::metrics::LifecycleGauges;
+use crate::metrics::{LifecycleGauges, RequestMetrics};
 use crate::publish::{OpenKvPublisher, SnapshotPublisher};
 use crate::system::Member;
 use crate::worker::Worker;
@@ -50,6 +50,7 @@ pub(crate) struct Host {
     engine_config: OnceLock<EngineConfig>,
     load_time: OnceLock<Duration>,
     gauges: OnceLock<LifecycleGauges>,
+    request_metrics: OnceLock<RequestMetrics>,
     publishers: Mutex<Publishers>,
     health_check_payload: Mutex<Option<serde_json::Value>>,
     /// The card is in discovery.
@@ -85,6 +86,7 @@ impl Host {
             engine_config: OnceLock::new(),
             load_time: OnceLock::new(),
             gauges: OnceLock::new(),
+            request_metrics: OnceLock::new(),
             publishers: Mutex::default(),
             health_check_payload: Mutex::default(),
             card_registered: AtomicBool::new(false),

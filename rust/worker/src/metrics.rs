@@ -4,6 +4,7 @@ mod engine_texts;
 mod labels;
 mod lifecycle;
 mod rank;
+mod requests;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,6 +15,7 @@ pub use engine_texts::{EngineText, EngineTexts};
 pub(crate) use labels::of_worker;
 pub(crate) use lifecycle::LifecycleGauges;
 pub(crate) use rank::RankGauges;
+pub(crate) use requests::RequestMetrics;
 
 use crate::publish::SnapshotPublisher;
 

@@ -3,6 +3,7 @@
 mod adapter;
 mod cancel;
 mod live;
+mod measured;
 mod nodelay;
 mod terminal;
 

@@ -19,7 +19,9 @@ use crate::engine::panicked;
 use crate::error::{BackendError, at_step, cannot_connect, kind, unknown};
 use crate::event::Event;
 use crate::health;
-use crate::metrics::{self, EngineTexts, LifecycleGauges, MetricsBindings, MetricsContext};
+use crate::metrics::{
+    self, EngineTexts, LifecycleGauges, MetricsBindings, MetricsContext, RequestMetrics,
+};
 use crate::publish::{
     OpenKvPublisher, SnapshotPublisher, check_kv_event_sources, start_kv_publishers,
 };
@@ -158,6 +160,7 @@ fn warn_of_the_runtimes_own_server(drt: &DistributedRuntime) {
 
 impl Host {
     async fn set_up_metrics(&self) -> Result<MetricsBindings, DynamoError> {
+        let failed = |error: anyhow::Error| at_step("metrics", unknown(format!("{error:#}")));
         let endpoint = &self.connected()?.endpoint;
         let model = &self.engine_config()?.model;
         let load_time = self.load_time.get().copied().unwrap_or_default();
@@ -168,9 +171,12 @@ impl Host {
             load_time,
             self.admission.clone(),
         )
-        .map_err(|error| at_step("metrics", unknown(format!("{error:#}"))))?;
+        .map_err(failed)?;
+        let requests =
+            RequestMetrics::register(endpoint, model, self.served_name()).map_err(failed)?;
         // A run publishes once.
         let _ = self.gauges.set(gauges);
+        let _ = self.request_metrics.set(requests);
         let labels = metrics::of_worker(endpoint, model, self.served_name());
         let texts = EngineTexts::attach(endpoint.get_metrics_registry(), &labels);
         let _ = self.member.engine_texts.set(texts.clone());

@@ -30,6 +30,7 @@ impl Serving for Host {
             self.worker.engine.clone(),
             self.admission.clone(),
             self.worker.config.disaggregation_mode,
+            self.request_metrics.get().cloned(),
         ));
         let payload = self.health_check_payload.lock().take();
         let started = registration::serve(

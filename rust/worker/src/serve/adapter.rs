@@ -11,12 +11,14 @@ use dynamo_runtime::protocols::annotated::Annotated;
 
 use super::cancel::Monitor;
 use super::live::Live;
+use super::measured::{Measure, Measured};
 use super::terminal::RequestStream;
 use crate::admission::{Admission, Admitted};
 use crate::config::DisaggregationMode;
 use crate::context::RequestContext;
 use crate::engine::LLMEngine;
 use crate::error::{BackendError, DynamoError, ErrorClass, backend};
+use crate::metrics::RequestMetrics;
 
 /// Serves the runtime's requests with an engine.
 pub(crate) struct EngineAdapter {
@@ -24,6 +26,7 @@ pub(crate) struct EngineAdapter {
     engine_name: Arc<str>,
     admission: Admission,
     mode: DisaggregationMode,
+    metrics: Option<RequestMetrics>,
 }
 
 impl EngineAdapter {
@@ -31,12 +34,14 @@ impl EngineAdapter {
         engine: Arc<dyn LLMEngine>,
         admission: Admission,
         mode: DisaggregationMode,
+        metrics: Option<RequestMetrics>,
     ) -> Self {
         Self {
             engine_name: engine.name().into(),
             engine,
             admission,
             mode,
+            metrics,
         }
     }
 
@@ -62,6 +67,8 @@ impl EngineAdapter {
         if self.mode == DisaggregationMode::Decode && admitted.is_some() {
             context = context.keep_until_first_token();
         }
+        let counted = self.metrics.clone().filter(|_| admitted.is_some());
+        let measure = Measure::begin(counted, request.token_ids.len());
         let live = Live::new(admitted);
         let cut = self.admission.cut_token();
 
@@ -82,10 +89,12 @@ impl EngineAdapter {
             Ok(stream) => live.open(stream),
             Err(error) => {
                 live.leave();
+                measure.failed(&error);
                 return Err(error.into());
             }
         }
         let stream = RequestStream::new(live, context, monitor, self.engine_name.clone());
+        let stream = Measured { stream, measure };
         Ok(ResponseStream::new(Box::pin(stream), runtime_context))
     }
 }
