@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 import signal
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 from urllib.request import urlopen
 
 from support.api import Api, failed, read_text
+from support.metrics import samples
 from support.processes import Process, until
 
 if TYPE_CHECKING:
@@ -52,16 +52,12 @@ class Worker:
         return state
 
 
-def samples(text: str, name: str) -> list[tuple[dict[str, str], float]]:
-    found = re.findall(rf"^{name}{{(.*)}} (\S+)$", text, re.MULTILINE)
-    return [(dict(re.findall(r'(\w+)="([^"]*)"', labels)), float(value)) for labels, value in found]
-
-
 def test_section_12_12_the_gauges_tell_when_a_worker_has_drained(
     launcher: Launcher, model_folder: str
 ) -> None:
     worker = Worker(launcher, model_folder)
     assert worker.state() == "Serving"
+    assert worker.value("ready") == 1
     assert worker.value("requests_in_flight") == 0
     with ExitStack() as stack:
         stream = stack.enter_context(worker.api.stream_completion(PROMPT))
@@ -70,6 +66,7 @@ def test_section_12_12_the_gauges_tell_when_a_worker_has_drained(
         worker.process.send(signal.SIGTERM)
         worker.process.wait_for_line("waiting for 1 requests in flight")
         assert worker.state() == "Draining"
+        assert worker.value("ready") == 0
         assert worker.value("drained") == 0
         launcher.latches.release("go")
         read_text(stream)
@@ -103,9 +100,14 @@ def test_section_9_the_gauges_have_the_labels_of_the_others(
     worker = Worker(launcher, model_folder)
     text = worker.scrape()
     [(labels, _)] = samples(text, "dynamo_component_drain_time_seconds")
-    for name in ("requests_in_flight", "requests_cut_total", "drained"):
+    for name, wanted in (
+        ("ready", 1),
+        ("requests_in_flight", 0),
+        ("requests_cut_total", 0),
+        ("drained", 0),
+    ):
         [(own, value)] = samples(text, PREFIX + name)
-        assert (own, value) == (labels, 0)
+        assert (own, value) == (labels, wanted)
     for own, _ in samples(text, PREFIX + "state"):
         assert own == labels | {"state": own["state"]}
     launcher.latches.release("drained")

@@ -170,6 +170,7 @@ impl Host {
             self.served_name(),
             load_time,
             self.admission.clone(),
+            Arc::downgrade(&self.member),
         )
         .map_err(failed)?;
         let requests =

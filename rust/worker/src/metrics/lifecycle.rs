@@ -1,7 +1,7 @@
 //! Where the worker is in its life, how long loading, draining and cleaning up took, and what a
 //! shutdown does to its requests.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use dynamo_runtime::component::Endpoint;
@@ -11,12 +11,14 @@ use prometheus::{Gauge, IntCounter, IntGauge, IntGaugeVec};
 
 use crate::admission::Admission;
 use crate::event::Event;
+use crate::system::Member;
 
 const STATE: &str = "worker_state";
 const STATE_LABEL: &str = "state";
 const REQUESTS_IN_FLIGHT: &str = "worker_requests_in_flight";
 const REQUESTS_CUT_TOTAL: &str = "worker_requests_cut_total";
 const DRAINED: &str = "worker_drained";
+const READY: &str = "worker_ready";
 
 /// What every worker shows, whatever its engine does.
 pub(crate) struct LifecycleGauges {
@@ -35,6 +37,7 @@ impl LifecycleGauges {
         model_name: &str,
         load_time: Duration,
         admission: Admission,
+        member: Weak<Member>,
     ) -> anyhow::Result<Self> {
         let labels = [(labels::MODEL, model), (labels::MODEL_NAME, model_name)];
         let metrics = endpoint.metrics();
@@ -49,11 +52,18 @@ impl LifecycleGauges {
             "Requests that the engine is answering",
             &labels,
         )?;
-        // Counted by the admission already; read when somebody looks.
+        let ready = metrics.create_intgauge(
+            READY,
+            "1 while /health answers for the worker that it is ready",
+            &labels,
+        )?;
+        // Known elsewhere already; read when somebody looks.
         endpoint
             .get_metrics_registry()
             .add_update_callback(Arc::new(move || {
                 in_flight.set(admission.in_flight() as i64);
+                let is_ready = member.upgrade().is_some_and(|member| member.is_ready());
+                ready.set(i64::from(is_ready));
                 Ok(())
             }));
         let gauges = Self {

@@ -48,6 +48,10 @@ impl Member {
         self.announced.store(true, Ordering::Release);
     }
 
+    pub(crate) fn is_ready(&self) -> bool {
+        self.why_not_ready().is_none()
+    }
+
     /// Why the worker is not ready; `None` when it is.
     pub(super) fn why_not_ready(&self) -> Option<&'static str> {
         if let Some(reason) = self.readiness.why_not() {
