@@ -13,7 +13,7 @@
 - `MetricsContext`, `MetricsBindings`, `EndpointMetrics`, `PushKvEvents`, `ZmqKvEvents` and the
   publishers are for engines that publish metrics and KV events of their own.
 - `prefill_request`, `prefill_chunk`, `require_prefill_result` and `require_bootstrap_info` are for
-  engines that prefill in one worker and decode in another; see `dynamo_backend_common.disaggregation`.
+  engines that prefill in one worker and decode in another; see the module `disaggregation`.
 - `DynamoError` and its subclasses are the errors that Dynamo knows.
 
 ``python -m dynamo_backend_common serve module:attribute`` does the same from the command line.

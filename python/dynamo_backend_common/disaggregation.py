@@ -25,15 +25,16 @@ A prefill engine, and the decode engine beside it::
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from .exceptions import InvalidArgument
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
-    from .messages import Chunk, Request, Usage
+    from .messages import Chunk, Usage
 
 __all__ = [
     "BootstrapInfo",
@@ -45,6 +46,9 @@ __all__ = [
     "require_bootstrap_info",
     "require_prefill_result",
 ]
+
+
+RequestT = TypeVar("RequestT", bound=Mapping[str, Any])
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -79,7 +83,7 @@ class BootstrapInfo:
     handoff_id: str | None = None
 
 
-def prefill_request(request: Request) -> Request:
+def prefill_request(request: RequestT) -> RequestT:
     """The request as a prefill engine serves it: for exactly one token.
 
     A frontend sends ``max_tokens`` 1 but leaves ``min_tokens`` as the client gave it.
@@ -99,11 +103,11 @@ def prefill_request(request: Request) -> Request:
             " came to a prefill engine; serve each engine in the disaggregation mode that is its"
             " own"
         )
-    stop = dict(request.get("stop_conditions") or {})
+    stop: dict[str, Any] = dict(request.get("stop_conditions") or {})
     stop["max_tokens"] = 1
     if (stop.get("min_tokens") or 0) > 1:
         stop["min_tokens"] = 1
-    return {**request, "stop_conditions": stop}  # type: ignore[typeddict-item]
+    return cast("RequestT", {**request, "stop_conditions": stop})
 
 
 def prefill_chunk(
@@ -135,7 +139,7 @@ def prefill_chunk(
     return chunk
 
 
-def prefill_result(request: Request) -> PrefillResult | None:
+def prefill_result(request: Mapping[str, Any]) -> PrefillResult | None:
     """What the prefill worker answered; None where the request has nothing of it.
 
     Raises:
@@ -150,7 +154,7 @@ def prefill_result(request: Request) -> PrefillResult | None:
     )
 
 
-def bootstrap_info(request: Request) -> BootstrapInfo | None:
+def bootstrap_info(request: Mapping[str, Any]) -> BootstrapInfo | None:
     """Where prefill and decode meet; None where the request does not say.
 
     Raises:
@@ -167,7 +171,7 @@ def bootstrap_info(request: Request) -> BootstrapInfo | None:
     )
 
 
-def require_prefill_result(request: Request) -> PrefillResult:
+def require_prefill_result(request: Mapping[str, Any]) -> PrefillResult:
     """What the prefill worker answered, for a decode engine that cannot do without.
 
     Raises:
@@ -184,7 +188,7 @@ def require_prefill_result(request: Request) -> PrefillResult:
     raise InvalidArgument(f"prefill_result: {_NO_PEER}")
 
 
-def require_bootstrap_info(request: Request) -> BootstrapInfo:
+def require_bootstrap_info(request: Mapping[str, Any]) -> BootstrapInfo:
     """Where prefill and decode meet, for an engine that cannot do without.
 
     Raises:

@@ -77,14 +77,23 @@ impl RequestContext {
     /// True once the engine is to let go of a request that is stopped: at once, and on a decode
     /// worker not before its first token.
     pub fn may_abort(&self) -> bool {
-        self.is_stopped() && (!self.kept_until_first_token || self.first_token.is_cancelled())
+        self.is_stopped() && !self.is_kept()
+    }
+
+    /// Whether the engine must go on, whoever leaves.
+    pub(crate) fn is_kept(&self) -> bool {
+        self.kept_until_first_token && !self.first_token.is_cancelled()
+    }
+
+    pub(crate) async fn first_token(&self) {
+        self.first_token.cancelled().await
     }
 
     /// Resolves when [`may_abort`](Self::may_abort) turns true.
     pub(crate) async fn unwanted(&self) {
         self.stopped().await;
         if self.kept_until_first_token {
-            self.first_token.cancelled().await;
+            self.first_token().await;
         }
     }
 

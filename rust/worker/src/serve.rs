@@ -2,6 +2,7 @@
 
 mod adapter;
 mod cancel;
+mod kept;
 mod live;
 mod measured;
 mod nodelay;

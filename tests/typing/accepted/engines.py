@@ -8,11 +8,15 @@ from dynamo_backend_common import (
     Chunk,
     EngineConfig,
     LLMEngine,
+    PrefillResult,
     Progress,
     Request,
     RequestContext,
     Worker,
     WorkerConfig,
+    prefill_chunk,
+    prefill_request,
+    require_prefill_result,
 )
 from dynamo_backend_common.engines.echo import Echo
 
@@ -35,6 +39,20 @@ class Typed:
         }
 
     async def cleanup(self) -> None: ...
+
+
+class Prefill(Typed):
+    async def generate(self, request: Request, context: RequestContext) -> AsyncIterator[Chunk]:
+        clamped: Request = prefill_request(request)
+        yield prefill_chunk(clamped["token_ids"][:1], {"blocks": 3})
+
+
+class Decode(Typed):
+    async def generate(
+        self, request: Mapping[str, Any], context: RequestContext
+    ) -> AsyncIterator[Chunk]:
+        result: PrefillResult = require_prefill_result(dict(request))
+        yield {"token_ids": result.disaggregated_params["tokens"], "finish_reason": "stop"}
 
 
 class PlainDicts:

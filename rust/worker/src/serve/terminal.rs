@@ -12,6 +12,7 @@ use futures::Stream;
 use tokio_util::sync::DropGuard;
 
 use super::adapter::cut_off;
+use super::kept::read_to_first_token;
 use super::live::Live;
 
 use crate::chunk;
@@ -30,7 +31,8 @@ pub(super) struct RequestStream {
     /// The terminal item was read.
     ended: bool,
     engine_name: Arc<str>,
-    _monitor: DropGuard,
+    /// Taken when it is dropped.
+    monitor: Option<DropGuard>,
 }
 
 /// What the engine's stream gave; `None` is its end.
@@ -50,7 +52,7 @@ impl RequestStream {
             ahead: None,
             ended: false,
             engine_name,
-            _monitor: monitor,
+            monitor: Some(monitor),
         }
     }
 
@@ -147,7 +149,15 @@ impl Stream for RequestStream {
 
 impl Drop for RequestStream {
     fn drop(&mut self) {
-        self.live.leave();
+        if self.ended || !self.context.is_kept() {
+            return self.live.leave();
+        }
+        read_to_first_token(
+            self.live.clone(),
+            self.context.clone(),
+            self.monitor.take(),
+            self.engine_name.clone(),
+        );
     }
 }
 

@@ -43,7 +43,7 @@ struct Request {
     engine: Arc<Told>,
     chunks: UnboundedSender<Result<LLMEngineOutput, DynamoError>>,
     aborts: UnboundedReceiver<()>,
-    answer: ManyOut<Annotated<LLMEngineOutput>>,
+    answer: Option<ManyOut<Annotated<LLMEngineOutput>>>,
 }
 
 impl Request {
@@ -70,7 +70,7 @@ impl Request {
             engine,
             chunks,
             aborts,
-            answer,
+            answer: Some(answer),
         }
     }
 
@@ -88,7 +88,9 @@ impl Request {
             ..Default::default()
         };
         self.chunks.unbounded_send(Ok(chunk)).unwrap();
-        self.answer.next().await.unwrap();
+        if let Some(answer) = &mut self.answer {
+            answer.next().await.unwrap();
+        }
     }
 }
 
@@ -116,6 +118,23 @@ async fn section_10_a_decode_is_aborted_when_its_engine_announces_the_first_toke
     let context = request.engine.context.lock().clone().unwrap();
     context.notify_first_token();
     assert!(request.is_aborted().await);
+}
+
+#[tokio::test]
+async fn section_10_a_decode_whose_reader_left_goes_on_to_its_first_token() {
+    let mut request = Request::stopped(DisaggregationMode::Decode, false).await;
+    request.answer = None;
+    request.yields(Vec::new()).await;
+    assert!(!request.is_aborted().await);
+    assert!(!request.chunks.is_closed());
+    request.yields(vec![1]).await;
+    assert!(request.is_aborted().await);
+    assert!(request.chunks.is_closed());
+
+    let mut aggregated = Request::stopped(DisaggregationMode::Aggregated, false).await;
+    aggregated.answer = None;
+    assert!(aggregated.is_aborted().await);
+    assert!(aggregated.chunks.is_closed());
 }
 
 #[tokio::test]

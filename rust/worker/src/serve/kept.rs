@@ -1,0 +1,41 @@
+//! A decode whose reader left before its first token: the KV transfer of its prefill still needs a
+//! receiver, so the engine goes on up to that token.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+
+use tokio::runtime::Handle;
+use tokio::task::consume_budget;
+use tokio_util::sync::DropGuard;
+
+use super::live::Live;
+use crate::context::RequestContext;
+
+/// Reads the engine's stream in the reader's place, and lets it go with its first token.
+pub(super) fn read_to_first_token(
+    live: Live,
+    context: RequestContext,
+    monitor: Option<DropGuard>,
+    engine_name: Arc<str>,
+) {
+    let Ok(runtime) = Handle::try_current() else {
+        return live.leave();
+    };
+    runtime.spawn(async move {
+        let token = async {
+            while let Some(Ok(chunk)) = poll_fn(|cx| live.poll(&engine_name, cx)).await {
+                if !chunk.token_ids.is_empty() || chunk.finish_reason.is_some() {
+                    break;
+                }
+                consume_budget().await;
+            }
+        };
+        tokio::select! {
+            () = token => context.notify_first_token(),
+            () = context.first_token() => {}
+        }
+        // Only now: the monitor tells the engine of a stop before it ends with its guard.
+        live.leave();
+        drop(monitor);
+    });
+}
