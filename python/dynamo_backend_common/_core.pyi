@@ -78,7 +78,8 @@ class RequestContext:
     def notify_first_token(self) -> None:
         """Tells that the first token exists before its chunk is yielded.
 
-        From here on a decode worker may abort the request.
+        From here on a decode worker may abort the request: one that is stopped before its first
+        token is kept until then.
         """
 
 @final

@@ -112,7 +112,11 @@ class LLMEngine(ABC):
         """Releases everything. Called once if ``start`` was called, also when ``start`` failed."""
 
     async def abort(self, context: RequestContext) -> None:  # noqa: B027 (optional)
-        """The request was stopped or killed: free what it holds. Does nothing by default."""
+        """The request was stopped or killed: free what it holds. Does nothing by default.
+
+        On a decode worker it waits for the request's first token, as the KV transfer of the prefill
+        needs its receiver; see ``context.notify_first_token()``.
+        """
 
     async def drain(self) -> None:  # noqa: B027 (optional)
         """Called once in shutdown, before ``cleanup``; a failure is logged only."""

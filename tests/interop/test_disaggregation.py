@@ -12,6 +12,7 @@ from support.api import Api, case, text_of, wait_for_model
 from support.frontend import start_frontend
 from support.launcher import Launcher
 from support.processes import Process, until
+from support.system import System, becomes_ready
 
 pytestmark = pytest.mark.frontend
 
@@ -202,17 +203,24 @@ def test_section_10_a_decode_that_was_cancelled_before_its_turn_is_kept(
     answers(api)
 
 
-def test_a_decode_worker_is_probed_without_a_peer(launcher: Launcher, model_folder: str) -> None:
-    serve(
-        launcher,
-        model_folder,
-        "Decode",
-        "decode",
-        DYN_SYSTEM_PORT=str(launcher.ports.reserve()),
-        DYN_HEALTH_CHECK_ENABLED="true",
-        DYN_CANARY_WAIT_TIME="1",
-    )
+def test_section_8_a_decode_worker_is_probed_and_ready_without_a_peer(
+    launcher: Launcher, model_folder: str
+) -> None:
+    canary = {"DYN_HEALTH_CHECK_ENABLED": "true", "DYN_CANARY_WAIT_TIME": "1"}
+    system = System(launcher.ports.reserve())
+    env = canary | {"DYN_SYSTEM_PORT": str(system.port)}
+    serve(launcher, model_folder, "Decode", "decode", **env)
+    becomes_ready(system)
     launcher.latches.reached("probe")
+
+
+def test_a_prefill_that_fails_fails_the_request(launcher: Launcher, model_folder: str) -> None:
+    api = pair(launcher, model_folder)
+    launcher.latches.withdraw("decode")
+    answer = api.complete(PROMPT, model=MODEL, **case("failing prefill"))
+    assert answer.status == 503, answer.text
+    assert not launcher.latches.is_reached("decode")
+    answers(api)
 
 
 def test_an_engine_in_the_wrong_mode_says_so(launcher: Launcher, model_folder: str) -> None:

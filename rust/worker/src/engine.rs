@@ -81,7 +81,9 @@ pub trait LLMEngine: Send + Sync + 'static {
         context: RequestContext,
     ) -> Result<EngineStream, DynamoError>;
 
-    /// The request was stopped or killed. Not called when its stream is merely dropped.
+    /// The request was stopped or killed. Not called when its stream is merely dropped. On a decode
+    /// worker it waits for the request's first token, as the KV transfer of the prefill needs its
+    /// receiver; see [`RequestContext::notify_first_token`].
     async fn abort(&self, _context: RequestContext) {}
 
     /// Called once in shutdown, before [`cleanup`](Self::cleanup). A failure is logged only.

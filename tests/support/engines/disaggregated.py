@@ -11,6 +11,7 @@ from lifecycles import Recorded
 from dynamo_backend_common import (
     HEALTH_CHECK_KEY,
     EngineConfig,
+    EngineShutdown,
     Steps,
     prefill_chunk,
     prefill_request,
@@ -31,6 +32,8 @@ class Prefill(Recorded):
         tell("clamped", request["stop_conditions"])
         if case_of(request) == "long prefill":
             await passed("prefill-go")
+        if case_of(request) == "failing prefill":
+            raise EngineShutdown("no room for the prompt")
         prompt = list(request["token_ids"])
         usage = {
             "prompt_tokens": len(prompt),
