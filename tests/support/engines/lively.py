@@ -1,6 +1,9 @@
 """Engines for the health canary."""
 
+import asyncio
+import ctypes
 import json
+import os
 import time
 
 from controlled import Sleeper
@@ -67,6 +70,35 @@ class HoldsTheLoop(Probed):
         while (FOLDER / "wedged").exists():
             time.sleep(0.02)  # noqa: ASYNC251 (that is the fault)
         yield {"token_ids": [1], "finish_reason": "stop"}
+
+
+class HoldsTheGil(Probed):
+    """A probe holds the GIL in C while the test's fifo has nothing to read."""
+
+    def __init__(self):
+        super().__init__()
+        self.fifo = os.open(FOLDER / "fifo", os.O_RDWR)
+
+    async def generate(self, request, context):
+        if (FOLDER / "wedged").exists():
+            reach("holding")
+            ctypes.PyDLL(None).read(self.fifo, ctypes.create_string_buffer(1), 1)
+        yield {"token_ids": [1], "finish_reason": "stop"}
+
+
+class Ready(Probed):
+    """Answers a probe at once, and traffic token by token until the test has enough."""
+
+    async def generate(self, request, context):
+        if request.get("_HEALTH_CHECK"):
+            self.probes += 1
+            self.finished += 1
+            yield {"token_ids": [1], "finish_reason": "stop"}
+            return
+        while not (FOLDER / "enough").exists():
+            yield {"token_ids": request["token_ids"][:1]}
+            await asyncio.sleep(0.02)
+        yield {"token_ids": [], "finish_reason": "stop"}
 
 
 class NoObject(Probed):
