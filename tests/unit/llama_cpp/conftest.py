@@ -261,7 +261,7 @@ async def start() -> AsyncIterator[Callable[..., Awaitable[Client]]]:
 
     async def start(**options: Any) -> Client:
         # One thread: two of them are slow where other processes want the processors too.
-        engine = LlamaCpp(context_length=CONTEXT, threads=1, **options)
+        engine = LlamaCpp(**{"context_length": CONTEXT, "threads": 1} | options)
         engines.append(engine)
         await engine.start(1)
         return Client(engine)

@@ -203,6 +203,11 @@ class Model:
         # Sequences have cells of their own here: llama.cpp copies all of them, or refuses.
         _c.llama_memory_seq_cp(self._memory, source, target, -1, -1)
 
+    def last_position(self, sequence: int) -> int:
+        """The place of a sequence's last token; -1 where it is empty."""
+        position: int = _c.llama_memory_seq_pos_max(self._memory, sequence)
+        return position
+
     def piece(self, token: int) -> bytes:
         """The text of a token, which need not be whole characters."""
         buffer = ctypes.create_string_buffer(256)
