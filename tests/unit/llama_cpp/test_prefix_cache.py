@@ -166,6 +166,16 @@ def test_equal_blocks_of_different_prefixes_are_different():
     assert len(index.prefixes) == 6
 
 
+def test_who_does_not_share_finds_and_leaves_nothing():
+    cache, index = _cache(2)
+    _serve(cache, _prompt(1, 2))
+    lease = cache.take(_prompt(1, 2), shares=False)
+    cache.read(lease.slot, 2 * SIZE)
+    assert (lease.cached, lease.source) == (0, None)
+    assert cache.give_back(lease.slot) == 0
+    assert len(index.prefixes) == 2
+
+
 def test_switched_off_it_only_lends():
     cache, index = _cache(2, enabled=False)
     for _ in range(3):

@@ -313,6 +313,17 @@ async def test_cleanup_takes_back_what_was_told(begin, prompts):
     assert not client.index.prefixes
 
 
+async def test_a_salted_request_shares_nothing(begin, prompts):
+    client = await begin()
+    one, other = prompts[:2]
+    assert _cached(await client.ask(one, routing={"cache_salt": "mine"})) == 0
+    assert _cached(await client.ask(one, routing={"cache_salt": "mine"})) == 0
+    assert not await _idle(client)
+    assert _cached(await client.ask(other, routing={"cache_salt": None})) == 0
+    assert _cached(await client.ask(other, routing={"cache_salt": "mine"})) == 0
+    assert _cached(await client.ask(other)) > 0
+
+
 async def test_switched_off_nothing_is_kept_or_told(begin, prompts):
     client = await begin(prefix_caching=False)
     assert await client.engine.kv_event_sources() == []

@@ -52,6 +52,8 @@ class Generation:
         visible_ends: Those of ``ends`` that become part of the output.
         top_logprobs: Number of alternatives whose log probability is wanted beside that of each
             chosen token; None: none at all.
+        shares_prefix: Whether the prompt may be kept for requests of others, and begin with what
+            was kept of theirs: not where the caller asked for a cache apart by a salt.
     """
 
     prompt: tuple[int, ...]
@@ -62,6 +64,7 @@ class Generation:
     asked_ends: frozenset[int]
     visible_ends: frozenset[int]
     top_logprobs: int | None
+    shares_prefix: bool
 
 
 def read_request(
@@ -116,6 +119,7 @@ def read_request(
         top_logprobs=None
         if output.get("logprobs") is None
         else _integer(output, "logprobs", 0, low=0),
+        shares_prefix=not (request.get("routing") or {}).get("cache_salt"),
     )
 
 

@@ -92,22 +92,28 @@ class PrefixCache:
             return None
         return self.cached_tokens / self.prompt_tokens
 
-    def take(self, prompt: Tokens) -> Lease | None:
+    def take(self, prompt: Tokens, *, shares: bool = True) -> Lease | None:
         """Lends the slot from which ``prompt`` is best read; None where all are lent.
 
         A slot of which nothing is lost comes first, then one of which at least half goes on, then
         the one that was used least recently.
+
+        Args:
+            prompt: Tokens of the prompt.
+            shares: False finds nothing, and keeps nothing of the prompt.
         """
         free = [slot for slot in self._slots if slot.prompt is None]
         if not free:
             return None
-        path = self._tree.find(prompt, max(len(prompt) - _SMALLEST_REST, 0) // self.block_size)
+        limit = max(len(prompt) - _SMALLEST_REST, 0) // self.block_size if shares else 0
+        path = self._tree.find(prompt, limit)
         holders = path[-1].slots if path else set()
         slot = min(free, key=lambda slot: _loss(slot, path, holders))
         source = min(holders, default=None) if slot.number not in holders else None
         self._tree.drop(slot.number, slot.blocks, 0 if source is not None else len(path))
         self._tree.hold(slot.number, slot.blocks, prompt, len(path))
-        slot.prompt = prompt
+        # Of no tokens nothing can be kept.
+        slot.prompt = prompt if shares else ()
         cached = len(path) * self.block_size
         if self.enabled:
             self.prompt_tokens += len(prompt)
@@ -118,7 +124,8 @@ class PrefixCache:
         """The first ``count`` tokens of the prompt are in the slot's cells."""
         lent = self._slots[slot]
         if self.enabled and lent.prompt is not None:
-            self._tree.hold(slot, lent.blocks, lent.prompt, count // self.block_size)
+            known = min(count, len(lent.prompt))
+            self._tree.hold(slot, lent.blocks, lent.prompt, known // self.block_size)
 
     def give_back(self, slot: int) -> int:
         """Ends the lending of ``slot``.

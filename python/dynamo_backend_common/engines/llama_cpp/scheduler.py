@@ -213,7 +213,8 @@ class Scheduler:
 
         Of several that came at once, the later ones find what the first has read by then.
         """
-        lease = self._cache.take(sequence.generation.prompt)
+        wanted = sequence.generation
+        lease = self._cache.take(wanted.prompt, shares=wanted.shares_prefix)
         assert lease is not None
         if lease.source is not None:
             self._model.copy(lease.source, lease.slot)
