@@ -28,7 +28,12 @@ class Message:
     @property
     def event(self) -> Any:
         """What is in it, where it is an event of the event plane."""
-        return msgpack.unpackb(msgpack.unpackb(self.payload)["payload"])
+        return event_of(self.payload)
+
+
+def event_of(envelope: bytes) -> Any:
+    """The event in an envelope of the event plane."""
+    return msgpack.unpackb(msgpack.unpackb(envelope)["payload"])
 
 
 class Listener:
