@@ -7,7 +7,7 @@ import time
 from latches import FOLDER
 from plain import Plain
 
-from dynamo_backend_common import EngineConfig, MetricsBindings
+from dynamo_backend_common import EngineConfig, MetricsBindings, PushKvEvents
 
 TOTAL = 100
 
@@ -63,3 +63,23 @@ class Loaded(Plain):
         for thread in threads:
             thread.join()
         return {"pushes": sum(pushes), "seconds": time.monotonic() - begin}
+
+
+class Storing(Loaded):
+    """Announces the blocks that its control names, too."""
+
+    async def kv_event_sources(self):
+        return [PushKvEvents(on_ready=self.stores)]
+
+    def stores(self, publisher):
+        self.blocks = publisher
+
+    async def supported_controls(self):
+        return ["push", "store"]
+
+    async def engine_control(self, name, body):
+        if name == "push":
+            return await super().engine_control(name, body)
+        block = (body["block_hash"], list(range(16)))
+        await asyncio.to_thread(self.blocks.publish_stored, [block])
+        return {"status": "ok"}
