@@ -145,3 +145,5 @@ async fn send(latest: Arc<Latest>, sink: impl Sink, worker_id: u64, closing: Can
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+pub(super) use tests::Plane;

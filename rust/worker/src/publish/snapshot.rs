@@ -52,14 +52,15 @@ impl SnapshotPublisher {
         ranks: &[u32],
     ) -> anyhow::Result<Self> {
         let gauges = RankGauges::register(endpoint, model, model_name, ranks)?;
+        Ok(Self::of(ranks, gauges, LoadSignal::start(endpoint).await?))
+    }
+
+    fn of(ranks: &[u32], gauges: Vec<RankGauges>, load: LoadSignal) -> Self {
         let gauges = gauges.into_iter().map(Mutex::new);
-        let load = LoadSignal::start(endpoint).await?;
-        Ok(Self {
-            inner: Arc::new(Inner {
-                ranks: ranks.iter().copied().zip(gauges).collect(),
-                load,
-            }),
-        })
+        let ranks = ranks.iter().copied().zip(gauges).collect();
+        Self {
+            inner: Arc::new(Inner { ranks, load }),
+        }
     }
 
     /// Publishes the state of `dp_rank`; a rank that was not declared is ignored, and so is a hit
@@ -75,5 +76,62 @@ impl SnapshotPublisher {
     /// Sends the router the last values; from then on a push changes the gauges alone.
     pub(crate) async fn close(&self) {
         self.inner.load.close().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use dynamo_runtime::distributed::DistributedConfig;
+    use dynamo_runtime::metrics::MetricsHierarchy;
+    use dynamo_runtime::{DistributedRuntime, Runtime};
+
+    use super::*;
+    use crate::publish::load::Plane;
+
+    const PUSHES: u64 = 20_000;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn section_9_threads_that_push_at_once_leave_gauges_and_router_with_one_snapshot() {
+        let runtime = Runtime::from_current().unwrap();
+        let config = DistributedConfig::process_local();
+        let drt = DistributedRuntime::new(runtime, config).await.unwrap();
+        let component = drt.namespace("space").unwrap().component("part").unwrap();
+        let endpoint = component.endpoint("end");
+        let gauges = RankGauges::register(&endpoint, "model", "name", &[0, 1]).unwrap();
+        let plane = Plane::new();
+        let publisher = SnapshotPublisher::of(&[0, 1], gauges, plane.signal);
+        std::thread::scope(|scope| {
+            for thread in 0..4_u64 {
+                let publisher = &publisher;
+                scope.spawn(move || {
+                    for pushed in 1..=PUSHES {
+                        let snapshot = Snapshot {
+                            total_blocks: 1_000_000,
+                            used_blocks: pushed * 10 + thread,
+                            kv_cache_hit_rate: None,
+                        };
+                        // Two threads for each rank that was declared, and one that was not.
+                        publisher.push((thread % 2) as u32, snapshot);
+                        publisher.push(2, snapshot);
+                    }
+                });
+            }
+        });
+        publisher.close().await;
+        let sent = std::mem::take(&mut *plane.sent.lock());
+        let text = drt.metrics().prometheus_expfmt().unwrap();
+        for rank in [0, 1] {
+            let (_, used) = *sent.iter().rfind(|(of, _)| *of == rank).unwrap();
+            let last = [u64::from(rank), u64::from(rank) + 2].map(|thread| PUSHES * 10 + thread);
+            assert!(last.contains(&used), "{used}");
+            let usage = used as f64 / 1e6;
+            let line = text.lines().find(|line| {
+                line.starts_with("dynamo_component_gpu_cache_usage_percent")
+                    && line.contains(&format!("dp_rank=\"{rank}\""))
+            });
+            assert!(line.unwrap().ends_with(&format!(" {usage}")), "{line:?}");
+        }
+        assert!(sent.len() < 10_000, "{}", sent.len());
+        assert!(sent.iter().all(|(of, _)| *of < 2));
     }
 }

@@ -2,7 +2,7 @@ use tokio::sync::watch;
 
 use super::*;
 
-type Sent = Arc<Mutex<Vec<(u32, u64)>>>;
+pub(crate) type Sent = Arc<Mutex<Vec<(u32, u64)>>>;
 
 /// Keeps what is sent; takes nothing while it is stuck, and fails while it is told to.
 struct Listener {
@@ -23,15 +23,16 @@ impl Sink for Listener {
     }
 }
 
-struct Plane {
-    signal: LoadSignal,
-    sent: Sent,
+/// An event plane of the tests' own.
+pub(crate) struct Plane {
+    pub(crate) signal: LoadSignal,
+    pub(crate) sent: Sent,
     stuck: watch::Sender<bool>,
     fails: Arc<Mutex<bool>>,
 }
 
 impl Plane {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let (sent, fails) = (Sent::default(), Arc::default());
         let (stuck, is_stuck) = watch::channel(false);
         let listener = Listener {
