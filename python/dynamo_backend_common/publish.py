@@ -40,7 +40,8 @@ class MetricsBindings:
     """What ``setup_metrics`` answers.
 
     Attributes:
-        dp_ranks: Data-parallel ranks of which the engine will push snapshots.
+        dp_ranks: Data-parallel ranks of which the engine will push snapshots: of those that its
+            ``EngineConfig`` has, each once.
         on_publisher_ready: Called once with the publisher, before requests are served; not called
             where there is no rank or KV routing is off.
     """

@@ -112,6 +112,25 @@ def test_section_9_a_flood_from_two_threads_keeps_the_latest_value_of_each_rank(
         assert worker.terminate() == 0
 
 
+@pytest.mark.parametrize(
+    ("ranks", "why"),
+    [
+        ("[0, 2]", "dp_ranks: 2 is none of the engine's ranks"),
+        ("[1, 1]", "dp_ranks: 1 is there twice"),
+        ("[-1]", "dp_ranks is [-1]; it must be a sequence of whole numbers"),
+        ('["one"]', "dp_ranks is ['one']; it must be a sequence of whole numbers"),
+    ],
+)
+def test_ranks_that_cannot_be_are_refused_and_named(
+    launcher: Launcher, ranks: str, why: str
+) -> None:
+    options = ["--discovery-backend", "file", "--", ranks]
+    worker = launcher.command("serve", "loaded:Misdeclared", *options)
+    assert worker.wait() == 1
+    assert f"dynamo-backend: error: setup_metrics: {why}" in worker.stderr
+    assert launcher.latches.is_reached("cleanup")
+
+
 @pytest.mark.frontend
 @pytest.mark.parametrize("plane", ["nats", "zmq"])
 def test_section_9_a_frontend_spares_a_worker_whose_cache_is_full_and_uses_it_again(

@@ -9,7 +9,6 @@ use dynamo_backend_worker::metrics::{
     EngineText, EngineTexts, MetricsBindings, MetricsContext, OnPublisherReady,
 };
 use parking_lot::Mutex;
-use pyo3::intern;
 use pyo3::prelude::*;
 
 use crate::calls::EventLoop;
@@ -97,18 +96,28 @@ pub(crate) fn bindings(
     if answer.is_none() {
         return Ok(MetricsBindings::default());
     }
-    read_bindings(answer, event_loop).map_err(|error| {
+    let field = |name: &str| {
+        answer.getattr(name).map_err(|_| {
+            invalid_argument(format!(
+                "returned {}; it must return MetricsBindings or None",
+                type_name(answer)
+            ))
+        })
+    };
+    let ranks = field("dp_ranks")?;
+    let dp_ranks = ranks.extract().map_err(|_| {
         invalid_argument(format!(
-            "returned {}, which cannot be read: {error}; it must return MetricsBindings or None",
-            type_name(answer)
+            "dp_ranks is {ranks:?}; it must be a sequence of whole numbers from 0 to {}",
+            u32::MAX
         ))
-    })
-}
-
-fn read_bindings(answer: &Bound<'_, PyAny>, event_loop: EventLoop) -> PyResult<MetricsBindings> {
-    let py = answer.py();
-    let dp_ranks = answer.getattr(intern!(py, "dp_ranks"))?.extract()?;
-    let on_ready = answer.getattr(intern!(py, "on_publisher_ready"))?;
+    })?;
+    let on_ready = field("on_publisher_ready")?;
+    if !on_ready.is_none() && !on_ready.is_callable() {
+        return Err(invalid_argument(format!(
+            "on_publisher_ready is {}, which cannot be called",
+            type_name(&on_ready)
+        )));
+    }
     let on_publisher_ready = (!on_ready.is_none()).then(|| -> OnPublisherReady {
         let on_ready = Arc::new(on_ready.unbind());
         Arc::new(move |inner| hand_over(&event_loop, &on_ready, SnapshotPublisher { inner }))

@@ -43,7 +43,8 @@ pub type OnPublisherReady = Arc<dyn Fn(SnapshotPublisher) + Send + Sync>;
 /// What an engine's `setup_metrics` answers.
 #[derive(Clone, Default)]
 pub struct MetricsBindings {
-    /// The data-parallel ranks of which the engine will push snapshots.
+    /// The data-parallel ranks of which the engine will push snapshots: of those that its
+    /// configuration has, each once.
     pub dp_ranks: Vec<u32>,
     /// Gets the publisher; not called where there is no rank or KV routing is off.
     pub on_publisher_ready: Option<OnPublisherReady>,

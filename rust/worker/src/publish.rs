@@ -10,4 +10,5 @@ pub use kv_events::{KvEventSource, OnKvPublisherReady};
 pub(crate) use kv_events::{check as check_kv_event_sources, start_kv_publishers};
 pub(crate) use kv_publisher::OpenKvPublisher;
 pub use kv_publisher::{KvPublisher, StoredBlock};
+pub(crate) use snapshot::check_ranks;
 pub use snapshot::{Snapshot, SnapshotPublisher};

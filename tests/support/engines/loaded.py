@@ -1,10 +1,11 @@
 """An engine that pushes snapshots of its two ranks, as its controls tell it."""
 
 import asyncio
+import json
 import threading
 import time
 
-from latches import FOLDER
+from latches import FOLDER, reach
 from plain import Plain
 
 from dynamo_backend_common import EngineConfig, MetricsBindings, PushKvEvents
@@ -63,6 +64,23 @@ class Loaded(Plain):
         for thread in threads:
             thread.join()
         return {"pushes": sum(pushes), "seconds": time.monotonic() - begin}
+
+
+class Misdeclared(Loaded):
+    """Declares the ranks that follow ``--``."""
+
+    def __init__(self, ranks):
+        self.ranks = json.loads(ranks)
+
+    @classmethod
+    def from_args(cls, argv):
+        return cls(*argv)
+
+    async def setup_metrics(self, context):
+        return MetricsBindings(dp_ranks=self.ranks, on_publisher_ready=self.ready)
+
+    async def cleanup(self):
+        reach("cleanup")
 
 
 class Storing(Loaded):

@@ -23,7 +23,7 @@ use crate::metrics::{
     self, EngineTexts, LifecycleGauges, MetricsBindings, MetricsContext, RequestMetrics,
 };
 use crate::publish::{
-    OpenKvPublisher, SnapshotPublisher, check_kv_event_sources, start_kv_publishers,
+    OpenKvPublisher, SnapshotPublisher, check_kv_event_sources, check_ranks, start_kv_publishers,
 };
 
 #[async_trait]
@@ -199,6 +199,8 @@ impl Host {
         let failed = |error: anyhow::Error| at_step("publishers", unknown(format!("{error:#}")));
         let endpoint = &self.connected()?.endpoint;
         let engine_config = self.engine_config()?;
+        check_ranks(&bindings.dp_ranks, engine_config)
+            .map_err(|error| at_step("setup_metrics", error))?;
         let refused = |error: DynamoError| at_step("kv_event_sources", error);
         let mut sources = self
             .worker

@@ -4,9 +4,12 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use dynamo_runtime::component::Endpoint;
+use dynamo_runtime::error::DynamoError;
 use parking_lot::Mutex;
 
 use super::load::LoadSignal;
+use crate::engine::EngineConfig;
+use crate::error::invalid_argument;
 use crate::metrics::RankGauges;
 
 /// The KV cache of one data-parallel rank at one moment.
@@ -79,6 +82,24 @@ impl SnapshotPublisher {
     }
 }
 
+/// Refuses ranks of snapshots that a router would ignore without a word.
+pub(crate) fn check_ranks(ranks: &[u32], config: &EngineConfig) -> Result<(), DynamoError> {
+    let first = config.data_parallel_start_rank.unwrap_or(0);
+    let size = config.data_parallel_size.unwrap_or(1);
+    for (number, rank) in ranks.iter().enumerate() {
+        if ranks[..number].contains(rank) {
+            return Err(invalid_argument(format!("dp_ranks: {rank} is there twice")));
+        }
+        if rank.checked_sub(first).is_none_or(|rank| rank >= size) {
+            return Err(invalid_argument(format!(
+                "dp_ranks: {rank} is none of the engine's ranks; its configuration has \
+                 data_parallel_start_rank {first} and data_parallel_size {size}"
+            )));
+        }
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use dynamo_runtime::distributed::DistributedConfig;
@@ -89,6 +110,33 @@ mod tests {
     use crate::publish::load::Plane;
 
     const PUSHES: u64 = 20_000;
+
+    #[test]
+    fn section_9_ranks_are_the_engines_and_each_is_there_once() {
+        let config = |first, size| EngineConfig {
+            data_parallel_start_rank: first,
+            data_parallel_size: size,
+            ..EngineConfig::default()
+        };
+        let refused = |ranks: &[u32], config| match check_ranks(ranks, &config) {
+            Ok(()) => String::new(),
+            Err(error) => error.message().to_owned(),
+        };
+        assert_eq!(refused(&[], config(None, None)), "");
+        assert_eq!(refused(&[0], config(None, None)), "");
+        assert_eq!(refused(&[5, 4], config(Some(4), Some(2))), "");
+        assert_eq!(
+            refused(&[1, 1], config(None, Some(2))),
+            "dp_ranks: 1 is there twice"
+        );
+        for (rank, first) in [(1, None), (3, Some(4)), (6, Some(4)), (u32::MAX, Some(4))] {
+            let error = refused(&[rank], config(first, first.map(|_| 2)));
+            assert!(
+                error.contains(&format!("{rank} is none of the engine's")),
+                "{error}"
+            );
+        }
+    }
 
     #[tokio::test(flavor = "multi_thread")]
     async fn section_9_threads_that_push_at_once_leave_gauges_and_router_with_one_snapshot() {
