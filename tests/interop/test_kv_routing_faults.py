@@ -39,6 +39,16 @@ def test_section_9_publishing_waits_for_no_network_and_loses_nothing(
     fleet.until_it_leads_to((1, 2), prefixes[0])
 
 
+def test_more_blocks_at_once_than_a_message_takes_are_no_fault(fleet: Fleet, nats: Nats) -> None:
+    prefix = fleet.prefix()
+    fleet.tell((1, 2), "stored", prefix)
+    fleet.until_it_leads_to((1, 2), prefix)
+    fleet.tell((1, 2), "removed_among_many", prefix)
+    fleet.until_it_leads_nowhere(prefix)
+    for process, _ in fleet.workers:
+        assert "Failed to publish" not in process.output
+
+
 def test_publishing_resumes_when_nats_is_back_and_requests_never_notice(
     fleet: Fleet, nats: Nats
 ) -> None:

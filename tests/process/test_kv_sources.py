@@ -18,7 +18,6 @@ REFUSED = {
     "none": ["returned NoneType", "a list of sources"],
     "text": ["source 0", "str is no source", "ZmqKvEvents", "PushKvEvents"],
     "another thing": ["source 0", "Source is no source", "ZmqKvEvents", "PushKvEvents"],
-    "raises": ["source 1", "no second source"],
     "rank twice": ["source 1 of 2", "dp_rank 0 is that of source 0"],
     "rank beyond": ["source 1 of 2", "dp_rank 2", "data_parallel_size 2"],
     "rank negative": ["source 1", "PushKvEvents.dp_rank is -1", "4294967295"],
@@ -32,9 +31,22 @@ REFUSED = {
     "no topic": ["source 0", "ZmqKvEvents.topic is None", "a str"],
 }
 RAISED = {
-    "on_ready raises": "on_ready of dp_rank 1: RuntimeError: no room for a publisher",
-    "on_ready raises later": "on_ready of dp_rank 0: RuntimeError: no room for a publisher",
-    "on_ready exits": "on_ready raised SystemExit: no room for a publisher",
+    "raises": ("kv_event_sources", "RuntimeError: no second source", "generated"),
+    "on_ready raises": (
+        "publishers",
+        "on_ready of dp_rank 1: RuntimeError: no room for a publisher",
+        "raises",
+    ),
+    "on_ready raises later": (
+        "publishers",
+        "on_ready of dp_rank 0: RuntimeError: no room for a publisher",
+        "raises_later",
+    ),
+    "on_ready exits": (
+        "publishers",
+        "on_ready raised SystemExit: no room for a publisher",
+        "exits",
+    ),
 }
 
 
@@ -61,14 +73,15 @@ def test_sources_that_cannot_work_end_the_start_and_are_named(
 
 
 @pytest.mark.parametrize("name", RAISED)
-def test_what_is_raised_by_who_gets_a_publisher_ends_the_start(
+def test_what_an_engine_raises_ends_the_start_with_its_traceback(
     launcher: Launcher, name: str
 ) -> None:
+    step, said, frame = RAISED[name]
     message, process = fails(launcher, name)
-    assert message.startswith("publishers: ")
-    assert RAISED[name] in message
-    assert "Traceback (most recent call last)" in process.output
-    assert "in raises" in process.output or "in exits" in process.output
+    assert message.startswith(f"{step}: ")
+    assert said in message
+    assert process.output.count("Traceback (most recent call last)") >= 1
+    assert f", in {frame}\n" in process.output
 
 
 def test_a_publisher_takes_what_engines_have_and_refuses_the_rest_by_name(
@@ -83,7 +96,7 @@ def test_a_publisher_that_the_engine_keeps_does_nothing_after_the_run(launcher: 
     process = launcher.script("kept_publisher")
     assert process.wait() == 0, process.output
     # It checks what it is given all the same.
-    assert "wrong []" in process.stdout
+    assert "wrong [[], []]" in process.stdout
     assert "threads ['MainThread']" in process.stdout
 
 

@@ -63,6 +63,13 @@ impl PythonEngine {
         Some(self.failure.clone())
     }
 
+    /// The error of what the engine raised while its answer was read; `run` raises it from that.
+    pub(crate) fn failed(&self, py: Python<'_>, raised: PyErr) -> DynamoError {
+        let error = errors::from_exception(py, &raised);
+        *self.failure.lock() = Some(raised);
+        error
+    }
+
     /// Hands a publisher of KV events to the engine's `on_ready`.
     pub(crate) async fn hand_over(
         &self,

@@ -88,11 +88,10 @@ pub(crate) fn sources(
     items
         .enumerate()
         .map(|(number, item)| {
-            item.map_err(|error| error.to_string())
-                .and_then(|item| source(&item, engine))
-                .map_err(|what| {
-                    invalid_argument(format!("source {number}, counted from 0: {what}"))
-                })
+            let item = item.map_err(|raised| engine.failed(answer.py(), raised))?;
+            source(&item, engine).map_err(|what| {
+                invalid_argument(format!("source {number}, counted from 0: {what}"))
+            })
         })
         .collect()
 }

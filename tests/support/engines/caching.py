@@ -76,8 +76,16 @@ class Pushing(Plain):
     def cleared(self, rank, token_ids):
         self.publishers[rank].publish_cleared()
 
+    def removed_among_many(self, rank, token_ids):
+        """More at once than one message takes: others are stored, and removed with these."""
+        others = range(50_000)
+        publisher = self.publishers[rank]
+        publisher.publish_stored(others, bytes(BLOCK_SIZE * len(others)))
+        digests = [digest for digest, _ in blocks(token_ids)]
+        publisher.publish_removed([*others, *range(100_000, 300_000), *digests])
+
     async def supported_controls(self):
-        return ["stored", "removed", "cleared", "requests"]
+        return ["stored", "removed", "removed_among_many", "cleared", "requests"]
 
     async def engine_control(self, name, body):
         if name == "requests":

@@ -18,6 +18,9 @@ use crate::error::invalid_argument;
 /// What the runtime's tasks get to send the events that were handed to them last.
 const SETTLE: Duration = Duration::from_millis(100);
 
+/// Blocks of one event: with many more it would not fit a message of NATS.
+const LONGEST_EVENT: usize = 4096;
+
 /// A block that the engine stored.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StoredBlock {
@@ -75,51 +78,52 @@ impl KvPublisher {
         blocks: Vec<StoredBlock>,
     ) -> Result<(), DynamoError> {
         check(self.rank.block_size, parent_hash, &blocks)?;
-        if blocks.is_empty() {
-            return Ok(());
-        }
-        let blocks = blocks
-            .iter()
-            .flat_map(|block| {
-                // One hash: the block is one block long.
-                compute_block_hash_for_seq(
-                    &block.token_ids,
-                    self.rank.block_size,
-                    Default::default(),
-                )
-                .into_iter()
-                .map(|tokens_hash| KvCacheStoredBlockData {
-                    block_hash: ExternalSequenceBlockHash(block.block_hash),
-                    tokens_hash,
-                    mm_extra_info: None,
-                })
+        let mut parent = parent_hash.map(ExternalSequenceBlockHash);
+        let events = blocks.chunks(LONGEST_EVENT).map(|chunk| {
+            let blocks: Vec<_> = chunk
+                .iter()
+                .flat_map(|block| self.described(block))
+                .collect();
+            let behind = blocks.last().map(|last| last.block_hash);
+            KvCacheEventData::Stored(KvCacheStoreData {
+                parent_hash: std::mem::replace(&mut parent, behind),
+                start_position: None,
+                blocks,
             })
-            .collect();
-        self.publish(KvCacheEventData::Stored(KvCacheStoreData {
-            parent_hash: parent_hash.map(ExternalSequenceBlockHash),
-            start_position: None,
-            blocks,
-        }));
+        });
+        self.publish(events.collect());
         Ok(())
+    }
+
+    /// What the router is told of a block; its tokens are one block, so they have one hash.
+    fn described(&self, block: &StoredBlock) -> Option<KvCacheStoredBlockData> {
+        let hashes =
+            compute_block_hash_for_seq(&block.token_ids, self.rank.block_size, Default::default());
+        hashes.first().map(|hash| KvCacheStoredBlockData {
+            block_hash: ExternalSequenceBlockHash(block.block_hash),
+            tokens_hash: *hash,
+            mm_extra_info: None,
+        })
     }
 
     /// Blocks were removed, named by the hashes of `publish_stored`. One that was never stored does
     /// nothing.
     pub fn publish_removed(&self, block_hashes: Vec<u64>) {
-        if block_hashes.is_empty() {
-            return;
-        }
-        self.publish(KvCacheEventData::Removed(KvCacheRemoveData {
-            block_hashes: block_hashes
-                .into_iter()
-                .map(ExternalSequenceBlockHash)
-                .collect(),
-        }));
+        let events = block_hashes.chunks(LONGEST_EVENT).map(|chunk| {
+            KvCacheEventData::Removed(KvCacheRemoveData {
+                block_hashes: chunk
+                    .iter()
+                    .copied()
+                    .map(ExternalSequenceBlockHash)
+                    .collect(),
+            })
+        });
+        self.publish(events.collect());
     }
 
     /// All blocks of the rank were removed, whatever was stored.
     pub fn publish_cleared(&self) {
-        self.publish(KvCacheEventData::Cleared);
+        self.publish(vec![KvCacheEventData::Cleared]);
     }
 
     #[cfg(test)]
@@ -127,19 +131,21 @@ impl KvPublisher {
         self.rank.open.lock().is_some()
     }
 
-    fn publish(&self, data: KvCacheEventData) {
+    fn publish(&self, events: Vec<KvCacheEventData>) {
         let dp_rank = self.rank.dp_rank;
         let mut open = self.rank.open.lock();
         let Some(open) = open.as_mut() else {
-            tracing::debug!(dp_rank, "a KV event after the run is dropped");
+            tracing::debug!(dp_rank, "KV events after the run are dropped");
             return;
         };
-        let event = KvCacheEvent {
+        let events = events.into_iter().map(|data| KvCacheEvent {
             event_id: open.publisher.next_event_id(),
             data,
             dp_rank,
-        };
-        if open.publisher.publish(event).is_err() && !std::mem::replace(&mut open.told, true) {
+        });
+        if open.publisher.publish_batch(events.collect()).is_err()
+            && !std::mem::replace(&mut open.told, true)
+        {
             tracing::warn!(
                 dp_rank,
                 "KV events are lost from here on: the runtime's publisher has ended, and its own \
