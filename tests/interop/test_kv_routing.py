@@ -71,6 +71,20 @@ def test_section_9_requests_go_to_the_worker_and_rank_that_announced_their_prefi
         fleet.until_it_leads_to(last, prefix)
 
 
+def test_what_was_stored_twice_is_there_until_it_is_removed_twice(
+    launcher: Launcher, model_folder: str
+) -> None:
+    fleet = Fleet(launcher, model_folder, "caching:Pushing", env={})
+    prefix, after = fleet.prefix(), fleet.prefix()
+    for event in ("stored", "stored", "removed"):
+        fleet.tell((0, 1), event, prefix)
+    fleet.tell((0, 1), "stored", after)
+    fleet.until_it_leads_to((0, 1), after)
+    assert fleet.ask(prefix)[0, 1] >= ENOUGH
+    fleet.tell((0, 1), "removed", prefix)
+    fleet.until_it_leads_nowhere(prefix)
+
+
 def test_a_frontend_that_comes_later_learns_what_was_stored(
     launcher: Launcher, model_folder: str
 ) -> None:

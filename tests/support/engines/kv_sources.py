@@ -115,7 +115,7 @@ class LastWords(Publishing):
     """Stores blocks when it is cleaned up, the last one by the hash that is looked for."""
 
     async def cleanup(self):
-        for number in [*range(1000), 0x0123456789ABCDEF]:
+        for number in [*range(100), 0x0123456789ABCDEF]:
             self.publisher.publish_stored([number], range(16))
         await super().cleanup()
 
