@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from ._core import MetricsCore, MetricsSource
 
-__all__ = ["EndpointMetrics", "Registry"]
+__all__ = ["EndpointMetrics"]
 
 _MULTIPROCESS = "PROMETHEUS_MULTIPROC_DIR"
 _LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")

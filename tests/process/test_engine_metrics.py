@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import sys
 from typing import TYPE_CHECKING
+from urllib.request import urlopen
 
 import pytest
 
@@ -11,11 +13,30 @@ from support.api import Api, text_of
 from support.gil import HeldGil
 from support.launcher import ENGINES
 from support.metrics import lint, sample, samples
+from support.ports import LOOPBACK
 from support.processes import until
 from support.system import System, serve
 
 if TYPE_CHECKING:
     from support.launcher import Launcher
+
+SHUT_DOWN_WHEN_SERVED = """
+import threading
+from measured import Measured
+from dynamo_backend_common import RuntimeConfig, Worker, WorkerConfig
+
+def on_state(state):
+    if state == "Serving":
+        worker.shutdown()
+
+config = WorkerConfig(runtime=RuntimeConfig(discovery_backend="mem"))
+worker = Worker(Measured(), config, on_state=on_state)
+worker.run()
+for thread in threading.enumerate():
+    if thread is not threading.current_thread():
+        thread.join()
+print("no thread is left")
+"""
 
 AGE = "dynamo_component_worker_engine_metrics_age_seconds"
 LABELS = {
@@ -57,6 +78,17 @@ def test_a_scrape_shows_the_registry_as_it_is_then_with_the_workers_labels(
     assert samples(text, "engine_build_info")[0][0]["version"] == r"1\"\\\n"
     assert samples(text, AGE)[0][0] == samples(text, "dynamo_component_worker_drained")[0][0]
     assert server.process.terminate() == 0
+
+
+def test_the_frontends_port_shows_the_registry_too(launcher: Launcher, model_folder: str) -> None:
+    server = launcher.serve("measured:Measured", "--model-name", model_folder)
+    assert server.api.complete("alpha beta", model=server.model).status == 200
+
+    def served() -> float:
+        with urlopen(f"http://{LOOPBACK}:{server.api.port}/metrics") as answer:
+            return sample(answer.read().decode(), "engine_served_total")
+
+    until(lambda: served() == 1, "the request is shown")
 
 
 def test_ranks_have_a_registry_each_and_a_sample_keeps_its_own_labels(launcher: Launcher) -> None:
@@ -141,6 +173,27 @@ def test_what_cannot_be_registered_is_refused_before_serving(
     assert process.wait() == 1
     assert "setup_metrics" in process.stderr
     assert said in process.stderr
+
+
+def test_the_registrys_thread_ends_with_the_run(launcher: Launcher) -> None:
+    program = launcher.start(sys.executable, "-c", SHUT_DOWN_WHEN_SERVED)
+    program.wait_for_line("no thread is left")
+    assert program.wait() == 0
+
+
+@pytest.mark.parametrize(
+    "engine", ["echo", pytest.param("llama-cpp", marks=pytest.mark.model), "plain:Plain"]
+)
+def test_promtool_has_nothing_to_say_of_an_engine_without_a_registry(
+    launcher: Launcher, model_folder: str, engine: str
+) -> None:
+    system = System(launcher.ports.reserve())
+    own = () if engine == "llama-cpp" else ("--model-name", model_folder)
+    env = {"DYN_SYSTEM_PORT": str(system.port), "XDG_CACHE_HOME": str(launcher.folder / "cache")}
+    server = launcher.serve(engine, *own, env=env)
+    assert server.api.complete("alpha beta", model=server.model, max_tokens=4).status == 200
+    assert samples(scrape(system), AGE) == []
+    assert server.process.terminate() == 0
 
 
 def test_without_prometheus_client_the_error_names_the_extra(launcher: Launcher) -> None:

@@ -13,6 +13,10 @@ use tokio::time::{Instant, timeout_at};
 /// How long a scrape waits for what it asked for; after that the last text is shown.
 const PATIENCE: Duration = Duration::from_millis(500);
 
+/// From this age on a text is asked for by whoever shows it, too: the one-process frontend's port
+/// shows it without waiting for a new one.
+const OLD: Duration = Duration::from_secs(1);
+
 const AGE: &str = "worker_engine_metrics_age_seconds";
 const AGE_HELP: &str = "Seconds since the engine's own metrics were read, the oldest of them";
 
@@ -63,10 +67,9 @@ impl EngineTexts {
                     text: String::new(),
                     made: Instant::now(),
                     asked: None,
-                    closed: false,
+                    ask: Some(Box::new(ask)),
                 }),
                 answered: Notify::new(),
-                ask: Box::new(ask),
             }),
         };
         text.ask();
@@ -97,6 +100,7 @@ impl EngineTexts {
         let mut shown =
             format!("# HELP {name} {AGE_HELP}\n# TYPE {name} gauge\n{name}{{{labels}}} {age}\n");
         for text in texts {
+            text.ask_if_old();
             shown.push_str(&text.source.state.lock().text);
             if !shown.ends_with('\n') {
                 shown.push('\n');
@@ -115,7 +119,6 @@ pub struct EngineText {
 struct Source {
     state: Mutex<State>,
     answered: Notify,
-    ask: Ask,
 }
 
 struct State {
@@ -123,7 +126,8 @@ struct State {
     made: Instant,
     /// Since when it is being made anew.
     asked: Option<Instant>,
-    closed: bool,
+    /// Until it is closed.
+    ask: Option<Ask>,
 }
 
 impl EngineText {
@@ -142,27 +146,35 @@ impl EngineText {
 
     /// Nobody makes it any more: the last one stays, and nobody waits.
     pub fn close(&self) {
-        self.answer(|state| state.closed = true);
+        let mut ask = None;
+        self.answer(|state| ask = state.ask.take());
         // Whoever waits to be asked is to see it.
-        (self.source.ask)();
+        if let Some(ask) = ask {
+            ask();
+        }
     }
 
     /// Whether it was closed.
     pub fn is_closed(&self) -> bool {
-        self.source.state.lock().closed
+        self.source.state.lock().ask.is_none()
     }
 
     /// Asks for it, unless that was done already; answers since when it is asked for.
     fn ask(&self) -> Option<Instant> {
         let mut state = self.source.state.lock();
-        if state.closed {
-            return None;
-        }
+        let ask = state.ask.as_ref()?;
         if state.asked.is_none() {
+            ask();
             state.asked = Some(Instant::now());
-            (self.source.ask)();
         }
         state.asked
+    }
+
+    fn ask_if_old(&self) {
+        let made = self.source.state.lock().made;
+        if made.elapsed() > OLD {
+            self.ask();
+        }
     }
 
     fn answer(&self, change: impl FnOnce(&mut State)) {
