@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from .exceptions import InvalidArgument
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from ._core import MetricsCore, MetricsSource
 
@@ -63,7 +63,7 @@ class EndpointMetrics:
         self,
         registry: Registry | None = None,
         *,
-        prefix: str | Sequence[str] = "",
+        prefix: str | list[str] | tuple[str, ...] = "",
         labels: Mapping[str, str] | None = None,
     ) -> None:
         """Shows what ``registry`` has at each scrape, with the worker's `labels`.
@@ -81,7 +81,7 @@ class EndpointMetrics:
                 already keeps its own.
 
         Raises:
-            InvalidArgument: ``registry`` is none, a label's name or value is not accepted, or the
+            InvalidArgument: ``registry`` is none, ``prefix`` or a label is not accepted, or the
                 folder of ``PROMETHEUS_MULTIPROC_DIR`` is not there.
             ImportError: ``prometheus_client`` is not installed; the extra ``metrics`` has it.
         """
@@ -92,7 +92,7 @@ class EndpointMetrics:
                 f"registry: {type(registry).__name__} has no method collect;"
                 " give a CollectorRegistry of prometheus_client"
             )
-        prefixes = (prefix,) if isinstance(prefix, str) else tuple(prefix)
+        prefixes = _prefixes(prefix)
         labelled = _Labelled(registry, prefixes, self.labels | _checked(labels or {}))
         source = self._core.add_source()
         self._sources.append(source)
@@ -207,6 +207,13 @@ def _default_registry() -> Registry:
             f"{_MULTIPROCESS}: {folder!r} is no folder; make it before the engine starts, and empty"
         ) from error
     return registry
+
+
+def _prefixes(prefix: str | list[str] | tuple[str, ...]) -> tuple[str, ...]:
+    prefixes = (prefix,) if isinstance(prefix, str) else prefix
+    if not isinstance(prefixes, (list, tuple)) or not all(isinstance(one, str) for one in prefixes):
+        raise InvalidArgument(f"prefix: {prefix!r} is neither a str nor a list of them")
+    return tuple(prefixes)
 
 
 def _checked(labels: Mapping[str, str]) -> dict[str, str]:

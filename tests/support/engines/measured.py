@@ -2,6 +2,7 @@
 
 import os
 import threading
+import time
 
 from latches import FOLDER, reach
 from plain import Plain
@@ -30,6 +31,17 @@ class Measured(Plain):
         self.tokens.observe(len(request["token_ids"]))
         async for chunk in super().generate(request, context):
             yield chunk
+
+
+class Blocking(Measured):
+    """Blocks the event loop until the test lets it go on."""
+
+    async def generate(self, request, context):
+        self.served.inc()
+        reach("blocks")
+        while not (FOLDER / "go").exists():
+            time.sleep(0.01)  # noqa: ASYNC251 (on purpose)
+        yield {"token_ids": [], "finish_reason": "stop"}
 
 
 class OfRanks(Measured):
@@ -127,3 +139,8 @@ class WithoutRegistry(Plain):
 class WithBadLabel(Measured):
     async def setup_metrics(self, context):
         context.metrics.register(self.registry, labels={"dp-rank": "1"})
+
+
+class WithBadPrefix(Measured):
+    async def setup_metrics(self, context):
+        context.metrics.register(self.registry, prefix=1)
