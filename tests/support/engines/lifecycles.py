@@ -85,6 +85,12 @@ class GatedAndDrainWaits(Gated):
         await passed("drained")
 
 
+class GatedAndCleanupWaits(Gated):
+    async def cleanup(self):
+        await super().cleanup()
+        await passed("cleaned")
+
+
 class DrainHangs(Recorded):
     """Says at its cleanup whether its drain was still at work."""
 
