@@ -18,6 +18,7 @@ WRONG = [
     ({"structural_tag_mode": "maybe"}, ["structural_tag_mode", "maybe", "on", "off"]),
     ({"structural_tag_scope": "never"}, ["structural_tag_scope", "never", "auto", "always"]),
     ({"structural_tag_schema": "lax"}, ["structural_tag_schema", "lax", "auto", "strict"]),
+    ({"health_check_payload": {"token_ids": object()}}, ["health_check_payload", "object"]),
     ({"custom_jinja_template": "/x.jinja"}, ["custom_jinja_template", "model_name"]),
 ]
 WRONG_RUNTIME = [

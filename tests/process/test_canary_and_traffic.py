@@ -128,6 +128,20 @@ def test_section_7_sleep_goes_before_the_canary_and_both_are_told_apart(
     assert system.is_live()
 
 
+def test_section_8_a_configured_payload_that_is_no_object_is_told_and_disables_the_canary(
+    launcher: Launcher,
+) -> None:
+    system = System(launcher.ports.reserve())
+    program = launcher.script("no_object", env=canary(0) | {"DYN_SYSTEM_PORT": str(system.port)})
+    program.wait_for_line("WARN.*health_check_payload is an array, not an object.*canary is off")
+    until(system.listens, "the system server listens")
+    becomes_ready(system)
+    # Neither was the engine asked for another one, nor is it probed.
+    assert not launcher.latches.is_reached("asked")
+    assert begun(system) == 0
+    assert program.terminate() == 0
+
+
 def reason(system: System) -> str:
     [worker] = system.health()[1]["workers"]
     return str(worker["reason"])

@@ -1,6 +1,6 @@
 //! Answers with the prompt, one token a chunk.
 
-use std::sync::OnceLock;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -8,6 +8,7 @@ use dynamo_llm::protocols::common::llm_backend::LLMEngineOutput;
 use dynamo_llm::protocols::common::preprocessor::PreprocessedRequest;
 use dynamo_protocols::types::CompletionUsage;
 use dynamo_runtime::error::DynamoError;
+use parking_lot::Mutex;
 use serde_json::json;
 
 use crate::config::{DisaggregationMode, WorkerConfig};
@@ -27,7 +28,8 @@ const HANDED_OVER: &str = "token_ids";
 pub struct Echo {
     model: String,
     delay: Duration,
-    mode: OnceLock<DisaggregationMode>,
+    /// Of the worker that it was given to last.
+    mode: Arc<Mutex<DisaggregationMode>>,
 }
 
 impl Echo {
@@ -36,7 +38,7 @@ impl Echo {
         Self {
             model: model.into(),
             delay,
-            mode: OnceLock::new(),
+            mode: Arc::default(),
         }
     }
 }
@@ -48,8 +50,7 @@ impl LLMEngine for Echo {
     }
 
     fn configure(&self, config: &WorkerConfig) {
-        // A worker configures its engine once.
-        let _ = self.mode.set(config.disaggregation_mode);
+        *self.mode.lock() = config.disaggregation_mode;
     }
 
     async fn start(&self, _worker_id: u64) -> Result<EngineConfig, DynamoError> {
@@ -61,12 +62,13 @@ impl LLMEngine for Echo {
         request: PreprocessedRequest,
         context: RequestContext,
     ) -> Result<EngineStream, DynamoError> {
-        let request = match self.mode.get() {
+        let mode = *self.mode.lock();
+        let request = match mode {
             // A probe has no peer.
             _ if is_probe(&request) => request,
-            Some(DisaggregationMode::Prefill) => return self.prefill(request),
-            Some(DisaggregationMode::Decode) => handed_over(request)?,
-            Some(DisaggregationMode::Aggregated) | None => request,
+            DisaggregationMode::Prefill => return self.prefill(request),
+            DisaggregationMode::Decode => handed_over(request)?,
+            DisaggregationMode::Aggregated => request,
         };
         let delay = self.delay;
         let stop = &request.stop_conditions;
