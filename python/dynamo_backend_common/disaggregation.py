@@ -4,7 +4,7 @@ The frontend sends a request to a prefill worker first, and then to a decode wor
 ways. They depend on whether the prefill engine's `EngineConfig` has ``bootstrap_host`` and
 ``bootstrap_port``:
 
-- without them, one after the other: what the prefill's only chunk has in ``disaggregated_params``
+- without them, one after the other: what the prefill's last chunk has in ``disaggregated_params``
   comes with the decode's request, as a `PrefillResult`;
 - with them, both at once: both requests have the same `BootstrapInfo`, by which the two engines
   meet.
@@ -116,12 +116,12 @@ def prefill_chunk(
     *,
     completion_usage: Usage | None = None,
 ) -> Chunk:
-    """The only chunk of a prefill, which hands over to the decode worker.
+    """The chunk of a prefill that hands over to the decode worker.
 
-    It must be the first one of its stream, and is the last: a frontend looks for the parameters in
-    the first one only. Its finish reason is ``length``; with any other the frontend would take the
-    request for finished, answer the client with these tokens, and ask no decode worker. That is
-    right for an engine whose first token is the end of the output: it yields a plain last chunk.
+    It is the last one of its stream; a token that came before it travels with it. Its finish reason
+    is ``length``; with any other the frontend would take the request for finished, answer the
+    client with the prefill's tokens, and ask no decode worker. That is right for an engine whose
+    first token is the end of the output: it yields a plain last chunk.
 
     Args:
         token_ids: The token of the prefill; may be empty. Only the decode's tokens reach the

@@ -95,6 +95,24 @@ def test_section_10_what_a_prefill_hands_over_comes_with_the_decodes_request(
         assert stream.first_text()
 
 
+def test_what_is_handed_over_may_come_behind_the_token(
+    launcher: Launcher, model_folder: str
+) -> None:
+    answers(pair(launcher, model_folder, prefill="TokenFirst"))
+    assert told(launcher, "details")["cached_tokens"] == 2
+
+
+def test_a_prefill_worker_with_an_engine_that_hands_nothing_over_says_so(
+    launcher: Launcher, model_folder: str
+) -> None:
+    worker = serve(launcher, model_folder, "disaggregated:HandsNothingOver", "prefill")
+    serve(launcher, model_folder, "Decode", "decode")
+    api = start_frontend(launcher)
+    becomes_served(api)
+    worker.wait_for_line("HandsNothingOver ended a prefill without disaggregated_params")
+    assert not launcher.latches.is_reached("decode")
+
+
 def test_section_10_prefill_and_decode_meet_at_the_bootstrap_server(
     launcher: Launcher, model_folder: str
 ) -> None:

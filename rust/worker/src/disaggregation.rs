@@ -4,7 +4,7 @@
 //! two ways. They depend on whether the prefill engine's [`EngineConfig`](crate::EngineConfig) has
 //! `bootstrap_host` and `bootstrap_port`:
 //!
-//! - without them, one after the other: what the prefill's only chunk has in
+//! - without them, one after the other: what the prefill's last chunk has in
 //!   `disaggregated_params` comes with the decode's request, as a [`PrefillResult`];
 //! - with them, both at once: both requests have the same [`BootstrapInfo`], by which the two
 //!   engines meet.
@@ -61,13 +61,13 @@ pub fn prefill_request(
     Ok(request)
 }
 
-/// The only chunk of a prefill, which hands over to the decode worker.
+/// The chunk of a prefill that hands over to the decode worker.
 ///
-/// It must be the first one of its stream, and is the last: a frontend looks for the parameters in
-/// the first one only. Its finish reason is `length`; with any other the frontend would take the
-/// request for finished, answer the client with these tokens, and ask no decode worker. That is
-/// right for an engine whose first token is the end of the output: it yields a plain last chunk.
-/// Only the decode's tokens reach the client.
+/// It is the last one of its stream; a token that came before it travels with it. Its finish reason
+/// is `length`; with any other the frontend would take the request for finished, answer the client
+/// with the prefill's tokens, and ask no decode worker. That is right for an engine whose first
+/// token is the end of the output: it yields a plain last chunk. Otherwise only the decode's tokens
+/// reach the client.
 pub fn prefill_chunk(
     token_ids: impl Into<Vec<u32>>,
     disaggregated_params: Value,

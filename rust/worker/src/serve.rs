@@ -2,6 +2,7 @@
 
 mod adapter;
 mod cancel;
+mod handover;
 mod kept;
 mod live;
 mod measured;

@@ -46,6 +46,28 @@ class Prefill(Recorded):
         )
 
 
+class TokenFirst(Recorded):
+    """Its token comes first, and what it hands over with its last chunk."""
+
+    async def generate(self, request, context):
+        prompt = list(request["token_ids"])
+        yield {"token_ids": prompt[:1], "log_probs": [-0.5]}
+        await asyncio.sleep(0.01)
+        last = prefill_chunk([], {"blocks": prompt})
+        details = {"prompt_tokens_details": {"cached_tokens": 2}}
+        usage = {"prompt_tokens": len(prompt), "completion_tokens": 1, "total_tokens": 1}
+        yield last | {"completion_usage": usage | details}
+
+
+class HandsNothingOver(Recorded):
+    """An engine that knows nothing of prefill and decode, in a prefill worker."""
+
+    async def generate(self, request, context):
+        for token in request["token_ids"][: request["stop_conditions"]["max_tokens"]]:
+            yield {"token_ids": [token]}
+        yield {"token_ids": [], "finish_reason": "length"}
+
+
 class BusyPrefill(Prefill):
     """Says when it is drained that it has something left, until the test lets it go."""
 

@@ -64,10 +64,11 @@ impl EngineAdapter {
         let (request, _) = request.into_parts();
         let mut context = RequestContext::new(runtime_context.clone(), metadata);
         // A probe has no peer.
-        if self.mode == DisaggregationMode::Decode && admitted.is_some() {
+        let is_traffic = admitted.is_some();
+        if self.mode == DisaggregationMode::Decode && is_traffic {
             context = context.keep_until_first_token();
         }
-        let counted = self.metrics.clone().filter(|_| admitted.is_some());
+        let counted = self.metrics.clone().filter(|_| is_traffic);
         let measure = Measure::begin(counted, request.token_ids.len());
         let live = Live::new(admitted);
         let cut = self.admission.cut_token();
@@ -93,7 +94,10 @@ impl EngineAdapter {
                 return Err(error.into());
             }
         }
-        let stream = RequestStream::new(live, context, monitor, self.engine_name.clone());
+        let mut stream = RequestStream::new(live, context, monitor, self.engine_name.clone());
+        if self.mode == DisaggregationMode::Prefill && is_traffic {
+            stream = stream.handing_over();
+        }
         let stream = Measured { stream, measure };
         Ok(ResponseStream::new(Box::pin(stream), runtime_context))
     }

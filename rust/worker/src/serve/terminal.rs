@@ -12,6 +12,7 @@ use futures::Stream;
 use tokio_util::sync::DropGuard;
 
 use super::adapter::cut_off;
+use super::handover::Handover;
 use super::kept::read_to_first_token;
 use super::live::Live;
 
@@ -28,6 +29,8 @@ pub(super) struct RequestStream {
     saw_token: bool,
     /// Read already, and no part of the chunk before it.
     ahead: Option<Read>,
+    /// Of a prefill, until its first item is out.
+    handover: Option<Handover>,
     /// The terminal item was read.
     ended: bool,
     engine_name: Arc<str>,
@@ -50,10 +53,17 @@ impl RequestStream {
             context,
             saw_token: false,
             ahead: None,
+            handover: None,
             ended: false,
             engine_name,
             monitor: Some(monitor),
         }
+    }
+
+    /// Of a prefill: holds its first item back until it has what is handed over.
+    pub(super) fn handing_over(mut self) -> Self {
+        self.handover = Some(Handover::default());
+        self
     }
 
     /// Appends to `joined` what is ready behind it, without waiting for anything.
@@ -124,25 +134,37 @@ impl Stream for RequestStream {
         if this.ended {
             return Poll::Ready(None);
         }
-        let read = match this.ahead.take() {
-            Some(read) => read,
-            None => std::task::ready!(this.live.poll(&this.engine_name, cx)),
-        };
-        match read {
-            Some(Ok(mut chunk)) => {
-                this.join_what_is_ready(&mut chunk, cx);
-                if !this.saw_token && !chunk.token_ids.is_empty() {
-                    this.saw_token = true;
-                    this.context.notify_first_token();
+        loop {
+            let read = match this.ahead.take() {
+                Some(read) => read,
+                None => std::task::ready!(this.live.poll(&this.engine_name, cx)),
+            };
+            let mut chunk = match read {
+                Some(Ok(chunk)) => chunk,
+                Some(Err(error)) => return this.fail(error),
+                None if this.live.was_cut() => return this.fail(cut_off()),
+                None => return this.incomplete(),
+            };
+            this.join_what_is_ready(&mut chunk, cx);
+            if let Some(handover) = &mut this.handover {
+                match handover.with(chunk, &this.engine_name) {
+                    None => continue,
+                    Some(Ok(first)) => chunk = first,
+                    Some(Err(error)) => {
+                        tracing::error!(request_id = this.context.id(), "{}", error.message());
+                        return this.fail(error);
+                    }
                 }
-                if chunk.finish_reason.is_some() {
-                    this.end(cx);
-                }
-                Poll::Ready(Some(Annotated::from_data(chunk)))
+                this.handover = None;
             }
-            Some(Err(error)) => this.fail(error),
-            None if this.live.was_cut() => this.fail(cut_off()),
-            None => this.incomplete(),
+            if !this.saw_token && !chunk.token_ids.is_empty() {
+                this.saw_token = true;
+                this.context.notify_first_token();
+            }
+            if chunk.finish_reason.is_some() {
+                this.end(cx);
+            }
+            return Poll::Ready(Some(Annotated::from_data(chunk)));
         }
     }
 }
