@@ -30,6 +30,17 @@ def _prompt(*blocks, rest=2):
     return tuple(number for number in blocks for _ in range(SIZE)) + (0,) * rest
 
 
+def _joined(pieces):
+    return tuple(token for piece in pieces for token in piece)
+
+
+# Few blocks, so that prompts begin alike, and repeat themselves; one of them by its first half.
+PROMPTS = st.tuples(
+    st.lists(st.sampled_from([(0, 0, 0, 0), (1, 1, 1, 1), (0, 0, 1, 1)]), max_size=4).map(_joined),
+    st.lists(st.just(0), min_size=1, max_size=SIZE - 1).map(tuple),
+).map(_joined)
+
+
 class Requests(RuleBasedStateMachine):
     """Any requests, against cells that are moved as the leases say."""
 
@@ -41,8 +52,7 @@ class Requests(RuleBasedStateMachine):
         self.running = {}
         self.asked = self.found = 0
 
-    # Few tokens, so that prompts begin alike, and repeat themselves.
-    @rule(prompt=st.lists(st.integers(0, 1), min_size=1, max_size=5 * SIZE).map(tuple))
+    @rule(prompt=PROMPTS)
     def take(self, prompt):
         lease = self.cache.take(prompt)
         if len(self.running) == len(self.cells):
@@ -157,6 +167,26 @@ def test_a_long_prefix_with_many_ends_fills_one_slot():
     for end in range(20, 30):
         _serve(cache, _prompt(1, 2, 3, end))
     assert index.prefixes >= {_prompt(8, 9, rest=0), _prompt(1, 2, 3, rest=0)}
+
+
+def test_a_short_beginning_in_common_takes_nothing_from_a_long_prefix():
+    cache, index = _cache(2)
+    _serve(cache, _prompt(8))
+    long = _serve(cache, _prompt(1, 2, 3))
+    lease = _serve(cache, _prompt(1, 5))
+    assert lease.source == long.slot != lease.slot
+    assert index.prefixes >= {_prompt(1, 2, 3, rest=0), _prompt(1, 5, rest=0)}
+
+
+def test_a_copy_is_held_before_more_is_read():
+    cache, index = _cache(3)
+    original = _serve(cache, _prompt(1, 2))
+    lease = cache.take(_prompt(1, 3))
+    assert lease.source == original.slot
+    for number in (7, 8):
+        _serve(cache, _prompt(number))
+    _serve(cache, _prompt(9))
+    assert index.prefixes == {_prompt(number, rest=0) for number in (1, 8, 9)}
 
 
 def test_equal_blocks_of_different_prefixes_are_different():

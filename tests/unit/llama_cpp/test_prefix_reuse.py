@@ -176,8 +176,8 @@ async def test_output_is_the_same_with_the_cache_and_without(start, begin, promp
 
 async def test_output_is_llama_s_own(begin, prompts, greedy):
     client = await begin()
-    for prompt in (*prompts, prompts[1]):
-        assert (await client.ask(prompt, stop={"max_tokens": 10})).tokens == greedy(prompt, 10)
+    for prompt in prompts[:3]:
+        assert (await client.ask(prompt, stop={"max_tokens": 8})).tokens == greedy(prompt, 8)
     assert client.snapshots[-1].kv_cache_hit_rate > 0.5
 
 
@@ -316,12 +316,17 @@ async def test_cleanup_takes_back_what_was_told(begin, prompts):
 async def test_a_salted_request_shares_nothing(begin, prompts):
     client = await begin()
     one, other = prompts[:2]
-    assert _cached(await client.ask(one, routing={"cache_salt": "mine"})) == 0
-    assert _cached(await client.ask(one, routing={"cache_salt": "mine"})) == 0
+
+    async def cached(prompt, salt):
+        output = await client.ask(prompt, stop={"max_tokens": 1}, routing={"cache_salt": salt})
+        return _cached(output)
+
+    assert await cached(one, "mine") == 0
+    assert await cached(one, "mine") == 0
     assert not await _idle(client)
-    assert _cached(await client.ask(other, routing={"cache_salt": None})) == 0
-    assert _cached(await client.ask(other, routing={"cache_salt": "mine"})) == 0
-    assert _cached(await client.ask(other)) > 0
+    assert await cached(other, None) == 0
+    assert await cached(other, "mine") == 0
+    assert await cached(other, None) > 0
 
 
 async def test_switched_off_nothing_is_kept_or_told(begin, prompts):

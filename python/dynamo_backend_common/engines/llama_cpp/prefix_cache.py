@@ -153,4 +153,5 @@ def _loss(slot: _Slot, path: list[Block], holders: set[int]) -> tuple[int, bool,
         rank = 0
     else:
         rank = 1 if kept * 2 >= len(slot.blocks) else 2
-    return rank, kept == 0, slot.used
+    # Where nothing is lost, nothing needs to be copied either if it can go on in place.
+    return rank, rank == 0 and kept == 0, slot.used
