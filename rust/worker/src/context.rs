@@ -6,6 +6,7 @@ use dynamo_runtime::engine::AsyncEngineContext;
 use tokio_util::sync::CancellationToken;
 
 use crate::engine::RequestMetadata;
+use crate::trace::TraceHeaders;
 
 /// Handed to [`LLMEngine::generate`](crate::LLMEngine::generate) and
 /// [`abort`](crate::LLMEngine::abort). Cheap to clone: all clones speak of one request.
@@ -15,10 +16,17 @@ use crate::engine::RequestMetadata;
 #[derive(Clone, Debug)]
 pub struct RequestContext {
     inner: Arc<dyn AsyncEngineContext>,
-    metadata: Arc<RequestMetadata>,
+    sent: Arc<Sent>,
     first_token: CancellationToken,
     /// As on a decode worker: the KV transfer of a prefill peer must find its receiver.
     kept_until_first_token: bool,
+}
+
+/// What came with the request.
+#[derive(Debug)]
+struct Sent {
+    metadata: RequestMetadata,
+    trace: Option<TraceHeaders>,
 }
 
 impl RequestContext {
@@ -26,10 +34,21 @@ impl RequestContext {
     pub fn new(inner: Arc<dyn AsyncEngineContext>, metadata: RequestMetadata) -> Self {
         Self {
             inner,
-            metadata: Arc::new(metadata),
+            sent: Arc::new(Sent {
+                metadata,
+                trace: None,
+            }),
             first_token: CancellationToken::new(),
             kept_until_first_token: false,
         }
+    }
+
+    /// Of a request that is part of a trace. Only before it is cloned.
+    pub(crate) fn with_trace(mut self, trace: Option<TraceHeaders>) -> Self {
+        if let Some(sent) = Arc::get_mut(&mut self.sent) {
+            sent.trace = trace;
+        }
+        self
     }
 
     /// Has the engine keep the request until its first token, also one that is stopped before.
@@ -65,7 +84,14 @@ impl RequestContext {
 
     /// Strings that the caller sent along.
     pub fn metadata(&self) -> &RequestMetadata {
-        &self.metadata
+        &self.sent.metadata
+    }
+
+    /// Headers by which another service continues the request's trace, below the request's own
+    /// span where that is exported. `None` where there is no trace: the request is in none, or
+    /// tracing is off in this process.
+    pub fn trace_headers(&self) -> Option<&TraceHeaders> {
+        self.sent.trace.as_ref()
     }
 
     /// Tells that the first token exists before its chunk is yielded: from here on a decode
@@ -99,11 +125,11 @@ impl RequestContext {
 
     /// Whether both speak of one request. Ids do not tell: a client may choose its own.
     pub fn is_same(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.metadata, &other.metadata)
+        Arc::ptr_eq(&self.sent, &other.sent)
     }
 
     /// A number that is the same for all clones, and for no other request that lives.
     pub fn identity(&self) -> u64 {
-        Arc::as_ptr(&self.metadata) as u64
+        Arc::as_ptr(&self.sent) as *const () as u64
     }
 }

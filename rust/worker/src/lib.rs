@@ -13,6 +13,7 @@
 //! | an OpenAI frontend in the same process | [`Frontend`] |
 //! | prefill and decode in two workers | [`disaggregation`] |
 //! | metrics, KV events, load | [`metrics`], [`publish`] |
+//! | tracing | [`trace`], [`RequestContext::trace_headers`] |
 //! | errors | [`error`] |
 
 mod admission;
@@ -40,6 +41,7 @@ mod shutdown;
 mod signals;
 mod system;
 mod together;
+pub mod trace;
 mod worker;
 
 pub use config::{DisaggregationMode, RuntimeConfig, WorkerConfig};

@@ -3,10 +3,12 @@
 use std::io;
 use std::path::Path;
 
-use dynamo_runtime::config::RuntimeConfig as RuntimeSettings;
+use dynamo_runtime::config::{
+    ConsoleLogFormat, RuntimeConfig as RuntimeSettings, console_log_format, use_local_timezone,
+};
 
 use crate::config::WorkerConfig;
-use crate::system;
+use crate::{system, trace};
 
 /// Who finds the workers of this process, where the operator did not choose a discovery backend.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,10 +89,34 @@ pub fn build_tokio_runtime() -> io::Result<tokio::runtime::Runtime> {
         .build()
 }
 
+/// Whether the runtime's own log is lines of JSON (`DYN_LOGGING_CONSOLE_FORMAT`,
+/// `DYN_LOGGING_JSONL`).
+pub fn logs_json() -> bool {
+    console_log_format() == ConsoleLogFormat::Jsonl
+}
+
+/// Whether the times in the runtime's own log are local (`DYN_LOG_USE_LOCAL_TZ`).
+pub fn logs_local_time() -> bool {
+    use_local_timezone()
+}
+
+/// The small runtime that spans are sent on.
+pub(crate) fn build_export_runtime() -> io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .thread_name("dynamo-traces")
+        .enable_all()
+        .build()
+}
+
 /// Sets up the runtime's own logging (`DYN_LOG`, `DYN_LOGGING_JSONL`), unless the process has a
-/// subscriber already. Only for a process that is the worker's own.
+/// subscriber already. Only for a process that is the worker's own, and before it has threads that
+/// read the environment.
 pub fn init_logging() {
     if !tracing::dispatcher::has_been_set() {
+        if trace::is_asked_for() {
+            trace::runtime_begins(set_variable);
+        }
         dynamo_runtime::logging::init();
     }
 }

@@ -1,6 +1,7 @@
 //! One run of a worker: what it takes of the process, and its way to the end.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use dynamo_backend_lifecycle::{Budget, Report, RunError, Settings, Step};
 use dynamo_runtime::Runtime;
@@ -13,7 +14,11 @@ use crate::event::Event;
 use crate::host::Host;
 use crate::signals::Signals;
 use crate::system;
+use crate::trace;
 use crate::worker::Worker;
+
+/// How long the collector of spans may take for the last ones where the deadline leaves that much.
+const FLUSH: Duration = Duration::from_secs(3);
 
 /// A run that has taken the signals and has done nothing else yet.
 pub struct Run {
@@ -45,6 +50,7 @@ impl Run {
         alone: bool,
     ) -> Result<Self, DynamoError> {
         worker.config.validate()?;
+        trace::prepare();
         if let Some(frontend) = &worker.frontend {
             frontend.check_port()?;
         }
@@ -89,6 +95,7 @@ impl Run {
         if tokio::time::timeout(limit, system.leave()).await.is_err() {
             tracing::warn!("the system server was not closed within {limit:?}");
         }
+        trace::flush(FLUSH.min(self.host.deadline.left() / 2)).await;
         self.host.emit(Event::Stopped);
         self.hold.signals.run_is_over();
         (outcome.into_result().map_err(named), self.hold)

@@ -5,7 +5,7 @@ mod cancel;
 mod handover;
 mod kept;
 mod live;
-mod measured;
+mod measure;
 mod nodelay;
 mod terminal;
 

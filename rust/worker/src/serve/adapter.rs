@@ -11,7 +11,7 @@ use dynamo_runtime::protocols::annotated::Annotated;
 
 use super::cancel::Monitor;
 use super::live::Live;
-use super::measured::{Measure, Measured};
+use super::measure::Measure;
 use super::terminal::RequestStream;
 use crate::admission::{Admission, Admitted};
 use crate::config::DisaggregationMode;
@@ -19,6 +19,7 @@ use crate::context::RequestContext;
 use crate::engine::LLMEngine;
 use crate::error::{BackendError, DynamoError, ErrorClass, backend};
 use crate::metrics::RequestMetrics;
+use crate::trace;
 
 /// Serves the runtime's requests with an engine.
 pub(crate) struct EngineAdapter {
@@ -62,14 +63,15 @@ impl EngineAdapter {
         let runtime_context = request.context();
         let metadata = request.metadata().clone();
         let (request, _) = request.into_parts();
-        let mut context = RequestContext::new(runtime_context.clone(), metadata);
+        let (trace, span) = trace::begin(&request, runtime_context.id());
+        let mut context = RequestContext::new(runtime_context.clone(), metadata).with_trace(trace);
         // A probe has no peer.
         let is_traffic = admitted.is_some();
         if self.mode == DisaggregationMode::Decode && is_traffic {
             context = context.keep_until_first_token();
         }
         let counted = self.metrics.clone().filter(|_| is_traffic);
-        let measure = Measure::begin(counted, request.token_ids.len());
+        let mut measure = Measure::begin(counted, span, request.token_ids.len());
         let live = Live::new(admitted);
         let cut = self.admission.cut_token();
 
@@ -94,11 +96,11 @@ impl EngineAdapter {
                 return Err(error.into());
             }
         }
-        let mut stream = RequestStream::new(live, context, monitor, self.engine_name.clone());
+        let name = self.engine_name.clone();
+        let mut stream = RequestStream::new(live, context, monitor, name, measure);
         if self.mode == DisaggregationMode::Prefill && is_traffic {
             stream = stream.handing_over();
         }
-        let stream = Measured { stream, measure };
         Ok(ResponseStream::new(Box::pin(stream), runtime_context))
     }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio_util::sync::{CancellationToken, DropGuard};
+use tracing::{Instrument, Span};
 
 use super::live::Live;
 use crate::admission::Admission;
@@ -28,6 +29,7 @@ impl Monitor {
         let ended = CancellationToken::new();
         let guard = ended.clone().drop_guard();
         let cut = self.admission.cut_token();
+        let span = Span::current();
         tokio::spawn(async move {
             // Biased: a stream is often dropped because its request was stopped.
             tokio::select! {
@@ -39,14 +41,15 @@ impl Monitor {
             // A task of its own: the end of the stream must not drop it midway. A cut does.
             let (engine, context) = (self.engine, self.context.clone());
             let (aborting, at_cut) = (self.admission.aborting(), cut.clone());
-            let aborted = tokio::spawn(async move {
+            let abort = async move {
                 tokio::select! {
                     biased;
                     () = engine.abort(context) => {}
                     () = at_cut.cancelled() => {}
                 }
                 drop(aborting);
-            });
+            };
+            let aborted = tokio::spawn(abort.instrument(span));
             let killed = async {
                 // Told or crashed, the engine had its turn.
                 let _ = aborted.await;

@@ -15,6 +15,7 @@ use super::adapter::cut_off;
 use super::handover::Handover;
 use super::kept::read_to_first_token;
 use super::live::Live;
+use super::measure::Measure;
 
 use crate::chunk;
 use crate::context::RequestContext;
@@ -36,6 +37,7 @@ pub(super) struct RequestStream {
     engine_name: Arc<str>,
     /// Taken when it is dropped.
     monitor: Option<DropGuard>,
+    measure: Measure,
 }
 
 /// What the engine's stream gave; `None` is its end.
@@ -47,6 +49,7 @@ impl RequestStream {
         context: RequestContext,
         monitor: DropGuard,
         engine_name: Arc<str>,
+        measure: Measure,
     ) -> Self {
         Self {
             live,
@@ -57,6 +60,7 @@ impl RequestStream {
             ended: false,
             engine_name,
             monitor: Some(monitor),
+            measure,
         }
     }
 
@@ -105,6 +109,7 @@ impl RequestStream {
 
     fn fail(&mut self, error: DynamoError) -> Poll<Option<Annotated<LLMEngineOutput>>> {
         self.ended = true;
+        self.measure.failed(&error);
         self.live.close_stream();
         Poll::Ready(Some(Annotated::from_err(error)))
     }
@@ -114,7 +119,9 @@ impl RequestStream {
         if self.context.is_stopped() {
             self.ended = true;
             self.live.close_stream();
-            return Poll::Ready(Some(Annotated::from_data(LLMEngineOutput::cancelled())));
+            let last = LLMEngineOutput::cancelled();
+            self.measure.chunk(&last);
+            return Poll::Ready(Some(Annotated::from_data(last)));
         }
         let message = format!(
             "{} ended the stream without a terminal chunk; the last chunk must have a \
@@ -161,6 +168,7 @@ impl Stream for RequestStream {
                 this.saw_token = true;
                 this.context.notify_first_token();
             }
+            this.measure.chunk(&chunk);
             if chunk.finish_reason.is_some() {
                 this.end(cx);
             }

@@ -37,7 +37,13 @@ impl Fixture {
             live: live.clone(),
             admission: self.admission.clone(),
         };
-        RequestStream::new(live, self.context.clone(), monitor.start(), "Fake".into())
+        RequestStream::new(
+            live,
+            self.context.clone(),
+            monitor.start(),
+            "Fake".into(),
+            Measure::begin(None, None, 0),
+        )
     }
 }
 

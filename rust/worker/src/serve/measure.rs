@@ -1,0 +1,64 @@
+//! What is counted of one request, and told of it in its span.
+
+use dynamo_llm::protocols::common::FinishReason;
+use dynamo_llm::protocols::common::llm_backend::LLMEngineOutput;
+use dynamo_runtime::error::DynamoError;
+use tokio::time::Instant;
+
+use crate::error::{BackendError, kind};
+use crate::metrics::RequestMetrics;
+use crate::trace::RequestSpan;
+
+/// One request's part in the metrics and its span; of a request that is neither counted nor traced,
+/// nothing.
+pub(super) struct Measure {
+    metrics: Option<RequestMetrics>,
+    span: Option<Box<RequestSpan>>,
+    arrived: Instant,
+    saw_token: bool,
+}
+
+impl Measure {
+    /// A request with this many tokens arrives.
+    pub(super) fn begin(
+        metrics: Option<RequestMetrics>,
+        span: Option<Box<RequestSpan>>,
+        input_tokens: usize,
+    ) -> Self {
+        if let Some(metrics) = &metrics {
+            metrics.input(input_tokens);
+        }
+        Self {
+            metrics,
+            span,
+            arrived: Instant::now(),
+            saw_token: false,
+        }
+    }
+
+    /// A chunk goes out.
+    pub(super) fn chunk(&mut self, chunk: &LLMEngineOutput) {
+        if let Some(span) = &mut self.span {
+            span.saw(chunk);
+        }
+        let Some(metrics) = &self.metrics else { return };
+        metrics.output(chunk.token_ids.len());
+        if !self.saw_token && !chunk.token_ids.is_empty() {
+            self.saw_token = true;
+            metrics.first_token(self.arrived.elapsed());
+        }
+        if let Some(FinishReason::Error(_)) = chunk.finish_reason {
+            metrics.failed(BackendError::Unknown);
+        }
+    }
+
+    /// The request ends with this error.
+    pub(super) fn failed(&mut self, error: &DynamoError) {
+        if let Some(span) = &mut self.span {
+            span.failed(error);
+        }
+        if let Some(metrics) = &self.metrics {
+            metrics.failed(kind(error));
+        }
+    }
+}

@@ -1,0 +1,21 @@
+//! Tracing: one span per request, and the trace context that an engine may pass on.
+//!
+//! The runtime decides whether there is a trace at all, by its own variables, and makes a span for
+//! every request that arrives. Ours is a child of that, made with OpenTelemetry's own interface: its
+//! attributes are set once, when the request has ended, and the exporter is ours, so that a run can
+//! flush it. Without a trace a request costs the look whether there is one.
+
+mod export;
+mod headers;
+mod request;
+mod runtime;
+
+pub use dynamo_runtime::logging::DistributedTraceContext;
+pub use export::runtime_spans;
+pub(crate) use export::{flush, is_asked_for, prepare};
+pub use headers::TraceHeaders;
+pub(crate) use request::{RequestSpan, begin};
+pub(crate) use runtime::begins as runtime_begins;
+
+#[cfg(test)]
+mod tests;
