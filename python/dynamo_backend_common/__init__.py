@@ -10,6 +10,7 @@
   `Request` and `Chunk` are the dicts that it takes and yields, `RequestContext` the identity and
   cancellation of a request. A request with `HEALTH_CHECK_KEY` is a probe.
 - `Steps` is for engines with a step loop: one call hands over the tokens of all requests.
+- `RequestLogFilter` lets a program's own log say which request a line belongs to.
 - `MetricsContext`, `MetricsBindings`, `EndpointMetrics`, `PushKvEvents`, `ZmqKvEvents` and the
   publishers are for engines that publish metrics and KV events of their own.
 - `prefill_request`, `prefill_chunk`, `require_prefill_result` and `require_bootstrap_info` are for
@@ -29,6 +30,7 @@ from ._core import (
     StepStream,
     TokenIds,
 )
+from ._request_log import RequestLogFilter
 from .config import EngineConfig, RuntimeConfig, WorkerConfig
 from .disaggregation import (
     BootstrapInfo,
@@ -84,6 +86,7 @@ __all__ = [
     "Report",
     "Request",
     "RequestContext",
+    "RequestLogFilter",
     "ResponseTimeout",
     "RuntimeConfig",
     "RustEngine",

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ._core import cleanup_seconds
 from ._generate import is_synchronous
 from ._pump import Pump
+from ._request_log import current_request
 from ._stream import log_failure, logger
 from ._threads import RequestThreads
 from .exceptions import InvalidArgument, Unknown
@@ -79,6 +80,7 @@ class Bridge:
 
     async def abort(self, context: RequestContext) -> None:
         """Tells the engine, and cancels the request's task: it may never yield again."""
+        current_request.set(context)
         pump = self._pumps.get(context)
         if pump is not None:
             pump.cancel()

@@ -71,6 +71,18 @@ class RequestContext:
     def killed(self) -> Future[None]:
         """A future that resolves when the request is killed, or its stream has ended."""
 
+    @property
+    def trace_id(self) -> str | None:
+        """Id of the trace that the request is part of, 32 hexadecimal digits; None: of none."""
+
+    def trace_headers(self) -> dict[str, str]:
+        """Headers by which another service continues the request's trace.
+
+        ``traceparent`` of W3C Trace Context, and ``tracestate`` where the request came with one.
+        What continues there is below the request's own span. Empty where there is no trace: the
+        request is in none, or tracing is off in this process.
+        """
+
     def __eq__(self, other: object, /) -> bool:
         """Whether both are of one request."""
 
@@ -425,8 +437,11 @@ def prepare(cores: Sequence[WorkerCore], folder: str | None) -> None:
 def keep_handlers() -> None:
     """Gives SIGTERM and SIGINT back to the workers that run, after Python has set handlers."""
 
-def log_to_stderr() -> None:
-    """Sets up Dynamo's own logging, where the process has no subscriber yet."""
+def log_to_stderr() -> tuple[bool, bool]:
+    """Sets up Dynamo's own logging, where the process has no subscriber yet.
+
+    Whether its lines are JSON, and whether their times are local.
+    """
 
 def log_to_python() -> None:
     """Sends the log of the Rust side to `logging`, where the process has no subscriber yet."""

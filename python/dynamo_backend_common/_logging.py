@@ -1,8 +1,8 @@
 """The log of the Rust side, as records of `logging`.
 
 A record's logger is ``dynamo_backend_common.rust`` followed by the target of the event, its
-``created`` the event's own time. ``fields`` are the event's, by name, and ``request_id`` is that
-of the request which it belongs to, or None.
+``created`` the event's own time. ``fields`` are the event's, by name; ``request_id`` and
+``trace_id`` are those of the request which it belongs to, or None.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import logging
 import threading
 from typing import TYPE_CHECKING
 
+from ._console import Console
 from ._core import log_to_python, log_to_stderr
 
 if TYPE_CHECKING:
@@ -20,18 +21,26 @@ if TYPE_CHECKING:
 _TRACE = 5
 _NAME = "dynamo_backend_common.rust"
 _LOGGER = logging.getLogger(_NAME)
+_console = Console()
 
 
 def choose_log(*, embedded: bool) -> None:
     """Decides, once for the process, where the log of the Rust side goes.
 
     To `logging` where a program that is more than the worker runs it, or has configured that;
-    otherwise Dynamo's own log, on standard error.
+    otherwise Dynamo's own log, on standard error, and Python's beside it in the same form until
+    `close_console`.
     """
     if embedded or _LOGGER.hasHandlers():
         log_to_python()
     else:
-        log_to_stderr()
+        as_json, local_time = log_to_stderr()
+        _console.open(as_json=as_json, local_time=local_time)
+
+
+def close_console() -> None:
+    """Leaves Python's log as it was before the run."""
+    _console.close()
 
 
 def lowest_level() -> int:
@@ -55,6 +64,7 @@ def take(
     place: tuple[str | None, int | None],
     fields: Mapping[str, object],
     request_id: str | None,
+    trace_id: str | None,
 ) -> None:
     """Logs one event."""
     name = f"{_NAME}.{target.replace('::', '.')}"
@@ -75,5 +85,6 @@ def take(
         record.thread, record.threadName = ident, thread_name
     # A program's own record factory may know a request too.
     record.request_id = request_id or getattr(record, "request_id", None)
+    record.trace_id = trace_id or getattr(record, "trace_id", None)
     record.fields = fields
     logger.handle(record)

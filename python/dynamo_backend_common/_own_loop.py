@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from ._core import flush_log
-from ._logging import choose_log
+from ._logging import choose_log, close_console
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Sequence
@@ -49,6 +49,7 @@ def run_on_own_loop(
         else:
             for core in cores:
                 core.release()
+            close_console()
 
 
 def _inside_a_loop() -> bool:

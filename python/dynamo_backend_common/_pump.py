@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ._core import StepStream
 from ._generate import returned_chunks
 from ._iteration import ThreadIteration
+from ._request_log import current_request
 from ._stream import log_failure, log_one_more, log_refusal, without_terminal
 
 if TYPE_CHECKING:
@@ -77,6 +78,7 @@ class Pump:
 
     async def _run(self, request: dict[str, Any]) -> None:
         chunks: Any = None
+        current_request.set(self._context)
         try:
             chunks = await self._chunks(request)
             if chunks is not None:

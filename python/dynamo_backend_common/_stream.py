@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+from ._request_log import RequestLogFilter
 from .exceptions import DynamoError, StreamIncomplete
 
 if TYPE_CHECKING:
     from ._core import RequestContext, Sink
 
 logger = logging.getLogger("dynamo_backend_common")
+logger.addFilter(RequestLogFilter())
 
 
 def without_terminal(engine: str) -> StreamIncomplete:
@@ -24,10 +26,10 @@ def without_terminal(engine: str) -> StreamIncomplete:
 def log_one_more(context: RequestContext, engine: str, chunk: object) -> None:
     """Logs a chunk that came after the terminal one."""
     logger.error(
-        "request %s: %s yielded a chunk after the terminal one, which must be last: %.200r",
+        "request %s: %s yielded a chunk after the terminal one, which must be last: type %s",
         context.id,
         engine,
-        chunk,
+        type(chunk).__name__,
     )
 
 

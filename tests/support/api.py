@@ -6,15 +6,17 @@ import json
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.client import HTTPConnection
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from .ports import LOOPBACK
 from .processes import PATIENCE, until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from http.client import HTTPResponse
 
+NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 DONE = "[DONE]"
 """The data of a stream's last event."""
 
@@ -82,10 +84,11 @@ class Stream:
 
 
 class Api:
-    """The API on a port of this machine."""
+    """The API on a port of this machine; ``headers`` go with every request."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, headers: Mapping[str, str] = NO_HEADERS) -> None:
         self.port = port
+        self.headers = headers
         self.url = f"http://{LOOPBACK}:{port}/v1"
 
     def models(self) -> list[str]:
@@ -155,12 +158,12 @@ class Api:
         self._send(connection, method, path, body)
         return connection, connection.getresponse()
 
-    @staticmethod
     def _send(
-        connection: HTTPConnection, method: str, path: str, body: dict[str, Any] | None
+        self, connection: HTTPConnection, method: str, path: str, body: dict[str, Any] | None
     ) -> None:
         content = None if body is None else json.dumps(body)
-        connection.request(method, f"/v1/{path}", content, {"Content-Type": "application/json"})
+        headers = {"Content-Type": "application/json", **self.headers}
+        connection.request(method, f"/v1/{path}", content, headers)
 
 
 @contextmanager

@@ -1,7 +1,9 @@
 //! The context of a request, for Python engines.
 
 use dynamo_backend_worker as worker;
+use pyo3::intern;
 use pyo3::prelude::*;
+use pyo3::types::PyDict;
 use tokio_util::sync::CancellationToken;
 
 use crate::buffer::Writer;
@@ -61,6 +63,22 @@ impl RequestContext {
     #[getter]
     fn metadata(&self) -> worker::RequestMetadata {
         self.inner.metadata().clone()
+    }
+
+    #[getter]
+    fn trace_id(&self) -> Option<&str> {
+        self.inner.trace_headers().map(|trace| trace.trace_id())
+    }
+
+    fn trace_headers<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let headers = PyDict::new(py);
+        if let Some(trace) = self.inner.trace_headers() {
+            headers.set_item(intern!(py, "traceparent"), &trace.traceparent)?;
+            if let Some(state) = &trace.tracestate {
+                headers.set_item(intern!(py, "tracestate"), state)?;
+            }
+        }
+        Ok(headers)
     }
 
     fn is_stopped(&self) -> bool {

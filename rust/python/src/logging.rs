@@ -13,7 +13,7 @@ mod record;
 
 use std::sync::OnceLock;
 
-use dynamo_backend_worker::{before_exit, process};
+use dynamo_backend_worker::{before_exit, process, trace};
 use pyo3::intern;
 use pyo3::prelude::*;
 use tracing_subscriber::Layer;
@@ -27,10 +27,12 @@ use queue::Queue;
 /// Exists where the log goes to Python's `logging`.
 static QUEUE: OnceLock<Queue> = OnceLock::new();
 
-/// Sets up Dynamo's own logging, where the process has no subscriber yet.
+/// Sets up Dynamo's own logging, where the process has no subscriber yet. Answers whether its lines
+/// are JSON, and whether their times are local.
 #[pyfunction]
-pub(crate) fn log_to_stderr() {
+pub(crate) fn log_to_stderr() -> (bool, bool) {
     process::init_logging();
+    (process::logs_json(), process::logs_local_time())
 }
 
 /// Sends the log of the Rust side to Python's `logging`, where the process has no subscriber yet.
@@ -41,7 +43,10 @@ pub(crate) fn log_to_python(py: Python<'_>) -> PyResult<()> {
     }
     let queue = QUEUE.get_or_init(Queue::new);
     let layer = Capture::new(queue).with_filter(filter::from_env());
+    // Below: an event finds the trace that a span was given.
+    let spans = trace::runtime_spans().map(|spans| spans.with_filter(filter::from_env()));
     if tracing_subscriber::registry()
+        .with(spans)
         .with(layer)
         .try_init()
         .is_err()

@@ -3,7 +3,8 @@
 ``HOW``: ``serve`` in a loop; ``twice``, that two times; ``run``; ``run-unconfigured``, in a program
 without a log; ``thread``, in a daemon thread that the program's end cuts off when told to;
 ``quiet``, as ``serve``, with the Rust side's log off below WARNING until told otherwise;
-``flooded``, as ``serve``, with a loop that stands still from ``Serving`` on until told otherwise.
+``flooded``, as ``serve``, with a loop that stands still from ``Serving`` on until told otherwise;
+``filtered``, as ``serve``, in a program whose handler tells requests by the package's filter.
 Every record is printed as one line of JSON.
 """
 
@@ -17,12 +18,12 @@ import time
 
 from latches import FOLDER, reach
 
-from dynamo_backend_common import RuntimeConfig, Worker, WorkerConfig
+from dynamo_backend_common import RequestLogFilter, RuntimeConfig, Worker, WorkerConfig
 
 how, spec, port, model = sys.argv[1:]
 NAMES = [
     *("name", "levelname", "levelno", "created", "msecs", "relativeCreated", "thread"),
-    *("threadName", "pathname", "lineno", "fields", "request_id"),
+    *("threadName", "pathname", "lineno", "fields", "request_id", "trace_id"),
 ]
 rust = logging.getLogger("dynamo_backend_common.rust")
 
@@ -61,7 +62,10 @@ def be_loud_when_told():
 
 
 if how != "run-unconfigured":
-    logging.basicConfig(level=logging.NOTSET, handlers=[Printer()])
+    printer = Printer()
+    if how == "filtered":
+        printer.addFilter(RequestLogFilter())
+    logging.basicConfig(level=logging.NOTSET, handlers=[printer])
     logging.getLogger("asyncio").setLevel(logging.WARNING)
 if how == "quiet":
     rust.setLevel(logging.WARNING)

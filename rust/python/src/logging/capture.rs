@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use dynamo_backend_worker::trace::DistributedTraceContext;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id};
 use tracing::{Event, Subscriber};
@@ -11,7 +12,7 @@ use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::LookupSpan;
 
 use super::queue::Queue;
-use super::record::{REQUEST_ID, Record, python_level};
+use super::record::{REQUEST_ID, Record, TRACE_ID, python_level};
 
 pub(super) struct Capture {
     queue: &'static Queue,
@@ -27,7 +28,12 @@ impl Capture {
     }
 }
 
-struct RequestId(Arc<str>);
+/// What a span knows of its request.
+#[derive(Clone, Default)]
+pub(super) struct Request {
+    pub(super) id: Option<Arc<str>>,
+    pub(super) trace_id: Option<Arc<str>>,
+}
 
 impl<S> Layer<S> for Capture
 where
@@ -37,10 +43,10 @@ where
         if attributes.metadata().fields().field(REQUEST_ID).is_none() {
             return;
         }
-        let mut found = FindRequestId::default();
+        let mut found = Request::default();
         attributes.record(&mut found);
-        if let (Some(request_id), Some(span)) = (found.0, context.span(id)) {
-            span.extensions_mut().replace(RequestId(request_id));
+        if let (Some(_), Some(span)) = (&found.id, context.span(id)) {
+            span.extensions_mut().replace(found);
         }
     }
 
@@ -51,29 +57,34 @@ where
         {
             return;
         }
-        let request_id = context.event_scope(event).and_then(|mut scope| {
+        let request = context.event_scope(event).and_then(|mut scope| {
             scope.find_map(|span| {
                 let extensions = span.extensions();
-                extensions.get::<RequestId>().map(|found| found.0.clone())
+                let mut request = extensions.get::<Request>()?.clone();
+                // Where spans are exported: also of a trace that began here.
+                if let Some(trace) = extensions.get::<DistributedTraceContext>() {
+                    request.trace_id = Some(trace.trace_id.as_str().into());
+                }
+                Some(request)
             })
         });
-        self.queue.push(Record::of(event, request_id));
+        self.queue
+            .push(Record::of(event, request.unwrap_or_default()));
     }
 }
 
-#[derive(Default)]
-struct FindRequestId(Option<Arc<str>>);
-
-impl Visit for FindRequestId {
+impl Visit for Request {
     fn record_str(&mut self, field: &Field, value: &str) {
-        if field.name() == REQUEST_ID {
-            self.0 = Some(value.into());
+        match field.name() {
+            REQUEST_ID => self.id = Some(value.into()),
+            TRACE_ID => self.trace_id = Some(value.into()),
+            _ => {}
         }
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        if field.name() == REQUEST_ID {
-            self.0 = Some(format!("{value:?}").into());
+        if matches!(field.name(), REQUEST_ID | TRACE_ID) {
+            self.record_str(field, &format!("{value:?}"));
         }
     }
 }

@@ -1,7 +1,6 @@
 //! One event of the log: what Python's `LogRecord` and a line on standard error are made from.
 
 use std::fmt::{self, Write};
-use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use pyo3::IntoPyObjectExt;
@@ -12,8 +11,12 @@ use pyo3::types::PyDict;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level};
 
+use super::capture::Request;
+
 /// The field by which an event, or the runtime's span of a request, names the request.
 pub(super) const REQUEST_ID: &str = "request_id";
+/// The field by which the runtime's span of a request names the trace.
+pub(super) const TRACE_ID: &str = "trace_id";
 
 /// What `logging` has no name for is below its DEBUG.
 pub(super) fn python_level(level: Level) -> usize {
@@ -33,7 +36,7 @@ pub(super) struct Record {
     /// The message, followed by the fields as `name=value`.
     text: String,
     fields: Vec<(&'static str, Value)>,
-    request_id: Option<Arc<str>>,
+    request: Request,
     file: Option<String>,
     line: Option<u32>,
     at: SystemTime,
@@ -52,7 +55,7 @@ enum Value {
 }
 
 impl Record {
-    pub(super) fn of(event: &Event<'_>, request_id: Option<Arc<str>>) -> Self {
+    pub(super) fn of(event: &Event<'_>, span: Request) -> Self {
         let metadata = event.metadata();
         let mut fields = Fields::default();
         event.record(&mut fields);
@@ -79,7 +82,10 @@ impl Record {
                 .unwrap_or_else(|| metadata.target().to_owned()),
             text,
             fields: fields.others,
-            request_id: own_id.or(request_id),
+            request: Request {
+                id: own_id.or(span.id),
+                trace_id: span.trace_id,
+            },
             file: fields
                 .log_file
                 .or_else(|| metadata.file().map(str::to_owned)),
@@ -101,7 +107,7 @@ impl Record {
                  logging took them"
             ),
             fields: vec![("lost", Value::Unsigned(lost))],
-            request_id: None,
+            request: Request::default(),
             file: None,
             line: None,
             at: SystemTime::now(),
@@ -132,7 +138,8 @@ impl Record {
             (self.thread, self.thread_name.as_deref()),
             (self.file.as_deref(), self.line),
             fields,
-            self.request_id.as_deref(),
+            self.request.id.as_deref(),
+            self.request.trace_id.as_deref(),
         );
         take.bind(py).call1(arguments).map(drop)
     }
@@ -143,7 +150,7 @@ impl fmt::Display for Record {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let at = humantime::format_rfc3339_micros(self.at);
         write!(f, "{at} {:>5} {}: {}", self.level, self.target, self.text)?;
-        match &self.request_id {
+        match &self.request.id {
             Some(id) if !self.text.contains(&**id) => write!(f, " {REQUEST_ID}={id}"),
             _ => Ok(()),
         }

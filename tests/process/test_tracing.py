@@ -1,0 +1,186 @@
+"""Traces: an engine is told of its request's, and the request's span is exported by OTLP."""
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from support.api import Api, case, text_of, wait_for_model
+from support.collector import Collector, Span
+from support.frontend import start_frontend
+from support.launcher import Launcher, Server
+
+PROMPT = "alpha beta gamma"
+TRACE = "0af7651916cd43dd8448eb211c80319c"
+CLIENT = "b7ad6b7169203331"
+HEADERS = {"traceparent": f"00-{TRACE}-{CLIENT}-01"}
+
+
+@pytest.fixture
+def collector() -> Iterator[Collector]:
+    with Collector() as started:
+        yield started
+
+
+def serve(launcher: Launcher, model_folder: str, **env: str) -> Server:
+    return launcher.serve("traced:Traced", "--model-name", model_folder, env=env)
+
+
+def of_request(span: Span) -> bool:
+    return span.name.startswith("text_completion")
+
+
+def spans_of(collector: Collector, trace: str = TRACE) -> tuple[Span, dict[str, Span]]:
+    """The one span of a request, and all of its trace by their ids."""
+    [request] = [span for span in collector.spans if of_request(span) and span.trace_id == trace]
+    return request, {span.span_id: span for span in collector.spans if span.trace_id == trace}
+
+
+def told(launcher: Launcher, case: str = "") -> dict[str, Any]:
+    answer: dict[str, Any] = json.loads(launcher.latches.reached(f"trace-{case}"))
+    return answer
+
+
+def test_a_request_has_one_span_which_the_end_of_the_process_flushes(
+    launcher: Launcher, model_folder: str, collector: Collector
+) -> None:
+    server = serve(launcher, model_folder, OTEL_SERVICE_NAME="unit", **collector.env)
+    answer = Api(server.api.port, HEADERS).complete(PROMPT, max_tokens=33).json
+    # Nobody waited for the exporter's own time.
+    assert server.process.terminate() == 0
+
+    span, trace = spans_of(collector)
+    assert span.service == "unit"
+    assert span.name == f"text_completion {server.model}"
+    assert not span.failed
+    attributes = span.attributes
+    assert attributes.pop("gen_ai.response.time_to_first_chunk") > 0
+    assert attributes == {
+        "gen_ai.operation.name": "text_completion",
+        "gen_ai.provider.name": "dynamo",
+        "gen_ai.request.model": server.model,
+        "gen_ai.request.max_tokens": 33,
+        "gen_ai.usage.input_tokens": answer["usage"]["prompt_tokens"],
+        "gen_ai.usage.output_tokens": answer["usage"]["completion_tokens"],
+        "gen_ai.response.finish_reasons": ["stop"],
+        "request_id": told(launcher)["id"],
+    }
+    # Below the runtime's own, which is the client's descendant.
+    assert trace[span.parent_id].name == "handle_payload"
+    assert CLIENT in {above.parent_id for above in trace.values()}
+
+
+def test_an_engine_can_pass_the_trace_on(
+    launcher: Launcher, model_folder: str, collector: Collector
+) -> None:
+    server = serve(launcher, model_folder, **collector.env)
+    Api(server.api.port, HEADERS).complete(PROMPT)
+    assert server.process.terminate() == 0
+    request, _ = spans_of(collector)
+    engine = told(launcher)
+    # Dynamo's frontend of 1.6.1 keeps `tracestate` to itself.
+    assert engine["headers"] == {"traceparent": f"00-{TRACE}-{request.span_id}-01"}
+    assert engine["trace_id"] == TRACE
+
+
+def test_a_request_without_a_trace_begins_one(
+    launcher: Launcher, model_folder: str, collector: Collector
+) -> None:
+    server = serve(launcher, model_folder, **collector.env)
+    server.api.complete(PROMPT)
+    assert server.process.terminate() == 0
+    engine = told(launcher)
+    request, _ = spans_of(collector, engine["trace_id"])
+    assert engine["headers"] == {"traceparent": f"00-{request.trace_id}-{request.span_id}-01"}
+
+
+def test_what_is_not_sampled_is_not_exported_and_passed_on_as_such(
+    launcher: Launcher, model_folder: str, collector: Collector
+) -> None:
+    server = serve(launcher, model_folder, **collector.env)
+    headers = {"traceparent": f"00-{TRACE}-{CLIENT}-00"}
+    Api(server.api.port, headers).complete(PROMPT)
+    assert server.process.terminate() == 0
+    assert [span for span in collector.spans if of_request(span)] == []
+    assert re.fullmatch(f"00-{TRACE}-[0-9a-f]{{16}}-00", told(launcher)["headers"]["traceparent"])
+
+
+def test_errors_and_cancellations_are_recorded(
+    launcher: Launcher, model_folder: str, collector: Collector
+) -> None:
+    server = serve(launcher, model_folder, **collector.env)
+    assert Api(server.api.port, HEADERS).complete(PROMPT, **case("raises")).status == 500
+    failed = collector.wait_for(of_request, "the span of the request that failed")
+    assert failed.failed
+    assert failed.attributes["error.type"] == "Unknown"
+    assert failed.attributes["gen_ai.response.finish_reasons"] == ["error"]
+    assert failed.attributes["gen_ai.usage.output_tokens"] == 0
+    # What the engine said is for the client and the log.
+    assert "broken" not in repr(failed)
+
+    with server.api.stream_completion(PROMPT, **case("waits")) as stream:
+        stream.first_text()
+        stream.leave()
+
+    def left(span: Span) -> bool:
+        return of_request(span) and span.trace_id != TRACE
+
+    cancelled = collector.wait_for(left, "the span of the request whose client left")
+    assert not cancelled.failed
+    assert cancelled.attributes["gen_ai.response.finish_reasons"] == ["cancelled"]
+    assert cancelled.attributes["gen_ai.usage.output_tokens"] == 1
+    assert cancelled.trace_id == told(launcher, "waits")["trace_id"]
+
+
+def test_without_tracing_there_is_no_trace(launcher: Launcher, model_folder: str) -> None:
+    server = serve(launcher, model_folder)
+    assert text_of(Api(server.api.port, HEADERS).complete(PROMPT).json).strip() == PROMPT
+    assert told(launcher) == {"id": told(launcher)["id"], "trace_id": None, "headers": {}}
+
+
+def test_a_collector_that_is_gone_costs_a_warning(launcher: Launcher, model_folder: str) -> None:
+    gone = f"http://127.0.0.1:{launcher.ports.reserve()}"
+    server = serve(
+        launcher, model_folder, OTEL_EXPORT_ENABLED="1", OTEL_EXPORTER_OTLP_ENDPOINT=gone
+    )
+    assert text_of(Api(server.api.port, HEADERS).complete(PROMPT).json).strip() == PROMPT
+    assert server.process.terminate() == 0
+    assert "the last spans could not be exported" in server.process.stderr
+
+
+@pytest.mark.parametrize("how", ["serve", "run"])
+def test_a_program_with_a_log_of_its_own_exports_too(
+    launcher: Launcher, model_folder: str, collector: Collector, how: str
+) -> None:
+    port = launcher.ports.reserve()
+    program = launcher.script(
+        "embedded", how, "traced:Traced", str(port), model_folder, env=collector.env
+    )
+    program.wait_for_line("^state Serving")
+    Api(port, HEADERS).complete(PROMPT)
+    assert program.terminate() == 0
+    span, trace = spans_of(collector)
+    assert trace[span.parent_id].name == "handle_payload"
+    assert told(launcher)["trace_id"] == TRACE
+
+
+@pytest.mark.frontend
+def test_the_trace_comes_through_dynamos_own_frontend(
+    launcher: Launcher, model_folder: str, collector: Collector
+) -> None:
+    worker = launcher.command(
+        *("serve", "traced:Traced", "--discovery-backend", "file"),
+        *("--model-name", model_folder, "--served-model-name", "parrot"),
+        env=collector.env,
+    )
+    worker.wait_for_line("^Serving on")
+    frontend = start_frontend(launcher, env=collector.env)
+    wait_for_model(frontend, "parrot")
+    Api(frontend.port, HEADERS).complete(PROMPT)
+    assert worker.terminate() == 0
+    span, trace = spans_of(collector)
+    assert span.attributes["gen_ai.request.model"] == "parrot"
+    assert trace[span.parent_id].name == "handle_payload"
+    assert told(launcher)["trace_id"] == TRACE
