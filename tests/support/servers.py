@@ -137,9 +137,9 @@ class Etcd(Server):
 
 
 class Nats(Server):
-    """nats-server with JetStream, which keeps its streams on disk."""
+    """nats-server with JetStream, which keeps its streams on disk; ``options`` are its own."""
 
-    def __init__(self, launcher: Launcher) -> None:
+    def __init__(self, launcher: Launcher, *options: str) -> None:
         self._port = launcher.ports.reserve()
         super().__init__(
             launcher,
@@ -151,6 +151,7 @@ class Nats(Server):
             "--jetstream",
             "--store_dir",
             str(launcher.folder / "nats"),
+            *options,
         )
         self.url = f"nats://{LOOPBACK}:{self._port}"
 

@@ -7,3 +7,4 @@ pub(crate) mod json;
 pub(crate) mod python;
 pub(crate) mod report;
 pub(crate) mod request;
+pub(crate) mod shown;

@@ -16,7 +16,7 @@ use crate::buffer::{CAPACITY, Item, Put, Writer};
 use crate::chunk::{Chunk, Tokens};
 use crate::context::RequestContext;
 use crate::convert::chunk;
-use crate::convert::json::type_name;
+use crate::convert::shown::described;
 use crate::errors;
 use crate::wakeups;
 
@@ -224,13 +224,10 @@ fn read_entry(place: usize, entry: &Bound<'_, PyAny>) -> PyResult<(u64, Item)> {
         errors::invalid_argument(
             py,
             format!(
-                "step: entry {place} is {} of type {}; accepted: (stream, token_ids), \
+                "step: entry {place} is {}; accepted: (stream, token_ids), \
                  (stream, token_ids, finish_reason), (stream, token_ids, finish_reason, \
                  completion_usage), (stream, chunk) or (stream, exception)",
-                entry
-                    .repr()
-                    .map_or_else(|_| "?".into(), |it| it.to_string()),
-                type_name(entry)
+                described(entry)
             ),
         )
     };

@@ -21,6 +21,7 @@ pub mod chunk;
 pub mod config;
 mod context;
 mod controls;
+mod credentials;
 mod deadline;
 pub mod disaggregation;
 mod discovery;

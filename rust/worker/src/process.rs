@@ -8,7 +8,7 @@ use dynamo_runtime::config::{
 };
 
 use crate::config::WorkerConfig;
-use crate::{system, trace};
+use crate::{credentials, system, trace};
 
 /// Who finds the workers of this process, where the operator did not choose a discovery backend.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,12 +24,16 @@ pub enum Scope<'a> {
 /// Writes what a run needs to the process environment: the configuration's own fields, and
 /// defaults where the environment has nothing.
 ///
+/// Credentials inside the addresses of etcd and NATS move to the variables that there are for them,
+/// as the runtime logs the addresses.
+///
 /// What only this process can find listens on loopback and needs no grace period. The system server
 /// is the worker's own, one for the process; it listens on loopback always, unless told otherwise.
 ///
 /// Call it before the runtime exists, and with it any thread that might read the environment.
 pub fn prepare_environment(config: &WorkerConfig, scope: Scope<'_>) {
     config.runtime.apply_to_env();
+    credentials::take_out(set_variable);
     set_default("DYN_SYSTEM_HOST", LOOPBACK);
     take_system_port();
     let chosen = std::env::var(DISCOVERY).unwrap_or_default();

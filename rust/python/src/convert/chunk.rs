@@ -4,10 +4,12 @@ use dynamo_backend_worker::{CompletionUsage, FinishReason, LLMEngineOutput};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyList, PyString, PyTuple};
+use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::integers;
 use super::json::{self, type_name};
+use super::shown::{self, described};
 use crate::chunk::{Chunk, Tokens};
 use crate::token_ids::TokenIds;
 
@@ -168,7 +170,12 @@ fn text_of_key<'a>(key: &'a Bound<'_, PyAny>) -> Result<&'a str, String> {
     key.cast::<PyString>()
         .ok()
         .and_then(|key| key.to_str().ok())
-        .ok_or_else(|| format!("yielded a chunk with the key {key}; keys are strings"))
+        .ok_or_else(|| {
+            format!(
+                "yielded a chunk with a key of type {}; keys are strings",
+                type_name(key)
+            )
+        })
 }
 
 fn read_rare(
@@ -187,9 +194,30 @@ fn read_rare(
 
 fn output_of(mut rare: Map<String, Value>) -> Result<LLMEngineOutput, String> {
     rare.retain(|_, value| !value.is_null());
-    rare.insert("token_ids".into(), Value::Array(Vec::new()));
-    serde_json::from_value(Value::Object(rare))
-        .map_err(|error| format!("yielded a chunk of the wrong shape: {error}"))
+    let without_tokens = |mut fields: Map<String, Value>| {
+        fields.insert("token_ids".into(), Value::Array(Vec::new()));
+        Value::Object(fields)
+    };
+    let chunk = without_tokens(rare);
+    LLMEngineOutput::deserialize(&chunk).map_err(|_| {
+        // What the parser says of the value may quote it; what it wanted is its own.
+        let wrong = |(key, value): (&String, &Value)| {
+            let alone = without_tokens(Map::from_iter([(key.clone(), value.clone())]));
+            let said = LLMEngineOutput::deserialize(&alone).err()?.to_string();
+            let expected = said.rsplit_once(", expected ").map(|(_, what)| what);
+            Some(format!(
+                "'{key}' has the wrong shape; expected there: {}",
+                expected.unwrap_or("another one")
+            ))
+        };
+        format!(
+            "yielded a chunk whose {}",
+            chunk
+                .as_object()
+                .and_then(|fields| fields.iter().find_map(wrong))
+                .unwrap_or_else(|| "shape is wrong".into())
+        )
+    })
 }
 
 /// Usage of the usual shape, three numbers; `None`: it is of another, which JSON reads or refuses.
@@ -285,21 +313,8 @@ where
 fn unknown_key(key: &str) -> String {
     let known = USUAL.iter().chain(&RARE).copied().collect::<Vec<_>>();
     format!(
-        "yielded a chunk with the unknown key '{key}'; accepted: {}",
+        "yielded a chunk with the unknown key {}; accepted: {}",
+        shown::text(key),
         known.join(", ")
     )
-}
-
-/// The value and its type, short enough for a message.
-fn described(value: &Bound<'_, PyAny>) -> String {
-    const LONGEST: usize = 60;
-    if value.is_none() {
-        return "None".into();
-    }
-    let text = value
-        .repr()
-        .map_or_else(|_| "a value".into(), |text| text.to_string());
-    let shown: String = text.chars().take(LONGEST).collect();
-    let dots = if shown.len() < text.len() { "…" } else { "" };
-    format!("{shown}{dots} (of type {})", type_name(value))
 }

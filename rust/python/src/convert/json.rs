@@ -4,7 +4,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyFloat, PyInt, PyList, PyMapping, PyString, PyTuple};
 use serde_json::{Map, Number, Value};
 
-use super::python;
+use super::{python, shown};
 
 /// Containers may nest this deep: beyond it is a cycle, or nothing that JSON is for.
 const MAX_DEPTH: usize = 128;
@@ -72,7 +72,7 @@ fn integer(value: &Bound<'_, PyAny>, place: &str) -> Result<Value, String> {
         .extract::<i64>()
         .map(Value::from)
         .or_else(|_| value.extract::<u64>().map(Value::from))
-        .map_err(|_| format!("{place} is {value}, which does not fit 64 bits"))
+        .map_err(|_| format!("{place} is an integer that does not fit 64 bits"))
 }
 
 fn object(
@@ -95,7 +95,7 @@ fn object(
             ));
         };
         let length = place.len();
-        place.push_str(&format!("['{key}']"));
+        place.push_str(&format!("[{}]", shown::text(&key)));
         let value = read(&value, place, depth - 1)?;
         place.truncate(length);
         entries.insert(key, value);

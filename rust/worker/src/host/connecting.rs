@@ -11,6 +11,7 @@ use dynamo_runtime::transports::nats;
 use futures::FutureExt;
 
 use super::{Host, kubernetes};
+use crate::credentials;
 use crate::engine::panic_message;
 use crate::error::{cannot_connect, invalid_argument};
 
@@ -97,7 +98,7 @@ fn settings() -> Result<DistributedConfig, DynamoError> {
     {
         return Err(invalid_argument(format!(
             "{NATS} is '{}', which is no address of NATS; it begins with nats:// or tls://",
-            without_credentials(&server)
+            credentials::without(&server)
         )));
     }
     if std::env::var_os(NATS_TIMEOUT).is_none() {
@@ -115,7 +116,7 @@ fn places() -> Vec<String> {
         return Vec::new();
     };
     let place = |variable: &str, otherwise: &str| match std::env::var(variable) {
-        Ok(value) => format!("{variable} is {}", without_credentials(&value)),
+        Ok(value) => format!("{variable} is {}", credentials::without(&value)),
         Err(_) => format!("{variable} is not set, so {otherwise} on this machine"),
     };
     let nats = config
@@ -128,37 +129,4 @@ fn places() -> Vec<String> {
         _ => None,
     };
     [nats, etcd].into_iter().flatten().collect()
-}
-
-/// Addresses may carry a name and a password, which are nobody's business in a log.
-fn without_credentials(addresses: &str) -> String {
-    let address = |address: &str| match (address.split_once("://"), address.rsplit_once('@')) {
-        (Some((scheme, _)), Some((_, host))) => format!("{scheme}://…@{host}"),
-        (None, Some((_, host))) => format!("…@{host}"),
-        _ => address.to_owned(),
-    };
-    let addresses = addresses.split(',').map(address);
-    addresses.collect::<Vec<_>>().join(",")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn addresses_are_shown_without_credentials() {
-        let rows = [
-            ("nats://127.0.0.1:4222", "nats://127.0.0.1:4222"),
-            ("nats://me:s@cret@host:4222", "nats://…@host:4222"),
-            ("token@host", "…@host"),
-            (
-                "http://a:2379,http://u:p@b:2379",
-                "http://a:2379,http://…@b:2379",
-            ),
-            ("", ""),
-        ];
-        for (given, shown) in rows {
-            assert_eq!(without_credentials(given), shown, "{given}");
-        }
-    }
 }

@@ -1,0 +1,49 @@
+//! Values in messages: what a client sent, or a model wrote, is not told.
+//!
+//! A message reaches the log and whoever reads it. A number, None and a word that looks like a name
+//! of the interface say what is wrong; of everything else its type does, and its length.
+
+use pyo3::prelude::*;
+use pyo3::types::{PyBool, PyFloat, PyInt, PyString};
+
+use super::json::type_name;
+
+/// The longest name of an interface, and more than any number needs.
+const LONGEST: usize = 24;
+
+/// What `value` is.
+pub(crate) fn described(value: &Bound<'_, PyAny>) -> String {
+    if value.is_none() {
+        return "None".into();
+    }
+    let name = type_name(value);
+    if let Ok(text) = value.cast::<PyString>() {
+        let text = text.to_string_lossy();
+        return format!("{} (of type {name})", self::text(&text));
+    }
+    let is_number = value.is_instance_of::<PyInt>()
+        || value.is_instance_of::<PyFloat>()
+        || value.is_instance_of::<PyBool>();
+    match value.str() {
+        Ok(number) if is_number && number.len().is_ok_and(|length| length <= LONGEST) => {
+            format!("{number} (of type {name})")
+        }
+        _ => match value.len() {
+            Ok(length) => format!("a value of type {name}, of length {length}"),
+            Err(_) => format!("a value of type {name}"),
+        },
+    }
+}
+
+/// A text that looks like a name, in quotes; of another its length.
+pub(crate) fn text(text: &str) -> String {
+    let is_name = text.len() <= LONGEST
+        && text
+            .bytes()
+            .all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_'));
+    if is_name {
+        format!("'{text}'")
+    } else {
+        format!("a text of {} characters", text.chars().count())
+    }
+}
