@@ -150,6 +150,24 @@ def test_a_collector_that_is_gone_costs_a_warning(launcher: Launcher, model_fold
     assert "the last spans could not be exported" in server.process.stderr
 
 
+@pytest.mark.parametrize("how", ["command", "serve"])
+def test_spans_go_over_http_too(
+    launcher: Launcher, model_folder: str, collector: Collector, how: str
+) -> None:
+    if how == "command":
+        server = serve(launcher, model_folder, **collector.http_env)
+        program, port = server.process, server.api.port
+    else:
+        port = launcher.ports.reserve()
+        arguments = ["serve", "traced:Traced", str(port), model_folder]
+        program = launcher.script("embedded", *arguments, env=collector.http_env)
+        program.wait_for_line("^state Serving")
+    Api(port, HEADERS).complete(PROMPT)
+    assert program.terminate() == 0
+    span, trace = spans_of(collector)
+    assert trace[span.parent_id].name == "handle_payload"
+
+
 @pytest.mark.parametrize("how", ["serve", "run"])
 def test_a_program_with_a_log_of_its_own_exports_too(
     launcher: Launcher, model_folder: str, collector: Collector, how: str

@@ -1,10 +1,11 @@
-"""A collector of spans: a real OTLP receiver over gRPC, on a loopback port of its own."""
+"""A collector of spans: a real OTLP receiver, over gRPC and HTTP, on loopback ports of its own."""
 
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from threading import Lock
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Lock, Thread
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -36,7 +37,12 @@ class Span:
 
 
 class Collector(trace_service_pb2_grpc.TraceServiceServicer):
-    """Collects while it is entered. Logs that come beside the spans are taken and forgotten."""
+    """Collects while it is entered. Logs that come beside the spans are taken and forgotten.
+
+    Attributes:
+        env: Has a process send here over gRPC.
+        http_env: Has a process send here over HTTP.
+    """
 
     def __init__(self) -> None:
         self._lock = Lock()
@@ -49,6 +55,11 @@ class Collector(trace_service_pb2_grpc.TraceServiceServicer):
             "OTEL_EXPORT_ENABLED": "1",
             "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://{LOOPBACK}:{port}",
         }
+        self._http = ThreadingHTTPServer((LOOPBACK, 0), self._handler())
+        self.http_env = self.env | {
+            "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://{LOOPBACK}:{self._http.server_port}",
+            "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
+        }
 
     def Export(self, request: Any, context: Any) -> Any:  # noqa: N802 (the service's own name)
         """Called by gRPC."""
@@ -58,6 +69,24 @@ class Collector(trace_service_pb2_grpc.TraceServiceServicer):
                 for scope in resource.scope_spans:
                     self._spans += [_span(service, span) for span in scope.spans]
         return trace_service_pb2.ExportTraceServiceResponse()
+
+    def _handler(self) -> type[BaseHTTPRequestHandler]:
+        collector = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                if self.path == "/v1/traces":
+                    request = trace_service_pb2.ExportTraceServiceRequest.FromString(body)
+                    collector.Export(request, None)
+                self.send_response(200)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        return Handler
 
     @property
     def spans(self) -> list[Span]:
@@ -71,6 +100,7 @@ class Collector(trace_service_pb2_grpc.TraceServiceServicer):
 
     def __enter__(self) -> Collector:
         self._server.start()
+        Thread(target=self._http.serve_forever, daemon=True).start()
         return self
 
     def __exit__(
@@ -80,6 +110,8 @@ class Collector(trace_service_pb2_grpc.TraceServiceServicer):
         traceback: TracebackType | None,
     ) -> None:
         self._server.stop(None).wait()
+        self._http.shutdown()
+        self._http.server_close()
 
 
 class _Logs(logs_service_pb2_grpc.LogsServiceServicer):
