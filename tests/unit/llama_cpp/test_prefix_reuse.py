@@ -11,8 +11,8 @@ from support.kv_index import KvIndex
 
 SIZE = 16
 ENDLESS = {"max_tokens": None, "ignore_eos": True}
-# A hundred tokens, which are several pieces of a prompt.
-STORY = "Once upon a time there was a lighthouse keeper who counted the ships. " * 7
+# Some eighty tokens, which are several pieces of a prompt.
+STORY = "Once upon a time there was a lighthouse keeper who counted the ships. " * 5
 
 
 class Cells:
@@ -129,7 +129,7 @@ async def test_the_second_request_decodes_only_the_rest(begin, prompts):
         decoded.append(client.cells.decoded - before - 4)
     length = len(prompts[0])
     kept = (length - 2) // SIZE * SIZE
-    assert kept > 100
+    assert kept > 64
     assert decoded == [length, length - kept]
     assert _cached(output) == kept
     assert client.cells.copies == 0
@@ -155,13 +155,14 @@ async def test_it_is_only_told_of_when_it_is_there(begin, prompts, monkeypatch):
 async def test_output_is_the_same_with_the_cache_and_without(start, begin, prompts):
     """To the last bit: the log probabilities tell."""
     one, other = prompts[:2]
-    # The same once more, one that goes on from it, and ends at and around a block's end.
-    order = [one, other, one, [*one, *other[:40]], one[:65], one[:66], one[:64], other[1:]]
+    # One that goes on from it, then ends at and behind a block's end.
+    order = [one, [*one, *other[:20]], one[:66], one[:65], one[:64]]
+    at_once = [other, other[:50], one]
 
     async def outputs(client):
-        options = {"stop": {"max_tokens": 5}, "output": {"logprobs": 3}}
+        options = {"stop": {"max_tokens": 3}, "output": {"logprobs": 3}}
         found = [await client.ask(prompt, **options) for prompt in order]
-        found += await asyncio.gather(*(client.ask(prompt, **options) for prompt in order[2:7]))
+        found += await asyncio.gather(*(client.ask(prompt, **options) for prompt in at_once))
         for output in found:
             output.chunks[-1]["completion_usage"].pop("prompt_tokens_details", None)
         return [output.chunks for output in found]
@@ -178,7 +179,7 @@ async def test_output_is_llama_s_own(begin, prompts, greedy):
     client = await begin()
     for prompt in prompts[:3]:
         assert (await client.ask(prompt, stop={"max_tokens": 8})).tokens == greedy(prompt, 8)
-    assert client.snapshots[-1].kv_cache_hit_rate > 0.5
+    assert client.snapshots[-1].kv_cache_hit_rate > 0.4
 
 
 async def test_who_comes_at_the_same_time_shares_what_was_read_by_then(begin, prompts, greedy):
@@ -205,15 +206,15 @@ async def test_output_is_not_kept(begin, prompts):
 async def test_what_is_wanted_least_gives_way(begin, tokenize, greedy):
     client = await begin(max_num_seqs=2)
     first, second, third = (
-        tokenize(f"{number} {STORY}")[:100] for number in ("One", "Two", "Three")
+        tokenize(f"{number} {STORY}")[:68] for number in ("One", "Two", "Three")
     )
     expected = {tuple(prompt): greedy(prompt, 3) for prompt in (first, second, third)}
     for prompt, cached in [
         (first, 0),
         (second, 0),
-        (first, 96),
+        (first, 64),
         (third, 0),
-        (first, 96),
+        (first, 64),
         (second, 0),
         (third, 0),
     ]:
@@ -221,7 +222,7 @@ async def test_what_is_wanted_least_gives_way(begin, tokenize, greedy):
         assert _cached(output) == cached
         assert output.tokens == expected[tuple(prompt)]
         await _idle(client)
-    assert client.index.prefixes == client.index.prefixes_of([second[:96], third[:96]])
+    assert client.index.prefixes == client.index.prefixes_of([second[:64], third[:64]])
 
 
 async def test_a_slot_in_use_is_never_taken(begin, prompts, greedy):
