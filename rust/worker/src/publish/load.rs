@@ -13,7 +13,7 @@ use dynamo_runtime::transports::event_plane::EventPublisher;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
-use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 /// The shortest time between two rounds of sending.
@@ -99,7 +99,7 @@ impl Drop for LoadSignal {
 async fn send(latest: Arc<Latest>, sink: impl Sink, worker_id: u64, closing: CancellationToken) {
     let mut sent = BTreeMap::new();
     let mut failing = false;
-    let mut repeat = interval(REPEAT);
+    let mut repeat = interval_at(Instant::now() + REPEAT, REPEAT);
     repeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         // Asked first: what was set before it is in this round.

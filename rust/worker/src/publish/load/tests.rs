@@ -75,11 +75,11 @@ async fn section_9_each_rank_has_a_value_of_its_own_and_a_change_alone_is_sent()
     let plane = Plane::new();
     plane.signal.set(0, 5);
     plane.signal.set(3, 6);
-    sleep(PACE).await;
+    sleep(PACE * 2).await;
     assert_eq!(plane.take(), [(0, 5), (3, 6)]);
     plane.signal.set(0, 5);
     plane.signal.set(3, 0);
-    sleep(PACE).await;
+    sleep(PACE * 2).await;
     assert_eq!(plane.take(), [(3, 0)]);
 }
 
@@ -88,7 +88,7 @@ async fn section_9_a_value_is_sent_again_for_those_who_come_later() {
     let plane = Plane::new();
     plane.signal.set(0, 5);
     plane.signal.set(1, 1);
-    sleep(PACE).await;
+    sleep(PACE * 2).await;
     plane.take();
     // Also beside a rank that changes all the time.
     for used in 0..500 {
@@ -106,7 +106,7 @@ async fn section_9_an_event_plane_that_takes_nothing_holds_up_nobody_and_gets_th
     for used in 1..=100_000 {
         plane.signal.set(0, used);
         if used == 1 {
-            sleep(PACE).await;
+            sleep(PACE * 2).await;
         }
     }
     plane.stuck.send_replace(false);
@@ -129,7 +129,7 @@ async fn section_9_what_failed_is_sent_later() {
 async fn section_5_the_last_value_goes_out_and_nothing_after_it() {
     let plane = Plane::new();
     plane.signal.set(0, 1);
-    sleep(PACE).await;
+    sleep(PACE * 2).await;
     plane.signal.set(0, 2);
     plane.signal.set(0, 0);
     plane.signal.close().await;
@@ -145,7 +145,7 @@ async fn section_5_an_event_plane_that_takes_nothing_does_not_hold_up_the_end() 
     let plane = Plane::new();
     plane.stuck.send_replace(true);
     plane.signal.set(0, 1);
-    sleep(PACE).await;
+    sleep(PACE * 2).await;
     plane.signal.close().await;
     plane.stuck.send_replace(false);
     sleep(REPEAT).await;
