@@ -3,13 +3,13 @@
 import sys
 from asyncio import AbstractEventLoop, Future
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, ClassVar, Final, SupportsIndex, final, overload
+from typing import Any, ClassVar, Final, final, overload
 
 from typing_extensions import Buffer
 
+from ._core_publish import KvPublisher, MetricsCore, MetricsSource, SnapshotPublisher
 from .config import WorkerConfig
 from .messages import Step
-from .publish import BlockHash
 
 __all__ = [
     "HEALTH_CHECK_KEY",
@@ -139,106 +139,6 @@ class RustEngine:
     @property
     def name(self) -> str:
         """The engine's name in messages and logs."""
-
-@final
-class MetricsCore:
-    """The metrics of the worker's endpoint, below `EndpointMetrics`."""
-
-    @property
-    def labels(self) -> list[tuple[str, str]]:
-        """Names and values of the labels that the worker's gauges have."""
-
-    def set_exposition(self, text: str) -> None:
-        """Shows ``text`` with every scrape from now on."""
-
-    def add_source(self) -> MetricsSource:
-        """Adds a text that scrapes ask for; it is asked for at once."""
-
-@final
-class MetricsSource:
-    """One text of the worker's metrics. What is called here never waits."""
-
-    def fileno(self) -> int:
-        """An eventfd: who reads it waits until the text is asked for, or closed."""
-
-    def show(self, text: str) -> None:
-        """Shows ``text`` from now on."""
-
-    def failed(self) -> None:
-        """It cannot be made this time: the last one stays."""
-
-    def close(self) -> None:
-        """Nobody is asked for it any more; the last one stays."""
-
-    @property
-    def closed(self) -> bool:
-        """Whether it was closed."""
-
-@final
-class SnapshotPublisher:
-    """Publishes the state of the KV cache of each rank: from any thread, without waiting.
-
-    A push takes microseconds and may be made thousands of times a second. The gauges change at
-    once; the router is sent each rank's latest value, every ten milliseconds at most, and again
-    every two seconds for routers that came later.
-    """
-
-    def push(
-        self,
-        dp_rank: int,
-        *,
-        total_blocks: int,
-        used_blocks: int,
-        kv_cache_hit_rate: float | None = None,
-    ) -> None:
-        """Publishes the state of ``dp_rank``; a rank that was not declared is ignored.
-
-        Args:
-            dp_rank: Data-parallel rank.
-            total_blocks: KV blocks of the rank.
-            used_blocks: KV blocks in use.
-            kv_cache_hit_rate: Part of the prompt tokens found in the cache, 0 to 1; None or NaN:
-                not measured, so its gauge stays as it was, absent before the first measurement.
-
-        Raises:
-            OverflowError: A rank or a count of blocks is negative.
-        """
-
-@final
-class KvPublisher:
-    """Publishes the KV events of one rank: from any thread, without waiting; see `PushKvEvents`."""
-
-    @property
-    def dp_rank(self) -> int:
-        """The data-parallel rank whose events these are."""
-
-    @property
-    def block_size(self) -> int:
-        """Tokens of one block: the engine's ``kv_cache_block_size``."""
-
-    def publish_stored(
-        self,
-        blocks: Iterable[tuple[BlockHash, Iterable[SupportsIndex]]] | Iterable[BlockHash],
-        token_ids: Iterable[SupportsIndex] | None = None,
-        *,
-        parent_hash: BlockHash | None = None,
-    ) -> None:
-        """Tells of blocks that were stored, each behind the one before it.
-
-        Args:
-            blocks: (hash, tokens) of each block; or the hashes alone.
-            token_ids: The tokens of all blocks, where ``blocks`` are hashes.
-            parent_hash: The block that they stand behind; None: they begin a sequence.
-
-        Raises:
-            InvalidArgument: What is wrong, and with which block. Nothing was published.
-        """
-
-    def publish_removed(self, block_hashes: Iterable[BlockHash]) -> None:
-        """Tells of blocks that were removed, by their hashes; unknown ones are passed over."""
-
-    def publish_cleared(self) -> None:
-        """Tells that all blocks of the rank were removed, however often each was stored."""
 
 @final
 class Sink:

@@ -1,0 +1,138 @@
+"""Of the compiled core, what an engine publishes with; no module of its own when it runs."""
+
+from collections.abc import Iterable
+from typing import SupportsIndex, final, overload
+
+from .publish import BlockHash
+
+@final
+class MetricsCore:
+    """The metrics of the worker's endpoint, below `EndpointMetrics`."""
+
+    @property
+    def labels(self) -> list[tuple[str, str]]:
+        """Names and values of the labels that the worker's gauges have."""
+
+    def set_exposition(self, text: str) -> None:
+        """Shows ``text`` with every scrape from now on."""
+
+    def add_source(self) -> MetricsSource:
+        """Adds a text that scrapes ask for; it is asked for at once."""
+
+@final
+class MetricsSource:
+    """One text of the worker's metrics. What is called here never waits."""
+
+    def fileno(self) -> int:
+        """An eventfd: who reads it waits until the text is asked for, or closed."""
+
+    def show(self, text: str) -> None:
+        """Shows ``text`` from now on."""
+
+    def failed(self) -> None:
+        """It cannot be made this time: the last one stays."""
+
+    def close(self) -> None:
+        """Nobody is asked for it any more; the last one stays."""
+
+    @property
+    def closed(self) -> bool:
+        """Whether it was closed."""
+
+@final
+class SnapshotPublisher:
+    """Publishes the state of the KV cache of each rank: from any thread, without waiting.
+
+    A push takes microseconds and may be made thousands of times a second. The gauges change at
+    once; the router is sent each rank's latest value, every ten milliseconds at most, and again
+    every two seconds for routers that came later.
+    """
+
+    def push(
+        self,
+        dp_rank: int,
+        *,
+        total_blocks: int,
+        used_blocks: int,
+        kv_cache_hit_rate: float | None = None,
+    ) -> None:
+        """Publishes the state of ``dp_rank``; a rank that was not declared is ignored.
+
+        Args:
+            dp_rank: Data-parallel rank.
+            total_blocks: KV blocks of the rank.
+            used_blocks: KV blocks in use.
+            kv_cache_hit_rate: Part of the prompt tokens found in the cache, 0 to 1; None or NaN:
+                not measured, so its gauge stays as it was, absent before the first measurement.
+
+        Raises:
+            OverflowError: A rank or a count of blocks is negative.
+        """
+
+@final
+class KvPublisher:
+    """Publishes the KV events of one rank: from any thread, without waiting for the network.
+
+    What an engine does when its cache changes, here of blocks of 4 tokens::
+
+        publisher.publish_stored([(11, [1, 2, 3, 4]), (12, [5, 6, 7, 8])])
+        publisher.publish_stored([13, 14], tokens[8:16], parent_hash=12)
+        publisher.publish_removed([12, 13, 14])
+
+    A hash is the engine's own name for a block with everything in front of it: an int of 64 bits,
+    signed or not, or a digest as bytes, of which the last 8 count. Tokens are a list, an array of
+    integers or anything else that gives integers from 0 to 4294967295.
+
+    What one thread publishes arrives in its order. A hash that is stored twice is there until it is
+    removed twice. An engine may keep the publisher: when the run is over, after ``cleanup``, its
+    methods check what they are given and do nothing more.
+    """
+
+    @property
+    def dp_rank(self) -> int:
+        """The data-parallel rank whose events these are."""
+
+    @property
+    def block_size(self) -> int:
+        """Tokens of one block: the engine's ``kv_cache_block_size``."""
+
+    @overload
+    def publish_stored(
+        self,
+        blocks: Iterable[tuple[BlockHash, Iterable[SupportsIndex]]],
+        token_ids: None = None,
+        *,
+        parent_hash: BlockHash | None = None,
+    ) -> None:
+        """Tells that blocks were stored, each behind the one before it.
+
+        Args:
+            blocks: (hash, tokens) of each block. Only whole blocks are published.
+            token_ids: With this, ``blocks`` are the hashes alone, and these the tokens of all.
+            parent_hash: The block that they stand behind; None: they begin a sequence.
+
+        Raises:
+            InvalidArgument: A block has not ``block_size`` tokens, a token or a hash is none, or a
+                hash is that of another block of the call or of the parent. It names the block, and
+                nothing of the call is published.
+        """
+
+    @overload
+    def publish_stored(
+        self,
+        blocks: Iterable[BlockHash],
+        token_ids: Iterable[SupportsIndex],
+        *,
+        parent_hash: BlockHash | None = None,
+    ) -> None: ...
+    def publish_removed(self, block_hashes: Iterable[BlockHash]) -> None:
+        """Tells that blocks were removed, named by the hashes of `publish_stored`.
+
+        One that was never stored is passed over.
+
+        Raises:
+            InvalidArgument: One is no hash; nothing of the call is published.
+        """
+
+    def publish_cleared(self) -> None:
+        """Tells that all blocks of the rank were removed, however often each was stored."""
