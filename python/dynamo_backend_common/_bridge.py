@@ -22,7 +22,7 @@ from .publish import MetricsContext
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ._core import KvPublisher, MetricsCore, RequestContext, Sink
+    from ._core import MetricsCore, RequestContext, Sink
 
 _REQUIRED = ("start", "generate", "cleanup")
 
@@ -136,10 +136,8 @@ class Bridge:
     async def kv_event_sources(self) -> Any:
         return await self._hook("kv_event_sources", default=())
 
-    async def hand_over(
-        self, on_ready: Callable[[KvPublisher], Any], publisher: KvPublisher
-    ) -> None:
-        await self._called("on_ready", on_ready, publisher)
+    async def hand_over(self, name: str, on_ready: Callable[[Any], Any], publisher: Any) -> None:
+        await self._called(name, on_ready, publisher)
 
     async def health_check_payload(self) -> Any:
         return await self._logged("health_check_payload")

@@ -42,12 +42,13 @@ class MetricsBindings:
     Attributes:
         dp_ranks: Data-parallel ranks of which the engine will push snapshots: of those that its
             ``EngineConfig`` has, each once.
-        on_publisher_ready: Called once with the publisher, before requests are served; not called
-            where there is no rank or KV routing is off.
+        on_publisher_ready: Called once with the publisher, on the event loop, before requests are
+            served; a coroutine is awaited. What it raises ends the run. Not called where there is
+            no rank or KV routing is off.
     """
 
     dp_ranks: Sequence[int] = ()
-    on_publisher_ready: Callable[[SnapshotPublisher], None] | None = None
+    on_publisher_ready: Callable[[SnapshotPublisher], Awaitable[None] | None] | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -131,6 +131,16 @@ def test_ranks_that_cannot_be_are_refused_and_named(
     assert launcher.latches.is_reached("cleanup")
 
 
+def test_section_2_a_publisher_that_cannot_be_taken_ends_the_run_with_its_traceback(
+    launcher: Launcher,
+) -> None:
+    worker = launcher.command("serve", "loaded:Unready", "--discovery-backend", "file")
+    assert worker.wait() == 1
+    assert "on_publisher_ready: RuntimeError: no room for a publisher" in worker.stderr
+    assert "in ready" in worker.stderr
+    assert launcher.latches.is_reached("cleanup")
+
+
 @pytest.mark.frontend
 @pytest.mark.parametrize("plane", ["nats", "zmq"])
 def test_section_9_a_frontend_spares_a_worker_whose_cache_is_full_and_uses_it_again(

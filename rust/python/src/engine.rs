@@ -15,7 +15,8 @@ use dynamo_backend_worker::{
     DynamoError, EngineConfig, EngineStream, LLMEngine, LLMEngineOutput, PreprocessedRequest,
     RequestContext,
 };
-use futures::Stream;
+use futures::future::BoxFuture;
+use futures::{FutureExt, Stream};
 use parking_lot::Mutex;
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -27,7 +28,7 @@ use crate::calls::EventLoop;
 use crate::context;
 use crate::convert::{config, json, request};
 use crate::errors;
-use crate::kv_events::{self, KvPublisher};
+use crate::kv_events;
 use crate::metrics::{self, MetricsCore};
 use crate::sink::Sink;
 
@@ -70,15 +71,23 @@ impl PythonEngine {
         error
     }
 
-    /// Hands a publisher of KV events to the engine's `on_ready`.
-    pub(crate) async fn hand_over(
+    /// Hands a publisher to the engine's callback of this name.
+    pub(crate) fn hand_over<P>(
         &self,
+        name: &'static str,
         on_ready: Py<PyAny>,
-        publisher: KvPublisher,
-    ) -> Result<(), DynamoError> {
-        let arguments = (on_ready, publisher);
-        self.call("hand_over", arguments, self.fatal(), |_| Ok(()))
-            .await
+        publisher: P,
+    ) -> BoxFuture<'static, Result<(), DynamoError>>
+    where
+        P: for<'py> IntoPyObject<'py> + Send + 'static,
+    {
+        let (engine, arguments) = (self.clone(), (name, on_ready, publisher));
+        async move {
+            engine
+                .call("hand_over", arguments, engine.fatal(), |_| Ok(()))
+                .await
+        }
+        .boxed()
     }
 
     /// Calls a hook and reads its answer; what it raises is kept in `failure`, if there is one.
@@ -198,9 +207,9 @@ impl LLMEngine for PythonEngine {
         let metrics = MetricsCore::new(&ctx);
         let load_time = ctx.model_load_time.as_secs_f64();
         let arguments = (ctx.model, ctx.component, load_time, metrics);
-        let event_loop = self.event_loop.clone();
+        let engine = self.clone();
         self.call("setup_metrics", arguments, self.fatal(), move |answer| {
-            metrics::bindings(answer, event_loop)
+            metrics::bindings(answer, &engine)
         })
         .await
     }

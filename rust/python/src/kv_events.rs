@@ -142,16 +142,9 @@ fn push(dp_rank: u32, on_ready: Py<PyAny>, engine: PythonEngine) -> KvEventSourc
     let on_ready = Mutex::new(Some(on_ready));
     KvEventSource::Push {
         dp_rank,
-        on_ready: Arc::new(move |inner| {
-            let (engine, on_ready) = (engine.clone(), on_ready.lock().take());
-            let publisher = KvPublisher { inner };
-            async move {
-                match on_ready {
-                    Some(on_ready) => engine.hand_over(on_ready, publisher).await,
-                    None => Ok(()),
-                }
-            }
-            .boxed()
+        on_ready: Arc::new(move |inner| match on_ready.lock().take() {
+            Some(on_ready) => engine.hand_over("on_ready", on_ready, KvPublisher { inner }),
+            None => std::future::ready(Ok(())).boxed(),
         }),
     }
 }

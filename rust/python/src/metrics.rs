@@ -8,13 +8,14 @@ use dynamo_backend_worker::error::invalid_argument;
 use dynamo_backend_worker::metrics::{
     EngineText, EngineTexts, MetricsBindings, MetricsContext, OnPublisherReady,
 };
+use futures::FutureExt;
 use parking_lot::Mutex;
 use pyo3::prelude::*;
 
-use crate::calls::EventLoop;
 use crate::convert::json::type_name;
+use crate::engine::PythonEngine;
 use crate::eventfd::EventFd;
-use crate::publishers::{SnapshotPublisher, hand_over};
+use crate::publishers::SnapshotPublisher;
 
 /// The metrics of the worker's endpoint. A scrape reads the texts that were set last, without the
 /// GIL.
@@ -91,7 +92,7 @@ impl MetricsSource {
 /// Reads what an engine's `setup_metrics` returned.
 pub(crate) fn bindings(
     answer: &Bound<'_, PyAny>,
-    event_loop: EventLoop,
+    engine: &PythonEngine,
 ) -> Result<MetricsBindings, DynamoError> {
     if answer.is_none() {
         return Ok(MetricsBindings::default());
@@ -119,8 +120,13 @@ pub(crate) fn bindings(
         )));
     }
     let on_publisher_ready = (!on_ready.is_none()).then(|| -> OnPublisherReady {
-        let on_ready = Arc::new(on_ready.unbind());
-        Arc::new(move |inner| hand_over(&event_loop, &on_ready, SnapshotPublisher { inner }))
+        let (on_ready, engine) = (Mutex::new(Some(on_ready.unbind())), engine.clone());
+        Arc::new(move |inner| match on_ready.lock().take() {
+            Some(on_ready) => {
+                engine.hand_over("on_publisher_ready", on_ready, SnapshotPublisher { inner })
+            }
+            None => std::future::ready(Ok(())).boxed(),
+        })
     });
     Ok(MetricsBindings {
         dp_ranks,

@@ -1,12 +1,8 @@
 //! The publisher of snapshots that a Python engine is handed. It may be called from any thread, and
 //! never waits.
 
-use std::sync::Arc;
-
 use dynamo_backend_worker::publish::{self, Snapshot};
 use pyo3::prelude::*;
-
-use crate::calls::EventLoop;
 
 /// Publishes the state of the KV cache of each data-parallel rank.
 #[pyclass(frozen, module = "dynamo_backend_common._core")]
@@ -31,15 +27,4 @@ impl SnapshotPublisher {
         };
         self.inner.push(dp_rank, snapshot);
     }
-}
-
-/// Gives a publisher to the engine, once per run, on the loop's thread and before any request.
-pub(crate) fn hand_over<T>(event_loop: &EventLoop, callback: &Arc<Py<PyAny>>, publisher: T)
-where
-    T: for<'py> IntoPyObject<'py> + Send + 'static,
-{
-    let callback = callback.clone();
-    event_loop
-        .outbox
-        .post(move |py| callback.bind(py).call1((publisher,)).map(drop));
 }

@@ -10,6 +10,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dynamo_runtime::MetricsRegistry;
+use futures::FutureExt;
+use futures::future::BoxFuture;
 
 pub use engine_texts::{EngineText, EngineTexts};
 pub(crate) use labels::of_worker;
@@ -17,6 +19,7 @@ pub(crate) use lifecycle::LifecycleGauges;
 pub(crate) use rank::RankGauges;
 pub(crate) use requests::RequestMetrics;
 
+use crate::error::DynamoError;
 use crate::publish::SnapshotPublisher;
 
 /// What an engine's `setup_metrics` gets.
@@ -37,8 +40,9 @@ pub struct MetricsContext {
     pub texts: EngineTexts,
 }
 
-/// Called once with the publisher of KV snapshots, when it is ready.
-pub type OnPublisherReady = Arc<dyn Fn(SnapshotPublisher) + Send + Sync>;
+/// Called once with the publisher of KV snapshots, when it is ready. Its error ends the run.
+pub type OnPublisherReady =
+    Arc<dyn Fn(SnapshotPublisher) -> BoxFuture<'static, Result<(), DynamoError>> + Send + Sync>;
 
 /// What an engine's `setup_metrics` answers.
 #[derive(Clone, Default)]
@@ -48,4 +52,21 @@ pub struct MetricsBindings {
     pub dp_ranks: Vec<u32>,
     /// Gets the publisher; not called where there is no rank or KV routing is off.
     pub on_publisher_ready: Option<OnPublisherReady>,
+}
+
+impl MetricsBindings {
+    /// Bindings that hand the publisher to `on_ready`, before requests are served.
+    pub fn push(
+        dp_ranks: Vec<u32>,
+        on_ready: impl Fn(SnapshotPublisher) + Send + Sync + 'static,
+    ) -> Self {
+        let on_publisher_ready: OnPublisherReady = Arc::new(move |publisher| {
+            on_ready(publisher);
+            std::future::ready(Ok(())).boxed()
+        });
+        Self {
+            dp_ranks,
+            on_publisher_ready: Some(on_publisher_ready),
+        }
+    }
 }

@@ -101,3 +101,13 @@ class Storing(Loaded):
         block = (body["block_hash"], list(range(16)))
         await asyncio.to_thread(self.blocks.publish_stored, [block])
         return {"status": "ok"}
+
+
+class Unready(Misdeclared):
+    """Has one rank, and cannot take its publisher."""
+
+    def __init__(self):
+        self.ranks = [0]
+
+    async def ready(self, publisher):
+        raise RuntimeError("no room for a publisher")

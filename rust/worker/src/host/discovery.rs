@@ -235,7 +235,9 @@ impl Host {
             .map_err(failed)?;
             self.publishers.lock().snapshots = Some(publisher.clone());
             if let Some(on_ready) = bindings.on_publisher_ready {
-                on_ready(publisher);
+                on_ready(publisher)
+                    .await
+                    .map_err(|error| at_step("on_publisher_ready", error))?;
             }
         }
         Ok(())

@@ -43,9 +43,9 @@ impl LLMEngine for Recorded {
     }
 
     async fn setup_metrics(&self, _ctx: MetricsContext) -> Result<MetricsBindings, DynamoError> {
-        Ok(MetricsBindings {
-            dp_ranks: vec![0],
-            on_publisher_ready: self.snapshots.then(|| Arc::new(no_room) as _),
+        Ok(match self.snapshots {
+            true => MetricsBindings::push(vec![0], no_room),
+            false => MetricsBindings::default(),
         })
     }
 

@@ -56,7 +56,7 @@ impl Request {
             context: Mutex::default(),
             aborts: of_aborts,
         });
-        let adapter = EngineAdapter::new(engine.clone(), Admission::default(), mode);
+        let adapter = EngineAdapter::new(engine.clone(), Admission::default(), mode, None);
         let request = serde_json::from_value(json!({"token_ids": [1]})).unwrap();
         let request = SingleIn::new(request);
         let answer = if is_probe {
