@@ -78,8 +78,7 @@ def full() -> list[Cell]:
         *(Cell("chunks", 256, FREE, chunk=chunk) for chunk in (4, 20)),
         *(
             Cell("steps", streams, step, output_tokens=64)
-            for step in (5, 20)
-            for streams in (1, 32, 256, 1024)
+            for streams, step in ((1, 20), (32, 5), (32, 20), (256, 5), (256, 20), (1024, 20))
         ),
         *_first_token(1, 2, 4, 32),
         *(

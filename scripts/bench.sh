@@ -23,10 +23,10 @@ ensure_venv "$ours" fill_ours <benches/requirements.txt
 ensure_venv "$reference" fill_reference \
     < <(cat scripts/interop-requirements.txt benches/reference-requirements.txt)
 
-say "Compiling with the release profile: about 25 minutes the first time on 2 cores"
+say "Compiling the load client and the Rust workers: about 25 minutes the first time on 2 cores"
 (cd benches/load && cargo build --release --locked)
 rm -rf "$cache/bench-dist"
-"$python" -m maturin build --release --compatibility linux --auditwheel skip --out "$cache/bench-dist"
+scripts/wheel.sh "$cache/bench-dist"
 "$ours/bin/python" scripts/install_wheel.py "$cache"/bench-dist/*.whl
 
 BENCH_WHEEL=$(echo "$cache"/bench-dist/*.whl)
