@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from support.api import Api, case, text_of, wait_for_model
+from support.api import Api, case, text_of, wait_for_routes
 from support.frontend import start_frontend
 from support.launcher import Launcher
 from support.processes import Process, until
@@ -44,17 +44,8 @@ def pair(
     serve(launcher, model_folder, prefill, "prefill")
     serve(launcher, model_folder, decode, "decode")
     api = start_frontend(launcher)
-    becomes_served(api)
+    wait_for_routes(api, MODEL, PROMPT)
     return api
-
-
-def becomes_served(api: Api) -> None:
-    """Waits until requests are routed: a while after the model is listed."""
-    wait_for_model(api, MODEL)
-    until(
-        lambda: api.complete(PROMPT, model=MODEL).status not in (404, 503),
-        "the frontend routes requests",
-    )
 
 
 def leave_early(api: Api, name: str) -> HTTPConnection:
@@ -108,7 +99,7 @@ def test_a_prefill_worker_with_an_engine_that_hands_nothing_over_says_so(
     worker = serve(launcher, model_folder, "disaggregated:HandsNothingOver", "prefill")
     serve(launcher, model_folder, "Decode", "decode")
     api = start_frontend(launcher)
-    becomes_served(api)
+    wait_for_routes(api, MODEL, PROMPT)
     worker.wait_for_line("HandsNothingOver ended a prefill without disaggregated_params")
     assert not launcher.latches.is_reached("decode")
 
@@ -138,13 +129,13 @@ def test_section_6_neither_is_served_without_its_peer(
     assert api.models() == []
     assert api.complete(PROMPT, model=MODEL).status in (404, 503)
     peer = serve(launcher, model_folder, engines[second], second)
-    becomes_served(api)
+    wait_for_routes(api, MODEL, PROMPT)
     answers(api)
     assert peer.terminate() == 0
     until(lambda: api.models() == [], "the model is listed no more")
     assert api.complete(PROMPT, model=MODEL).status in (404, 503)
     serve(launcher, model_folder, engines[second], second)
-    becomes_served(api)
+    wait_for_routes(api, MODEL, PROMPT)
     answers(api)
 
 

@@ -222,3 +222,12 @@ def wait_for_model(api: Api, model: str = "") -> None:
         return model in models if model else bool(models)
 
     until(listed, f"the frontend lists {model or 'a model'}")
+
+
+def wait_for_routes(api: Api, model: str, prompt: str | list[int]) -> None:
+    """Waits until requests are routed, a while after ``model`` is listed, by sending some."""
+    wait_for_model(api, model)
+    until(
+        lambda: api.complete(prompt, model=model, max_tokens=1).status not in (404, 503),
+        "the frontend routes requests",
+    )

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING
 
-from .api import wait_for_model
+from .api import wait_for_routes
 from .frontend import start_frontend
 from .processes import until
 from .system import System, serve
@@ -56,7 +56,7 @@ class Fleet:
     def replace_frontend(self) -> None:
         """Sends what is asked from here on to a frontend that has just started."""
         self.api = self._start_frontend()
-        wait_for_model(self.api, "caching")
+        wait_for_routes(self.api, "caching", self._tokens(PREFIX))
 
     @property
     def places(self) -> list[Place]:

@@ -8,7 +8,7 @@ from latches import FOLDER, reach
 from plain import Plain
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 
-from dynamo_backend_common import MetricsBindings
+from dynamo_backend_common import EngineConfig, MetricsBindings
 
 
 class Measured(Plain):
@@ -46,6 +46,9 @@ class Blocking(Measured):
 
 class OfRanks(Measured):
     """Two ranks with a registry each; a part of each is shown."""
+
+    async def start(self, worker_id):
+        return EngineConfig(model=self.model, context_length=2048, data_parallel_size=2)
 
     async def setup_metrics(self, context):
         for rank in ("0", "1"):
