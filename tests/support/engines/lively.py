@@ -60,7 +60,7 @@ class Probed(Sleeper):
 class ErrorInAChunk(Probed):
     async def generate(self, request, context):
         reach("probe")
-        yield {"token_ids": [], "finish_reason": {"error": "inside a chunk"}}
+        yield {"token_ids": [], "finish_reason": "error: inside a chunk"}
 
 
 class HoldsTheLoop(Probed):
