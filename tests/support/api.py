@@ -222,6 +222,9 @@ def wait_for_model(api: Api, model: str = "") -> None:
         return model in models if model else bool(models)
 
     until(listed, f"the frontend lists {model or 'a model'}")
+    # It has the routes a moment later. What is no request shows it without asking an engine.
+    routes = ("completions", "chat/completions")
+    until(lambda: any(api.post(route, {}).status != 404 for route in routes), "it has routes")
 
 
 def wait_for_routes(api: Api, model: str, prompt: str | list[int]) -> None:
