@@ -57,6 +57,7 @@ class Fleet:
         """Sends what is asked from here on to a frontend that has just started."""
         self.api = self._start_frontend()
         wait_for_routes(self.api, "caching", self._tokens(PREFIX))
+        self._served()
 
     @property
     def places(self) -> list[Place]:
@@ -81,14 +82,18 @@ class Fleet:
                 pool.map(lambda prompt: self.api.complete(prompt, model="caching"), prompts)
             )
         assert {answer.status for answer in answers} == {200}, answers[0].text
-        served = dict.fromkeys(self.places, 0) | {
+        served = dict.fromkeys(self.places, 0) | self._served()
+        assert list(served) == self.places
+        assert sum(served.values()) == requests
+        return served
+
+    def _served(self) -> dict[Place, int]:
+        """Which rank got how many requests since this was asked last."""
+        return {
             (worker, rank): number
             for worker, (_, system) in enumerate(self.workers)
             for rank, number in system.control("requests").json["requests"]
         }
-        assert list(served) == self.places
-        assert sum(served.values()) == requests
-        return served
 
     def until_it_leads_to(self, place: Place, prefix: list[int]) -> None:
         """Waits until the router knows of what ``place`` published."""
