@@ -7,7 +7,7 @@ def publish(publisher: KvPublisher) -> None:
     publisher.publish_stored([("hash", [1, 2])])  # error: arg-type list-item
     publisher.publish_stored([(1, "tokens")])  # error: arg-type list-item
     publisher.publish_stored([(1, [0.5])])  # error: arg-type list-item
-    publisher.publish_stored([1], [1, 2], 7)  # error: call-arg misc
+    publisher.publish_stored([1], [1, 2], 7)  # error: call-overload
     publisher.publish_removed(1)  # error: arg-type
     publisher.publish_removed(["hash"])  # error: list-item
     publisher.block_size = 16  # error: misc
