@@ -238,6 +238,7 @@ def test_a_program_that_leaves_its_worker_behind_ends_cleanly_with_its_log(
 ) -> None:
     program, api = start(launcher, "thread", "plain:Plain", model_folder, DYN_LOG="debug")
     assert text_of(api.complete(PROMPT).json).strip() == PROMPT
+    launcher.latches.reached("handling")
     launcher.latches.release("leave")
     assert program.wait() == 0
     assert "Fatal Python error" not in program.stderr

@@ -8,6 +8,7 @@ use parking_lot::Mutex;
 use pyo3::prelude::*;
 
 use crate::eventfd::EventFd;
+use crate::interpreter_end::Running;
 
 /// Runs on the event loop's thread, under the GIL that it holds there.
 pub(crate) type Message = Box<dyn FnOnce(Python<'_>) -> PyResult<()> + Send>;
@@ -74,6 +75,9 @@ impl Inbox {
     /// Runs every message that waits, in order.
     fn drain(&self, py: Python<'_>) {
         self.shared.wake.read();
+        let Some(_running) = Running::begin(py) else {
+            return;
+        };
         self.shared.woken.store(false, Ordering::Release);
         let messages = std::mem::take(&mut *self.shared.messages.lock());
         for message in messages {
@@ -82,6 +86,7 @@ impl Inbox {
             }
         }
     }
+
     /// Ends it, when nothing reads it any more: the log no longer comes this way.
     fn close(&self, py: Python<'_>) {
         let outbox = Outbox {

@@ -9,7 +9,7 @@
 //! | `worker` | `WorkerCore`: one run, seen from Python |
 //! | `engine` | a Python engine as `LLMEngine` |
 //! | `rust_engine` | a Rust engine in a Python handle |
-//! | `inbox`, `calls` | from Rust to the event loop's thread |
+//! | `inbox`, `calls`, `interpreter_end` | from Rust to the event loop's thread |
 //! | `chunk`, `buffer`, `sink`, `step`, `wakeups` | from Python to Rust: the chunks of requests |
 //! | `logging` | the log of the Rust side, to Python's `logging` |
 //! | `kv_events`, `publishers`, `metrics` | what a Python engine publishes |
@@ -27,6 +27,7 @@ mod errors;
 mod eventfd;
 mod fields;
 mod inbox;
+mod interpreter_end;
 mod kv_events;
 mod logging;
 mod metrics;

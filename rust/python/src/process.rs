@@ -10,6 +10,7 @@ use pyo3::prelude::*;
 use tokio::runtime::{Handle, Runtime};
 
 use crate::errors;
+use crate::interpreter_end;
 use crate::wakeups;
 use crate::worker::WorkerCore;
 
@@ -62,6 +63,7 @@ pub(crate) fn prepare(
     let runtime = process::build_tokio_runtime()
         .map_err(|error| errors::invalid_argument(py, format!("environment: {error}")))?;
     runtime.spawn(wakeups::dispatch());
+    interpreter_end::wait_in_it(py)?;
     RUNTIME.get_or_init(|| Owned {
         runtime,
         process: std::process::id(),

@@ -1,7 +1,8 @@
 """A worker inside a program that has a log of its own: ``embedded.py HOW ENGINE PORT MODEL``.
 
 ``HOW``: ``serve`` in a loop; ``twice``, that two times; ``run``; ``run-unconfigured``, in a program
-without a log; ``thread``, in a daemon thread that the program's end cuts off when told to;
+without a log; ``thread``, in a daemon thread that the program's end cuts off when told to, while the
+handler is at the line that ends a request;
 ``quiet``, as ``serve``, with the Rust side's log off below WARNING until told otherwise;
 ``flooded``, as ``serve``, with a loop that stands still from ``Serving`` on until told otherwise;
 ``filtered``, as ``serve``, in a program whose handler tells requests by the package's filter.
@@ -32,6 +33,11 @@ class Printer(logging.Handler):
     def emit(self, record):
         shown = {name: getattr(record, name, None) for name in NAMES}
         print("record", json.dumps(shown | {"message": record.getMessage()}), flush=True)
+        if how == "thread" and record.getMessage().startswith("request completed"):
+            reach("handling")
+            end = time.monotonic() + 0.3
+            while time.monotonic() < end:
+                time.sleep(0.001)
 
 
 def on_state(state):
