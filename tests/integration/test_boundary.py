@@ -1,7 +1,6 @@
 """What crosses the border: the request, the context, and the task that an engine's code runs in."""
 
 import json
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -12,24 +11,12 @@ from support.launcher import Launcher, Server
 PROMPT = "alpha beta gamma"
 
 
-@pytest.fixture(scope="module", params=["asyncio", "uvloop"])
-def loop(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
 @pytest.fixture(scope="module")
-def shared(loop: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Launcher]:
-    """For each kind of loop another: the engine reaches the same latches in both."""
-    with Launcher(tmp_path_factory.mktemp(loop)) as started:
-        yield started
+def server(of_loop: Launcher, model_folder: str, loop: str) -> Server:
+    return of_loop.serve("boundary:Boundary", "--model-name", model_folder, "--loop", loop)
 
 
-@pytest.fixture(scope="module")
-def server(shared: Launcher, model_folder: str, loop: str) -> Server:
-    return shared.serve("boundary:Boundary", "--model-name", model_folder, "--loop", loop)
-
-
-def test_the_request_has_dynamos_keys(shared: Launcher, server: Server) -> None:
+def test_the_request_has_dynamos_keys(of_loop: Launcher, server: Server) -> None:
     options = {
         "max_tokens": 7,
         "temperature": 0.5,
@@ -41,7 +28,7 @@ def test_the_request_has_dynamos_keys(shared: Launcher, server: Server) -> None:
     }
     answer = server.api.complete(PROMPT, **options, **case("keys"))
     assert answer.status == 200, answer.text
-    request = json.loads(shared.latches.reached("request-keys"))
+    request = json.loads(of_loop.latches.reached("request-keys"))
     assert request["model"] == server.model
     assert request["token_ids"]
     assert all(type(token) is int and token >= 0 for token in request["token_ids"])
@@ -57,26 +44,26 @@ def test_the_request_has_dynamos_keys(shared: Launcher, server: Server) -> None:
 
 
 def test_token_ids_of_a_prompt_of_tokens_arrive_as_they_are(
-    shared: Launcher, server: Server
+    of_loop: Launcher, server: Server
 ) -> None:
     tokens = [504, 2365, 6354]
     assert server.api.complete(tokens, **case("tokens")).status == 200
-    assert json.loads(shared.latches.reached("request-tokens"))["token_ids"] == tokens
+    assert json.loads(of_loop.latches.reached("request-tokens"))["token_ids"] == tokens
 
 
-def test_a_chat_arrives_as_the_template_s_tokens(shared: Launcher, server: Server) -> None:
+def test_a_chat_arrives_as_the_template_s_tokens(of_loop: Launcher, server: Server) -> None:
     assert server.api.chat(("user", PROMPT), **case("chat")).status == 200
     assert server.api.complete(PROMPT, **case("completion")).status == 200
-    chat = json.loads(shared.latches.reached("request-chat"))["token_ids"]
-    completion = json.loads(shared.latches.reached("request-completion"))["token_ids"]
+    chat = json.loads(of_loop.latches.reached("request-chat"))["token_ids"]
+    completion = json.loads(of_loop.latches.reached("request-completion"))["token_ids"]
     assert len(chat) > len(completion)
 
 
-def test_the_context_identifies_the_request(shared: Launcher, server: Server) -> None:
+def test_the_context_identifies_the_request(of_loop: Launcher, server: Server) -> None:
     assert server.api.complete(PROMPT, **case("first")).status == 200
     assert server.api.complete(PROMPT, **case("second")).status == 200
-    first = json.loads(shared.latches.reached("context-first"))
-    second = json.loads(shared.latches.reached("context-second"))
+    first = json.loads(of_loop.latches.reached("context-first"))
+    second = json.loads(of_loop.latches.reached("context-second"))
     assert first["id"]
     assert first["id"] != second["id"]
     assert isinstance(first["metadata"], dict)
@@ -85,7 +72,7 @@ def test_the_context_identifies_the_request(shared: Launcher, server: Server) ->
 
 
 def test_section_12_10_a_generator_runs_in_one_task_with_its_own_context_variables(
-    shared: Launcher, server: Server
+    of_loop: Launcher, server: Server
 ) -> None:
     with ThreadPoolExecutor(2) as pool:
         answers = list(
@@ -95,7 +82,7 @@ def test_section_12_10_a_generator_runs_in_one_task_with_its_own_context_variabl
         assert answer.status == 200, answer.text
         assert text_of(answer.json)
     for name in ("left", "right"):
-        seen = json.loads(shared.latches.reached(f"identity-{name}"))
+        seen = json.loads(of_loop.latches.reached(f"identity-{name}"))
         assert seen == {
             "before": "nobody's",
             "tasks": 1,
@@ -105,7 +92,7 @@ def test_section_12_10_a_generator_runs_in_one_task_with_its_own_context_variabl
         }
 
 
-def test_the_worker_id_is_a_number(shared: Launcher, server: Server) -> None:
-    worker_id = json.loads(shared.latches.reached("worker-id"))
+def test_the_worker_id_is_a_number(of_loop: Launcher, server: Server) -> None:
+    worker_id = json.loads(of_loop.latches.reached("worker-id"))
     assert type(worker_id) is int
     assert worker_id >= 0

@@ -17,7 +17,6 @@ from .processes import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import TracebackType
 
     from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 
@@ -103,12 +102,7 @@ class Collector(trace_service_pb2_grpc.TraceServiceServicer):
         Thread(target=self._http.serve_forever, daemon=True).start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *raised: object) -> None:
         self._server.stop(None).wait()
         self._http.shutdown()
         self._http.server_close()

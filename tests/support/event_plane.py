@@ -12,7 +12,6 @@ from .processes import PATIENCE, until
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
-    from types import TracebackType
 
     from .launcher import Launcher
 
@@ -45,12 +44,7 @@ class EventPlane:
     def __enter__(self) -> EventPlane:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *raised: object) -> None:
         self._socket.close()
         self._context.term()
 

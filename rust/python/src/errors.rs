@@ -1,7 +1,7 @@
 //! Errors across the boundary. The only place that makes one of our exceptions.
 
 use dynamo_backend_worker::DynamoError;
-use dynamo_backend_worker::error::{self, BackendError};
+use dynamo_backend_worker::error::{self, BackendError, KINDS};
 use pyo3::exceptions::{
     PyBufferError, PyConnectionError, PyConnectionRefusedError, PyIndexError, PyRuntimeError,
     PyTimeoutError, PyValueError, asyncio,
@@ -9,18 +9,6 @@ use pyo3::exceptions::{
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyType;
-
-const KINDS: [BackendError; 9] = [
-    BackendError::Unknown,
-    BackendError::InvalidArgument,
-    BackendError::CannotConnect,
-    BackendError::Disconnected,
-    BackendError::ConnectionTimeout,
-    BackendError::ResponseTimeout,
-    BackendError::Cancelled,
-    BackendError::EngineShutdown,
-    BackendError::StreamIncomplete,
-];
 
 /// The exception of an error's kind, caused by `cause` where there is one.
 pub(crate) fn to_exception(py: Python<'_>, error: &DynamoError, cause: Option<PyErr>) -> PyErr {

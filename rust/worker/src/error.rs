@@ -2,6 +2,19 @@
 
 pub use dynamo_runtime::error::{BackendError, DynamoError, ErrorClass};
 
+/// The kinds that an error may have: all that there are under `Backend`.
+pub const KINDS: [BackendError; 9] = [
+    BackendError::Unknown,
+    BackendError::InvalidArgument,
+    BackendError::CannotConnect,
+    BackendError::Disconnected,
+    BackendError::ConnectionTimeout,
+    BackendError::ResponseTimeout,
+    BackendError::Cancelled,
+    BackendError::EngineShutdown,
+    BackendError::StreamIncomplete,
+];
+
 /// An error of `kind` under `Backend`, as a client of the worker receives it.
 ///
 /// The message of an `InvalidArgument` is shown to whoever sent the request; every other only

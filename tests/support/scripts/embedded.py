@@ -1,8 +1,8 @@
 """A worker inside a program that has a log of its own: ``embedded.py HOW ENGINE PORT MODEL``.
 
 ``HOW``: ``serve`` in a loop; ``twice``, that two times; ``run``; ``run-unconfigured``, in a program
-without a log; ``thread``, in a daemon thread that the program's end cuts off when told to, while the
-handler is at the line that ends a request;
+without a log; ``thread``, in a daemon thread that the program's end cuts off when told to, and that
+is in the handler of the line that ends a request for a while;
 ``quiet``, as ``serve``, with the Rust side's log off below WARNING until told otherwise;
 ``flooded``, as ``serve``, with a loop that stands still from ``Serving`` on until told otherwise;
 ``filtered``, as ``serve``, in a program whose handler tells requests by the package's filter.

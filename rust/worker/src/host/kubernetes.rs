@@ -67,7 +67,7 @@ mod tests {
 
     #[test]
     fn a_process_outside_a_pod_is_told_all_that_it_lacks() {
-        let missing = missing_with(&[("HOME", "/root")], &[]);
+        let missing = missing_with(&[("HOME", "/home/worker")], &[]);
         for name in ["POD_NAME", "POD_UID", "KUBERNETES_SERVICE_HOST"] {
             assert!(missing.contains(name), "{missing}");
         }
@@ -87,11 +87,15 @@ mod tests {
 
     #[test]
     fn a_kubeconfig_takes_the_place_of_a_pods_service() {
-        let pod = [("POD_NAME", "a"), ("POD_UID", "b"), ("HOME", "/root")];
+        let pod = [
+            ("POD_NAME", "a"),
+            ("POD_UID", "b"),
+            ("HOME", "/home/worker"),
+        ];
         assert!(missing_with(&pod, &[]).contains("kubeconfig"));
-        assert_eq!(missing_with(&pod, &["/root/.kube/config"]), "");
+        assert_eq!(missing_with(&pod, &["/home/worker/.kube/config"]), "");
         let named = [pod[0], pod[1], ("KUBECONFIG", "/none:/some")];
         assert_eq!(missing_with(&named, &["/some"]), "");
-        assert!(missing_with(&named, &["/root/.kube/config"]).contains("kubeconfig"));
+        assert!(missing_with(&named, &["/home/worker/.kube/config"]).contains("kubeconfig"));
     }
 }

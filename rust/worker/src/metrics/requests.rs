@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use dynamo_runtime::component::Endpoint;
-use dynamo_runtime::error::BackendError;
 use dynamo_runtime::metrics::MetricsHierarchy;
 use dynamo_runtime::metrics::prometheus_names::labels;
 use prometheus::{Histogram, IntCounter, IntCounterVec};
+
+use crate::error::{BackendError, KINDS};
 
 const INPUT_TOKENS_TOTAL: &str = "worker_input_tokens_total";
 const OUTPUT_TOKENS_TOTAL: &str = "worker_output_tokens_total";
@@ -16,18 +17,6 @@ const KIND_LABEL: &str = "kind";
 
 const SECONDS: [f64; 16] = [
     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 60.0, 120.0,
-];
-
-const KINDS: [BackendError; 9] = [
-    BackendError::Unknown,
-    BackendError::InvalidArgument,
-    BackendError::CannotConnect,
-    BackendError::Disconnected,
-    BackendError::ConnectionTimeout,
-    BackendError::ResponseTimeout,
-    BackendError::Cancelled,
-    BackendError::EngineShutdown,
-    BackendError::StreamIncomplete,
 ];
 
 /// Of all requests of one worker; a probe of the health canary is none.
