@@ -5,6 +5,7 @@ python3 scripts/ask.py "What is gravity?" --url http://127.0.0.1:8000/v1
 
 import argparse
 import json
+import shlex
 import sys
 from collections.abc import Iterator
 from typing import Any
@@ -12,33 +13,47 @@ from urllib.error import HTTPError
 from urllib.request import ProxyHandler, Request, build_opener
 
 _TIMEOUT_SECONDS = 120
-_MAX_TOKENS = 128
+_MAX_TOKENS = 256
 
 
 class AskError(Exception):
     """The question was not answered; the message says why."""
 
 
-def answer(url: str, question: str) -> Iterator[str]:
-    """Yields the answer's pieces of text as they arrive.
+def question(url: str, text: str) -> dict[str, Any]:
+    """The request that asks ``text`` of the first model that the API lists.
 
     Args:
         url: Base address of the API, with ``/v1``.
-        question: What the first model that the API lists is asked.
+        text: What is asked.
 
     Raises:
-        AskError: The API cannot be reached, lists no model, or answers with an error.
+        AskError: The API cannot be reached, or lists no model.
     """
     models = json.load(_open(f"{url}/models"))["data"]
     if not models:
         raise AskError(f"{url} lists no model")
-    body = {
+    return {
         "model": models[0]["id"],
-        "messages": [{"role": "user", "content": question}],
+        "messages": [{"role": "user", "content": text}],
         "max_tokens": _MAX_TOKENS,
         "temperature": 0,
         "stream": True,
     }
+
+
+def curl_line(url: str, body: dict[str, Any]) -> str:
+    """A command for a shell that sends the request ``body``."""
+    data = shlex.quote(json.dumps(body))
+    return f"curl -N {url}/chat/completions -H 'Content-Type: application/json' -d {data}"
+
+
+def answer(url: str, body: dict[str, Any]) -> Iterator[str]:
+    """Yields the answer's pieces of text as they arrive.
+
+    Raises:
+        AskError: The API cannot be reached, or answers with an error.
+    """
     for event in _events(_open(f"{url}/chat/completions", body)):
         for choice in event.get("choices", []):
             yield choice["delta"].get("content") or ""
@@ -83,7 +98,7 @@ def main() -> int:
     )
     options = parser.parse_args()
     try:
-        for piece in answer(options.url, options.question):
+        for piece in answer(options.url, question(options.url, options.question)):
             print(piece, end="", flush=True)
     except AskError as error:
         print(f"error: {error}", file=sys.stderr)

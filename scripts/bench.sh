@@ -13,7 +13,7 @@ fill_ours() {
 
 fill_reference() {
     say "Installing the reference (a minute, 310 MB)"
-    "$reference/bin/python" -m pip install --quiet \
+    "$reference/bin/python" -m pip install --quiet ai-dynamo-runtime==1.6.1 \
         --requirement scripts/interop-requirements.txt \
         --requirement benches/reference-requirements.txt
     "$reference/bin/python" -m pip install --quiet --no-deps ai-dynamo==1.6.1

@@ -2,15 +2,21 @@
 # Builds the wheel with the profile that everything shares, and installs it where it is new.
 set -euo pipefail
 source "$(dirname "$0")/env.sh"
+source scripts/new-venv.sh
 
-if [ -d "$CARGO_TARGET_DIR/debug/deps" ]; then
-    say "Building: only what changed is compiled"
+if [ ! -d "$CARGO_TARGET_DIR/debug/deps" ]; then
+    say "Compiling about 760 crates and llama.cpp: about 15 minutes the first time on 2 cores"
 else
-    say "Compiling about 870 crates: about 15 minutes the first time on 2 cores"
+    say "Building: only what changed is compiled"
 fi
+# Side by side: the largest crate keeps one core busy for minutes, and no other can go on then. What is
+# compiled beside it gives way until then.
+"$base_python" scripts/progress.py \
+    crates scripts/crates.sh :: \
+    "Python packages" nice scripts/venv.sh
 
 rm -rf "$cache/dist"
 # As it is, so that the second time is fast: not stripped, not compressed, not audited.
-"$python" -m maturin build --profile dev --strip false \
+"$python" -m maturin build --quiet --profile dev --strip false \
     --compression-method stored --compatibility linux --auditwheel skip --out "$cache/dist"
 "$python" scripts/install_wheel.py "$cache"/dist/*.whl

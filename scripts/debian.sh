@@ -50,9 +50,11 @@ if [ "$(id -u)" != 0 ]; then
 fi
 
 say "Installing Debian packages: ${missing[*]}"
-"${as_root[@]}" apt-get update -qq </dev/null
-"${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
-    apt-get install -qq --yes --no-install-recommends "${missing[@]}" </dev/null
+apt=("${as_root[@]}" env DEBIAN_FRONTEND=noninteractive
+    apt-get -qq -o Acquire::http::Timeout=30 -o Acquire::https::Timeout=30 -o DPkg::Lock::Timeout=120)
+"${apt[@]}" update </dev/null || fail_fetch "the lists of Debian packages"
+"${apt[@]}" install --yes --no-install-recommends "${missing[@]}" </dev/null ||
+    fail_fetch "Debian packages"
 
 # Debian starts a server when it installs one; the tests start their own.
 if [ -d /run/systemd/system ]; then

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ask import AskError, answer
+from ask import AskError, answer, curl_line, question
 
 _QUESTION = "What is gravity?"
 
@@ -32,8 +32,9 @@ def main() -> int:
 def _show(server: subprocess.Popen[str], url: str) -> int:
     assert server.stdout is not None
     for line in server.stdout:
-        print(line, end="", flush=True)
+        # In the place of the server's own suggestion comes the line of the question that is asked.
         if not line.startswith("curl "):
+            print(line, end="", flush=True)
             continue
         if not _ask(url):
             server.terminate()
@@ -48,9 +49,10 @@ def _show(server: subprocess.Popen[str], url: str) -> int:
 
 
 def _ask(url: str) -> bool:
-    print(f"\nQuestion: {_QUESTION}\nAnswer:   ", end="", flush=True)
     try:
-        for piece in answer(url, _QUESTION):
+        body = question(url, _QUESTION)
+        print(f"{curl_line(url, body)}\n\nQuestion: {_QUESTION}\nAnswer:   ", end="", flush=True)
+        for piece in answer(url, body):
             print(piece, end="", flush=True)
     except AskError as error:
         print(f"\nerror: {error}", file=sys.stderr)
@@ -62,7 +64,11 @@ def _ask(url: str) -> bool:
 @contextmanager
 def _served(command: list[str]) -> Iterator[subprocess.Popen[str]]:
     """The server, told to shut down when this program is told to end."""
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+    # What is seen is the answer; without a terminal the server would log every request.
+    environment = {"DYN_LOG": "error"} | os.environ
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, env=environment
+    ) as server:
         for number in (signal.SIGINT, signal.SIGTERM):
             # Ctrl-C reaches the server by itself, and a SIGTERM more changes nothing.
             signal.signal(number, lambda *_: server.terminate())

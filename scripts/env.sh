@@ -38,6 +38,11 @@ cmp -s scripts/pyo3-config.txt "$PYO3_CONFIG_FILE" || cp scripts/pyo3-config.txt
 export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1
 unset PYTHONPATH PYTHONHOME
 
+# A registry that stops answering ends a download after minutes, not never.
+export PIP_DEFAULT_TIMEOUT=${PIP_DEFAULT_TIMEOUT:-30} CARGO_HTTP_TIMEOUT=${CARGO_HTTP_TIMEOUT:-30}
+
+export LOGS=$cache/logs
+
 # Says what begins now.
 say() {
     printf '\n==> %s\n' "$*"
@@ -47,4 +52,15 @@ say() {
 fail() {
     printf '\nerror: %s\n' "$*" >&2
     exit 1
+}
+
+# Ends with what could not be had from a registry.
+fail_fetch() {
+    fail "$1 could not be fetched (see above). Is there a network? What has arrived is kept:" \
+        "call again when the registry answers"
+}
+
+# The room that is left for the cache, in MB.
+free_megabytes() {
+    df --output=avail --block-size=1M "$cache" | tail -n1 | tr -d ' '
 }

@@ -7,6 +7,14 @@ say "Formatting and lints of Python"
 "$python" -m ruff format --check .
 "$python" -m ruff check .
 
+say "Lints of scripts, of the image, and of what deploys and releases"
+tools=${python%/*}
+"$tools/shellcheck" scripts/*.sh .ci/run
+"$tools/hadolint" Dockerfile
+"$tools/kubernetes-validate" --quiet --strict deploy/deployment.yaml deploy/rbac.yaml
+"$tools/check-jsonschema" --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
+"$tools/zizmor" --quiet --offline --config .github/zizmor.yml .github/workflows
+
 say "Types of Python, and of the compiled module against its stub"
 "$python" -m mypy
 "$python" -P -m mypy.stubtest dynamo_backend_common._core
@@ -16,8 +24,13 @@ cargo fmt --all --check
 cargo fmt --manifest-path fuzz/Cargo.toml --check
 cargo fmt --manifest-path benches/load/Cargo.toml --check
 
-say "Lints of Rust (the first time about 5 minutes on 2 cores)"
+say "Lints of Rust, and compiling its tests (the first time about 2 minutes on 2 cores)"
+source scripts/clippy.sh
 # By itself: the features that its tests want of tokio must not reach the others.
-cargo clippy --package dynamo-backend-lifecycle --all-targets -- --deny warnings
-cargo clippy --package dynamo-backend-worker --package dynamo-backend-python --all-targets \
-    -- --deny warnings
+"$python" scripts/progress.py lifecycle \
+    cargo build --locked --package dynamo-backend-lifecycle --all-targets
+"$python" scripts/progress.py worker \
+    cargo build --locked --package dynamo-backend-worker --all-targets
+# As a library for Rust: as one for Python it would take the place of what the wheel is made of.
+"$python" scripts/progress.py "Python module" \
+    cargo rustc --locked --package dynamo-backend-python --lib --crate-type rlib

@@ -14,7 +14,9 @@ ensure_venv() {
     key=$({ "$base_python" -c 'import sys; print(sys.version, sys.base_prefix)' && cat; } | sha256sum)
     [ "$(cat "$folder/key" 2>/dev/null)" != "$key" ] || return 0
     rm -rf "$folder"
-    "$base_python" -m venv "$folder"
+    "$base_python" -m venv "$folder" ||
+        fail "$base_python cannot make environments (see above): install its module venv, or name" \
+            "another Python: make PYTHON=python3.12 ..."
     "$@"
     printf '%s\n' "$key" >"$folder/key"
 }

@@ -2,6 +2,8 @@
 # The Rust tests; the arguments go to the test runner.
 set -euo pipefail
 source "$(dirname "$0")/env.sh"
+# As for the lints, which have compiled the tests already.
+source scripts/clippy.sh
 
 if cargo nextest --version >/dev/null 2>&1; then
     run=(nextest run)

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Checks the Rust toolchain, which is the developer's own choice: nothing here installs one.
+# Checks what nothing here can install: the Rust toolchain, which is the developer's own choice, and
+# room for what is built.
 set -euo pipefail
 source "$(dirname "$0")/env.sh"
 
@@ -10,3 +11,9 @@ command -v cargo >/dev/null || fail "cargo was not found: Rust $wanted or newer 
 found=$(rustc --version | cut -d' ' -f2)
 oldest=$(printf '%s\n' "$wanted" "${found%%-*}" | sort --version-sort | head -n1)
 [ "$oldest" = "$wanted" ] || fail "Rust $found was found: $wanted or newer is needed; $how"
+
+needed=$([ -d "$cache/dist" ] && echo 1000 || echo 8000)
+free=$(free_megabytes)
+[ "$free" -ge "$needed" ] ||
+    fail "the disk of $cache has $free MB left, and building takes $needed: free some room," \
+        "or choose another place: XDG_CACHE_HOME=PATH make ..."

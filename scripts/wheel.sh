@@ -1,8 +1,54 @@
 #!/usr/bin/env bash
-# Builds the wheel to hand out, into dist/ or the folder that the argument names.
+# Builds what is handed out, into dist/ or the folder that the argument names: the source
+# distribution, and from it, so that it is known to build, the wheel for Linux with glibc 2.28 or newer.
 set -euo pipefail
 source "$(dirname "$0")/env.sh"
+source scripts/new-venv.sh
 
-say "Building the wheel to hand out: about 35 minutes the first time on 2 cores, 10 after that"
-"$python" -m maturin build --release --strip true --compression-level 9 --out "${1:-dist}"
-ls -lh "${1:-dist}"/*.whl
+out=$(realpath -m "${1:-dist}")
+tools=$cache/wheel-venv
+machine=$(uname -m)
+policy=manylinux_2_28_$machine
+
+fill() {
+    "$tools/bin/python" -m pip install --quiet --requirement scripts/wheel-requirements.txt ||
+        fail_fetch "what builds wheels"
+}
+
+ensure_venv "$tools" fill <scripts/wheel-requirements.txt
+PATH=$tools/bin:$cache/cargo-about/bin:$PATH
+
+about=0.9.3
+if [ "$(cargo-about --version 2>/dev/null)" != "cargo-about $about" ]; then
+    say "Installing cargo-about $about (about 3 minutes)"
+    "$base_python" scripts/progress.py cargo-about \
+        cargo install --locked --root "$cache/cargo-about" --version "$about" \
+        --features cli cargo-about
+fi
+
+say "Collecting the licences of what is linked"
+cargo about generate --fail --locked --manifest-path rust/python/Cargo.toml \
+    --config scripts/licences.toml scripts/licences.hbs --output-file THIRD-PARTY-LICENSES.txt
+
+say "Building the source distribution"
+rm -rf "$cache/handed-out"
+maturin sdist --quiet --out "$cache/handed-out"
+mkdir "$cache/handed-out/source"
+tar --extract --strip-components 1 --directory "$cache/handed-out/source" \
+    --file "$cache"/handed-out/*.tar.gz
+
+say "Building the wheel from it: about 25 minutes the first time on 2 cores, 10 after that"
+# zig links against the glibc that it is told, whatever this machine has. A folder of its own: what
+# is compiled here is not what cargo would compile elsewhere.
+(cd "$cache/handed-out/source" && CARGO_TARGET_DIR=$cache/wheel-target "$base_python" \
+    "$root/scripts/progress.py" wheel maturin build --release --strip true --zig \
+    --target "$machine-unknown-linux-gnu" --compatibility "${policy%_"$machine"}" \
+    --compression-level 9 --out "$cache/handed-out")
+
+wheel=$(echo "$cache"/handed-out/*.whl)
+found=$(auditwheel show --json "$wheel")
+"$base_python" scripts/check_wheel.py "$wheel" "$policy" <<<"$found"
+
+mkdir -p "$out"
+mv "$cache"/handed-out/*.whl "$cache"/handed-out/*.tar.gz "$out"
+ls -lh "$out"/*.whl "$out"/*.tar.gz

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from .launcher import Launcher
 
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "dynamo-backend-common"
-PYTHON = CACHE / "interop-venv" / "bin" / "python"
+RELEASE = os.environ.get("FRONTEND") or "1.6.1"
+PYTHON = CACHE / f"frontend-{RELEASE}" / "bin" / "python"
 
 
 def start_frontend(
