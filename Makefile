@@ -32,8 +32,7 @@ test: setup build lint rust-test python-test ## everything that has to pass: for
 	@scripts/fuzz.sh 5
 
 setup: prepare ## install all that is missing: Debian packages and Python environments
-	@scripts/debian.sh test
-	@scripts/interop-venv.sh
+	@scripts/setup.sh
 
 build: prepare ## compile what changed, and install the wheel into the project's environment
 	@scripts/build.sh

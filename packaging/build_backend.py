@@ -41,8 +41,8 @@ _PROGRAMS = {
 }
 _NOTICE = """
 dynamo-backend-common is compiled with all of its about 750 crates, for production: half an hour on
-2 cores, 5 GB of memory and 6 GB of disk. In a clone, `make install VENV=path` has a build for a quick
-start in half the time, once for all environments.
+2 cores, 5 GB of memory and 6 GB of disk. In a clone, `make install VENV=path` has a build for a
+quick start in half the time, once for all environments.
 """
 
 

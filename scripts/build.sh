@@ -4,10 +4,10 @@ set -euo pipefail
 source "$(dirname "$0")/env.sh"
 source scripts/new-venv.sh
 
-if [ ! -d "$CARGO_TARGET_DIR/debug/deps" ]; then
-    say "Compiling about 760 crates and llama.cpp: about 15 minutes the first time on 2 cores"
-else
+if [ -d "$cache/dist" ]; then
     say "Building: only what changed is compiled"
+else
+    say "Compiling about 750 crates and llama.cpp: about 15 minutes the first time on 2 cores"
 fi
 # Side by side: the largest crate keeps one core busy for minutes, and no other can go on then. What is
 # compiled beside it gives way until then.
@@ -17,6 +17,6 @@ fi
 
 rm -rf "$cache/dist"
 # As it is, so that the second time is fast: not stripped, not compressed, not audited.
-"$python" -m maturin build --quiet --profile dev --strip false \
+"$python" scripts/progress.py wheel "$python" -m maturin build --profile dev --strip false \
     --compression-method stored --compatibility linux --auditwheel skip --out "$cache/dist"
 "$python" scripts/install_wheel.py "$cache"/dist/*.whl

@@ -66,9 +66,7 @@ def _served(command: list[str]) -> Iterator[subprocess.Popen[str]]:
     """The server, told to shut down when this program is told to end."""
     # What is seen is the answer; without a terminal the server would log every request.
     environment = {"DYN_LOG": "error"} | os.environ
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, text=True, env=environment
-    ) as server:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as server:
         for number in (signal.SIGINT, signal.SIGTERM):
             # Ctrl-C reaches the server by itself, and a SIGTERM more changes nothing.
             signal.signal(number, lambda *_: server.terminate())

@@ -9,8 +9,9 @@ python=$cache/venv/bin/python
 mkdir -p "$cache"
 cd "$root" || exit
 
-# The Python that environments are made from is the shell's own choice.
-base_python=$(command -v "${PYTHON:-python3}") || base_python=
+# The Python that environments are made from is the shell's own choice, also for the scripts that one
+# of these calls with the PATH below.
+base_python=$(command -v "${PYTHON:-python3}") && export PYTHON=$base_python || base_python=
 
 # The rest of PATH depends on the machine, not on the shell: a build script of Dynamo's runs again
 # when PATH differs, and dynamo-llm, which takes minutes, depends on it.

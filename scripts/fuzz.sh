@@ -7,17 +7,14 @@ source "$(dirname "$0")/env.sh"
 seconds=${1:-300}
 [[ $seconds =~ ^[1-9][0-9]*$ ]] || fail "'$seconds' is no number of seconds; accepted: 1 or more"
 
+source scripts/new-venv.sh
+
 # Its flags would compile all of the project's own target folder again.
 export CARGO_TARGET_DIR=$cache/fuzz/target
 PATH=$cache/fuzz/bin:$PATH
-version=0.13.2
 
-if ! cargo fuzz --version >/dev/null 2>&1; then
-    say "Installing cargo-fuzz $version (about a minute)"
-    cargo install --quiet --locked --root "$cache/fuzz" --version "$version" cargo-fuzz
-fi
-
-say "Building the fuzz targets (the first time about a minute)"
+say "Building the fuzz targets (the first time a minute or two)"
+"$base_python" scripts/progress.py cargo-fuzz scripts/cargo-fuzz.sh
 # Without a sanitizer: there is no unsafe code to find faults in, and stable Rust can build it.
 cargo fuzz build --sanitizer none
 

@@ -11,7 +11,6 @@ interop=$cache/frontend-$release
 requirements=scripts/interop-requirements.txt
 
 fill() {
-    say "Installing Dynamo's own frontend for the tests (a minute, 310 MB)"
     "$interop/bin/python" -m pip install --quiet "ai-dynamo-runtime==$release" \
         --requirement "$requirements" ||
         fail_fetch "what $frontend needs"

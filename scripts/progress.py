@@ -2,9 +2,10 @@
 
 python3 scripts/progress.py NAME COMMAND [ARGUMENT ...] [:: NAME COMMAND [ARGUMENT ...]] ...
 
-What they print goes to a file each, in the folder that ``LOGS`` names, and its end to standard error
-where a command fails: then the others are ended too. How far one is, it says itself: ``[3/83]`` as
-ninja, ``3/870:`` as cargo. The exit status is that of the command that failed first, or 0.
+What they print goes to a file each, in the folder that ``LOGS`` names. Where a command fails, the
+end of it goes to standard error, and the others are ended too. How far one is, it says itself:
+``[3/83]`` as ninja, ``3/870:`` as cargo. The exit status is that of the command that failed first,
+or 0.
 """
 
 import os
@@ -45,7 +46,7 @@ class Job:
         self._steps = ""
 
     def steps(self) -> str:
-        """How far it is: ``crates 3 of 870``, or its name alone where it has not said."""
+        """How far it is: ``crates 3 of 870 steps``, or its name alone where it has not said."""
         with self.log.open("rb") as log:
             log.seek(self._read)
             new = log.read()
@@ -53,7 +54,7 @@ class Job:
         self._read += len(new) - min(len(new), 80)
         if found := _STEPS.findall(new):
             done, of = filter(None, found[-1])
-            self._steps = f" {int(done)} of {int(of)}"
+            self._steps = f" {int(done)} of {int(of)} steps"
         return self.name + self._steps
 
     def end(self) -> None:

@@ -21,33 +21,35 @@ PATH=$tools/bin:$cache/cargo-about/bin:$PATH
 about=0.9.3
 if [ "$(cargo-about --version 2>/dev/null)" != "cargo-about $about" ]; then
     say "Installing cargo-about $about (about 3 minutes)"
-    "$base_python" scripts/progress.py cargo-about \
+    "$tools/bin/python" scripts/progress.py cargo-about \
         cargo install --locked --root "$cache/cargo-about" --version "$about" \
         --features cli cargo-about
 fi
 
 say "Collecting the licences of what is linked"
-cargo about generate --fail --locked --manifest-path rust/python/Cargo.toml \
+cargo about generate --fail --frozen --manifest-path rust/python/Cargo.toml \
     --config scripts/licences.toml scripts/licences.hbs --output-file THIRD-PARTY-LICENSES.txt
 
 say "Building the source distribution"
 rm -rf "$cache/handed-out"
-maturin sdist --quiet --out "$cache/handed-out"
+"$tools/bin/python" scripts/progress.py sdist maturin sdist --out "$cache/handed-out"
 mkdir "$cache/handed-out/source"
 tar --extract --strip-components 1 --directory "$cache/handed-out/source" \
     --file "$cache"/handed-out/*.tar.gz
 
 say "Building the wheel from it: about 25 minutes the first time on 2 cores, 10 after that"
-# zig links against the glibc that it is told, whatever this machine has. A folder of its own: what
-# is compiled here is not what cargo would compile elsewhere.
-(cd "$cache/handed-out/source" && CARGO_TARGET_DIR=$cache/wheel-target "$base_python" \
+# zig links against the glibc that it is told, whatever this machine has.
+export CARGO_TARGET_DIR=$cache/wheel-target
+export CARGO_ZIGBUILD_CACHE_DIR=$cache/zig/build ZIG_GLOBAL_CACHE_DIR=$cache/zig/cache
+(cd "$cache/handed-out/source" && "$tools/bin/python" \
     "$root/scripts/progress.py" wheel maturin build --release --strip true --zig \
     --target "$machine-unknown-linux-gnu" --compatibility "${policy%_"$machine"}" \
     --compression-level 9 --out "$cache/handed-out")
 
 wheel=$(echo "$cache"/handed-out/*.whl)
-found=$(auditwheel show --json "$wheel")
-"$base_python" scripts/check_wheel.py "$wheel" "$policy" <<<"$found"
+auditwheel show --json "$wheel" | "$tools/bin/python" scripts/check_wheel.py "$policy"
+say "Trying the wheel in $("$tools/bin/python" --version)"
+"$tools/bin/python" scripts/smoke.py "$wheel"
 
 mkdir -p "$out"
 mv "$cache"/handed-out/*.whl "$cache"/handed-out/*.tar.gz "$out"

@@ -111,7 +111,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     subprocess.run(maturin, cwd=ROOT, capture_output=True, check=True)
     [archive] = folder.glob("*.tar.gz")
     with tarfile.open(archive) as files:
-        files.extractall(folder, filter="data")
+        files.extractall(folder)
     [unpacked] = (path for path in folder.iterdir() if path.is_dir())
     return unpacked
 

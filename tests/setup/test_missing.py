@@ -1,8 +1,12 @@
 """What may be missing when somebody builds for the first time: a line that says what to do."""
 
+from __future__ import annotations
+
+import os
+import socket
 import subprocess
 import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -90,16 +94,36 @@ def test_the_lock_is_free_again_after_a_failure(shell: Shell) -> None:
     assert shell.call("scripts/alone.sh", "echo", "mine").stdout == "mine\n"
 
 
-def test_a_registry_that_cannot_be_reached(shell: Shell, tmp_path: Path) -> None:
-    nowhere = "http://127.0.0.1:9"
-    shell.environment |= {
-        "CARGO_HOME": str(tmp_path / "cargo"),
-        "CARGO_NET_RETRY": "0",
-        "CARGO_REGISTRIES_CRATES_IO_PROTOCOL": "sparse",
-        "http_proxy": nowhere,
-        "https_proxy": nowhere,
-    }
-    said = refusal(shell.call("scripts/crates.sh"))
-    assert "crates could not be fetched" in said
-    assert "call again" in said
+@pytest.fixture(params=["closed", "silent"])
+def registries(request: pytest.FixtureRequest, shell: Shell) -> Iterator[Shell]:
+    """Every registry is behind a port where nobody listens, or nobody answers."""
+    with socket.socket() as port:
+        port.bind(("127.0.0.1", 0))
+        if request.param == "silent":
+            port.listen()
+        address = f"http://127.0.0.1:{port.getsockname()[1]}"
+        shell.environment |= {
+            "CARGO_HOME": str(shell.cache / "cargo"),
+            "CARGO_HTTP_TIMEOUT": "1",
+            "CARGO_NET_RETRY": "0",
+            "PIP_CONFIG_FILE": os.devnull,
+            "PIP_DEFAULT_TIMEOUT": "1",
+            "PIP_FIND_LINKS": "",
+            "PIP_RETRIES": "0",
+            "http_proxy": address,
+            "https_proxy": address,
+        }
+        yield shell
 
+
+@pytest.mark.parametrize(
+    ("script", "what"),
+    [
+        ("scripts/crates.sh", "crates could not be fetched"),
+        ("scripts/interop-venv.sh", "what ai-dynamo==1.6.1 needs could not be fetched"),
+    ],
+)
+def test_a_registry_that_does_not_answer(registries: Shell, script: str, what: str) -> None:
+    said = refusal(registries.call(script))
+    assert what in said
+    assert "What has arrived is kept: call again" in said

@@ -21,7 +21,7 @@ class Shell:
             "PATH": f"{self.bin}:{os.environ['PATH']}",
         }
         # Where the tests were called by make, they have its lock.
-        for inherited in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS", "ALONE", "PYTHON"):
+        for inherited in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS", "ALONE", "PYTHON", "FRONTEND"):
             self.environment.pop(inherited, None)
 
     def pretend(self, program: str, script: str) -> None:
