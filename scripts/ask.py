@@ -5,7 +5,6 @@ python3 scripts/ask.py "What is gravity?" --url http://127.0.0.1:8000/v1
 
 import argparse
 import json
-import shlex
 import sys
 from collections.abc import Iterator
 from typing import Any
@@ -40,12 +39,6 @@ def question(url: str, text: str) -> dict[str, Any]:
         "temperature": 0,
         "stream": True,
     }
-
-
-def curl_line(url: str, body: dict[str, Any]) -> str:
-    """A command for a shell that sends the request ``body``."""
-    data = shlex.quote(json.dumps(body))
-    return f"curl -N {url}/chat/completions -H 'Content-Type: application/json' -d {data}"
 
 
 def answer(url: str, body: dict[str, Any]) -> Iterator[str]:

@@ -1,9 +1,11 @@
-"""Serves a small language model, asks it one question, and goes on serving until Ctrl-C.
+"""Serves a small language model, asks what the server suggests, and goes on until Ctrl-C.
 
 The argument is the port. With ``DEMO_EXIT=1`` in the environment it ends after the answer.
 """
 
+import json
 import os
+import shlex
 import signal
 import socket
 import subprocess
@@ -11,10 +13,9 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-from ask import AskError, answer, curl_line, question
-
-_QUESTION = "What is gravity?"
+from ask import AskError, answer
 
 
 def main() -> int:
@@ -32,26 +33,25 @@ def main() -> int:
 def _show(server: subprocess.Popen[str], url: str) -> int:
     assert server.stdout is not None
     for line in server.stdout:
-        # In the place of the server's own suggestion comes the line of the question that is asked.
+        print(line, end="", flush=True)
         if not line.startswith("curl "):
-            print(line, end="", flush=True)
             continue
-        if not _ask(url):
+        if not _ask(url, json.loads(shlex.split(line)[-1])):
             server.terminate()
             server.wait()
             return 1
         if os.environ.get("DEMO_EXIT") == "1":
             server.send_signal(signal.SIGINT)
         else:
-            print("The server goes on: paste the curl line above into another terminal.")
+            print("The server goes on: the curl line above, in another terminal, asks the same.")
             print("Ctrl-C ends it.", flush=True)
     return server.wait()
 
 
-def _ask(url: str) -> bool:
+def _ask(url: str, body: dict[str, Any]) -> bool:
+    question = body["messages"][0]["content"]
+    print(f"\nQuestion: {question}\nAnswer:   ", end="", flush=True)
     try:
-        body = question(url, _QUESTION)
-        print(f"{curl_line(url, body)}\n\nQuestion: {_QUESTION}\nAnswer:   ", end="", flush=True)
         for piece in answer(url, body):
             print(piece, end="", flush=True)
     except AskError as error:

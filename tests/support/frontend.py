@@ -19,6 +19,9 @@ CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "dyna
 RELEASE = os.environ.get("FRONTEND") or "1.6.1"
 PYTHON = CACHE / f"frontend-{RELEASE}" / "bin" / "python"
 
+# It took the name of an interface there, not an address.
+_OLD = {"DYN_TCP_RESPONSE_STREAM_HOST": "lo"} if RELEASE.startswith("1.3.") else {}
+
 
 def start_frontend(
     launcher: Launcher,
@@ -46,7 +49,7 @@ def start_frontend(
         request_plane,
         *options,
         cwd=launcher.folder,
-        env=env,
+        env=_OLD | env,
     )
     process.wait_for_line(rf"Starting HTTP.*:{port}\b")
     return Api(port)

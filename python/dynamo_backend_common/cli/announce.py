@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from ..config import WorkerConfig
 
+# The likeliest answer, which even a very small model gives sense, and room to end it.
+_SHORT = {"max_tokens": 256, "temperature": 0, "stream": True}
 _TRIALS: dict[str, tuple[str, dict[str, object]]] = {
     "chat": (
         "chat/completions",
-        {"messages": [{"role": "user", "content": "Hello!"}], "max_tokens": 64, "stream": True},
+        {"messages": [{"role": "user", "content": "What is gravity?"}]} | _SHORT,
     ),
-    "completions": ("completions", {"prompt": "Once upon", "max_tokens": 64, "stream": True}),
-    "embedding": ("embeddings", {"input": "Hello!"}),
+    "completions": ("completions", {"prompt": "Gravity is"} | _SHORT),
+    "embedding": ("embeddings", {"input": "What is gravity?"}),
 }
 
 
