@@ -36,7 +36,7 @@ EXPOSE 9090
 
 # Alive, not ready: a model that loads for an hour is no reason to start anew.
 HEALTHCHECK --interval=10s --timeout=3s --start-period=30s \
-    CMD ["python", "-c", "import os, urllib.request as r; r.urlopen(f'http://127.0.0.1:{os.environ[\"DYN_SYSTEM_PORT\"]}/live')"]
+    CMD ["python", "-c", "import os, urllib.request as r; r.build_opener(r.ProxyHandler({})).open(f'http://127.0.0.1:{os.environ[\"DYN_SYSTEM_PORT\"]}/live')"]
 
 # The exec form: SIGTERM reaches the worker, which then hands over.
 ENTRYPOINT ["dynamo-backend"]

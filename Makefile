@@ -5,13 +5,14 @@ PORT ?= 8000
 PYTHON ?= python3
 ARGS ?=
 VENV ?=
+EXTRAS ?=
 FUZZ_SECONDS ?= 300
 export PYTHON
 
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-exclusive := install test setup build lint fmt rust-test python-test fuzz wheel bench
-.PHONY: help demo clean prepare $(exclusive)
+exclusive := clean test setup build lint fmt rust-test python-test fuzz wheel bench
+.PHONY: help demo install prepare $(exclusive)
 
 ifndef ALONE
 
@@ -20,13 +21,16 @@ $(exclusive):
 	@scripts/alone.sh $(MAKE) --no-print-directory ALONE=1 $@
 
 demo: ## serve a small language model, ask it a question, go on serving (PORT=8000)
-	@scripts/alone.sh $(MAKE) --no-print-directory ALONE=1 build
-	@scripts/demo.sh $(PORT)
+	@scripts/demo.sh '$(PORT)'
+
+install: ## install the wheel that is built into an environment of yours (VENV=path EXTRAS=llama-cpp)
+	@scripts/check-venv.sh '$(VENV)'
+	@scripts/alone.sh $(MAKE) --no-print-directory ALONE=1 $@
 
 else
 
-install: build ## install the wheel that is built into an environment of yours (VENV=path)
-	@scripts/install.sh '$(VENV)'
+install: build
+	@scripts/install.sh '$(VENV)' '$(EXTRAS)'
 
 test: setup build lint rust-test python-test ## everything that has to pass: format, lints, types, all tests, a little fuzzing
 	@scripts/fuzz.sh 5
@@ -40,7 +44,7 @@ build: prepare ## compile what changed, and install the wheel into the project's
 lint: build ## check format, lints and types
 	@scripts/lint.sh
 
-fmt: build ## format all code
+fmt: prepare ## format all code
 	@scripts/fmt.sh
 
 rust-test: prepare ## run the Rust tests (ARGS go to cargo nextest or cargo test)
@@ -52,16 +56,11 @@ python-test: setup build ## run the Python tests against the installed wheel (AR
 fuzz: prepare ## fuzz what is read as text from outside (FUZZ_SECONDS=300 for each target)
 	@scripts/fuzz.sh $(FUZZ_SECONDS)
 
-wheel: build ## build the wheel and the source distribution to hand out, into dist/
+wheel: prepare ## build the wheel and the source distribution to hand out, into dist/
 	@scripts/wheel.sh
 
-bench: build ## compare with the reference: tables and a plot in benches/results (ARGS=--quick: minutes)
+bench: prepare ## compare with the reference: tables and a plot in benches/results (ARGS=--quick: minutes)
 	@scripts/bench.sh $(ARGS)
-
-endif
-
-help: ## list the targets
-	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
 
 clean: ## remove all that was built or installed in the cache folder
 	@scripts/clean.sh
@@ -69,3 +68,8 @@ clean: ## remove all that was built or installed in the cache folder
 prepare:
 	@scripts/toolchain.sh
 	@scripts/debian.sh build
+
+endif
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14

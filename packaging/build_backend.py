@@ -6,6 +6,7 @@ terminal itself where there is one, and what is missing ends the build before it
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -34,7 +35,7 @@ __all__ = [
 
 _PROGRAMS = {
     "cargo": "Rust 1.95 or newer, from https://rustup.rs",
-    "c++": "a C++ compiler (Debian: g++)",
+    "c++": "Debian: g++",
     "cmake": "Debian: cmake",
     "pkg-config": "Debian: pkg-config",
     "protoc": "Debian: protobuf-compiler",
@@ -60,6 +61,10 @@ def build_editable(*arguments: Any, **keywords: Any) -> str:
 
 def _begin() -> None:
     missing = [f"{name} ({how})" for name, how in _PROGRAMS.items() if not shutil.which(name)]
+    if "LIBCLANG_PATH" not in os.environ and not any(
+        Path("/usr/lib").glob("llvm-*/lib/libclang.so*")
+    ):
+        missing.append("libclang (Debian: libclang-dev, or LIBCLANG_PATH)")
     if missing:
         raise SystemExit(f"error: not found: {', '.join(missing)}; install it and call again")
     try:

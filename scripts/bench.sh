@@ -23,7 +23,7 @@ ensure_venv "$ours" fill_ours <benches/requirements.txt
 ensure_venv "$reference" fill_reference \
     < <(cat scripts/interop-requirements.txt benches/reference-requirements.txt)
 
-say "Compiling the load client and the Rust workers: about 25 minutes the first time on 2 cores"
+say "Compiling the load client and the Rust workers: about an hour the first time on 2 cores"
 (cd benches/load && cargo build --release --locked)
 rm -rf "$cache/bench-dist"
 scripts/wheel.sh "$cache/bench-dist"

@@ -15,8 +15,10 @@ fi
     crates scripts/crates.sh :: \
     "Python packages" nice scripts/venv.sh
 
-rm -rf "$cache/dist"
+rm -rf "$cache/dist.new"
 # As it is, so that the second time is fast: not stripped, not compressed, not audited.
 "$python" scripts/progress.py wheel "$python" -m maturin build --profile dev --strip false \
-    --compression-method stored --compatibility linux --auditwheel skip --out "$cache/dist"
+    --compression-method stored --compatibility linux --auditwheel skip --out "$cache/dist.new"
+rm -rf "$cache/dist"
+mv "$cache/dist.new" "$cache/dist"
 "$python" scripts/install_wheel.py "$cache"/dist/*.whl

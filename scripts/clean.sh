@@ -3,5 +3,6 @@
 set -euo pipefail
 source "$(dirname "$0")/env.sh"
 
-say "Removing $cache"
-rm -rf "$cache" dist
+say "Removing what is in $cache"
+# All but the lock, which whoever waits has open.
+find "$cache" -mindepth 1 -maxdepth 1 ! -name lock -exec rm -rf {} +

@@ -44,6 +44,9 @@ export PIP_DEFAULT_TIMEOUT=${PIP_DEFAULT_TIMEOUT:-30} CARGO_HTTP_TIMEOUT=${CARGO
 
 export LOGS=$cache/logs
 
+cargo_about=0.9.3
+cargo_fuzz=0.13.2
+
 # Says what begins now.
 say() {
     printf '\n==> %s\n' "$*"
@@ -55,10 +58,10 @@ fail() {
     exit 1
 }
 
-# Ends with what could not be had from a registry.
+# Ends with what could not be had; the program that was to fetch it has said why.
 fail_fetch() {
-    fail "$1 could not be fetched (see above). Is there a network? What has arrived is kept:" \
-        "call again when the registry answers"
+    fail "$1 could not be fetched or installed; the reason is above. If it is the network, call again" \
+        "later: what has arrived is kept"
 }
 
 # The room that is left for the cache, in MB.

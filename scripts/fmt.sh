@@ -3,6 +3,9 @@
 set -euo pipefail
 source "$(dirname "$0")/env.sh"
 
+source scripts/new-venv.sh
+
+"$base_python" scripts/progress.py "Python packages" scripts/venv.sh
 cargo fmt --all
 cargo fmt --manifest-path fuzz/Cargo.toml
 cargo fmt --manifest-path benches/load/Cargo.toml

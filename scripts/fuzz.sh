@@ -11,10 +11,10 @@ source scripts/new-venv.sh
 
 # Its flags would compile all of the project's own target folder again.
 export CARGO_TARGET_DIR=$cache/fuzz/target
-PATH=$cache/fuzz/bin:$PATH
+PATH=$cache/cargo-tools/bin:$PATH
 
 say "Building the fuzz targets (the first time a minute or two)"
-"$base_python" scripts/progress.py cargo-fuzz scripts/cargo-fuzz.sh
+"$base_python" scripts/progress.py cargo-fuzz scripts/cargo-tool.sh cargo-fuzz "$cargo_fuzz"
 # Without a sanitizer: there is no unsafe code to find faults in, and stable Rust can build it.
 cargo fuzz build --sanitizer none
 

@@ -5,12 +5,18 @@ set -euo pipefail
 source "$(dirname "$0")/env.sh"
 source scripts/new-venv.sh
 
+requirement=$("$base_python" scripts/requirements.py llama-cpp | grep '^llama-cpp-python')
 wheels=$cache/wheels
-! compgen -G "$wheels/llama_cpp_python-*.whl" >/dev/null || exit 0
+done=$wheels/llama-cpp.requirement
+[ "$(cat "$done" 2>/dev/null)" != "$requirement" ] || exit 0
 
 work=$cache/llama-cpp
 tools=$work/venv
-requirement=$("$base_python" scripts/requirements.py llama-cpp | grep '^llama-cpp-python')
+if [ "$(cat "$work/requirement" 2>/dev/null)" != "$requirement" ]; then
+    rm -rf "$work"
+    mkdir -p "$work"
+    echo "$requirement" >"$work/requirement"
+fi
 
 fill() {
     "$tools/bin/python" -m pip install --quiet ninja scikit-build-core || fail_fetch "ninja"
@@ -34,4 +40,5 @@ fi
     --config-settings cmake.define.LLAVA_BUILD=OFF \
     --config-settings cmake.define.CMAKE_PROJECT_llama.cpp_INCLUDE="$root/scripts/llama-cpp.cmake" \
     "$work/source"
+echo "$requirement" >"$done"
 rm -rf "$work"

@@ -20,6 +20,7 @@ _STEPS = re.compile(rb"\[(\d+)/(\d+)\]|\s(\d+)/(\d+)(?::|$)", re.MULTILINE)
 _LOOK_SECONDS = 0.5
 _LINE_SECONDS = 60  # where nobody sees a line change
 _SHOWN_LINES = 40
+_END_SECONDS = 10
 _INTERRUPTED = 130
 
 # Written to a file, cargo does not say how far it is unless it is told to.
@@ -40,6 +41,7 @@ class Job:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 env=os.environ | _TOLD,
+                close_fds=False,  # whoever holds a lock holds it for what it starts
                 process_group=0,
             )
         self._read = 0
@@ -59,8 +61,13 @@ class Job:
 
     def end(self) -> None:
         """Ends it and what it started, where it still runs."""
-        if self.process.poll() is None:
-            os.killpg(self.process.pid, signal.SIGTERM)
+        if self.process.poll() is not None:
+            return
+        os.killpg(self.process.pid, signal.SIGTERM)
+        try:
+            self.process.wait(_END_SECONDS)
+        except subprocess.TimeoutExpired:
+            os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
 
     def show(self) -> None:
@@ -74,7 +81,8 @@ class Job:
 
 def main() -> int:
     """Runs what the command line says; returns the exit status."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
     folder = Path(os.environ["LOGS"])
     folder.mkdir(parents=True, exist_ok=True)
     jobs: list[Job] = []
@@ -83,9 +91,9 @@ def main() -> int:
             jobs.append(Job(name, command, folder))
         failed = _wait(jobs)
     except KeyboardInterrupt:
-        print("\nInterrupted. The same command goes on where this one stopped.", file=sys.stderr)
         return _INTERRUPTED
     finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second one would leave some running
         for job in jobs:
             job.end()
     if failed is None:

@@ -5,7 +5,7 @@ source "$(dirname "$0")/env.sh"
 source scripts/new-venv.sh
 
 scripts/debian.sh test
-say "Dynamo's own frontend (310 MB) and cargo-fuzz, for the tests: two minutes the first time"
+say "Dynamo's own frontend and cargo-fuzz, for the tests (the first time two minutes, and 310 MB)"
 "$base_python" scripts/progress.py \
     frontend scripts/interop-venv.sh :: \
-    cargo-fuzz scripts/cargo-fuzz.sh
+    cargo-fuzz scripts/cargo-tool.sh cargo-fuzz "$cargo_fuzz"

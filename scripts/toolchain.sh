@@ -12,7 +12,12 @@ found=$(rustc --version | cut -d' ' -f2)
 oldest=$(printf '%s\n' "$wanted" "${found%%-*}" | sort --version-sort | head -n1)
 [ "$oldest" = "$wanted" ] || fail "Rust $found was found: $wanted or newer is needed; $how"
 
-needed=$([ -d "$cache/dist" ] && echo 1000 || echo 8000)
+# 8 GB for all, less what an interrupted call has left.
+needed=1000
+if [ ! -d "$cache/dist" ]; then
+    left=$((8000 - $(du --summarize --block-size=1M "$cache" | cut -f1)))
+    needed=$((left > needed ? left : needed))
+fi
 free=$(free_megabytes)
 [ "$free" -ge "$needed" ] ||
     fail "the disk of $cache has $free MB left, and building takes $needed: free some room," \

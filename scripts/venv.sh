@@ -10,7 +10,6 @@ requirements=$cache/requirements.txt
 
 fill() {
     scripts/llama-cpp.sh
-    say "Installing Python packages (a minute)"
     "$python" -m pip install --quiet --prefer-binary --find-links "$cache/wheels" \
         --requirement "$requirements" || fail_fetch "Python packages"
 }

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import os
 import socket
-import subprocess
 import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
-from support.shell import Shell
+if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from support.shell import Shell
 
 
 def refusal(done: subprocess.CompletedProcess[str]) -> str:
@@ -26,19 +30,45 @@ def test_an_old_rust(shell: Shell) -> None:
     assert "rustup update stable" in said
 
 
-def test_no_room_on_the_disk(shell: Shell) -> None:
-    shell.pretend("df", "echo Avail; echo 700")
+@pytest.mark.parametrize(
+    ("built", "free", "enough"),
+    [
+        (0, 7999, False),
+        (0, 8001, True),
+        (5000, 2999, False),
+        (5000, 3100, True),
+        (9000, 700, False),
+    ],
+)
+def test_room_on_the_disk_for_what_is_not_built_yet(
+    shell: Shell, built: int, free: int, enough: bool
+) -> None:
+    shell.pretend("du", f"echo {built}")
+    shell.pretend("df", f"echo Avail; echo {free}")
     shell.pretend("rustc", "echo 'rustc 99.0.0'")
-    said = refusal(shell.call("scripts/toolchain.sh"))
-    assert "has 700 MB left" in said
-    assert "XDG_CACHE_HOME" in said
+    done = shell.call("scripts/toolchain.sh")
+    if enough:
+        assert done.returncode == 0
+    else:
+        said = refusal(done)
+        assert f"has {free} MB left" in said
+        assert "XDG_CACHE_HOME" in said
 
 
-def test_a_disk_that_fills_up(shell: Shell) -> None:
-    shell.pretend("df", "echo Avail; echo 3")
-    done = shell.call("scripts/alone.sh", "false")
+@pytest.mark.parametrize("free", [3, 5000])
+def test_a_disk_that_fills_up(shell: Shell, free: int) -> None:
+    shell.pretend("df", f"echo Avail; echo {free}")
+    # What was half written is gone again, and the room is back: then the log tells.
+    told = "mkdir -p $LOGS; echo No space left on device >$LOGS/crates.log; exit 5"
+    done = shell.call("scripts/alone.sh", "sh", "-c", "exit 5" if free == 3 else told)
     assert "the disk" in refusal(done)
     assert "goes on where it stopped" in done.stderr
+
+
+def test_another_failure_is_not_said_to_be_the_disk(shell: Shell) -> None:
+    done = shell.call("scripts/alone.sh", "sh", "-c", "exit 5")
+    assert done.returncode == 5
+    assert done.stderr == ""
 
 
 def test_a_python_that_is_too_old(shell: Shell) -> None:
@@ -66,32 +96,22 @@ def test_a_python_without_venv(shell: Shell) -> None:
         ("nothing-here", "is no Python environment; to make one: python3 -m venv PATH"),
     ],
 )
-def test_an_environment_to_install_into(
+def test_an_environment_to_install_into_is_looked_at_before_the_build(
     shell: Shell, tmp_path: Path, given: str, said: str
 ) -> None:
     folder = str(tmp_path / given) if given else ""
-    assert said in refusal(shell.call("scripts/install.sh", folder))
+    done = shell.call("make", "install", f"VENV={folder}")
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert "Compiling" not in done.stdout
 
 
-def test_a_second_make_waits(shell: Shell, tmp_path: Path) -> None:
-    pipe = tmp_path / "pipe"
-    subprocess.run(["mkfifo", pipe], check=True)
-    with shell.start("scripts/alone.sh", "cat", str(pipe)) as first, pipe.open("w") as held:
-        second = shell.start("scripts/alone.sh", "echo", "mine")
-        assert second.stdout is not None
-        assert second.stdout.readline() == "\n"
-        assert "Another make is at work" in second.stdout.readline()
-        held.write("done\n")
-        held.close()
-        out, _ = second.communicate(timeout=30)
-        assert out.endswith("mine\n")
-        assert second.returncode == 0
-    assert first.returncode == 0
-
-
-def test_the_lock_is_free_again_after_a_failure(shell: Shell) -> None:
-    assert shell.call("scripts/alone.sh", "sh", "-c", "exit 4").returncode == 4
-    assert shell.call("scripts/alone.sh", "echo", "mine").stdout == "mine\n"
+def test_the_port_of_the_demo_is_looked_at_before_the_build(shell: Shell) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        done = shell.call("make", "demo", f"PORT={server.getsockname()[1]}")
+    assert done.returncode == 2
+    assert "is in use; choose another: make demo PORT=9000" in done.stderr
+    assert "Compiling" not in done.stdout
 
 
 @pytest.fixture(params=["closed", "silent"])
@@ -126,4 +146,4 @@ def registries(request: pytest.FixtureRequest, shell: Shell) -> Iterator[Shell]:
 def test_a_registry_that_does_not_answer(registries: Shell, script: str, what: str) -> None:
     said = refusal(registries.call(script))
     assert what in said
-    assert "What has arrived is kept: call again" in said
+    assert "call again later: what has arrived is kept" in said
