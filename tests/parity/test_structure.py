@@ -22,7 +22,7 @@ def sources(*patterns: str) -> list[Path]:
     [
         ("dynamo-backend-lifecycle", ["pyo3", "dynamo-runtime", "dynamo-llm"]),
         ("dynamo-backend-worker", ["pyo3"]),
-        ("dynamo-backend-python", ["dynamo-backend-common"]),
+        ("dynamo-backend-python", ["dynamo-backend-common", "google-cloud-auth"]),
     ],
 )
 def test_dependence_has_one_direction(crate: str, banned: list[str]) -> None:
