@@ -37,7 +37,13 @@ tar --extract --touch --strip-components 1 --directory "$cache/handed-out/source
     --file "$cache"/handed-out/*.tar.gz
 
 say "Building the wheel from it: about 25 minutes the first time on 2 cores, 10 after that"
-# zig links against the glibc that it is told, whatever this machine has.
+# zig links against the glibc that it is told, whatever this machine has. nixl-sys calls g++ by that
+# name: its C++ has to be of the same library as all other.
+cat >"$tools/bin/g++" <<EOF
+#!/bin/sh
+exec "$tools/bin/python" -m ziglang c++ -target $machine-linux-gnu.2.28 "\$@"
+EOF
+chmod +x "$tools/bin/g++"
 export CARGO_TARGET_DIR=$cache/wheel-target
 export CARGO_ZIGBUILD_CACHE_DIR=$cache/zig/build ZIG_GLOBAL_CACHE_DIR=$cache/zig/cache
 (cd "$cache/handed-out/source" && "$tools/bin/python" \

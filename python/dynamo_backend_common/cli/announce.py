@@ -10,13 +10,13 @@ if TYPE_CHECKING:
     from ..config import WorkerConfig
 
 # The likeliest answer, which even a very small model gives sense, and room to end it.
-_SHORT = {"max_tokens": 256, "temperature": 0, "stream": True}
+_SHORT: dict[str, object] = {"max_tokens": 256, "temperature": 0, "stream": True}
 _TRIALS: dict[str, tuple[str, dict[str, object]]] = {
     "chat": (
         "chat/completions",
-        {"messages": [{"role": "user", "content": "What is gravity?"}]} | _SHORT,
+        {"messages": [{"role": "user", "content": "What is gravity?"}], **_SHORT},
     ),
-    "completions": ("completions", {"prompt": "Gravity is"} | _SHORT),
+    "completions": ("completions", {"prompt": "Gravity is", **_SHORT}),
     "embedding": ("embeddings", {"input": "What is gravity?"}),
 }
 
