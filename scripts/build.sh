@@ -7,7 +7,7 @@ source scripts/new-venv.sh
 if [ -d "$cache/dist" ]; then
     say "Building: only what changed is compiled"
 else
-    say "Compiling about 750 crates and llama.cpp: about 15 minutes the first time on 2 cores"
+    say "Compiling about 750 crates and llama.cpp: about 12 minutes the first time on 2 cores"
 fi
 # Side by side: the largest crate keeps one core busy for minutes, and no other can go on then. What is
 # compiled beside it gives way until then.

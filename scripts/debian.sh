@@ -53,7 +53,9 @@ say "Installing Debian packages: ${missing[*]}"
 apt=("${as_root[@]}" env DEBIAN_FRONTEND=noninteractive
     apt-get -qq -o Acquire::http::Timeout=30 -o Acquire::https::Timeout=30 -o DPkg::Lock::Timeout=120)
 "${apt[@]}" update </dev/null || fail_fetch "the lists of Debian packages"
-"${apt[@]}" install --yes --no-install-recommends "${missing[@]}" </dev/null ||
+# What goes wrong is said on standard error; the rest is three lines a package.
+mkdir -p "$LOGS"
+"${apt[@]}" install --yes --no-install-recommends "${missing[@]}" </dev/null >"$LOGS/debian.log" ||
     fail_fetch "Debian packages"
 
 # Debian starts a server when it installs one; the tests start their own.
