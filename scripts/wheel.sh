@@ -41,7 +41,7 @@ say "Building the wheel from it: about 25 minutes the first time on 2 cores, 10 
 # name: its C++ has to be of the same library as all other.
 cat >"$tools/bin/g++" <<EOF
 #!/bin/sh
-exec "$tools/bin/python" -m ziglang c++ -target $machine-linux-gnu.2.28 "\$@"
+exec "$tools/bin/maturin" zig c++ -- -fno-sanitize=all -target $machine-linux-gnu.2.28 "\$@"
 EOF
 chmod +x "$tools/bin/g++"
 export CARGO_TARGET_DIR=$cache/wheel-target
