@@ -48,6 +48,7 @@ fmt: prepare ## format all code
 	@scripts/fmt.sh
 
 rust-test: prepare ## run the Rust tests (ARGS go to cargo nextest or cargo test)
+	@scripts/crates.sh
 	@scripts/rust-test.sh $(ARGS)
 
 python-test: setup build ## run the Python tests against the installed wheel (ARGS go to pytest)
