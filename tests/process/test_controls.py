@@ -144,7 +144,8 @@ def test_section_7_an_engine_that_raises_changes_nothing_more(launcher: Launcher
         system.control("wake_up", {"raise": "the weights are gone"}), 500, "the weights are gone"
     )
     assert instances(launcher) == []
-    assert "Traceback (most recent call last)" in process.stderr
+    # Another thread reads what the process writes, and may be behind the answer.
+    process.wait_for_line(r"Traceback \(most recent call last\)")
     succeeded(system.control("wake_up"))
     assert len(instances(launcher)) == 1
 
