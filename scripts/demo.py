@@ -7,7 +7,6 @@ import json
 import os
 import shlex
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -21,9 +20,6 @@ from ask import AskError, answer
 def main() -> int:
     """Runs the demonstration; returns the server's exit status."""
     port = sys.argv[1]
-    if not _is_free(port):
-        print(f"error: port {port} is in use; choose another: make demo PORT=9000", file=sys.stderr)
-        return 1
     program = str(Path(sys.executable).with_name("dynamo-backend"))
     command = [program, "serve", "llama-cpp", "--http-port", port]
     with _own_terminal(), _served(command) as server:
@@ -94,18 +90,6 @@ def _to_foreground(group: int) -> None:
     before = signal.signal(signal.SIGTTOU, signal.SIG_IGN)
     os.tcsetpgrp(0, group)
     signal.signal(signal.SIGTTOU, before)
-
-
-def _is_free(port: str) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", int(port)))
-        except OSError:
-            return False
-        except (ValueError, OverflowError):
-            pass  # No port at all: the server says which are accepted.
-    return True
 
 
 if __name__ == "__main__":
