@@ -17,13 +17,12 @@ if ! flock --nonblock 9; then
     say "Another make is at work in $cache: waiting until it has ended"
     flock 9
 fi
-touch "$cache/lock"
+rm -f "$LOGS"/*.log
 
 # Who ran out of room often leaves some, as what was half written is removed.
 disk_is_full() {
     [ "$(free_megabytes)" -lt 200 ] ||
-        find "$LOGS" -name '*.log' -newer "$cache/lock" -exec cat {} + 2>/dev/null |
-        grep --quiet "No space left on device"
+        grep --quiet --no-messages "No space left on device" "$LOGS"/*.log
 }
 
 status=0
