@@ -6,13 +6,16 @@
 //! | `wake_up`, `resume_memory_occupation`, `resume_generation` | register after |
 //! | every other | direct |
 //!
-//! [`Presence`] says whether a call may act at all, and what a shutdown finds to unregister.
+//! [`Presence`] says whether a call may act at all, and what a shutdown finds to unregister;
+//! [`Instance`] acts.
 
+mod instance;
 mod presence;
 
 use std::fmt::Display;
 
-pub use presence::Presence;
+pub use instance::{Instance, Place};
+pub use presence::{Out, Presence, Service};
 use serde_json::{Map, Value, json};
 
 /// In which order an engine control and discovery are changed.
@@ -43,12 +46,10 @@ impl Policy {
         }
     }
 
-    /// True where a call has to hold the worker's one lock for changes of discovery.
-    pub fn changes_discovery(self) -> bool {
-        match self {
-            Self::UnregisterFirst | Self::RegisterAfter => true,
-            Self::Direct => false,
-        }
+    /// Whether requests in flight stay in the engine while it is called: of `pause_generation`, which
+    /// holds them until it is resumed. The others wait for them, and cut what takes too long.
+    pub fn holds_requests(control: &str) -> bool {
+        control == "pause_generation"
     }
 
     /// Checks a call's body before anything is done.
@@ -136,7 +137,6 @@ mod tests {
         ];
         for (name, policy) in rows {
             assert_eq!(Policy::of(name), policy, "{name:?}");
-            assert_eq!(policy.changes_discovery(), policy != Policy::Direct);
         }
     }
 

@@ -8,9 +8,10 @@ use std::io;
 use std::time::Duration;
 
 use serde_json::Value;
+use tokio::time::Instant;
 
 use crate::canary::{self, Canary, HEALTH_CHECK_KEY};
-use crate::controls::{self, Policy, Presence};
+use crate::controls::{self, Out, Policy, Presence};
 use crate::settings::{self, Settings, TIMEOUT_VARIABLE};
 use crate::shutdown::Budget;
 
@@ -130,20 +131,28 @@ fn presence(name: &str, steps: &[u8]) {
     let mut presence = Presence::new();
     let mut closed = false;
     for step in steps {
+        let why = [Out::Asleep, Out::Drained][usize::from(step / 5 % 2)];
         match step % 5 {
             0 => presence.serving(),
-            1 if presence.may_leave(name).is_ok() => {
-                presence.left();
-                assert!(!presence.must_unregister() && presence.pauses_canary());
+            1 if presence.admit(name).is_ok() => {
+                presence.may_leave();
+                presence.left(Instant::now());
+                presence.is_out(why);
+                assert!(!presence.must_unregister() && !presence.is_wanted());
             }
-            2 if presence.may_return(name).is_ok() => {
-                assert!(!closed, "nothing returns after shutdown began");
-                presence.returned();
-                assert!(presence.must_unregister() && presence.is_wanted());
-                assert!(!presence.must_register());
+            2 => {
+                if let Ok(registers) = presence.may_return(name, why) {
+                    assert!(!closed, "nothing returns after shutdown began");
+                    if registers {
+                        presence.registered();
+                    }
+                    presence.back(why);
+                    assert!(!registers || presence.must_unregister() && presence.is_wanted());
+                }
             }
             3 => {
-                let _ = presence.may_return(name);
+                // Registering was tried, and failed.
+                let _ = presence.may_return(name, why);
             }
             4 => {
                 presence.close();
@@ -156,7 +165,7 @@ fn presence(name: &str, steps: &[u8]) {
         }
         assert!(!(closed && (presence.admit(name).is_ok() || presence.is_wanted())));
         assert!(!presence.is_wanted() || presence.must_unregister());
-        assert!(presence.must_unregister() || presence.must_register());
+        assert_eq!(presence.is_wanted(), presence.why_not_wanted().is_none());
     }
 }
 

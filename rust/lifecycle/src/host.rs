@@ -51,8 +51,13 @@ pub trait Discovery: Send + Sync {
     /// Takes back what `publish` made known, however far it got.
     async fn withdraw(&self);
     /// Takes the endpoint's instance out of discovery, also where `serve` was dropped midway; the
-    /// card stays.
-    async fn unregister(&self) -> Result<(), Self::Error>;
+    /// card stays. Dropped midway when `within` is over.
+    async fn unregister(&self, within: Duration) -> Result<(), Self::Error>;
+    /// How long the instance has been out of discovery: a worker that was drained, or that sleeps,
+    /// is not waited for again.
+    fn absent_for(&self) -> Duration {
+        Duration::ZERO
+    }
     /// Drops the publishers, after cleanup.
     async fn release(&self);
 }

@@ -2,11 +2,12 @@
 //!
 //! A sequence is up to 50 operations: how the hook that is awaited ends, requests, controls,
 //! signals, loss of discovery, time. [`world`] plays them to the real [`run`](crate::run()) and the
-//! real [`Presence`](crate::controls::Presence) in simulated time; [`contract`] says, from the
+//! real [`Instance`](crate::controls::Instance) in simulated time; [`contract`] says, from the
 //! contract alone, what must be seen and when. The two traces must be the same, to the millisecond.
 //!
 //! So that nothing of the run's trace depends on who is first within a millisecond, operations come
-//! at multiples of 40 ms, and requests end 3 ms beside the tens.
+//! at multiples of 40 ms, and requests end 3 ms beside the tens. Timers count whole milliseconds, so
+//! half of an odd share is rounded up.
 
 mod contract;
 mod controls;
@@ -20,6 +21,8 @@ use operation::Sequence;
 
 const SEQUENCES: u32 = 10_000;
 const LONGEST: usize = 50;
+/// Of a shutdown, and of an engine that is put to sleep; in milliseconds, like all of the model.
+const GRACE: u64 = 5_000;
 
 /// What was seen of one sequence.
 #[derive(Clone, Debug, Default, PartialEq)]

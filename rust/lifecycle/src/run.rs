@@ -50,7 +50,7 @@ use crate::state::Event;
 /// #     fn gave_up(&self, message: String) -> String { message }
 /// #     async fn publish(&self, _: &tokio_util::sync::CancellationToken) -> Result<(), String> { Ok(()) }
 /// #     async fn withdraw(&self) {}
-/// #     async fn unregister(&self) -> Result<(), String> { Ok(()) }
+/// #     async fn unregister(&self, _: Duration) -> Result<(), String> { Ok(()) }
 /// #     async fn release(&self) {}
 /// # }
 /// # #[async_trait]

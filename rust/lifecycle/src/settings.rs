@@ -5,6 +5,7 @@
 //! | `DYN_GRACEFUL_SHUTDOWN_GRACE_PERIOD_SECS` | seconds, fractions allowed | 5 |
 //! | `DYN_WORKER_GRACEFUL_SHUTDOWN_TIMEOUT` | whole seconds | 5 in debug builds, 30 in release |
 //! | `DYN_PREFILL_DRAIN_TIMEOUT_S` | seconds, fractions allowed | 30 |
+//! | `DYN_SLEEP_DRAIN_TIMEOUT_SECS` | seconds, fractions allowed | 30 |
 //! | `DYN_CONNECT_TIMEOUT_SECS` | seconds, fractions allowed; 0: one attempt | 150 |
 //!
 //! Connecting is given more time than the runtime itself takes for a first connection to etcd
@@ -20,22 +21,26 @@ pub const GRACE_VARIABLE: &str = "DYN_GRACEFUL_SHUTDOWN_GRACE_PERIOD_SECS";
 pub const TIMEOUT_VARIABLE: &str = "DYN_WORKER_GRACEFUL_SHUTDOWN_TIMEOUT";
 /// The variable of [`Settings::prefill_drain`].
 pub const PREFILL_DRAIN_VARIABLE: &str = "DYN_PREFILL_DRAIN_TIMEOUT_S";
+/// The variable of [`Settings::sleep`].
+pub const SLEEP_VARIABLE: &str = "DYN_SLEEP_DRAIN_TIMEOUT_SECS";
 /// The variable of [`Settings::connect`].
 pub const CONNECT_VARIABLE: &str = "DYN_CONNECT_TIMEOUT_SECS";
 
 const DEFAULT_GRACE: Duration = Duration::from_secs(5);
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(if cfg!(debug_assertions) { 5 } else { 30 });
 const DEFAULT_PREFILL_DRAIN: Duration = Duration::from_secs(30);
+const DEFAULT_SLEEP: Duration = Duration::from_secs(30);
 const DEFAULT_CONNECT: Duration = Duration::from_secs(150);
 
 /// The longest duration that a variable with fractions may give: a day, in seconds.
 const LONGEST: f64 = 86_400.0;
 
 /// Every variable that [`Settings`] reads.
-pub const VARIABLES: [&str; 4] = [
+pub const VARIABLES: [&str; 5] = [
     GRACE_VARIABLE,
     TIMEOUT_VARIABLE,
     PREFILL_DRAIN_VARIABLE,
+    SLEEP_VARIABLE,
     CONNECT_VARIABLE,
 ];
 
@@ -48,6 +53,8 @@ pub struct Settings {
     pub timeout: Duration,
     /// How long a prefill engine is asked whether it is quiescent; 30 s by default.
     pub prefill_drain: Duration,
+    /// How long requests in flight may take before an engine is put to sleep; 30 s by default.
+    pub sleep: Duration,
     /// How long connecting is tried again, counted from the first attempt; 150 s by default, 0 is
     /// one attempt, which may take as long as it takes.
     pub connect: Duration,
@@ -59,6 +66,7 @@ impl Default for Settings {
             grace: DEFAULT_GRACE,
             timeout: DEFAULT_TIMEOUT,
             prefill_drain: DEFAULT_PREFILL_DRAIN,
+            sleep: DEFAULT_SLEEP,
             connect: DEFAULT_CONNECT,
         }
     }
@@ -110,6 +118,7 @@ impl Settings {
             grace: read(GRACE_VARIABLE, DEFAULT_GRACE, seconds),
             timeout: read(TIMEOUT_VARIABLE, DEFAULT_TIMEOUT, whole_seconds),
             prefill_drain: read(PREFILL_DRAIN_VARIABLE, DEFAULT_PREFILL_DRAIN, seconds),
+            sleep: read(SLEEP_VARIABLE, DEFAULT_SLEEP, seconds),
             connect: read(CONNECT_VARIABLE, DEFAULT_CONNECT, seconds),
         };
         (settings, warnings)
@@ -172,6 +181,7 @@ mod tests {
         assert_eq!(settings.grace, Duration::from_secs(5));
         assert_eq!(settings.timeout, Duration::from_secs(timeout));
         assert_eq!(settings.prefill_drain, Duration::from_secs(30));
+        assert_eq!(settings.sleep, Duration::from_secs(30));
         assert_eq!(settings.connect, Duration::from_secs(150));
         assert_eq!(warnings, Vec::<String>::new());
         assert_eq!(settings, Settings::default());
@@ -202,6 +212,8 @@ mod tests {
                 (wanted, vec![]),
                 "{text:?}"
             );
+            let (settings, warnings) = read(SLEEP_VARIABLE, text);
+            assert_eq!((settings.sleep, warnings), (wanted, vec![]), "{text:?}");
             let (settings, warnings) = read(CONNECT_VARIABLE, text);
             assert_eq!((settings.connect, warnings), (wanted, vec![]), "{text:?}");
         }
@@ -209,7 +221,12 @@ mod tests {
             "inf", "-inf", "nan", "infinity", "86400.1", "1e300", "5s", "five", "1,5", "\u{fffd}",
         ];
         for text in bad {
-            for name in [GRACE_VARIABLE, PREFILL_DRAIN_VARIABLE, CONNECT_VARIABLE] {
+            for name in [
+                GRACE_VARIABLE,
+                PREFILL_DRAIN_VARIABLE,
+                SLEEP_VARIABLE,
+                CONNECT_VARIABLE,
+            ] {
                 let (settings, warnings) = read(name, text);
                 assert_eq!(settings, Settings::default(), "{name} {text:?}");
                 assert_eq!(warnings.len(), 1, "{name} {text:?}");

@@ -4,27 +4,17 @@
 //! | phase | a control | in discovery |
 //! |---|---|---|
 //! | before serving | is refused | no |
-//! | serving, awake | acts | yes |
-//! | serving, asleep | acts | no |
+//! | serving, awake and not drained | acts | yes |
+//! | serving, asleep or drained | acts | no |
 //! | closed | is refused | not again |
 //!
-//! Nothing here waits or locks. The host keeps one [`Presence`] under a lock that is never held
-//! over an await, and two asynchronous locks: one that a control which changes discovery holds
-//! from its first half to its last, so that no resume lands between the halves of a sleep; and one
-//! that is held over a single change of discovery, which is all that a shutdown has to wait for:
-//!
-//! 1. A control: [`admit`](Presence::admit) before it waits for the first lock, and once it has it.
-//! 2. To leave: second lock, [`may_leave`](Presence::may_leave), unregister,
-//!    [`left`](Presence::left) where that succeeded.
-//! 3. To return: second lock, [`may_return`](Presence::may_return), register,
-//!    [`returned`](Presence::returned) where that succeeded; nothing of it unless
-//!    [`must_register`](Presence::must_register).
-//! 4. Shutdown: [`close`](Presence::close) at once, then the second lock, then unregister if
-//!    [`must_unregister`](Presence::must_unregister).
-//! 5. A repair of a registration that was lost: as to return, only while
-//!    [`is_wanted`](Presence::is_wanted).
+//! Nothing here waits or locks: [`Instance`](super::Instance) says in which order this is asked and
+//! told, and under which locks.
+
+use std::time::Duration;
 
 use serde_json::Value;
+use tokio::time::Instant;
 
 use super::error_reply;
 
@@ -36,15 +26,59 @@ enum Phase {
     Closed,
 }
 
+/// Why an instance is out of discovery though its worker serves. Both may hold at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Out {
+    /// The engine sleeps: a control that unregisters first came before.
+    Asleep,
+    /// The operator drained the worker.
+    Drained,
+}
+
+/// What a worker does with requests, as its operator sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Service {
+    /// It does not serve yet.
+    Starting,
+    /// It is in discovery.
+    Serving,
+    /// It leaves or has left discovery, and requests are in flight or may still come.
+    Draining,
+    /// It has left discovery for longer than the grace period, and nothing is in flight.
+    Drained,
+}
+
+impl Service {
+    /// Every one.
+    pub const ALL: [Self; 4] = [
+        Self::Starting,
+        Self::Serving,
+        Self::Draining,
+        Self::Drained,
+    ];
+
+    /// Its name in replies and metrics.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::Serving => "serving",
+            Self::Draining => "draining",
+            Self::Drained => "drained",
+        }
+    }
+}
+
 /// What the instance's place in discovery is, and whether it may change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Presence {
     phase: Phase,
     awake: bool,
+    drained: bool,
     /// Also true where registering was tried and failed: it may have been heard all the same.
     may_be_there: bool,
     /// False where unregistering was tried and failed, for the same reason.
     is_there: bool,
+    left_at: Option<Instant>,
 }
 
 impl Default for Presence {
@@ -57,27 +91,31 @@ impl Presence {
     /// Of a worker that does not serve yet.
     ///
     /// ```
-    /// use dynamo_backend_lifecycle::controls::Presence;
+    /// use dynamo_backend_lifecycle::controls::{Out, Presence};
     ///
     /// let mut presence = Presence::new();
     /// assert!(presence.admit("sleep").is_err(), "nothing is served yet");
     /// presence.serving();
     ///
-    /// presence.may_leave("sleep").unwrap();
-    /// presence.left();
+    /// presence.may_leave();
+    /// presence.left(tokio::time::Instant::now());
+    /// presence.is_out(Out::Asleep);
     /// assert!(!presence.is_wanted() && !presence.must_unregister());
     ///
-    /// presence.may_return("wake_up").unwrap(); // the host registers …
-    /// presence.close(); // … and shutdown begins meanwhile
-    /// presence.returned();
+    /// // The host registers, and shutdown begins meanwhile.
+    /// assert_eq!(presence.may_return("wake_up", Out::Asleep), Ok(true));
+    /// presence.close();
+    /// presence.registered();
     /// assert!(presence.must_unregister());
     /// ```
     pub fn new() -> Self {
         Self {
             phase: Phase::BeforeServing,
             awake: true,
+            drained: false,
             may_be_there: false,
             is_there: false,
+            left_at: None,
         }
     }
 
@@ -87,7 +125,7 @@ impl Presence {
             self.phase = Phase::Serving;
         }
         self.may_be_there = true;
-        self.is_there = true;
+        self.registered();
     }
 
     /// Whether a control, of any policy, may act now. Asked again by one that waited.
@@ -99,57 +137,81 @@ impl Presence {
         match self.phase {
             Phase::Serving => Ok(()),
             Phase::BeforeServing => Err(error_reply(format!(
-                "{control}: the worker does not serve yet, the engine was not called; \
-                 call again once it is ready"
+                "{control}: the worker does not serve yet, and nothing was done; call again once \
+                 it is ready"
             ))),
             Phase::Closed => Err(error_reply(format!(
-                "{control}: the worker is shutting down, the engine was not called"
+                "{control}: the worker is shutting down, and nothing was done"
             ))),
         }
     }
 
-    /// Whether a control may unregister the instance: also where it is out already, when there is
-    /// nothing to unregister unless [`must_unregister`](Self::must_unregister). On `Ok` it no longer
-    /// counts as being there for sure, because unregistering that fails may have been heard.
-    ///
-    /// # Errors
-    ///
-    /// The reply to send instead of unregistering and calling the engine.
-    pub fn may_leave(&mut self, control: &str) -> Result<(), Value> {
-        self.admit(control)?;
+    /// The instance is about to be unregistered. It no longer counts as being there for sure,
+    /// because unregistering that fails may have been heard.
+    pub fn may_leave(&mut self) {
         self.is_there = false;
-        Ok(())
     }
 
-    /// The instance was unregistered by a control; the engine goes to sleep, or fails to: either
-    /// way the instance stays out, and the canary leaves the engine alone, until it returned.
-    pub fn left(&mut self) {
-        self.awake = false;
+    /// The instance was unregistered.
+    pub fn left(&mut self, now: Instant) {
         self.may_be_there = false;
         self.is_there = false;
+        self.left_at = Some(now);
     }
 
-    /// Whether the instance may be registered now, after the engine's reply allowed it. On `Ok`
-    /// it counts as being there, because registering that fails may have been heard.
+    /// It stays out, for this reason, until it is [`back`](Self::back). Of an engine that is put to
+    /// sleep: also where it fails to.
+    pub fn is_out(&mut self, why: Out) {
+        match why {
+            Out::Asleep => self.awake = false,
+            Out::Drained => self.drained = true,
+        }
+    }
+
+    /// Whether anything may return to discovery.
     ///
     /// # Errors
     ///
     /// The reply to send: the engine is awake, and discovery must not hear of it any more.
-    pub fn may_return(&mut self, control: &str) -> Result<(), Value> {
-        if self.phase != Phase::Serving {
-            return Err(error_reply(format!(
-                "{control}: the engine succeeded, but the worker is shutting down and does not \
-                 return to discovery"
-            )));
+    pub fn may_come_back(&self, control: &str) -> Result<(), Value> {
+        if self.phase == Phase::Serving {
+            return Ok(());
         }
-        self.may_be_there = true;
-        Ok(())
+        Err(error_reply(format!(
+            "{control}: the worker is shutting down and does not return to discovery"
+        )))
+    }
+
+    /// Whether the instance is to be registered, now that `why` is over: not where it is there, nor
+    /// where the other reason holds. On `Ok(true)` it counts as maybe being there, because
+    /// registering that fails may have been heard.
+    ///
+    /// # Errors
+    ///
+    /// As of [`may_come_back`](Self::may_come_back).
+    pub fn may_return(&mut self, control: &str, why: Out) -> Result<bool, Value> {
+        self.may_come_back(control)?;
+        let stays_out = match why {
+            Out::Asleep => self.drained,
+            Out::Drained => !self.awake,
+        };
+        let registers = !stays_out && !self.is_there;
+        self.may_be_there |= registers;
+        Ok(registers)
     }
 
     /// The instance was registered.
-    pub fn returned(&mut self) {
-        self.awake = true;
+    pub fn registered(&mut self) {
         self.is_there = true;
+        self.left_at = None;
+    }
+
+    /// `why` holds no more.
+    pub fn back(&mut self, why: Out) {
+        match why {
+            Out::Asleep => self.awake = true,
+            Out::Drained => self.drained = false,
+        }
     }
 
     /// Shutdown begins: from here on every control is refused, and nothing returns.
@@ -157,20 +219,20 @@ impl Presence {
         self.phase = Phase::Closed;
     }
 
-    /// Whether a shutdown has to take the instance out of discovery.
-    pub fn must_unregister(&self) -> bool {
-        self.may_be_there
+    /// Whether shutdown has begun.
+    pub fn is_closed(&self) -> bool {
+        self.phase == Phase::Closed
     }
 
-    /// Whether a control that returns has to register the instance: it is not known to be there.
-    pub fn must_register(&self) -> bool {
-        !self.is_there
+    /// Whether the instance may be in discovery, so that who wants it out has to unregister it.
+    pub fn must_unregister(&self) -> bool {
+        self.may_be_there
     }
 
     /// Whether the instance belongs into discovery: what readiness follows, and whether a
     /// registration that was lost has to be made again.
     pub fn is_wanted(&self) -> bool {
-        self.phase == Phase::Serving && self.awake
+        self.phase == Phase::Serving && self.awake && !self.drained
     }
 
     /// Why the instance does not belong into discovery; `None` while it does.
@@ -178,8 +240,34 @@ impl Presence {
         match self.phase {
             Phase::BeforeServing => Some("the worker does not serve yet"),
             Phase::Closed => Some("the worker is shutting down"),
-            Phase::Serving if self.awake => None,
-            Phase::Serving => Some("an engine control took the worker out of discovery"),
+            Phase::Serving if !self.awake => {
+                Some("an engine control took the worker out of discovery")
+            }
+            Phase::Serving if self.drained => {
+                Some("the worker was drained by /engine/drain; /engine/resume brings it back")
+            }
+            Phase::Serving => None,
+        }
+    }
+
+    /// How long the instance has been out of discovery; `None` where it may be there, or never was.
+    pub fn absent_for(&self) -> Option<Duration> {
+        self.left_at
+            .filter(|_| !self.may_be_there)
+            .map(|left| left.elapsed())
+    }
+
+    /// What the worker does, with these requests in flight. Whoever was told of the instance may
+    /// send some until the `grace` period is over.
+    pub fn service(&self, in_flight: usize, grace: Duration) -> Service {
+        if self.phase == Phase::BeforeServing {
+            Service::Starting
+        } else if self.is_wanted() {
+            Service::Serving
+        } else if in_flight == 0 && self.absent_for().is_some_and(|absent| absent >= grace) {
+            Service::Drained
+        } else {
+            Service::Draining
         }
     }
 
@@ -194,17 +282,29 @@ mod tests {
     use super::super::is_error_reply;
     use super::*;
 
+    const GRACE: Duration = Duration::from_secs(5);
+
     fn serving() -> Presence {
         let mut presence = Presence::new();
         presence.serving();
         presence
     }
 
-    fn asleep() -> Presence {
+    fn out(why: Out) -> Presence {
         let mut presence = serving();
-        presence.may_leave("sleep").unwrap();
-        presence.left();
+        presence.may_leave();
+        presence.left(Instant::now());
+        presence.is_out(why);
         presence
+    }
+
+    fn returns(presence: &mut Presence, why: Out) -> bool {
+        let registers = presence.may_return("return", why).unwrap();
+        if registers {
+            presence.registered();
+        }
+        presence.back(why);
+        registers
     }
 
     fn closed(mut presence: Presence) -> Presence {
@@ -217,26 +317,28 @@ mod tests {
         for (mut presence, acts) in [
             (Presence::new(), false),
             (serving(), true),
-            (asleep(), true),
+            (out(Out::Asleep), true),
+            (out(Out::Drained), true),
             (closed(Presence::new()), false),
             (closed(serving()), false),
-            (closed(asleep()), false),
+            (closed(out(Out::Asleep)), false),
         ] {
             assert_eq!(presence.admit("flush").is_ok(), acts, "{presence:?}");
-            assert_eq!(presence.may_leave("sleep").is_ok(), acts, "{presence:?}");
-            assert_eq!(presence.may_return("wake_up").is_ok(), acts, "{presence:?}");
+            let returns = presence.may_return("wake_up", Out::Asleep);
+            assert_eq!(returns.is_ok(), acts, "{presence:?}");
         }
     }
 
     #[test]
     fn section_7_refusals_are_error_replies_that_name_control_and_reason() {
+        let mut asleep = closed(out(Out::Asleep));
         let refusals = [
             (Presence::new().admit("sleep"), "sleep", "does not serve"),
             (closed(serving()).admit("flush"), "flush", "shutting down"),
             (
-                closed(asleep()).may_return("wake_up"),
+                asleep.may_return("wake_up", Out::Asleep).map(drop),
                 "wake_up",
-                "the engine succeeded",
+                "does not return",
             ),
         ];
         for (refusal, control, reason) in refusals {
@@ -249,51 +351,69 @@ mod tests {
     }
 
     #[test]
-    fn section_7_sleep_takes_the_instance_out_and_wake_puts_it_back() {
-        let mut presence = serving();
-        assert!(presence.is_wanted() && presence.must_unregister() && !presence.pauses_canary());
-        presence.left();
-        assert!(!presence.is_wanted() && !presence.must_unregister() && presence.pauses_canary());
-        presence.may_return("wake_up").unwrap();
-        assert!(presence.pauses_canary(), "only once it is registered");
-        presence.returned();
-        assert_eq!(presence, serving());
+    fn section_7_sleep_and_drain_take_the_instance_out_until_it_is_back() {
+        for why in [Out::Asleep, Out::Drained] {
+            let mut presence = out(why);
+            assert!(!presence.is_wanted() && !presence.must_unregister());
+            // The engine of a drained worker is awake.
+            assert_eq!(presence.pauses_canary(), why == Out::Asleep);
+            assert!(returns(&mut presence, why));
+            assert_eq!(presence, serving());
+        }
+    }
+
+    #[test]
+    fn section_7_who_sleeps_and_was_drained_returns_when_neither_holds() {
+        for (first, second) in [(Out::Asleep, Out::Drained), (Out::Drained, Out::Asleep)] {
+            let mut presence = out(Out::Asleep);
+            presence.is_out(Out::Drained);
+            assert!(!returns(&mut presence, first));
+            assert!(!presence.is_wanted() && !presence.must_unregister());
+            assert!(returns(&mut presence, second));
+            assert_eq!(presence, serving());
+        }
     }
 
     #[test]
     fn section_7_a_registration_that_failed_may_have_been_heard() {
-        let mut presence = asleep();
-        presence.may_return("wake_up").unwrap();
+        let mut presence = out(Out::Asleep);
+        assert_eq!(presence.may_return("wake_up", Out::Asleep), Ok(true));
         assert!(!presence.is_wanted(), "it did not return");
         assert!(presence.must_unregister());
+        assert_eq!(presence.absent_for(), None);
     }
 
     #[test]
     fn section_7_an_unregistering_that_failed_may_have_been_heard() {
         let mut presence = serving();
-        assert!(!presence.must_register());
-        presence.may_leave("sleep").unwrap();
+        assert_eq!(presence.may_return("wake_up", Out::Asleep), Ok(false));
+        presence.may_leave();
         // It failed: the engine stays awake, and waking it must repair what may have happened.
-        assert!(presence.is_wanted() && presence.must_unregister() && presence.must_register());
-        presence.may_return("wake_up").unwrap();
-        presence.returned();
+        assert!(presence.is_wanted() && presence.must_unregister());
+        assert!(returns(&mut presence, Out::Asleep));
         assert_eq!(presence, serving());
     }
 
     #[test]
     fn section_12_8_whoever_is_not_wanted_is_told_why() {
-        for presence in [Presence::new(), serving(), asleep(), closed(serving())] {
-            let why_not = presence.why_not_wanted();
-            assert_eq!(why_not.is_none(), presence.is_wanted(), "{presence:?}");
+        let reasons = [
+            Presence::new(),
+            out(Out::Asleep),
+            out(Out::Drained),
+            closed(serving()),
+        ]
+        .map(|presence| presence.why_not_wanted().unwrap());
+        for (place, reason) in reasons.iter().enumerate() {
+            assert!(!reasons[..place].contains(reason), "{reason}");
         }
-        assert_ne!(asleep().why_not_wanted(), closed(asleep()).why_not_wanted());
+        assert_eq!(serving().why_not_wanted(), None);
     }
 
     #[test]
     fn section_8_the_canary_asks_before_and_while_the_worker_is_awake() {
         assert!(!Presence::new().pauses_canary());
         assert!(!serving().pauses_canary());
-        assert!(asleep().pauses_canary());
+        assert!(out(Out::Asleep).pauses_canary());
         assert!(closed(serving()).pauses_canary());
     }
 
@@ -301,15 +421,16 @@ mod tests {
     fn section_5_a_shutdown_unregisters_what_may_be_in_discovery() {
         assert!(!closed(Presence::new()).must_unregister());
         assert!(closed(serving()).must_unregister());
-        assert!(!closed(asleep()).must_unregister());
+        assert!(!closed(out(Out::Asleep)).must_unregister());
     }
 
     #[test]
     fn section_5_what_returns_while_shutdown_begins_is_unregistered() {
-        let mut presence = asleep();
-        presence.may_return("wake_up").unwrap();
+        let mut presence = out(Out::Asleep);
+        presence.may_return("wake_up", Out::Asleep).unwrap();
         presence.close();
-        presence.returned();
+        presence.registered();
+        presence.back(Out::Asleep);
         assert!(presence.must_unregister() && !presence.is_wanted());
     }
 
@@ -319,5 +440,24 @@ mod tests {
         presence.serving();
         assert!(presence.must_unregister() && !presence.is_wanted());
         assert!(presence.admit("sleep").is_err());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_worker_is_drained_when_nothing_is_in_flight_and_nobody_can_send_more() {
+        assert_eq!(Presence::new().service(0, GRACE), Service::Starting);
+        assert_eq!(serving().service(0, GRACE), Service::Serving);
+        assert_eq!(closed(serving()).service(0, GRACE), Service::Draining);
+        let makes: [fn() -> Presence; 3] = [
+            || out(Out::Drained),
+            || out(Out::Asleep),
+            || closed(out(Out::Drained)),
+        ];
+        for make in makes {
+            let presence = make();
+            assert_eq!(presence.service(0, GRACE), Service::Draining);
+            tokio::time::advance(GRACE).await;
+            assert_eq!(presence.service(1, GRACE), Service::Draining);
+            assert_eq!(presence.service(0, GRACE), Service::Drained);
+        }
     }
 }

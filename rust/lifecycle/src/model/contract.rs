@@ -3,11 +3,10 @@
 
 mod time;
 
-use super::controls::{Call, Controls};
+use super::controls::{Call, Controls, Requests};
 use super::operation::Operation;
-use super::{Seen, Sequence};
+use super::{GRACE, Seen, Sequence};
 
-const GRACE: u64 = 5_000;
 const WORK: u64 = 25_000;
 const DEADLINE: u64 = 35_000;
 
@@ -21,6 +20,11 @@ enum Phase {
     Publishing,
     Registering,
     Serving,
+    /// A control changes discovery: until then, and until when unregistering may take.
+    Changing {
+        free: u64,
+        until: u64,
+    },
     Unregistering {
         until: u64,
     },
@@ -60,6 +64,8 @@ struct Model<'a> {
     served: bool,
     published: bool,
     accepts: bool,
+    /// The shutdown refuses requests.
+    refuses: bool,
     /// When each request in flight ends.
     requests: Vec<u64>,
     finished: usize,
@@ -89,6 +95,7 @@ pub(super) fn predict(sequence: &Sequence) -> Seen {
         served: false,
         published: false,
         accepts: false,
+        refuses: false,
         requests: Vec::new(),
         finished: 0,
         finished_before: 0,
@@ -99,7 +106,7 @@ pub(super) fn predict(sequence: &Sequence) -> Seen {
         reason: "Asked",
         error: "",
         failed: Vec::new(),
-        controls: Controls::default(),
+        controls: Controls::new(),
         calls: 0,
         seen: Seen::default(),
     };
@@ -147,6 +154,16 @@ impl Model<'_> {
             Operation::DiscoveryLost => self.ends_by_itself(true),
         }
         self.settle();
+    }
+
+    /// Lets the controls do what they can by now.
+    fn advance_controls(&mut self) {
+        let mut requests = Requests {
+            in_flight: &mut self.requests,
+            accepts: &mut self.accepts,
+        };
+        self.controls
+            .advance(self.now, &mut requests, &mut self.seen.trace);
     }
 
     fn see(&mut self, what: &str) {
@@ -290,18 +307,25 @@ impl Model<'_> {
     fn down(&mut self) {
         let elapsed = self.begin();
         self.finished_before = self.finished;
-        // An instance that a control took out is out; one that may be there is taken out.
+        let until = self.now + WORK.saturating_sub(elapsed).div_ceil(2);
+        match self.controls.changing() {
+            Some(free) => self.phase = Phase::Changing { free, until },
+            None => self.unregister(until),
+        }
+    }
+
+    /// An instance that a control took out is out; one that may be there is taken out.
+    fn unregister(&mut self, until: u64) {
         if self.served && !self.controls.listed {
             return self.grace();
         }
         self.see("unregister");
-        let until = self.now + WORK.saturating_sub(elapsed) / 2;
         self.phase = Phase::Unregistering { until };
     }
 
     fn withdraw(&mut self) {
         self.see("withdraw");
-        let until = self.now + self.left(GRACE + WORK) / 2;
+        let until = self.now + self.left(GRACE + WORK).div_ceil(2);
         self.phase = Phase::Withdrawing { until };
     }
 
@@ -318,10 +342,12 @@ impl Model<'_> {
         }
     }
 
+    /// An instance that has been out for a while needs less of it, or none.
     fn grace(&mut self) {
-        self.phase = Phase::Grace {
-            until: self.now + GRACE,
-        };
+        let out = self.controls.left_at.filter(|_| !self.controls.listed);
+        let since = out.unwrap_or(self.now);
+        let until = self.now.max(since + GRACE);
+        self.phase = Phase::Grace { until };
     }
 
     fn waited(&mut self) {
@@ -332,11 +358,12 @@ impl Model<'_> {
         }
         self.see("cut");
         self.requests.clear();
-        let until = self.now + self.left(GRACE + WORK) / 2;
+        let until = self.now + self.left(GRACE + WORK).div_ceil(2);
         self.phase = Phase::Cutting { until };
     }
 
     fn refuse(&mut self) {
+        self.refuses = true;
         self.accepts = false;
         self.see("refuse");
     }

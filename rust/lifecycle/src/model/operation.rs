@@ -33,16 +33,22 @@ pub(super) enum Operation {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Does {
     Sleep,
+    Pause,
     Wake,
     Flush,
+    Drain,
+    Resume,
 }
 
 impl Does {
-    pub(super) fn name(self) -> &'static str {
+    /// The engine control's name; `None` of what is the worker's own.
+    pub(super) fn control(self) -> Option<&'static str> {
         match self {
-            Self::Sleep => "sleep",
-            Self::Wake => "wake_up",
-            Self::Flush => "flush_cache",
+            Self::Sleep => Some("sleep"),
+            Self::Pause => Some("pause_generation"),
+            Self::Wake => Some("wake_up"),
+            Self::Flush => Some("flush_cache"),
+            Self::Drain | Self::Resume => None,
         }
     }
 }
@@ -108,14 +114,17 @@ fn operation() -> impl Strategy<Value = Operation> {
         1 => Just(Reply::StillSleeping),
     ];
     let does = prop_oneof![
-        2 => Just(Does::Sleep),
-        2 => Just(Does::Wake),
+        3 => Just(Does::Sleep),
+        1 => Just(Does::Pause),
+        3 => Just(Does::Wake),
         1 => Just(Does::Flush),
+        2 => Just(Does::Drain),
+        2 => Just(Does::Resume),
     ];
     let control = (does, 0..1000u64, reply, prop::bool::weighted(0.8)).prop_map(
         |(does, tens, reply, discovery_works)| Operation::Control {
             does,
-            takes: tens * 10 + 7,
+            takes: tens * 10 + 6,
             reply,
             discovery_works,
         },

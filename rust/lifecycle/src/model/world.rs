@@ -1,6 +1,7 @@
 //! The implementation's side: a host whose hooks end when a sequence says so, in simulated time.
 
 mod host;
+mod place;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -11,10 +12,11 @@ use tokio::task::yield_now;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
-use super::operation::{Does, Operation, Reply};
-use super::{Seen, Sequence};
+use super::controls::{Call, SLEEP};
+use super::operation::{Does, Operation};
+use super::{GRACE, Seen, Sequence};
 use crate::Settings;
-use crate::controls::{Policy, Presence, is_error_reply, lets_register};
+use crate::controls::{Instance, Presence};
 use crate::report::Outcome;
 
 /// One worker.
@@ -24,8 +26,7 @@ struct World {
     shutdown: CancellationToken,
     /// Flips when shutdown begins.
     began: CancellationToken,
-    /// Held by a control that changes discovery, from its first half to its last.
-    control: tokio::sync::Mutex<()>,
+    instance: Instance,
     presence: Mutex<Presence>,
     /// How serving ended by itself: badly or not.
     serving_over: Mutex<Option<bool>>,
@@ -55,13 +56,14 @@ pub(super) fn play(sequence: &Sequence) -> Seen {
         .build()
         .expect("a runtime without I/O");
     runtime.block_on(async {
-        let world = Arc::new(World::new(sequence.fetches));
         let settings = Settings {
-            grace: Duration::from_secs(5),
+            grace: Duration::from_millis(GRACE),
             timeout: Duration::from_secs(30),
             prefill_drain: Duration::from_secs(30),
+            sleep: Duration::from_millis(SLEEP),
             connect: Duration::from_secs(1000),
         };
+        let world = Arc::new(World::new(sequence.fetches, &settings));
         let run = tokio::spawn({
             let (world, prefill) = (world.clone(), sequence.prefill);
             async move {
@@ -100,13 +102,13 @@ async fn settle() {
 }
 
 impl World {
-    fn new(fetches: bool) -> Self {
+    fn new(fetches: bool, settings: &Settings) -> Self {
         Self {
             born: Instant::now(),
             fetches,
             shutdown: CancellationToken::new(),
             began: CancellationToken::new(),
-            control: tokio::sync::Mutex::default(),
+            instance: Instance::new(settings),
             presence: Mutex::default(),
             serving_over: Mutex::default(),
             serving_ended: Notify::new(),
@@ -134,15 +136,14 @@ impl World {
                 discovery_works,
             } => {
                 *calls += 1;
-                let (world, number) = (self.clone(), *calls);
-                tokio::spawn(async move {
-                    let engine = engine(takes, reply);
-                    let answer = world.control(number, does, engine, discovery_works).await;
-                    let refused = answer.err().as_ref().is_some_and(is_error_reply);
-                    if refused {
-                        world.see(format!("control {number} is refused"));
-                    }
-                });
+                let call = Call {
+                    number: *calls,
+                    does,
+                    takes,
+                    reply,
+                    discovery_works,
+                };
+                tokio::spawn(place::CALL.scope(call, self.clone().control(call)));
             }
         }
     }
@@ -171,50 +172,23 @@ impl World {
         self.serving_ended.notify_one();
     }
 
-    /// A control as a worker runs it: the policy, and the presence with its lock.
-    async fn control(
-        &self,
-        number: usize,
-        does: Does,
-        engine: impl Future<Output = Value>,
-        discovery_works: bool,
-    ) -> Result<(), Value> {
-        let name = does.name();
-        let admit = || self.presence.lock().unwrap().admit(name);
-        admit()?;
-        let policy = Policy::of(name);
-        let _lock = match policy.changes_discovery() {
-            true => Some(self.control.lock().await),
-            false => None,
+    /// A control as a worker runs it, and what its reply says.
+    async fn control(self: Arc<Self>, call: Call) {
+        let reply = match call.does.control() {
+            Some(name) => self.instance.control(&*self, name, json!({})).await,
+            None if call.does == Does::Drain => Ok(said(self.instance.drain(&*self).await)),
+            None => Ok(said(self.instance.resume(&*self).await)),
         };
-        admit()?;
-        if policy == Policy::UnregisterFirst {
-            let there = {
-                let mut presence = self.presence.lock().unwrap();
-                presence.may_leave(name)?;
-                presence.must_unregister()
-            };
-            if there && !discovery_works {
-                self.see(format!("control {number} could not leave"));
-                return Ok(());
-            }
-            self.presence.lock().unwrap().left();
-        }
-        self.see(format!("control {number} calls the engine"));
-        let reply = engine.await;
-        let returns = policy == Policy::RegisterAfter && lets_register(&reply);
-        let end = if !returns || !self.presence.lock().unwrap().must_register() {
-            "is over"
-        } else if self.presence.lock().unwrap().may_return(name).is_err() {
-            "may not return"
-        } else if discovery_works {
-            self.presence.lock().unwrap().returned();
-            "returned"
-        } else {
-            "could not return"
-        };
-        self.see(format!("control {number} {end}"));
-        Ok(())
+        let message = reply.expect("the engine never raises")["message"].to_string();
+        let ends = [
+            ("nothing was done", "is refused"),
+            ("could not be unregistered", "could not leave"),
+            ("does not return", "may not return"),
+            ("could not be registered", "could not return"),
+        ];
+        let end = ends.iter().find(|(part, _)| message.contains(part));
+        let end = end.map_or("is over", |(_, end)| end);
+        self.see(format!("control {} {end}", call.number));
     }
 
     fn returned(&self, outcome: &Outcome<String>) {
@@ -243,11 +217,6 @@ impl World {
     }
 }
 
-async fn engine(takes: u64, reply: Reply) -> Value {
-    sleep(Duration::from_millis(takes)).await;
-    match reply {
-        Reply::Done => json!({"status": "ok"}),
-        Reply::Error => json!({"status": "Error", "message": "busy"}),
-        Reply::StillSleeping => json!({"status": "ok", "is_sleeping": true}),
-    }
+fn said(done: Result<(), Value>) -> Value {
+    done.map_or_else(|refusal| refusal, |()| json!({"status": "ok"}))
 }

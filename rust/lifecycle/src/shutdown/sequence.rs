@@ -107,7 +107,7 @@ where
     async fn unregister(&mut self) {
         let limit = self.budget.unregister(self.clock.elapsed());
         let running = self.enter(Stage::Unregister);
-        self.bounded(Stage::Unregister, limit, self.host.unregister())
+        self.bounded(Stage::Unregister, limit, self.host.unregister(limit))
             .await;
         self.leave(running);
     }
@@ -128,7 +128,8 @@ where
     /// Gives routers time to see that the instance is gone.
     async fn grace(&mut self) {
         let running = self.enter(Stage::Grace);
-        sleep(self.budget.grace()).await;
+        let absent = self.host.absent_for();
+        sleep(self.budget.grace().saturating_sub(absent)).await;
         self.leave(running);
     }
 

@@ -216,7 +216,7 @@ impl Discovery for FakeHost {
         let _ = self.hook("withdraw", self.plan.withdraw).await;
     }
 
-    async fn unregister(&self) -> Result<(), String> {
+    async fn unregister(&self, _within: Duration) -> Result<(), String> {
         self.hook("unregister", self.plan.unregister).await
     }
 

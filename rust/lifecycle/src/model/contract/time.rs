@@ -22,7 +22,7 @@ impl Model<'_> {
                 self.requests.retain(|ends| *ends != next);
                 self.finished += before - self.requests.len();
             }
-            self.controls.fire(next, &mut self.seen.trace);
+            self.advance_controls();
             if self.timer() == Some(next) {
                 self.time_is_up();
             }
@@ -44,12 +44,13 @@ impl Model<'_> {
         match self.phase {
             Phase::Pausing(until, _) => Some(until),
             Phase::Publishing | Phase::Registering => step_over,
+            Phase::Changing { free, until } => Some(free.min(until)),
             Phase::Unregistering { until }
             | Phase::Withdrawing { until }
             | Phase::Grace { until }
             | Phase::Cutting { until }
             | Phase::Draining { until } => Some(until),
-            Phase::Waiting { half, until } => Some(if self.accepts { half } else { until }),
+            Phase::Waiting { half, until } => Some(if self.refuses { until } else { half }),
             Phase::Asking { next, until } => Some(next.min(until)),
             _ => None,
         }
@@ -70,7 +71,10 @@ impl Model<'_> {
                 self.failed.push("unregister");
                 self.serve();
             }
-            Phase::Unregistering { .. } => {
+            Phase::Changing { until, .. } if self.controls.changing().is_none() => {
+                self.unregister(until);
+            }
+            Phase::Changing { .. } | Phase::Unregistering { .. } => {
                 self.failed.push("unregister");
                 self.grace();
             }
@@ -80,14 +84,14 @@ impl Model<'_> {
             }
             Phase::Grace { .. } => {
                 let share = self.left(GRACE + WORK - WORK / 10);
-                let (half, until) = (self.now + share / 2, self.now + share);
+                let (half, until) = (self.now + share.div_ceil(2), self.now + share);
                 self.phase = Phase::Waiting { half, until };
                 // A worker that never served has nothing to refuse, but says so all the same.
                 if self.requests.is_empty() || share == 0 {
                     self.refuse();
                 }
             }
-            Phase::Waiting { .. } if self.accepts => self.refuse(),
+            Phase::Waiting { .. } if !self.refuses => self.refuse(),
             Phase::Waiting { .. } => self.waited(),
             Phase::Cutting { .. } => {
                 self.failed.push("wait");
@@ -121,8 +125,9 @@ impl Model<'_> {
     /// What happens at once: an idle worker does not wait, and what has no time left is over.
     pub(super) fn settle(&mut self) {
         loop {
+            self.advance_controls();
             if matches!(self.phase, Phase::Waiting { .. }) && self.requests.is_empty() {
-                if self.accepts {
+                if !self.refuses {
                     self.refuse();
                 }
                 self.waited();

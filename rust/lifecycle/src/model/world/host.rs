@@ -14,7 +14,7 @@ use crate::state::State;
 
 impl World {
     /// Waits until the sequence ends this hook.
-    async fn hook(&self, name: &str) -> Result<(), String> {
+    pub(super) async fn hook(&self, name: &str) -> Result<(), String> {
         self.see(name);
         let (ends, ended) = oneshot::channel();
         self.inner.lock().unwrap().hook = Some(ends);
@@ -25,7 +25,7 @@ impl World {
     }
 
     /// What is known after counting the requests that have ended by now.
-    fn counted<T>(&self, look: impl FnOnce(&mut Inner) -> T) -> T {
+    pub(super) fn counted<T>(&self, look: impl FnOnce(&mut Inner) -> T) -> T {
         let now = Instant::now();
         let mut inner = self.inner.lock().unwrap();
         let before = inner.requests.len();
@@ -80,13 +80,17 @@ impl Discovery for World {
         let _ = self.hook("withdraw").await;
     }
 
-    async fn unregister(&self) -> Result<(), String> {
-        let there = self.presence.lock().unwrap().must_unregister();
-        let served = self.inner.lock().unwrap().served;
-        if there || !served {
-            self.hook("unregister").await?;
+    async fn unregister(&self, within: Duration) -> Result<(), String> {
+        // Serving that was dropped midway may have been heard.
+        if !self.inner.lock().unwrap().served {
+            return self.hook("unregister").await;
         }
-        Ok(())
+        self.instance.unregister(self, within).await
+    }
+
+    fn absent_for(&self) -> Duration {
+        let presence = self.presence.lock().unwrap();
+        presence.absent_for().unwrap_or_default()
     }
 
     async fn release(&self) {

@@ -1,0 +1,268 @@
+//! The instance's one way out of discovery and back: for controls, for the operator's drain and
+//! resume, and for the shutdown.
+//!
+//! Two locks keep the ways apart. *The turn* is held by whoever takes the instance out or puts it
+//! back, from the first half to the last, so that no resume lands between the halves of a sleep.
+//! *The change* is held over a single change of discovery, which is all that a shutdown waits for.
+//!
+//! To sleep:
+//!
+//! 1. Frontends stop choosing the instance, then it leaves discovery.
+//! 2. The grace period: routers elsewhere see that it is gone. Late requests are served.
+//! 3. What is in flight finishes, within a limit; then requests are refused, and what is left is cut.
+//! 4. The engine is told.
+//!
+//! A shutdown that begins before the last step ends it: the engine is not told any more.
+
+use std::fmt::Display;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use serde_json::Value;
+use tokio::sync::{Mutex, MutexGuard};
+use tokio::time::{Instant, sleep, timeout};
+
+use super::{
+    Out, Policy, Presence, is_error_reply, lets_register, register_failed, unregister_failed,
+};
+use crate::settings::Settings;
+
+/// How long frontends get to stop choosing an instance that is about to leave.
+const ANNOUNCE: Duration = Duration::from_secs(2);
+
+/// What an instance acts on.
+#[async_trait]
+pub trait Place: Send + Sync {
+    /// What a step fails with.
+    type Error: Display + Send;
+
+    /// Looks at the presence, or changes it, under a lock.
+    fn presence<T>(&self, look: impl FnOnce(&mut Presence) -> T) -> T;
+    /// Resolves when shutdown has begun.
+    async fn closed(&self);
+    /// Has frontends stop choosing the instance, and finish what they are handing over. Dropped
+    /// midway where that takes too long.
+    async fn announce(&self);
+    /// Takes the instance out of discovery.
+    async fn unregister(&self) -> Result<(), Self::Error>;
+    /// Puts it back, so that frontends choose it.
+    async fn register(&self) -> Result<(), Self::Error>;
+    /// Resolves when nothing is in flight.
+    async fn idle(&self);
+    /// Refuses requests from here on, unless one is in flight; answers whether it does.
+    fn refuse_if_idle(&self) -> bool;
+    /// Refuses requests from here on.
+    fn refuse(&self);
+    /// Takes requests again.
+    fn accept(&self);
+    /// Ends every request in flight with an error on which a frontend migrates.
+    async fn cut(&self) -> usize;
+    /// Calls the engine's control.
+    async fn engine_control(&self, name: &str, body: Value) -> Result<Value, Self::Error>;
+}
+
+/// Takes the instance of one worker out of discovery and puts it back.
+#[derive(Debug, Default)]
+pub struct Instance {
+    grace: Duration,
+    sleep: Duration,
+    turn: Mutex<()>,
+    change: Mutex<()>,
+}
+
+impl Instance {
+    /// Of a worker with these settings.
+    pub fn new(settings: &Settings) -> Self {
+        Self {
+            grace: settings.grace,
+            sleep: settings.sleep,
+            ..Self::default()
+        }
+    }
+
+    /// Performs a control of the engine's.
+    ///
+    /// # Errors
+    ///
+    /// What the engine raised. What the worker refuses is a reply, see [`is_error_reply`].
+    pub async fn control<P: Place>(
+        &self,
+        place: &P,
+        name: &str,
+        body: Value,
+    ) -> Result<Value, P::Error> {
+        let policy = Policy::of(name);
+        let refused = policy.check_body(&body).and_then(|()| admit(place, name));
+        if let Err(refusal) = refused {
+            return Ok(refusal);
+        }
+        match policy {
+            Policy::Direct => place.engine_control(name, body).await,
+            Policy::UnregisterFirst => self.put_to_sleep(place, name, body).await,
+            Policy::RegisterAfter => self.wake(place, name, body).await,
+        }
+    }
+
+    /// Takes the worker out of discovery; what is in flight goes on, and what comes late is served.
+    ///
+    /// # Errors
+    ///
+    /// The reply that says why it was not done.
+    pub async fn drain<P: Place>(&self, place: &P) -> Result<(), Value> {
+        let _turn = self.turn(place, "drain").await?;
+        self.leave(place, "drain", Out::Drained).await
+    }
+
+    /// Brings a worker back that was drained. One whose engine sleeps returns when it is woken.
+    ///
+    /// # Errors
+    ///
+    /// The reply that says why it was not done.
+    pub async fn resume<P: Place>(&self, place: &P) -> Result<(), Value> {
+        let _turn = self.turn(place, "resume").await?;
+        self.come_back(place, "resume", Out::Drained).await
+    }
+
+    /// Takes the instance out of discovery for good, `within` a time at whose end this is dropped;
+    /// does nothing where it is out.
+    ///
+    /// # Errors
+    ///
+    /// Unregistering failed.
+    pub async fn unregister<P: Place>(&self, place: &P, within: Duration) -> Result<(), P::Error> {
+        let _change = self.change.lock().await;
+        if !place.presence(|presence| presence.must_unregister()) {
+            return Ok(());
+        }
+        take_out(place, within / 2).await
+    }
+
+    async fn put_to_sleep<P: Place>(
+        &self,
+        place: &P,
+        name: &str,
+        body: Value,
+    ) -> Result<Value, P::Error> {
+        let ready = async {
+            let turn = self.turn(place, name).await?;
+            self.leave(place, name, Out::Asleep).await?;
+            tokio::select! {
+                biased;
+                () = place.closed() => {}
+                () = self.settle(place, name) => {}
+            }
+            admit(place, name)?;
+            Ok::<_, Value>(turn)
+        };
+        let _turn = match ready.await {
+            Ok(turn) => turn,
+            Err(refusal) => return Ok(refusal),
+        };
+        let reply = place.engine_control(name, body).await;
+        if !matches!(&reply, Ok(reply) if !is_error_reply(reply)) {
+            tracing::warn!(
+                control = name,
+                "the engine failed after the endpoint was unregistered; it stays unregistered"
+            );
+        }
+        reply
+    }
+
+    /// Lets what is in flight finish, and refuses what comes after it.
+    async fn settle<P: Place>(&self, place: &P, name: &str) {
+        let absent = place.presence(|presence| presence.absent_for());
+        sleep(self.grace.saturating_sub(absent.unwrap_or_default())).await;
+        if Policy::holds_requests(name) {
+            return place.refuse();
+        }
+        let emptied = async {
+            while !place.refuse_if_idle() {
+                place.idle().await;
+            }
+        };
+        if timeout(self.sleep, emptied).await.is_err() {
+            place.refuse();
+            let cut = place.cut().await;
+            tracing::warn!(
+                control = name,
+                "{cut} requests were cut before the engine was called: they had not finished after \
+                 {:?}",
+                self.sleep
+            );
+        }
+    }
+
+    async fn wake<P: Place>(&self, place: &P, name: &str, body: Value) -> Result<Value, P::Error> {
+        let _turn = match self.turn(place, name).await {
+            Ok(turn) => turn,
+            Err(refusal) => return Ok(refusal),
+        };
+        let reply = place.engine_control(name, body).await?;
+        if !lets_register(&reply) {
+            return Ok(reply);
+        }
+        let back = self.come_back(place, name, Out::Asleep).await;
+        Ok(back.map_or_else(|refusal| refusal, |()| reply))
+    }
+
+    /// Waits until nobody else takes the instance out or puts it back.
+    async fn turn<P: Place>(&self, place: &P, name: &str) -> Result<MutexGuard<'_, ()>, Value> {
+        admit(place, name)?;
+        let turn = self.turn.lock().await;
+        // Shutdown may have begun meanwhile.
+        admit(place, name)?;
+        Ok(turn)
+    }
+
+    /// Takes the instance out of discovery where it may be there, and keeps it out.
+    async fn leave<P: Place>(&self, place: &P, name: &str, why: Out) -> Result<(), Value> {
+        let _change = self.change.lock().await;
+        admit(place, name)?;
+        if place.presence(|presence| presence.must_unregister()) {
+            let left = take_out(place, ANNOUNCE).await;
+            left.map_err(|error| unregister_failed(name, error))?;
+        }
+        place.presence(|presence| presence.is_out(why));
+        Ok(())
+    }
+
+    async fn come_back<P: Place>(&self, place: &P, name: &str, why: Out) -> Result<(), Value> {
+        // Whoever may not return need not wait for a shutdown that unregisters.
+        place.presence(|presence| presence.may_come_back(name))?;
+        let _change = self.change.lock().await;
+        let registers = place.presence(|presence| {
+            let registers = presence.may_return(name, why)?;
+            if why == Out::Asleep {
+                // Under the lock: a shutdown that refuses has closed it before.
+                place.accept();
+            }
+            Ok::<_, Value>(registers)
+        })?;
+        if registers {
+            let registered = place.register().await;
+            registered.map_err(|error| register_failed(name, error))?;
+        }
+        place.presence(|presence| {
+            if registers {
+                presence.registered();
+            }
+            presence.back(why);
+        });
+        Ok(())
+    }
+}
+
+fn admit<P: Place>(place: &P, name: &str) -> Result<(), Value> {
+    place.presence(|presence| presence.admit(name))
+}
+
+/// One that hangs before the instance has left must not keep it from leaving.
+async fn take_out<P: Place>(place: &P, announce: Duration) -> Result<(), P::Error> {
+    if timeout(announce.min(ANNOUNCE), place.announce()).await.is_err() {
+        tracing::warn!("the departure was not announced in time; the instance leaves all the same");
+    }
+    place.presence(Presence::may_leave);
+    place.unregister().await?;
+    place.presence(|presence| presence.left(Instant::now()));
+    Ok(())
+}
