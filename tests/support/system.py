@@ -59,6 +59,13 @@ class System:
         """Calls an engine control."""
         return self.request("POST", f"/engine/{name}", body)
 
+    def status(self) -> dict[str, Any]:
+        """What the worker does with requests."""
+        answer = self.get("/engine/status")
+        assert answer.status == 200, answer.text
+        status: dict[str, Any] = answer.json
+        return status
+
     def hang_up_on(self, name: str, body: object) -> HTTPConnection:
         """Calls a control and returns the connection, for a caller that leaves early."""
         connection = HTTPConnection(LOOPBACK, self.port, timeout=PATIENCE)

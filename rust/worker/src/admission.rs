@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-use tokio::sync::Notify;
+use parking_lot::Mutex;
+use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
 /// Counts requests in flight. Cheap to clone; all clones share one count.
@@ -20,7 +21,13 @@ struct Shared {
     /// Calls of `abort` that run: what they clean up must not be cleaned up beside them.
     aborting: AtomicUsize,
     emptied: Notify,
-    cut: CancellationToken,
+    /// Requests whose engine has not answered with a stream yet.
+    unanswered: AtomicUsize,
+    answered: Notify,
+    /// Whether an answer begins before there is a stream: the instance is about to leave discovery.
+    at_once: watch::Sender<bool>,
+    /// Cancelled, it is replaced when requests are admitted again.
+    cut: Mutex<CancellationToken>,
 }
 
 const CLOSED: usize = 1 << (usize::BITS - 1);
@@ -41,6 +48,60 @@ impl Admission {
     /// Admits nobody any more.
     pub(crate) fn close(&self) {
         self.shared.gate.fetch_or(CLOSED, Ordering::AcqRel);
+    }
+
+    /// Admits nobody any more, unless a request is in flight; answers whether nobody is admitted.
+    pub(crate) fn close_if_idle(&self) -> bool {
+        let (order, failed) = (Ordering::AcqRel, Ordering::Acquire);
+        match self.shared.gate.compare_exchange(0, CLOSED, order, failed) {
+            Ok(_) => true,
+            Err(gate) => gate == CLOSED,
+        }
+    }
+
+    /// Admits requests again.
+    pub(crate) fn open(&self) {
+        let mut cut = self.shared.cut.lock();
+        if cut.is_cancelled() {
+            *cut = CancellationToken::new();
+        }
+        self.shared.gate.fetch_and(!CLOSED, Ordering::AcqRel);
+    }
+
+    /// A request's engine is asked for its stream, until the answer is dropped.
+    pub(crate) fn asks_engine(&self) -> Unanswered {
+        self.shared.unanswered.fetch_add(1, Ordering::AcqRel);
+        Unanswered {
+            shared: self.shared.clone(),
+        }
+    }
+
+    /// Has answers begin before there is a stream, from here on.
+    pub(crate) fn answer_at_once(&self) {
+        self.shared.at_once.send_replace(true);
+    }
+
+    /// Has answers begin with their stream, so that an engine's error is the answer.
+    pub(crate) fn answer_in_turn(&self) {
+        self.shared.at_once.send_replace(false);
+    }
+
+    /// Resolves where an answer is to begin before there is a stream.
+    pub(crate) async fn answers_at_once(&self) {
+        let mut at_once = self.shared.at_once.subscribe();
+        // The sender lives as long as `self`, so waiting cannot fail.
+        let _ = at_once.wait_for(|at_once| *at_once).await;
+    }
+
+    /// Resolves when no engine is being asked for a stream.
+    pub(crate) async fn all_answered(&self) {
+        loop {
+            let answered = self.shared.answered.notified();
+            if self.shared.unanswered.load(Ordering::Acquire) == 0 {
+                return;
+            }
+            answered.await;
+        }
     }
 
     pub(crate) fn in_flight(&self) -> usize {
@@ -74,13 +135,13 @@ impl Admission {
     /// Ends everything in flight; answers how many there were.
     pub(crate) fn cut(&self) -> usize {
         let count = self.in_flight();
-        self.shared.cut.cancel();
+        self.shared.cut.lock().cancel();
         count
     }
 
     /// Flips when what is in flight must be cut.
     pub(crate) fn cut_token(&self) -> CancellationToken {
-        self.shared.cut.clone()
+        self.shared.cut.lock().clone()
     }
 }
 
@@ -94,6 +155,19 @@ impl Drop for Admitted {
         self.shared.finished.fetch_add(1, Ordering::AcqRel);
         if self.shared.gate.fetch_sub(1, Ordering::AcqRel) & !CLOSED == 1 {
             self.shared.emptied.notify_waiters();
+        }
+    }
+}
+
+/// One request whose engine has not answered with a stream.
+pub(crate) struct Unanswered {
+    shared: Arc<Shared>,
+}
+
+impl Drop for Unanswered {
+    fn drop(&mut self) {
+        if self.shared.unanswered.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.shared.answered.notify_waiters();
         }
     }
 }
@@ -145,6 +219,37 @@ mod tests {
         assert_eq!(admission.in_flight(), 1);
         drop(early);
         assert_eq!(admission.in_flight(), 0);
+    }
+
+    #[test]
+    fn it_closes_by_itself_only_where_nothing_is_in_flight() {
+        let admission = Admission::default();
+        let admitted = admission.enter();
+        assert!(!admission.close_if_idle());
+        drop(admitted);
+        assert!(admission.close_if_idle() && admission.close_if_idle());
+        assert!(admission.enter().is_none());
+    }
+
+    #[test]
+    fn who_is_admitted_again_is_not_cut_with_those_before() {
+        let admission = Admission::default();
+        let before = admission.cut_token();
+        admission.close();
+        admission.cut();
+        admission.open();
+        assert!(admission.enter().is_some());
+        assert!(before.is_cancelled() && !admission.cut_token().is_cancelled());
+    }
+
+    #[tokio::test]
+    async fn an_engine_that_is_asked_is_waited_for() {
+        let admission = Admission::default();
+        admission.all_answered().await;
+        let unanswered = admission.asks_engine();
+        admission.answer_at_once();
+        admission.answers_at_once().await;
+        tokio::join!(admission.all_answered(), async { drop(unanswered) });
     }
 
     #[tokio::test]

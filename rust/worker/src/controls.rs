@@ -1,70 +1,97 @@
-//! Controls: what reaches the engine through `/engine/` of the system server.
+//! What the operator does to a worker through `/engine/` of the system server: the engine's own
+//! controls, and the worker's drain, resume and status.
+
+mod quiescence;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
-use dynamo_backend_lifecycle::controls::{
-    Policy, Presence, is_error_reply, lets_register, register_failed, unregister_failed,
-};
+use async_trait::async_trait;
+use dynamo_backend_lifecycle::Settings;
+use dynamo_backend_lifecycle::controls::{Instance, Place, Presence, Service};
+use dynamo_llm::local_model::register_model_card;
+use dynamo_llm::model_card::ModelDeploymentCard;
 use dynamo_runtime::component::Endpoint;
 use dynamo_runtime::error::DynamoError;
+use prometheus::IntCounter;
 use serde_json::Value;
-use tokio::sync::{Mutex, MutexGuard};
 
+use crate::admission::Admission;
 use crate::discovery::departure;
 use crate::engine::LLMEngine;
 use crate::error::{at_step, unknown};
 use crate::health::Readiness;
+use quiescence::Quiescence;
 
-/// Why a call has no reply of the engine's.
-#[derive(Debug)]
-pub(crate) enum CallError {
-    /// The worker does not serve, or does no more. With the reply that says so.
-    NotServing(Value),
-    /// The engine raised.
-    Engine(DynamoError),
-}
+/// What a worker answers itself, ahead of an engine's control of the same name.
+pub(crate) const OWN: [&str; 3] = ["drain", "resume", "status"];
 
-impl From<DynamoError> for CallError {
-    fn from(error: DynamoError) -> Self {
-        Self::Engine(error)
-    }
+/// What the controls of one worker act on.
+pub(crate) struct Surroundings {
+    pub(crate) endpoint: Endpoint,
+    pub(crate) card: ModelDeploymentCard,
+    pub(crate) engine: Arc<dyn LLMEngine>,
+    pub(crate) readiness: Arc<Readiness>,
+    pub(crate) admission: Admission,
+    /// Counts the requests that a sleep cuts.
+    pub(crate) cut: Option<IntCounter>,
 }
 
 /// The controls of one worker, and its instance's one way out of discovery and back.
 pub(crate) struct Controls {
-    endpoint: Endpoint,
-    served_name: String,
-    engine: Arc<dyn LLMEngine>,
+    around: Surroundings,
     names: Vec<String>,
-    readiness: Arc<Readiness>,
-    /// Held by a control that changes discovery, from its first half to its last.
-    calling: Mutex<()>,
-    /// Held over a single change of discovery, for which alone a shutdown waits.
-    changing: Mutex<()>,
+    instance: Instance,
+    grace: Duration,
+    /// The card left discovery before the instance did.
+    card_is_out: AtomicBool,
+    /// Of a prefill worker: whether its engine says that nothing is left to hand over.
+    quiescence: Option<Quiescence>,
+}
+
+/// What a worker does with requests, as its operator asks before deleting it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Status {
+    pub(crate) service: Service,
+    pub(crate) in_flight: usize,
+    pub(crate) safe_to_delete: bool,
+}
+
+impl Status {
+    /// Of a worker that has no controls yet.
+    pub(crate) const STARTING: Self = Self {
+        service: Service::Starting,
+        in_flight: 0,
+        safe_to_delete: false,
+    };
 }
 
 impl Controls {
-    /// Asks the engine which controls it supports.
+    /// Asks the engine which controls it supports. `hands_over`: as a prefill worker does, whose
+    /// engine may hold KV cache for peers after its requests.
     pub(crate) async fn of(
-        endpoint: &Endpoint,
-        served_name: &str,
-        engine: &Arc<dyn LLMEngine>,
-        readiness: &Arc<Readiness>,
+        around: Surroundings,
+        settings: &Settings,
+        hands_over: bool,
     ) -> Result<Self, DynamoError> {
-        let mut names = engine
-            .supported_controls()
-            .await
-            .map_err(|error| at_step("supported_controls", error))?;
+        let supported = around.engine.supported_controls().await;
+        let mut names = supported.map_err(|error| at_step("supported_controls", error))?;
         names.sort_unstable();
         names.dedup();
+        for own in names.iter().filter(|name| OWN.contains(&name.as_str())) {
+            tracing::warn!(
+                "/engine/{own} is the worker's own; the engine's control of that name is called by \
+                 /engine/control/{own}"
+            );
+        }
         Ok(Self {
-            endpoint: endpoint.clone(),
-            served_name: served_name.to_owned(),
-            engine: engine.clone(),
+            quiescence: hands_over.then(Quiescence::new),
+            around,
             names,
-            readiness: readiness.clone(),
-            calling: Mutex::default(),
-            changing: Mutex::default(),
+            instance: Instance::new(settings),
+            grace: settings.grace,
+            card_is_out: AtomicBool::new(false),
         })
     }
 
@@ -73,109 +100,157 @@ impl Controls {
         &self.names
     }
 
-    /// Performs a call in a task of its own: a caller that hangs up does not stop it halfway.
+    /// Performs a control of the engine's in a task of its own: a caller that hangs up does not stop
+    /// it halfway.
     pub(crate) async fn call(
         self: &Arc<Self>,
         name: &str,
         body: Value,
-    ) -> Result<Value, CallError> {
+    ) -> Result<Value, DynamoError> {
         let (controls, control) = (self.clone(), name.to_owned());
-        tokio::spawn(async move { controls.perform(&control, body).await })
+        let performed = tokio::spawn(async move {
+            let reply = controls.instance.control(&*controls, &control, body).await;
+            controls.watch_quiescence();
+            reply
+        });
+        performed
             .await
-            .unwrap_or_else(|crashed| Err(unknown(format!("{name} crashed: {crashed}")).into()))
+            .unwrap_or_else(|crashed| Err(unknown(format!("{name} crashed: {crashed}"))))
     }
 
-    /// Takes the instance out of discovery for good; does nothing where a control did.
-    pub(crate) async fn unregister(&self) -> Result<(), DynamoError> {
-        let _changing = self.changing.lock().await;
-        if !self.readiness.presence().must_unregister() {
-            return Ok(());
-        }
-        departure::announce(&self.endpoint, &self.served_name).await;
-        self.unregister_instance().await
+    /// Takes the worker out of discovery; what is in flight goes on. In a task of its own.
+    ///
+    /// # Errors
+    ///
+    /// The reply that says why it was not done.
+    pub(crate) async fn drain(self: &Arc<Self>) -> Result<(), Value> {
+        let controls = self.clone();
+        let drained = tokio::spawn(async move {
+            let drained = controls.instance.drain(&*controls).await;
+            controls.watch_quiescence();
+            drained
+        });
+        in_its_task("drain", drained).await
     }
 
-    async fn perform(&self, name: &str, body: Value) -> Result<Value, CallError> {
-        let policy = Policy::of(name);
-        if let Err(refusal) = policy.check_body(&body) {
-            return Ok(refusal);
-        }
-        self.admit(name)?;
-        match policy {
-            Policy::Direct => Ok(self.engine.engine_control(name, body).await?),
-            Policy::UnregisterFirst => self.unregister_first(name, body).await,
-            Policy::RegisterAfter => self.register_after(name, body).await,
+    /// Brings a worker back that was drained. In a task of its own.
+    ///
+    /// # Errors
+    ///
+    /// The reply that says why it was not done.
+    pub(crate) async fn resume(self: &Arc<Self>) -> Result<(), Value> {
+        let controls = self.clone();
+        let resumed = tokio::spawn(async move { controls.instance.resume(&*controls).await });
+        in_its_task("resume", resumed).await
+    }
+
+    /// Takes the instance out of discovery for good, `within` a time at whose end this is dropped;
+    /// does nothing where it is out.
+    pub(crate) async fn unregister(&self, within: Duration) -> Result<(), DynamoError> {
+        self.instance.unregister(self, within).await
+    }
+
+    pub(crate) fn status(&self) -> Status {
+        let in_flight = self.around.admission.in_flight();
+        let service = self
+            .around
+            .readiness
+            .presence()
+            .service(in_flight, self.grace);
+        let is_quiescent = self.quiescence.as_ref().is_none_or(Quiescence::is_told);
+        Status {
+            service,
+            in_flight,
+            safe_to_delete: service == Service::Drained && is_quiescent,
         }
     }
 
-    /// Waits until no other control changes discovery.
-    async fn turn(&self, name: &str) -> Result<MutexGuard<'_, ()>, CallError> {
-        let turn = self.calling.lock().await;
-        // Shutdown may have begun while the call waited.
-        self.admit(name)?;
-        Ok(turn)
+    fn watch_quiescence(&self) {
+        if let Some(quiescence) = &self.quiescence {
+            quiescence.watch(&self.around);
+        }
+    }
+}
+
+async fn in_its_task(
+    name: &str,
+    task: tokio::task::JoinHandle<Result<(), Value>>,
+) -> Result<(), Value> {
+    task.await.unwrap_or_else(|crashed| {
+        let message = format!("{name} crashed: {crashed}");
+        Err(dynamo_backend_lifecycle::controls::error_reply(message))
+    })
+}
+
+#[async_trait]
+impl Place for Controls {
+    type Error = DynamoError;
+
+    fn presence<T>(&self, look: impl FnOnce(&mut Presence) -> T) -> T {
+        self.around.readiness.look(look)
     }
 
-    fn admit(&self, name: &str) -> Result<(), CallError> {
-        let admitted = self.readiness.presence().admit(name);
-        admitted.map_err(CallError::NotServing)
+    async fn closed(&self) {
+        self.around.readiness.closed().await;
     }
 
-    async fn unregister_first(&self, name: &str, body: Value) -> Result<Value, CallError> {
-        let _turn = self.turn(name).await?;
-        if let Err(error) = self.leave(name).await? {
-            return Ok(unregister_failed(name, error.message()));
+    async fn announce(&self) {
+        let Surroundings {
+            endpoint,
+            card,
+            admission,
+            ..
+        } = &self.around;
+        if departure::withdraw_card(endpoint, card.name()).await {
+            self.card_is_out.store(true, Ordering::Release);
         }
-        let reply = self.engine.engine_control(name, body).await;
-        if !matches!(&reply, Ok(reply) if !is_error_reply(reply)) {
-            tracing::warn!(
-                control = name,
-                "the engine failed after the endpoint was unregistered; it stays unregistered"
-            );
-        }
-        Ok(reply?)
+        departure::begin_answers(admission).await;
     }
 
-    async fn register_after(&self, name: &str, body: Value) -> Result<Value, CallError> {
-        let _turn = self.turn(name).await?;
-        let reply = self.engine.engine_control(name, body).await?;
-        if !lets_register(&reply) {
-            return Ok(reply);
-        }
-        let _changing = self.changing.lock().await;
-        if !self.readiness.presence().must_register() {
-            return Ok(reply);
-        }
-        let mut allowed = Ok(());
-        self.readiness
-            .change(|presence| allowed = presence.may_return(name));
-        allowed.map_err(CallError::NotServing)?;
-        if let Err(error) = self.endpoint.register_endpoint_instance().await {
-            return Ok(register_failed(name, format!("{error:#}")));
-        }
-        self.readiness.change(Presence::returned);
-        Ok(reply)
+    async fn unregister(&self) -> Result<(), DynamoError> {
+        let unregistered = self.around.endpoint.unregister_endpoint_instance().await;
+        unregistered.map_err(|error| unknown(format!("{error:#}")))
     }
 
-    /// Takes the instance out of discovery, where it may be there, for a control.
-    async fn leave(&self, name: &str) -> Result<Result<(), DynamoError>, CallError> {
-        let _changing = self.changing.lock().await;
-        let mut allowed = Ok(());
-        self.readiness
-            .change(|presence| allowed = presence.may_leave(name));
-        allowed.map_err(CallError::NotServing)?;
-        if !self.readiness.presence().must_unregister() {
-            return Ok(Ok(()));
+    async fn register(&self) -> Result<(), DynamoError> {
+        let failed = |error: anyhow::Error| unknown(format!("{error:#}"));
+        let Surroundings { endpoint, card, .. } = &self.around;
+        self.around.admission.answer_in_turn();
+        endpoint.register_endpoint_instance().await.map_err(failed)?;
+        // Last: a frontend chooses an instance when it has both.
+        if self.card_is_out.load(Ordering::Acquire) {
+            register_model_card(endpoint, card).await.map_err(failed)?;
+            self.card_is_out.store(false, Ordering::Release);
         }
-        Ok(self.unregister_instance().await)
-    }
-
-    async fn unregister_instance(&self) -> Result<(), DynamoError> {
-        self.endpoint
-            .unregister_endpoint_instance()
-            .await
-            .map_err(|error| unknown(format!("{error:#}")))?;
-        self.readiness.change(Presence::left);
         Ok(())
+    }
+
+    async fn idle(&self) {
+        self.around.admission.idle().await;
+    }
+
+    fn refuse_if_idle(&self) -> bool {
+        self.around.admission.close_if_idle()
+    }
+
+    fn refuse(&self) {
+        self.around.admission.close();
+    }
+
+    fn accept(&self) {
+        self.around.admission.open();
+    }
+
+    async fn cut(&self) -> usize {
+        let count = self.around.admission.cut();
+        if let Some(cut) = &self.around.cut {
+            cut.inc_by(count as u64);
+        }
+        self.around.admission.idle().await;
+        count
+    }
+
+    async fn engine_control(&self, name: &str, body: Value) -> Result<Value, DynamoError> {
+        self.around.engine.engine_control(name, body).await
     }
 }

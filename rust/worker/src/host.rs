@@ -11,7 +11,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use dynamo_backend_lifecycle::State;
+use dynamo_backend_lifecycle::{Settings, State};
 use dynamo_runtime::component::Endpoint;
 use dynamo_runtime::error::DynamoError;
 use dynamo_runtime::utils::GracefulTaskGuard;
@@ -35,6 +35,7 @@ const TEARDOWN: Duration = Duration::from_secs(2);
 /// Everything that one run knows. The cells are filled by the steps of the run, in its order.
 pub(crate) struct Host {
     pub(crate) worker: Worker,
+    pub(crate) settings: Settings,
     /// The run as the system server sees it.
     pub(crate) member: Arc<Member>,
     runtime: Runtime,
@@ -72,10 +73,16 @@ struct Publishers {
 }
 
 impl Host {
-    pub(crate) fn new(worker: Worker, runtime: Runtime, deadline: Arc<Deadline>) -> Self {
+    pub(crate) fn new(
+        worker: Worker,
+        settings: Settings,
+        runtime: Runtime,
+        deadline: Arc<Deadline>,
+    ) -> Self {
         Self {
             member: Member::new(&worker.config),
             worker,
+            settings,
             runtime,
             deadline,
             admission: Admission::default(),

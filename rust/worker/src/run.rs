@@ -23,7 +23,6 @@ const FLUSH: Duration = Duration::from_secs(3);
 /// A run that has taken the signals and has done nothing else yet.
 pub struct Run {
     host: Host,
-    settings: Settings,
     hold: Hold,
     /// The runtime is this run's own.
     alone: bool,
@@ -63,8 +62,7 @@ impl Run {
             .map_err(|error| unknown(format!("no thread for the shutdown deadline: {error}")))?;
         worker.shutdown.begin(deadline.clone());
         Ok(Self {
-            host: Host::new(worker, runtime, deadline.clone()),
-            settings,
+            host: Host::new(worker, settings, runtime, deadline.clone()),
             hold: Hold { signals, deadline },
             alone,
         })
@@ -85,8 +83,9 @@ impl Run {
         let worker = &self.host.worker;
         let prefill = worker.config.disaggregation_mode == DisaggregationMode::Prefill;
         let shutdown = worker.shutdown.token();
+        let settings = &self.host.settings;
         let outcome =
-            dynamo_backend_lifecycle::run(&self.host, shutdown, &self.settings, prefill).await;
+            dynamo_backend_lifecycle::run(&self.host, shutdown, settings, prefill).await;
         self.host.let_transports_go();
         if self.alone {
             self.host.shut_runtime_down().await;

@@ -8,6 +8,8 @@
 //! | `GET /v1/metadata/…` | files of a model card that points here |
 //! | `POST /engine/NAME`, `POST /engine/control/NAME` | an engine's control |
 //! | `POST /engine/NAMESPACE.COMPONENT.ENDPOINT/NAME` | the control of one worker of several |
+//! | `POST /engine/drain`, `POST /engine/resume` | takes the worker out of discovery, and back |
+//! | `GET /engine/status` | what it does with requests, and whether it is safe to delete |
 //!
 //! | variable | default | |
 //! |---|---|---|
@@ -25,6 +27,7 @@ mod metrics;
 mod probes;
 mod router;
 mod server;
+mod service;
 mod token;
 
 pub(crate) use address::take_over;

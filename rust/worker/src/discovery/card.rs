@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use dynamo_llm::local_model::runtime_config::{DisaggregatedEndpoint, ModelRuntimeConfig};
 use dynamo_llm::local_model::{LocalModel, LocalModelBuilder, register_model_card};
+use dynamo_llm::model_card::ModelDeploymentCard;
 use dynamo_llm::model_type::{ModelInput, ModelType};
 use dynamo_runtime::component::Endpoint;
 use dynamo_runtime::error::DynamoError;
@@ -52,15 +53,14 @@ pub(crate) async fn fetch(model_name: &str) -> Result<Option<PathBuf>, DynamoErr
         })
 }
 
-/// Builds the card and registers it with discovery. `system` is where the system server listens.
-pub(crate) async fn register(
+/// Builds the card. `system` is where the system server listens.
+pub(crate) async fn build(
     endpoint: &Endpoint,
     config: &WorkerConfig,
     engine: &EngineConfig,
     files: Option<PathBuf>,
     system: Option<SocketAddr>,
-) -> Result<(), DynamoError> {
-    let failed = |error: anyhow::Error| at_step("card", unknown(format!("{error:#}")));
+) -> Result<ModelDeploymentCard, DynamoError> {
     let mut builder = LocalModelBuilder::default();
     builder
         .model_name(Some(served_name(config, engine)))
@@ -94,7 +94,19 @@ pub(crate) async fn register(
              metadata routes reachable"
         );
     }
-    register_model_card(endpoint, &card).await.map_err(failed)
+    Ok(card)
+}
+
+/// Registers the card with discovery.
+pub(crate) async fn register(
+    endpoint: &Endpoint,
+    card: &ModelDeploymentCard,
+) -> Result<(), DynamoError> {
+    register_model_card(endpoint, card).await.map_err(failed)
+}
+
+fn failed(error: anyhow::Error) -> DynamoError {
+    at_step("card", unknown(format!("{error:#}")))
 }
 
 /// A prefill worker has no surface of its own, whatever the operator listed.

@@ -2,10 +2,10 @@
 //!
 //! Where an instance disappears, a frontend drops the requests that it has sent there and whose
 //! answer has not begun, though the worker would serve them. Where only the instance's card
-//! disappears, it stops choosing the instance and drops nothing. So the card goes first, and the
-//! instance when no request can be in between any more. A worker that is the last of its model
-//! keeps its card, so that a frontend answers that no worker is there, not that it knows no such
-//! model.
+//! disappears, it stops choosing the instance and drops nothing. So the card goes first; then every
+//! request that waits in the engine for its stream has its answer begun; and the instance goes when
+//! none is in between any more. A worker that is the last of its model keeps its card, so that a
+//! frontend answers that no worker is there, not that it knows no such model.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -15,21 +15,43 @@ use dynamo_runtime::discovery::{DiscoveryInstance, DiscoveryQuery};
 use dynamo_runtime::traits::DistributedRuntimeProvider;
 
 use super::registration;
+use crate::admission::Admission;
 
 /// From the end of the card to that of the instance: frontends see the one and finish what they
-/// were handing over. On one machine it takes some tens of milliseconds.
-const HANDOVER: Duration = Duration::from_millis(200);
+/// were handing over. On one machine it takes some tens of milliseconds, unless that is busy.
+const HANDOVER: Duration = Duration::from_millis(500);
+/// From the beginning of the last answer to the instance's end: it is on its way to the frontend.
+const ON_ITS_WAY: Duration = Duration::from_millis(100);
 
 /// Withdraws the card of one worker of several and lets frontends see that, before its instance
-/// leaves. A failure costs requests that are being handed over, and nothing else: it is logged.
-pub(crate) async fn announce(endpoint: &Endpoint, served_name: &str) {
+/// leaves; answers whether it did. A failure costs requests that are being handed over, and nothing
+/// else: it is logged.
+pub(crate) async fn withdraw_card(endpoint: &Endpoint, served_name: &str) -> bool {
     match has_peers(endpoint, served_name).await {
-        Ok(false) => {}
+        Ok(false) => false,
         Ok(true) => match registration::withdraw_card(endpoint).await {
-            Ok(()) => tokio::time::sleep(HANDOVER).await,
-            Err(error) => tracing::warn!(%error, "the model card could not be withdrawn first"),
+            Ok(()) => {
+                tokio::time::sleep(HANDOVER).await;
+                true
+            }
+            Err(error) => {
+                tracing::warn!(%error, "the model card could not be withdrawn first");
+                false
+            }
         },
-        Err(error) => tracing::warn!(%error, "other workers of this model could not be looked for"),
+        Err(error) => {
+            tracing::warn!(%error, "other workers of this model could not be looked for");
+            false
+        }
+    }
+}
+
+/// Has the answer of each request begin, of those too whose engine has not given its stream.
+pub(crate) async fn begin_answers(admission: &Admission) {
+    admission.answer_at_once();
+    admission.all_answered().await;
+    if admission.in_flight() > 0 {
+        tokio::time::sleep(ON_ITS_WAY).await;
     }
 }
 

@@ -15,6 +15,17 @@ impl Readiness {
         self.presence.borrow()
     }
 
+    /// Looks at the state, or changes it, locked.
+    pub(crate) fn look<T>(&self, look: impl FnOnce(&mut Presence) -> T) -> T {
+        let mut seen = None;
+        self.presence.send_if_modified(|presence| {
+            let before = presence.clone();
+            seen = Some(look(presence));
+            *presence != before
+        });
+        seen.expect("send_if_modified calls its closure once")
+    }
+
     pub(crate) fn change(&self, change: impl FnOnce(&mut Presence)) {
         self.presence.send_modify(change);
     }
@@ -26,14 +37,26 @@ impl Readiness {
 
     /// Resolves when the canary must leave the engine alone.
     pub(crate) async fn canary_pauses(&self) {
+        self.until(Presence::pauses_canary).await;
+    }
+
+    /// Resolves when shutdown has begun.
+    pub(crate) async fn closed(&self) {
+        self.until(Presence::is_closed).await;
+    }
+
+    /// Resolves when the state is so.
+    pub(crate) async fn until(&self, is_so: impl FnMut(&Presence) -> bool) {
         // The sender lives as long as `self`, so waiting cannot fail.
         let mut presence = self.presence.subscribe();
-        let _ = presence.wait_for(Presence::pauses_canary).await;
+        let _ = presence.wait_for(is_so).await;
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use dynamo_backend_lifecycle::controls::Out;
+
     use super::*;
 
     #[tokio::test]
@@ -42,9 +65,9 @@ mod tests {
         readiness.change(Presence::serving);
         assert_eq!(readiness.why_not(), None);
         tokio::join!(readiness.canary_pauses(), async {
-            readiness.change(Presence::left);
+            readiness.change(|presence| presence.is_out(Out::Asleep));
         });
-        readiness.change(Presence::returned);
+        readiness.change(|presence| presence.back(Out::Asleep));
         assert_eq!(readiness.why_not(), None);
         tokio::join!(readiness.canary_pauses(), async {
             readiness.change(Presence::close);

@@ -3,6 +3,7 @@
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Once};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use dynamo_backend_lifecycle::Discovery;
@@ -13,7 +14,8 @@ use futures::FutureExt;
 use tokio_util::sync::CancellationToken;
 
 use super::{Connected, Host, Publishers, connecting};
-use crate::controls::Controls;
+use crate::config::DisaggregationMode;
+use crate::controls::{Controls, Surroundings};
 use crate::discovery::{card, registration};
 use crate::engine::panicked;
 use crate::error::{BackendError, at_step, cannot_connect, kind, unknown};
@@ -84,24 +86,22 @@ impl Discovery for Host {
             files = card::fetch(&self.worker.config.model_name) => files?,
         };
         let endpoint = &self.connected()?.endpoint;
+        let config = &self.worker.config;
+        let system = self.member.address.get().copied();
+        let card = card::build(endpoint, config, self.engine_config()?, files, system).await?;
         // Before the attempt: one that fails may have got through.
         self.card_registered.store(true, Ordering::Relaxed);
-        let config = &self.worker.config;
-        card::register(
-            endpoint,
-            config,
-            self.engine_config()?,
-            files,
-            self.member.address.get().copied(),
-        )
-        .await?;
-        let controls = Controls::of(
-            endpoint,
-            self.served_name(),
-            &self.worker.engine,
-            &self.member.readiness,
-        )
-        .await?;
+        card::register(endpoint, &card).await?;
+        let around = Surroundings {
+            endpoint: endpoint.clone(),
+            card,
+            engine: self.worker.engine.clone(),
+            readiness: self.member.readiness.clone(),
+            admission: self.admission.clone(),
+            cut: self.gauges.get().map(LifecycleGauges::cut_counter),
+        };
+        let hands_over = config.disaggregation_mode == DisaggregationMode::Prefill;
+        let controls = Controls::of(around, &self.settings, hands_over).await?;
         // A run publishes once.
         let _ = self.member.controls.set(Arc::new(controls));
         *self.health_check_payload.lock() =
@@ -121,11 +121,16 @@ impl Discovery for Host {
         }
     }
 
-    async fn unregister(&self) -> Result<(), DynamoError> {
+    async fn unregister(&self, within: Duration) -> Result<(), DynamoError> {
         match self.member.controls.get() {
-            Some(controls) => controls.unregister().await,
+            Some(controls) => controls.unregister(within).await,
             None => Ok(()),
         }
+    }
+
+    fn absent_for(&self) -> Duration {
+        let absent = self.member.readiness.presence().absent_for();
+        absent.unwrap_or_default()
     }
 
     async fn release(&self) {

@@ -53,6 +53,12 @@ impl Observer for Host {
         tracing::info!(stage = stage.name(), in_flight, "Shutdown stage begins");
     }
 
+    fn waited(&self, _finished: u64, cut: usize) {
+        if let Some(gauges) = self.gauges.get() {
+            gauges.waited(cut);
+        }
+    }
+
     fn stage_ended(&self, stage: Stage, took: Duration) {
         tracing::debug!(
             stage = stage.name(),
@@ -61,10 +67,9 @@ impl Observer for Host {
         );
         if let Some(gauges) = self.gauges.get() {
             match stage {
-                Stage::Wait => gauges.waited(self.admission.in_flight()),
                 Stage::Drain => gauges.drained(took),
                 Stage::Cleanup => gauges.cleaned_up(took),
-                Stage::Unregister | Stage::Grace | Stage::Release => {}
+                Stage::Unregister | Stage::Grace | Stage::Wait | Stage::Release => {}
             }
         }
     }

@@ -4,12 +4,14 @@
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use dynamo_backend_lifecycle::controls::Service;
 use dynamo_runtime::component::Endpoint;
 use dynamo_runtime::metrics::MetricsHierarchy;
 use dynamo_runtime::metrics::prometheus_names::{labels, lifecycle, model_info};
 use prometheus::{Gauge, IntCounter, IntGauge, IntGaugeVec};
 
 use crate::admission::Admission;
+use crate::controls::Status;
 use crate::event::Event;
 use crate::system::Member;
 
@@ -19,6 +21,8 @@ const REQUESTS_IN_FLIGHT: &str = "worker_requests_in_flight";
 const REQUESTS_CUT_TOTAL: &str = "worker_requests_cut_total";
 const DRAINED: &str = "worker_drained";
 const READY: &str = "worker_ready";
+const SERVICE: &str = "worker_service";
+const SAFE_TO_DELETE: &str = "worker_safe_to_delete";
 
 /// What every worker shows, whatever its engine does.
 pub(crate) struct LifecycleGauges {
@@ -57,13 +61,31 @@ impl LifecycleGauges {
             "1 while /health answers for the worker that it is ready",
             &labels,
         )?;
+        let service = metrics.create_intgaugevec(
+            SERVICE,
+            "1 for the state that /engine/status tells, 0 for every other",
+            &[STATE_LABEL],
+            &labels,
+        )?;
+        let safe_to_delete = metrics.create_intgauge(
+            SAFE_TO_DELETE,
+            "1 while /engine/status says that the worker is safe to delete",
+            &labels,
+        )?;
         // Known elsewhere already; read when somebody looks.
         endpoint
             .get_metrics_registry()
             .add_update_callback(Arc::new(move || {
                 in_flight.set(admission.in_flight() as i64);
-                let is_ready = member.upgrade().is_some_and(|member| member.is_ready());
-                ready.set(i64::from(is_ready));
+                let member = member.upgrade();
+                ready.set(member.as_ref().is_some_and(|member| member.is_ready()).into());
+                let status = member.map_or(Status::STARTING, |member| member.status());
+                for other in Service::ALL {
+                    service
+                        .with_label_values(&[other.name()])
+                        .set(i64::from(other == status.service));
+                }
+                safe_to_delete.set(i64::from(status.safe_to_delete));
                 Ok(())
             }));
         let gauges = Self {
@@ -83,7 +105,7 @@ impl LifecycleGauges {
             )?,
             cut: metrics.create_intcounter(
                 REQUESTS_CUT_TOTAL,
-                "Requests that were cut in shutdown, at the end of the wait for them",
+                "Requests that were cut, at the end of the wait for them in a shutdown or before a sleep",
                 &labels,
             )?,
             drained: metrics.create_intgauge(
@@ -109,10 +131,14 @@ impl LifecycleGauges {
         self.cut.inc_by(requests as u64);
     }
 
-    /// The wait for requests is over, with these still there.
-    pub(crate) fn waited(&self, in_flight: usize) {
-        let drained = in_flight == 0 && self.cut.get() == 0;
-        self.drained.set(i64::from(drained));
+    /// Counts what is cut out of a shutdown, too.
+    pub(crate) fn cut_counter(&self) -> IntCounter {
+        self.cut.clone()
+    }
+
+    /// A shutdown's wait for requests is over, and so many were cut.
+    pub(crate) fn waited(&self, cut: usize) {
+        self.drained.set(i64::from(cut == 0));
     }
 
     pub(crate) fn drained(&self, took: Duration) {

@@ -8,6 +8,7 @@ use dynamo_llm::protocols::common::preprocessor::PreprocessedRequest;
 use dynamo_runtime::engine::{AsyncEngine, AsyncEngineContextProvider, ResponseStream};
 use dynamo_runtime::pipeline::{Error, ManyOut, SingleIn};
 use dynamo_runtime::protocols::annotated::Annotated;
+use futures::{TryStreamExt, stream};
 
 use super::cancel::Monitor;
 use super::live::Live;
@@ -16,7 +17,7 @@ use super::terminal::RequestStream;
 use crate::admission::{Admission, Admitted};
 use crate::config::DisaggregationMode;
 use crate::context::RequestContext;
-use crate::engine::LLMEngine;
+use crate::engine::{EngineStream, LLMEngine};
 use crate::error::{BackendError, DynamoError, ErrorClass, backend};
 use crate::metrics::RequestMetrics;
 use crate::trace;
@@ -83,11 +84,16 @@ impl EngineAdapter {
             admission: self.admission.clone(),
         }
         .start();
+        let unanswered = is_traffic.then(|| self.admission.asks_engine());
+        let mut asked = Box::pin(ask(self.engine.clone(), request, context.clone()));
         let stream = tokio::select! {
             biased;
             () = cut.cancelled() => Err(cut_off()),
-            stream = self.engine.generate(request, context.clone()) => stream,
+            stream = &mut asked => stream,
+            // A frontend drops what has no answer yet when the instance leaves.
+            () = self.admission.answers_at_once(), if is_traffic => Ok(later(asked)),
         };
+        drop(unanswered);
         match stream {
             Ok(stream) => live.open(stream),
             Err(error) => {
@@ -118,11 +124,27 @@ impl AsyncEngine<SingleIn<PreprocessedRequest>, ManyOut<Annotated<LLMEngineOutpu
     }
 }
 
+/// Owned, as the engine's stream may be waited for after the answer has begun.
+async fn ask(
+    engine: Arc<dyn LLMEngine>,
+    request: PreprocessedRequest,
+    context: RequestContext,
+) -> Result<EngineStream, DynamoError> {
+    engine.generate(request, context).await
+}
+
+/// The stream that `asked` will answer with.
+fn later(
+    asked: impl Future<Output = Result<EngineStream, DynamoError>> + Send + 'static,
+) -> EngineStream {
+    Box::pin(stream::once(asked).try_flatten())
+}
+
 /// The error of a request that arrives after the worker began to refuse.
 fn unavailable() -> DynamoError {
     DynamoError::builder()
         .class(ErrorClass::WorkerUnavailable)
-        .message("the worker shuts down and takes no more requests")
+        .message("the worker sleeps or shuts down, and takes no requests")
         .build()
 }
 

@@ -13,7 +13,8 @@ use serde_json::Value;
 
 use super::member::Member;
 use super::router::Shared;
-use crate::controls::{CallError, Controls};
+use super::service;
+use crate::controls::Controls;
 
 pub(super) async fn answer(
     State(shared): State<Arc<Shared>>,
@@ -33,12 +34,12 @@ pub(super) async fn answer(
         );
         return ([(WWW_AUTHENTICATE, "Bearer")], refusal).into_response();
     }
+    if let Some((worker, name)) = service::of_path(&path) {
+        let members = shared.members.read().clone();
+        return service::answer(members, worker, name, &method).await;
+    }
     if method != Method::POST {
-        let refusal = error(
-            StatusCode::METHOD_NOT_ALLOWED,
-            format!("engine controls act on POST only, not on {method}; nothing was changed"),
-        );
-        return ([(ALLOW, "POST")], refusal).into_response();
+        return only(&Method::POST, "engine controls act on POST", &method);
     }
     let body = match parse(&body) {
         Ok(body) => body,
@@ -48,21 +49,18 @@ pub(super) async fn answer(
     let (controls, name) = match found {
         Ok(found) => found,
         Err(Unresolved::Unknown(_)) if somebody_starts(&shared.members.read()) => {
-            let message = format!(
+            return Json(error_reply(format!(
                 "{path}: a worker of this process does not serve yet, and its controls are not \
                  known; call again once it is ready"
-            );
-            return error(StatusCode::SERVICE_UNAVAILABLE, message);
+            )))
+            .into_response();
         }
         Err(Unresolved::Unknown(message)) => return error(StatusCode::NOT_FOUND, message),
         Err(Unresolved::Ambiguous(message)) => return error(StatusCode::CONFLICT, message),
     };
     match controls.call(&name, body).await {
         Ok(reply) => Json(reply).into_response(),
-        Err(CallError::NotServing(reply)) => {
-            (StatusCode::SERVICE_UNAVAILABLE, Json(reply)).into_response()
-        }
-        Err(CallError::Engine(raised)) => {
+        Err(raised) => {
             let message = format!("{name}: {}", raised.message());
             tracing::warn!(control = name, "the engine raised: {}", raised.message());
             error(StatusCode::INTERNAL_SERVER_ERROR, message)
@@ -70,8 +68,15 @@ pub(super) async fn answer(
     }
 }
 
-fn error(code: StatusCode, message: impl Into<String>) -> Response {
+pub(super) fn error(code: StatusCode, message: impl Into<String>) -> Response {
     (code, Json(error_reply(message))).into_response()
+}
+
+/// The answer to another method than the one that a route acts on.
+pub(super) fn only(allowed: &Method, what: &str, method: &Method) -> Response {
+    let message = format!("{what} only, not on {method}; nothing was changed");
+    let refusal = error(StatusCode::METHOD_NOT_ALLOWED, message);
+    ([(ALLOW, allowed.as_str())], refusal).into_response()
 }
 
 fn parse(body: &[u8]) -> Result<Value, String> {

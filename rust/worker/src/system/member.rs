@@ -8,7 +8,7 @@ use dynamo_runtime::DistributedRuntime;
 use dynamo_runtime::config::HealthStatus;
 
 use crate::config::WorkerConfig;
-use crate::controls::Controls;
+use crate::controls::{Controls, Status};
 use crate::health::Readiness;
 use crate::metrics::EngineTexts;
 
@@ -46,6 +46,13 @@ impl Member {
 
     pub(crate) fn announce(&self) {
         self.announced.store(true, Ordering::Release);
+    }
+
+    /// What the worker does with requests.
+    pub(crate) fn status(&self) -> Status {
+        self.controls
+            .get()
+            .map_or(Status::STARTING, |controls| controls.status())
     }
 
     pub(crate) fn is_ready(&self) -> bool {
