@@ -135,7 +135,8 @@ fn presence(name: &str, steps: &[u8]) {
         match step % 5 {
             0 => presence.serving(),
             1 if presence.admit(name).is_ok() => {
-                presence.may_leave();
+                presence.leaves();
+                assert!(!presence.is_wanted());
                 presence.left(Instant::now());
                 presence.is_out(why);
                 assert!(!presence.must_unregister() && !presence.is_wanted());

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from latches import passed, reach
+from latches import FOLDER, passed, reach
 from lifecycles import Recorded
 
 
@@ -70,3 +70,32 @@ class SlowBothWays(Sleeper):
     async def cleanup(self):
         await super().cleanup()
         await passed("cleanup-go")
+
+
+class GatedSleeper(Sleeper):
+    """Yields a token, waits for the test, then yields the rest of the prompt."""
+
+    async def generate(self, request, context):
+        first, *rest = request["token_ids"]
+        yield {"token_ids": [first]}
+        await passed("go")
+        for token in rest:
+            yield {"token_ids": [token]}
+        yield {"token_ids": [], "finish_reason": "stop"}
+
+
+class Namesake(Recorded):
+    """Has a control by the name of one of the worker's own."""
+
+    async def supported_controls(self):
+        return ["drain"]
+
+    async def engine_control(self, name, body):
+        return {"status": "ok", "of": "the engine"}
+
+
+class HandsOver(Recorded):
+    """Is quiescent when the test says so."""
+
+    async def is_quiescent(self):
+        return (FOLDER / "handed-over").exists()

@@ -256,13 +256,17 @@ fn admit<P: Place>(place: &P, name: &str) -> Result<(), Value> {
     place.presence(|presence| presence.admit(name))
 }
 
-/// One that hangs before the instance has left must not keep it from leaving.
+/// Takes the instance out; an announcement that hangs does not keep it from leaving.
 async fn take_out<P: Place>(place: &P, announce: Duration) -> Result<(), P::Error> {
-    if timeout(announce.min(ANNOUNCE), place.announce()).await.is_err() {
+    place.presence(Presence::leaves);
+    let announced = timeout(announce.min(ANNOUNCE), place.announce()).await;
+    if announced.is_err() {
         tracing::warn!("the departure was not announced in time; the instance leaves all the same");
     }
-    place.presence(Presence::may_leave);
-    place.unregister().await?;
-    place.presence(|presence| presence.left(Instant::now()));
-    Ok(())
+    let left = place.unregister().await;
+    place.presence(|presence| match left {
+        Ok(()) => presence.left(Instant::now()),
+        Err(_) => presence.stays(),
+    });
+    left
 }

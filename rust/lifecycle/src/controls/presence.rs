@@ -78,6 +78,8 @@ pub struct Presence {
     may_be_there: bool,
     /// False where unregistering was tried and failed, for the same reason.
     is_there: bool,
+    /// It is on its way out.
+    leaving: bool,
     left_at: Option<Instant>,
 }
 
@@ -97,7 +99,7 @@ impl Presence {
     /// assert!(presence.admit("sleep").is_err(), "nothing is served yet");
     /// presence.serving();
     ///
-    /// presence.may_leave();
+    /// presence.leaves();
     /// presence.left(tokio::time::Instant::now());
     /// presence.is_out(Out::Asleep);
     /// assert!(!presence.is_wanted() && !presence.must_unregister());
@@ -115,6 +117,7 @@ impl Presence {
             drained: false,
             may_be_there: false,
             is_there: false,
+            leaving: false,
             left_at: None,
         }
     }
@@ -146,14 +149,21 @@ impl Presence {
         }
     }
 
-    /// The instance is about to be unregistered. It no longer counts as being there for sure,
-    /// because unregistering that fails may have been heard.
-    pub fn may_leave(&mut self) {
+    /// The instance is about to leave. It no longer counts as being there for sure, because
+    /// unregistering that fails may have been heard.
+    pub fn leaves(&mut self) {
+        self.leaving = true;
         self.is_there = false;
+    }
+
+    /// Unregistering failed: it belongs where it was.
+    pub fn stays(&mut self) {
+        self.leaving = false;
     }
 
     /// The instance was unregistered.
     pub fn left(&mut self, now: Instant) {
+        self.leaving = false;
         self.may_be_there = false;
         self.is_there = false;
         self.left_at = Some(now);
@@ -232,7 +242,7 @@ impl Presence {
     /// Whether the instance belongs into discovery: what readiness follows, and whether a
     /// registration that was lost has to be made again.
     pub fn is_wanted(&self) -> bool {
-        self.phase == Phase::Serving && self.awake && !self.drained
+        self.why_not_wanted().is_none()
     }
 
     /// Why the instance does not belong into discovery; `None` while it does.
@@ -246,6 +256,7 @@ impl Presence {
             Phase::Serving if self.drained => {
                 Some("the worker was drained by /engine/drain; /engine/resume brings it back")
             }
+            Phase::Serving if self.leaving => Some("the worker is leaving discovery"),
             Phase::Serving => None,
         }
     }
@@ -292,7 +303,7 @@ mod tests {
 
     fn out(why: Out) -> Presence {
         let mut presence = serving();
-        presence.may_leave();
+        presence.leaves();
         presence.left(Instant::now());
         presence.is_out(why);
         presence
@@ -387,7 +398,10 @@ mod tests {
     fn section_7_an_unregistering_that_failed_may_have_been_heard() {
         let mut presence = serving();
         assert_eq!(presence.may_return("wake_up", Out::Asleep), Ok(false));
-        presence.may_leave();
+        presence.leaves();
+        assert!(!presence.is_wanted());
+        assert_eq!(presence.service(0, GRACE), Service::Draining);
+        presence.stays();
         // It failed: the engine stays awake, and waking it must repair what may have happened.
         assert!(presence.is_wanted() && presence.must_unregister());
         assert!(returns(&mut presence, Out::Asleep));
@@ -396,7 +410,10 @@ mod tests {
 
     #[test]
     fn section_12_8_whoever_is_not_wanted_is_told_why() {
+        let mut leaving = serving();
+        leaving.leaves();
         let reasons = [
+            leaving,
             Presence::new(),
             out(Out::Asleep),
             out(Out::Drained),

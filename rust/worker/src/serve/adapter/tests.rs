@@ -142,3 +142,60 @@ async fn section_10_a_probe_of_a_decode_worker_has_no_peer_to_wait_for() {
     let mut probe = Request::stopped(DisaggregationMode::Decode, true).await;
     assert!(probe.is_aborted().await);
 }
+
+/// Answers with its stream when it is told to, as an engine does that has a queue of its own.
+struct Queued {
+    go: Arc<tokio::sync::Notify>,
+    fails: bool,
+}
+
+#[async_trait]
+impl LLMEngine for Queued {
+    async fn start(&self, _worker_id: u64) -> Result<EngineConfig, DynamoError> {
+        Ok(EngineConfig::new("queued"))
+    }
+
+    async fn generate(
+        &self,
+        _request: PreprocessedRequest,
+        _context: RequestContext,
+    ) -> Result<EngineStream, DynamoError> {
+        self.go.notified().await;
+        if self.fails {
+            return Err(crate::error::unknown("no room"));
+        }
+        Ok(Box::pin(futures::stream::iter([Ok(
+            LLMEngineOutput::stop(),
+        )])))
+    }
+
+    async fn cleanup(&self) -> Result<(), DynamoError> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn an_answer_begins_before_its_stream_where_the_instance_is_about_to_leave() {
+    for fails in [false, true] {
+        let (admission, go) = (Admission::default(), Arc::new(tokio::sync::Notify::new()));
+        let engine = Arc::new(Queued {
+            go: go.clone(),
+            fails,
+        });
+        let mode = DisaggregationMode::Aggregated;
+        let adapter = EngineAdapter::new(engine, admission.clone(), mode, None);
+        let request = serde_json::from_value(json!({"token_ids": [1]})).unwrap();
+        let leaving = async {
+            tokio::task::yield_now().await;
+            admission.answer_at_once();
+            admission.all_answered().await;
+        };
+        let (answer, ()) = tokio::join!(adapter.generate(SingleIn::new(request)), leaving);
+        let mut answer = answer.unwrap();
+        go.notify_one();
+        let item = answer.next().await.unwrap();
+        assert_eq!(item.error.is_some(), fails, "{item:?}");
+        drop(answer);
+        assert_eq!(admission.in_flight(), 0);
+    }
+}
