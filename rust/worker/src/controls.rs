@@ -216,7 +216,10 @@ impl Place for Controls {
         let failed = |error: anyhow::Error| unknown(format!("{error:#}"));
         let Surroundings { endpoint, card, .. } = &self.around;
         self.around.admission.answer_in_turn();
-        endpoint.register_endpoint_instance().await.map_err(failed)?;
+        endpoint
+            .register_endpoint_instance()
+            .await
+            .map_err(failed)?;
         // Last: a frontend chooses an instance when it has both.
         if self.card_is_out.load(Ordering::Acquire) {
             register_model_card(endpoint, card).await.map_err(failed)?;

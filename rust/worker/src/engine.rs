@@ -118,8 +118,9 @@ pub trait LLMEngine: Send + Sync + 'static {
     }
 
     /// Names of the controls that become routes of the system server, `POST /engine/NAME`. Those
-    /// by which an engine sleeps take the worker out of discovery, and those that wake it put it
-    /// back.
+    /// by which an engine sleeps take the worker out of discovery and wait for what is in flight, and
+    /// those that wake it put it back. `pause_generation` holds what is in flight. `drain`, `resume`
+    /// and `status` are the worker's own: an engine's is called by `POST /engine/control/NAME`.
     async fn supported_controls(&self) -> Result<Vec<String>, DynamoError> {
         Ok(Vec::new())
     }

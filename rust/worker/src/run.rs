@@ -84,8 +84,7 @@ impl Run {
         let prefill = worker.config.disaggregation_mode == DisaggregationMode::Prefill;
         let shutdown = worker.shutdown.token();
         let settings = &self.host.settings;
-        let outcome =
-            dynamo_backend_lifecycle::run(&self.host, shutdown, settings, prefill).await;
+        let outcome = dynamo_backend_lifecycle::run(&self.host, shutdown, settings, prefill).await;
         self.host.let_transports_go();
         if self.alone {
             self.host.shut_runtime_down().await;

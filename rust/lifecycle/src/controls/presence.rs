@@ -50,12 +50,7 @@ pub enum Service {
 
 impl Service {
     /// Every one.
-    pub const ALL: [Self; 4] = [
-        Self::Starting,
-        Self::Serving,
-        Self::Draining,
-        Self::Drained,
-    ];
+    pub const ALL: [Self; 4] = [Self::Starting, Self::Serving, Self::Draining, Self::Drained];
 
     /// Its name in replies and metrics.
     pub fn name(self) -> &'static str {

@@ -136,7 +136,9 @@ impl Controls {
                     Some(self.sleeps(now, call, requests, trace))
                 }
                 Stage::Leaving(at) if at == now => self.has_left(now, call, trace),
-                Stage::Grace(at) if at == now => Some(self.grace_is_over(now, call, requests, trace)),
+                Stage::Grace(at) if at == now => {
+                    Some(self.grace_is_over(now, call, requests, trace))
+                }
                 Stage::Settling(at) if at == now => {
                     let cut = std::mem::take(requests.in_flight).len();
                     see(now, call, &format!("cuts {cut}"), trace);

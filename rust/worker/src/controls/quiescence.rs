@@ -42,7 +42,10 @@ impl Quiescence {
             around.readiness.clone(),
             around.admission.clone(),
         );
-        let before = self.watching.lock().replace(tokio::spawn(watch).abort_handle());
+        let before = self
+            .watching
+            .lock()
+            .replace(tokio::spawn(watch).abort_handle());
         if let Some(before) = before {
             before.abort();
         }

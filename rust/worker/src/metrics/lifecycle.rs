@@ -78,7 +78,12 @@ impl LifecycleGauges {
             .add_update_callback(Arc::new(move || {
                 in_flight.set(admission.in_flight() as i64);
                 let member = member.upgrade();
-                ready.set(member.as_ref().is_some_and(|member| member.is_ready()).into());
+                ready.set(
+                    member
+                        .as_ref()
+                        .is_some_and(|member| member.is_ready())
+                        .into(),
+                );
                 let status = member.map_or(Status::STARTING, |member| member.status());
                 for other in Service::ALL {
                     service
