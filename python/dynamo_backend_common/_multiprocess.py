@@ -6,11 +6,12 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from prometheus_client import CollectorRegistry
 from prometheus_client.multiprocess import MultiProcessCollector
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from prometheus_client import CollectorRegistry
 
 _logger = logging.getLogger("dynamo_backend_common")
 

@@ -4,11 +4,11 @@ A request is Dynamo's ``PreprocessedRequest``, a chunk its ``LLMEngineOutput``. 
 keys that engines use; a dict may have more of them. Those of a chunk that Dynamo does not know are
 ignored, each with one warning.
 
-All of a request is what `json.dumps` takes, but for the prompt: give it ``default=list``, or have the
-engine say ``token_ids_as_list = True``.
+All of a request is what `json.dumps` takes, but for the prompt: give it ``default=list``, or have
+the engine say ``token_ids_as_list = True``.
 
-A chunk's numbers may be of any library, such as numpy's scalars, and so may its lists of numbers, such
-as arrays. A bool is no token.
+A chunk's numbers may be of any library, such as numpy's scalars, and its lists of numbers may be
+arrays. A bool is no token.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ FinishReason: TypeAlias = (
 )
 """Why a stream ended.
 
-Also ``"error: message"``, vLLM's ``"abort"``, which is ``"cancelled"``, and a member of an enum that
-stands for one of them. A dict is SGLang's: its ``type`` is the reason, ``matched`` the chunk's
+Also ``"error: message"``, vLLM's ``"abort"``, which is ``"cancelled"``, and a member of an enum
+that stands for one of them. A dict is SGLang's: its ``type`` is the reason, ``matched`` the chunk's
 ``stop_reason``, and an abort with a ``status_code`` is an error with its ``message``.
 """
 

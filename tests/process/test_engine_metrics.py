@@ -182,7 +182,7 @@ def test_files_that_cannot_be_read_keep_nothing_from_the_other_processes(
     process, system = serve(launcher, f"measured:{engine}", env=env)
     (folder / "counter_999001.db").touch()
     (folder / "histogram_999002.db").write_bytes(b"\x00\x10\x00\x00" + b"\xff" * 8)
-    cut = (folder / next(file.name for file in folder.glob("counter_*.db") if file.stat().st_size))
+    cut = folder / next(file.name for file in folder.glob("counter_*.db") if file.stat().st_size)
     (folder / "counter_999003.db").write_bytes(cut.read_bytes()[:24])
     (folder / "other.db").write_text("what is this")
     counted = {"model": "theirs", "model_name": "plain"}

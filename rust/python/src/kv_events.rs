@@ -103,7 +103,8 @@ fn source<'py>(item: &Bound<'py, PyAny>, engine: &PythonEngine) -> Result<KvEven
     let no_source = || format!("{kind} is no source; accepted: ZmqKvEvents, PushKvEvents");
     let field = |name: &Bound<'py, PyString>| item.getattr(name).map_err(|_| no_source());
     let dp_rank = field(intern!(py, "dp_rank"))?;
-    let dp_rank = integers::of_any(&dp_rank).ok_or_else(|| refused(&kind, "dp_rank", &dp_rank, RANKS))?;
+    let dp_rank =
+        integers::of_any(&dp_rank).ok_or_else(|| refused(&kind, "dp_rank", &dp_rank, RANKS))?;
     if let Ok(on_ready) = item.getattr(intern!(py, "on_ready")) {
         if !on_ready.is_callable() {
             return Err(refused(&kind, "on_ready", &on_ready, "a callable"));

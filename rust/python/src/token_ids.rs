@@ -205,9 +205,12 @@ impl TokenIds {
             ));
         }
         let this = slf.get();
-        let signed = this
-            .signed
-            .get_or_init(|| this.tokens.iter().map(|token| c_long::from(*token)).collect());
+        let signed = this.signed.get_or_init(|| {
+            this.tokens
+                .iter()
+                .map(|token| c_long::from(*token))
+                .collect()
+        });
         let wants = |flag: c_int| flags & flag == flag;
         // SAFETY: `view` is the caller's, to be filled. What it points to belongs to the object,
         // never moves, and lives as long as the reference that the view holds.

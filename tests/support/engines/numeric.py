@@ -1,4 +1,4 @@
-"""Yields numbers and arrays of numpy wherever numbers go, and finish reasons as others write them."""
+"""Yields numbers and arrays of numpy wherever numbers go, and finish reasons of other kinds."""
 
 import enum
 from array import array
@@ -11,7 +11,7 @@ from plain import Plain
 from dynamo_backend_common import EngineConfig, MetricsBindings, PushKvEvents
 
 
-class Reason(str, enum.Enum):
+class Reason(str, enum.Enum):  # noqa: UP042 (as engines have them)
     STOP = "stop"
 
 

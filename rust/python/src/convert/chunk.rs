@@ -304,9 +304,7 @@ fn is_sequence(value: &Bound<'_, PyAny>) -> bool {
         && !value.is_instance_of::<PyByteArray>()
 }
 
-fn each<'py>(
-    items: impl Iterator<Item = PyResult<Bound<'py, PyAny>>>,
-) -> Result<Tokens, String> {
+fn each<'py>(items: impl Iterator<Item = PyResult<Bound<'py, PyAny>>>) -> Result<Tokens, String> {
     let tokens: Result<_, String> = items
         .map(|item| token(&item.map_err(|raised| failed(&raised))?))
         .collect();

@@ -61,7 +61,10 @@ where
     T: TryFrom<W>,
 {
     let items = copied::<S>(array, dimensions)?;
-    items.into_iter().map(|item| item.into().try_into().ok()).collect()
+    items
+        .into_iter()
+        .map(|item| item.into().try_into().ok())
+        .collect()
 }
 
 fn copied<T: Element>(array: &Bound<'_, PyAny>, dimensions: usize) -> Option<Vec<T>> {

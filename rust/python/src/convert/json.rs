@@ -61,7 +61,10 @@ fn read(value: &Bound<'_, PyAny>, place: &mut String, depth: usize) -> Result<Va
         Ok(Value::Array(items))
     } else if let Some(plain) = plain(value) {
         read(&plain, place, depth - 1)
-    } else if value.hasattr(intern!(value.py(), "__index__")).unwrap_or(false) {
+    } else if value
+        .hasattr(intern!(value.py(), "__index__"))
+        .unwrap_or(false)
+    {
         integer(value, place)
     } else if let Ok(float) = value.extract::<f64>() {
         number(float, place)

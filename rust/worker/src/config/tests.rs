@@ -33,7 +33,10 @@ fn types_that_no_engine_makes_are_refused_by_name() {
         });
         let expected = format!("endpoint_types: '{named}' cannot be served");
         assert!(message.starts_with(&expected), "{message}");
-        assert!(message.ends_with("accepted: chat, completions, prefill"), "{message}");
+        assert!(
+            message.ends_with("accepted: chat, completions, prefill"),
+            "{message}"
+        );
     }
 }
 

@@ -144,7 +144,9 @@ pub(crate) async fn start_kv_publishers(
                 // One counter for all ranks.
                 let dropped = match &dropped {
                     Some(dropped) => Dropped::clone(dropped),
-                    None => dropped.insert(Dropped::register(endpoint).map_err(failed)?).clone(),
+                    None => dropped
+                        .insert(Dropped::register(endpoint).map_err(failed)?)
+                        .clone(),
                 };
                 let socket = KvSocket::open(endpoint, address, &topic, publisher, dropped);
                 open.socket = Some(socket.map_err(failed)?);

@@ -159,7 +159,10 @@ impl KvPublisher {
         for (event, _) in &mut events {
             event.event_id = open.publisher.next_event_id();
         }
-        if open.publisher.publish_batch_with_storage_tiers(events).is_err()
+        if open
+            .publisher
+            .publish_batch_with_storage_tiers(events)
+            .is_err()
             && !std::mem::replace(&mut open.told, true)
         {
             tracing::warn!(
@@ -180,11 +183,7 @@ pub(crate) struct OpenKvPublisher {
 }
 
 impl OpenKvPublisher {
-    pub(super) fn new(
-        publisher: KvEventPublisher,
-        dp_rank: u32,
-        block_size: u32,
-    ) -> Self {
+    pub(super) fn new(publisher: KvEventPublisher, dp_rank: u32, block_size: u32) -> Self {
         let open = Open {
             publisher,
             last: None,

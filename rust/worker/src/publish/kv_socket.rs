@@ -126,7 +126,9 @@ impl SocketReader {
         }
         let worker = WorkerWithDpRank::new(self.worker_id, batch.dp_rank);
         let events = batch.events.into_iter();
-        let placed = events.filter_map(|event| self.placed(event, worker)).collect();
+        let placed = events
+            .filter_map(|event| self.placed(event, worker))
+            .collect();
         self.publisher.publish_placed(placed);
     }
 

@@ -126,7 +126,9 @@ fn wrong_field(event: &Value) -> &'static str {
             let is_pair = |pair: &Vec<Value>| pair.len() == 2 && pair.iter().all(number);
             number(token) || token.as_array().is_some_and(is_pair)
         };
-        value.as_array().is_some_and(|tokens| tokens.iter().all(is_token))
+        value
+            .as_array()
+            .is_some_and(|tokens| tokens.iter().all(is_token))
     };
     if field(event, 0, "type").and_then(Value::as_str) != Some("BlockStored") {
         "another field"

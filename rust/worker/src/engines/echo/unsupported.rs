@@ -16,15 +16,24 @@ pub(super) fn refuse_unsupported(request: &PreprocessedRequest) -> Result<(), Dy
         ("n", sampling.n.is_some_and(|n| n > 1)),
         ("best_of", sampling.best_of.is_some_and(|best| best > 1)),
         ("use_beam_search", sampling.use_beam_search == Some(true)),
-        ("length_penalty", sampling.length_penalty.is_some_and(|by| by != 1.0)),
+        (
+            "length_penalty",
+            sampling.length_penalty.is_some_and(|by| by != 1.0),
+        ),
         ("guided_decoding", sampling.guided_decoding.is_some()),
-        ("max_thinking_tokens", request.stop_conditions.max_thinking_tokens.is_some()),
+        (
+            "max_thinking_tokens",
+            request.stop_conditions.max_thinking_tokens.is_some(),
+        ),
         ("prompt_logprobs", output.prompt_logprobs.is_some()),
         ("formatted_prompt", output.formatted_prompt == Some(true)),
         ("prompt_embeds", request.prompt_embeds.is_some()),
         (
             "multi_modal_data",
-            request.multi_modal_data.as_ref().is_some_and(|data| !data.is_empty()),
+            request
+                .multi_modal_data
+                .as_ref()
+                .is_some_and(|data| !data.is_empty()),
         ),
     ];
     let named = asked_for.into_iter().find(|(_, is_asked)| *is_asked);
@@ -46,5 +55,9 @@ fn passed_on(request: &PreprocessedRequest) -> Option<&str> {
         Value::Object(entries) => !entries.is_empty(),
         _ => true,
     };
-    options.as_object()?.iter().find(asks).map(|(name, _)| name.as_str())
+    options
+        .as_object()?
+        .iter()
+        .find(asks)
+        .map(|(name, _)| name.as_str())
 }

@@ -9,7 +9,15 @@ fn numbers(range: std::ops::Range<u32>) -> Value {
 }
 
 fn stored(hashes: Value, parent: Value) -> Value {
-    list(["BlockStored".into(), hashes, parent, numbers(0..4), 4.into(), Value::Nil, "GPU".into()])
+    list([
+        "BlockStored".into(),
+        hashes,
+        parent,
+        numbers(0..4),
+        4.into(),
+        Value::Nil,
+        "GPU".into(),
+    ])
 }
 
 fn bytes(batch: Value) -> Vec<u8> {
@@ -24,13 +32,18 @@ fn batch(events: impl IntoIterator<Item = Value>) -> Batch {
 
 fn hashes_of(event: &RawKvEvent) -> (Vec<u64>, Option<u64>) {
     match event {
-        RawKvEvent::BlockStored { block_hashes, parent_block_hash, .. } => (
+        RawKvEvent::BlockStored {
+            block_hashes,
+            parent_block_hash,
+            ..
+        } => (
             block_hashes.iter().map(|hash| hash.into_u64()).collect(),
             parent_block_hash.map(|hash| hash.into_u64()),
         ),
-        RawKvEvent::BlockRemoved { block_hashes, .. } => {
-            (block_hashes.iter().map(|hash| hash.into_u64()).collect(), None)
-        }
+        RawKvEvent::BlockRemoved { block_hashes, .. } => (
+            block_hashes.iter().map(|hash| hash.into_u64()).collect(),
+            None,
+        ),
         other => panic!("{other:?}"),
     }
 }
@@ -60,7 +73,10 @@ fn a_batch_may_be_a_map_and_so_may_an_event() {
     ];
     let read = read(&bytes(Value::Map(fields))).unwrap();
     assert_eq!(read.dp_rank, 2);
-    assert_eq!(hashes_of(&read.events[0]), (vec![0x0101_0101_0101_0101], None));
+    assert_eq!(
+        hashes_of(&read.events[0]),
+        (vec![0x0101_0101_0101_0101], None)
+    );
 }
 
 #[test]
@@ -91,7 +107,9 @@ fn of_a_digest_the_last_8_bytes_count() {
 fn what_cannot_be_read_is_left_out_alone_and_named() {
     let good = || stored(list([7.into()]), Value::Nil);
     let with = |place: usize, value: Value| {
-        let Value::Array(mut fields) = good() else { unreachable!() };
+        let Value::Array(mut fields) = good() else {
+            unreachable!()
+        };
         fields[place] = value;
         Value::Array(fields)
     };
