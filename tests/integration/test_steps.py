@@ -69,6 +69,18 @@ def test_what_an_engine_fails_a_request_with_is_in_the_log_once_with_its_traceba
     assert server.process.output.count("Stepped failed") == 1
 
 
+def test_one_error_of_many_requests_has_one_traceback(
+    launcher: Launcher, model_folder: str
+) -> None:
+    server = launcher.serve("stepped:Doomed", "--model-name", model_folder)
+    with ThreadPoolExecutor(3) as clients:
+        answers = list(clients.map(server.api.complete, [PROMPT] * 3))
+    assert [answer.status for answer in answers] == [500] * 3
+    server.process.wait_for_line(r"request \S+, \S+, \S+: Doomed failed")
+    assert server.process.terminate() == 0
+    assert server.process.output.count("raise LookupError") == 1
+
+
 @pytest.mark.parametrize(
     ("what", "said"), [("negative", "-1 (of type int)"), ("typo", "'alpha' (of type str)")]
 )

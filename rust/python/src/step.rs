@@ -266,9 +266,14 @@ impl Steps {
         if !(2..=4).contains(&tuple.len()) {
             return Err(wrong());
         }
-        let stream: u64 = integers::of_any(&tuple.get_item(0)?).ok_or_else(wrong)?;
+        let id = tuple.get_item(0)?;
+        let stream = integers::small(&id).map(u64::from);
+        let stream = stream.or_else(|| integers::of_any(&id)).ok_or_else(wrong)?;
         let what = tuple.get_item(1)?;
         let alone = tuple.len() == 2;
+        if alone && let Some(token) = integers::small(&what) {
+            return Ok((stream, Ok(Chunk::of_tokens(Tokens::One(token)))));
+        }
         if alone && !what.is_instance_of::<PyDict>() && !what.is_instance_of::<PyBaseException>() {
             let made = chunk::token_or_tokens(&what).map(Chunk::of_tokens);
             let item = made.or_else(|problem| match self.of(stream) {

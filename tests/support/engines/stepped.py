@@ -118,6 +118,18 @@ class Careless(Stepped):
             return self.steps.push([])
 
 
+class Doomed(Stepped):
+    """Fails three requests at once, with one error."""
+
+    def step(self):
+        if len(self.running) < 3:
+            time.sleep(0.01)
+            return
+        error = caught()
+        self.push([(stream, error) for stream in self.running])
+        self.running.clear()
+
+
 class Packed(Stepped):
     """Hands over what is one token by the buffer protocol."""
 

@@ -51,9 +51,14 @@ fn hashes_of(event: &RawKvEvent) -> (Vec<u64>, Option<u64>) {
 #[test]
 fn a_rank_that_is_left_out_is_0() {
     let event = || stored(list([7.into()]), Value::Nil);
-    for (rank, expected) in [(None, 0), (Some(Value::Nil), 0), (Some(3.into()), 3)] {
+    for (behind, expected) in [
+        (vec![], 0),
+        (vec![Value::Nil], 0),
+        (vec![3.into()], 3),
+        (vec![3.into(), "of a newer engine".into()], 3),
+    ] {
         let mut fields = vec![Value::from(1), list([event()])];
-        fields.extend(rank);
+        fields.extend(behind);
         let read = read(&bytes(Value::Array(fields))).unwrap();
         assert_eq!((read.dp_rank, read.events.len()), (expected, 1));
         assert_eq!(read.wrong, [""; 0]);
