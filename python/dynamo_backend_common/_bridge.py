@@ -44,6 +44,8 @@ class Bridge:
         self.name = name
         self._engine = engine
         self._on_progress = on_progress
+        # Read for each request by the core.
+        self.token_ids_as_list = _as_list(engine)
         # The loop itself holds tasks by weak references only.
         self._pumps: dict[RequestContext, Pump] = {}
         self._threads = RequestThreads()
@@ -171,6 +173,15 @@ class Bridge:
         except (SystemExit, KeyboardInterrupt) as raised:
             # Out of a task they would end the loop, and with it every request.
             raise Unknown(f"{hook} raised {type(raised).__name__}: {raised}") from raised
+
+
+def _as_list(engine: Any) -> bool:
+    as_list = getattr(engine, "token_ids_as_list", False)
+    if not isinstance(as_list, bool):
+        raise InvalidArgument(
+            f"token_ids_as_list: {as_list!r} of {type(engine).__name__} is neither True nor False"
+        )
+    return as_list
 
 
 def _takes_progress(start: Callable[..., Any]) -> bool:

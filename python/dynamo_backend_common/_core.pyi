@@ -98,9 +98,10 @@ class RequestContext:
 class TokenIds(Sequence[int]):
     """The tokens of a prompt: a read-only sequence over memory that Rust owns.
 
-    Nothing is copied until somebody reads it. ``numpy.asarray`` and ``memoryview`` take it as it is
-    (its buffer has the format ``I``); a slice, iterating, adding and multiplying give lists, and so
-    do copying and pickling. It is no list: for `json.dumps`, give ``default=list``.
+    Nothing is copied until somebody reads it. ``numpy.asarray`` gives a read-only array of
+    ``int64``, made once, and ``memoryview`` the same items (format ``l``); a slice, iterating,
+    adding and multiplying give lists, and so do copying and pickling. It is no list: for
+    `json.dumps`, give ``default=list``, or have an engine say ``token_ids_as_list = True``.
     """
 
     def tolist(self) -> list[int]:
@@ -255,19 +256,27 @@ class Steps:
                 ``(stream, exception)`` ends the request with an error.
 
         Raises:
-            InvalidArgument: An entry is none of these; those before it were handed over.
+            InvalidArgument: An entry is none of these; all others were handed over. What the push
+                would have reported, the next one does.
+
+        An entry whose tokens or chunk cannot be read ends the request of its stream with an error,
+        and the log says why. An exception that requests are ended with is in the log, with its
+        traceback, once. Where ``step`` itself raises, what came before was handed over.
         """
 
-    def push_packed(self, streams: Buffer, tokens: Buffer) -> StepReport:
+    def push_packed(
+        self, streams: Buffer | Sequence[int], tokens: Buffer | Sequence[int]
+    ) -> StepReport:
         """Hands over one token for each stream, without a Python object for any of them.
 
         Args:
-            streams: Ids as unsigned integers of 64 bits, e.g. a numpy array of ``uint64``.
-            tokens: As many tokens, as unsigned integers of 32 bits.
+            streams: Ids, in an array of one dimension: integers of 64 or 32 bits, signed or not,
+                such as numpy's; fastest are ``uint64``. What is no such array is read item by item.
+            tokens: As many tokens; fastest are ``uint32``.
 
         Raises:
-            InvalidArgument: They are of different length.
-            BufferError: One has items of another size.
+            InvalidArgument: They are of different length, or one has what is no stream or no token,
+                as a negative number; the message names it. Nothing was handed over.
         """
 
     def __len__(self) -> int:

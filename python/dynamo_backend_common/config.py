@@ -87,8 +87,8 @@ class WorkerConfig:
         served_model_name: Public name of the model. None: the engine's, else its model, else
             ``model_name``.
         model_input: What the engine consumes; ``Tokens``.
-        endpoint_types: Comma-separated: ``chat``, ``completions``, ``embedding``, ``tensor``,
-            ``prefill``.
+        endpoint_types: Comma-separated: ``chat``, ``completions``, ``prefill``. Dynamo's others,
+            ``embedding`` and ``tensor``, are refused: an engine makes tokens.
         custom_jinja_template: Path of a chat template that replaces the model's.
         tool_call_parser: Name of the parser of tool calls, for the frontend.
         reasoning_parser: Name of the parser of reasoning, for the frontend.

@@ -8,7 +8,7 @@ Requests and chunks are plain dicts with Dynamo's own keys, described in
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from .exceptions import InvalidArgument
 from .messages import HEALTH_CHECK_KEY, Chunk, Request
@@ -65,7 +65,13 @@ class LLMEngine(ABC):
 
     ``configure(config)``: called by ``Worker(engine, config)`` with its `WorkerConfig`; returns
     the one to use, with what the operator left at its default filled in.
+
+    Attributes:
+        token_ids_as_list: Whether ``request["token_ids"]`` is a plain list of int. False: a
+            `TokenIds`, for which nothing is copied. Read once, when the `Worker` is made.
     """
+
+    token_ids_as_list: ClassVar[bool] = False
 
     @abstractmethod
     async def start(self, worker_id: int) -> EngineConfig:

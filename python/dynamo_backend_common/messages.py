@@ -1,26 +1,52 @@
 """The shapes of requests and chunks: plain dicts with Dynamo's own keys.
 
 A request is Dynamo's ``PreprocessedRequest``, a chunk its ``LLMEngineOutput``. These types name the
-keys that engines use; a dict may have more of them.
+keys that engines use; a dict may have more of them. Those of a chunk that Dynamo does not know are
+ignored, each with one warning.
 
-All is what `json.dumps` takes, but for the prompt: give it ``default=list``.
+All of a request is what `json.dumps` takes, but for the prompt: give it ``default=list``, or have
+the engine say ``token_ids_as_list = True``.
+
+A chunk's numbers may be of any library, such as numpy's scalars, and its lists of numbers may be
+arrays. A bool is no token.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final, Literal, NotRequired, TypeAlias, TypedDict
+from collections.abc import Mapping, Sequence
+from enum import Enum
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Final,
+    Literal,
+    NotRequired,
+    SupportsFloat,
+    SupportsIndex,
+    TypeAlias,
+    TypedDict,
+)
 
 if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
     from ._core import TokenIds
 
 HEALTH_CHECK_KEY: Final = "_HEALTH_CHECK"
 """Key of a request that is there, and true, where the request is a probe of the health canary."""
 
 FinishReason: TypeAlias = (
-    Literal["stop", "length", "eos", "cancelled", "content_filter", "error"] | str
+    Literal["stop", "length", "eos", "cancelled", "content_filter", "error"]
+    | str
+    | Mapping[str, Any]
+    | Enum
 )
-"""Why a stream ended; also ``"error: message"``."""
+"""Why a stream ended.
+
+Also ``"error: message"``, vLLM's ``"abort"``, which is ``"cancelled"``, and a member of an enum
+that stands for one of them. A dict is SGLang's: its ``type`` is the reason, ``matched`` the chunk's
+``stop_reason``, and an abort with a ``status_code`` is an error with its ``message``.
+"""
 
 
 class StopConditions(TypedDict, total=False):
@@ -94,7 +120,8 @@ class Request(TypedDict):
     model: NotRequired[str]
     """The name that the client asked for; absent in a probe."""
     token_ids: TokenIds | list[int]
-    """The prompt. From a worker a `TokenIds`, which becomes a list when somebody wants one."""
+    """The prompt. From a worker a `TokenIds`, which becomes a list when somebody wants one, and is
+    one for an engine with ``token_ids_as_list``."""
     stop_conditions: StopConditions
     """When to stop."""
     sampling_options: SamplingOptions
@@ -152,23 +179,27 @@ class TopLogprob(TypedDict):
 class Chunk(TypedDict):
     """A piece of a stream. The last one, and only that, has a ``finish_reason``."""
 
-    token_ids: list[int] | TokenIds
-    """New tokens, none of them negative; may be empty."""
+    token_ids: Sequence[SupportsIndex] | Buffer
+    """New tokens, none of them negative; may be empty. An array has one dimension."""
     finish_reason: NotRequired[FinishReason | None]
     """Why the stream ends."""
-    index: NotRequired[int | None]
+    index: NotRequired[SupportsIndex | None]
     """Which of ``n`` outputs it belongs to, from 0."""
     completion_usage: NotRequired[Usage | None]
-    """Tokens used so far; best on the last chunk."""
+    """Tokens used so far, on the last chunk at least.
+
+    What was cached (``prompt_tokens_details``) belongs on the first one too: an output that the
+    frontend ends itself, by a stop text, and the usage of a stream that is not over, have no other.
+    """
     stop_reason: NotRequired[str | int | list[int] | None]
     """The text or tokens that ended the output, where ``finish_reason`` is ``stop``."""
     tokens: NotRequired[list[str | None] | None]
     """Texts of ``token_ids``, where the engine makes them."""
     text: NotRequired[str | None]
     """Text of the chunk, where the engine makes it."""
-    log_probs: NotRequired[list[float] | None]
+    log_probs: NotRequired[Sequence[SupportsFloat] | Buffer | None]
     """Log probability per token of ``token_ids``."""
-    cum_log_probs: NotRequired[float | None]
+    cum_log_probs: NotRequired[SupportsFloat | None]
     """Sum of the log probabilities so far."""
     top_logprobs: NotRequired[list[list[TopLogprob]] | None]
     """Candidates per token of ``token_ids``."""
@@ -180,14 +211,14 @@ class Chunk(TypedDict):
     """Anything more, for a peer that knows it."""
 
 
-Tokens: TypeAlias = int | Sequence[int]
+Tokens: TypeAlias = "SupportsIndex | Sequence[SupportsIndex] | Buffer"
 """One token, or some."""
 
 Step: TypeAlias = (
-    tuple[int, Tokens]
-    | tuple[int, Tokens, FinishReason]
-    | tuple[int, Tokens, FinishReason, Usage]
-    | tuple[int, Chunk]
-    | tuple[int, BaseException]
+    tuple[SupportsIndex, Tokens]
+    | tuple[SupportsIndex, Tokens, FinishReason]
+    | tuple[SupportsIndex, Tokens, FinishReason, Usage]
+    | tuple[SupportsIndex, Chunk]
+    | tuple[SupportsIndex, BaseException]
 )
 """What a step made for one stream: the stream's id, and what `Steps.push` hands over."""

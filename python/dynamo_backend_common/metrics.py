@@ -71,7 +71,9 @@ class EndpointMetrics:
         Call it once for each registry; several may have the same metrics, if ``labels`` tells them
         apart, such as ``{"dp_rank": "1"}``. A metric of another type than one of that name that is
         shown already is left out, and a warning says so. Where the registry raises, its last text
-        stays, and the log has the traceback once.
+        stays, and the log has the traceback once. A file in ``PROMETHEUS_MULTIPROC_DIR`` that
+        cannot be read is left out, and a warning names it once; that holds of a registry with a
+        ``MultiProcessCollector`` too.
 
         Args:
             registry: The registry; None: that of the process, or, where
@@ -86,12 +88,15 @@ class EndpointMetrics:
             ImportError: ``prometheus_client`` is not installed; the extra ``metrics`` has it.
         """
         generate_latest = _exporter()
+        from ._multiprocess import bearing_bad_files
+
         registry = _default_registry() if registry is None else registry
         if not callable(getattr(registry, "collect", None)):
             raise InvalidArgument(
                 f"registry: {type(registry).__name__} has no method collect;"
                 " give a CollectorRegistry of prometheus_client"
             )
+        registry = bearing_bad_files(registry)
         prefixes = _prefixes(prefix)
         labelled = _Labelled(registry, prefixes, self.labels | _checked(labels or {}))
         source = self._core.add_source()
@@ -194,14 +199,15 @@ def _exporter() -> Callable[[Any], bytes]:
 
 def _default_registry() -> Registry:
     from prometheus_client import REGISTRY, CollectorRegistry
-    from prometheus_client.multiprocess import MultiProcessCollector
+
+    from ._multiprocess import Processes
 
     folder = os.environ.get(_MULTIPROCESS)
     if not folder:
         return REGISTRY
     registry = CollectorRegistry()
     try:
-        MultiProcessCollector(registry, folder)  # type: ignore[no-untyped-call]
+        Processes(registry, folder)
     except ValueError as error:
         raise InvalidArgument(
             f"{_MULTIPROCESS}: {folder!r} is no folder; make it before the engine starts, and empty"

@@ -19,11 +19,11 @@ def server(of_loop: Launcher, model_folder: str, loop: str) -> Server:
 def test_the_request_has_dynamos_keys(of_loop: Launcher, server: Server) -> None:
     options = {
         "max_tokens": 7,
-        "temperature": 0.5,
-        "top_p": 0.25,
+        "temperature": 0.7,
+        "top_p": 0.9,
         "seed": 42,
-        "presence_penalty": 1.0,
-        "frequency_penalty": 0.5,
+        "presence_penalty": 1.1,
+        "frequency_penalty": -0.3,
         "stop": ["omega"],
     }
     answer = server.api.complete(PROMPT, **options, **case("keys"))
@@ -36,8 +36,8 @@ def test_the_request_has_dynamos_keys(of_loop: Launcher, server: Server) -> None
     assert request["stop_conditions"]["max_tokens"] == 7
     assert request["stop_conditions"]["stop"] == ["omega"]
     sampling = request["sampling_options"]
-    assert (sampling["temperature"], sampling["top_p"], sampling["seed"]) == (0.5, 0.25, 42)
-    assert (sampling["presence_penalty"], sampling["frequency_penalty"]) == (1.0, 0.5)
+    assert (sampling["temperature"], sampling["top_p"], sampling["seed"]) == (0.7, 0.9, 42)
+    assert (sampling["presence_penalty"], sampling["frequency_penalty"]) == (1.1, -0.3)
     assert isinstance(request["output_options"], dict)
     assert request["eos_token_ids"]
     assert request["annotations"] == ["case:keys"]

@@ -79,6 +79,40 @@ def test_a_prompt_longer_than_the_context_is_the_client_s_fault(server: Server) 
     assert server.api.complete("Once upon", max_tokens=2).status == 200
 
 
+def test_what_was_cached_is_told_whoever_ends_the_output(server: Server) -> None:
+    prompt = "One two three four five six seven eight nine ten. " * 8
+    options = {"temperature": 0, "max_tokens": 16}
+    whole = text_of(server.api.complete(prompt, **options).json)
+    stopped = server.api.complete(prompt, stop=[whole.strip()[4:9]], **options)
+    assert stopped.json["choices"][0]["finish_reason"] == "stop"
+    assert len(text_of(stopped.json)) < len(whole)
+    assert stopped.json["usage"]["prompt_tokens_details"]["cached_tokens"] > 0
+    usage = {"stream_options": {"include_usage": True, "continuous_usage_stats": True}}
+    with server.api.stream_completion(prompt, **options, **usage) as stream:
+        told = [chunk["usage"] for chunk in read_text(stream)[1] if chunk.get("usage")]
+    assert len(told) > 2
+    assert all(each["prompt_tokens_details"]["cached_tokens"] > 0 for each in told), told
+
+
+@pytest.mark.parametrize("option", [{"n": 2}, {"guided_regex": "a+"}, {"prompt_logprobs": 1}])
+def test_what_it_does_not_have_is_the_client_s_fault(
+    server: Server, option: dict[str, object]
+) -> None:
+    answer = server.api.complete("Once upon a time", max_tokens=2, **option)
+    assert answer.status == 400, answer.text
+
+
+@pytest.mark.parametrize("home", ["/nonexistent/home", "/proc/no-folder", ""])
+def test_without_a_home_that_can_be_written_to_it_serves(launcher: Launcher, home: str) -> None:
+    (launcher.folder / "file").touch()
+    home = home.replace("/nonexistent", str(launcher.folder / "file"))
+    env = {"HOME": home, "XDG_CACHE_HOME": ""}
+    process = launcher.command("serve", "llama-cpp", "--discovery-backend", "file", env=env)
+    process.wait_for_line("^Serving on ")
+    assert process.terminate() == 0
+    assert "Traceback" not in process.output
+
+
 def test_cancellation_frees_the_slot(launcher: Launcher) -> None:
     server = launcher.serve(
         "counted_llama:Counted",

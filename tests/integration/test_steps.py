@@ -9,11 +9,12 @@ import pytest
 
 from support.api import case, failed, finish_reasons, read_text, text_of
 from support.launcher import Launcher, Server
+from support.processes import all_of
 
 PROMPT = "alpha beta gamma delta"
 
 
-@pytest.fixture(params=["Stepped", "Packed"])
+@pytest.fixture(params=["Stepped", "Packed", "Numpy", "PackedNumpy"])
 def server(request: pytest.FixtureRequest, launcher: Launcher, model_folder: str) -> Server:
     return launcher.serve(f"stepped:{request.param}", "--model-name", model_folder)
 
@@ -55,6 +56,57 @@ def test_an_error_is_that_of_its_request_alone(server: Server, what: str) -> Non
     assert text_of(server.api.complete(PROMPT).json).strip() == PROMPT
 
 
+def test_what_an_engine_fails_a_request_with_is_in_the_log_once_with_its_traceback(
+    launcher: Launcher, model_folder: str
+) -> None:
+    server = launcher.serve("stepped:Stepped", "--model-name", model_folder)
+    answer = server.api.complete(PROMPT, **case("caught"))
+    assert answer.status >= 500
+    server.process.wait_for_line(r"^LookupError: no such page in the cache")
+    server.process.wait_for_line(r"request \S+: Stepped failed")
+    assert server.process.terminate() == 0
+    assert server.process.output.count("raise LookupError") == 1
+    assert server.process.output.count("Stepped failed") == 1
+
+
+def test_one_error_of_many_requests_has_one_traceback(
+    launcher: Launcher, model_folder: str
+) -> None:
+    server = launcher.serve("stepped:Doomed", "--model-name", model_folder)
+    with ThreadPoolExecutor(3) as clients:
+        answers = list(clients.map(server.api.complete, [PROMPT] * 3))
+    assert [answer.status for answer in answers] == [500] * 3
+    server.process.wait_for_line(r"request \S+, \S+, \S+: Doomed failed")
+    assert server.process.terminate() == 0
+    assert server.process.output.count("raise LookupError") == 1
+
+
+@pytest.mark.parametrize(
+    ("what", "said"), [("negative", "-1 (of type int)"), ("typo", "'alpha' (of type str)")]
+)
+def test_an_entry_that_is_refused_is_told_of_by_the_engine_s_class(
+    launcher: Launcher, model_folder: str, what: str, said: str
+) -> None:
+    server = launcher.serve("stepped:Stepped", "--model-name", model_folder)
+    answer = server.api.complete(PROMPT, **case(what))
+    assert answer.status == 500
+    server.process.wait_for_line(all_of("ERROR", "Stepped: yielded a chunk", "token_ids", said))
+
+
+def test_what_is_no_entry_keeps_nothing_from_the_others(
+    launcher: Launcher, model_folder: str
+) -> None:
+    server = launcher.serve("stepped:Careless", "--model-name", model_folder)
+    with server.api.stream_completion(PROMPT, max_tokens=100_000, **case("endless")) as stream:
+        stream.first_text()
+        assert text_of(server.api.complete(PROMPT).json).strip() == PROMPT
+    # The report that the refused step swallowed is that of the next one.
+    launcher.latches.reached("cancelled")
+    assert "step: entry 0 is 'nothing'" in launcher.latches.reached("refused")
+    told = left(launcher, server)
+    assert (told["open"], len(told["cancelled"])) == (0, 1)
+
+
 def test_the_engine_learns_in_its_push_who_hung_up(launcher: Launcher, server: Server) -> None:
     with server.api.stream_completion(PROMPT, max_tokens=100_000, **case("endless")) as stream:
         stream.first_text()
@@ -72,6 +124,26 @@ def test_a_stalled_stream_is_told_until_its_client_reads(
         launcher.latches.reached("stalled")
         assert finish_reasons(read_text(stream)[1]) == ["stop"]
     assert left(launcher, server) == {"open": 0, "cancelled": []}
+
+
+def test_numbers_that_are_none_are_refused_by_name(launcher: Launcher) -> None:
+    code = (
+        "import numpy\n"
+        "from dynamo_backend_common import InvalidArgument, Steps\n"
+        "one, wrong = numpy.array([1]), numpy.array([1, -7])\n"
+        "for streams, tokens in [(wrong, wrong), ([1, 2], wrong), (one, [True]), (one, one / 2)]:\n"
+        "    try:\n"
+        "        Steps().push_packed(streams, tokens)\n"
+        "    except InvalidArgument as refused:\n"
+        "        print(refused)\n"
+    )
+    program = launcher.start(sys.executable, "-c", code)
+    assert program.wait() == 0
+    streams, tokens, flag, half = program.stdout.splitlines()
+    assert "streams[1] is -7" in streams
+    assert "tokens[1] is -7" in tokens
+    assert "tokens[0] is True" in flag
+    assert "tokens[0] is 0.5" in half
 
 
 def test_a_step_may_be_a_generator_that_uses_the_steps_itself(launcher: Launcher) -> None:

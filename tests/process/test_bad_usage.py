@@ -29,8 +29,23 @@ CASES = [
     ),
     pytest.param(
         ["echo", "--endpoint-types", "chat,speech"],
-        ["--endpoint-types", "'speech'", "chat", "completions", "embedding", "tensor", "prefill"],
+        ["--endpoint-types", "'speech' is unknown", "accepted: chat, completions, prefill"],
         id="endpoint-types",
+    ),
+    pytest.param(
+        ["echo", "--endpoint-types", "chat,embedding"],
+        ["--endpoint-types", "'embedding' cannot be served", "chat, completions, prefill"],
+        id="embedding",
+    ),
+    pytest.param(
+        ["echo", "--endpoint-types", "Embeddings"],
+        ["--endpoint-types", "'Embeddings' cannot be served"],
+        id="embeddings",
+    ),
+    pytest.param(
+        ["echo", "--endpoint-types", "tensor"],
+        ["--endpoint-types", "'tensor' cannot be served"],
+        id="tensor",
     ),
     pytest.param(
         ["echo", "--endpoint-types", " , "], ["--endpoint-types", "chat"], id="no-endpoint-type"
@@ -87,6 +102,15 @@ def test_a_typo_in_the_environment_is_one_too_and_names_the_variable(
     assert len(process.stderr.splitlines()) == 1
     for part in [variable, *parts]:
         assert part in process.stderr
+
+
+def test_endpoint_types_that_no_engine_makes_are_refused_from_the_environment_too(
+    launcher: Launcher,
+) -> None:
+    process = launcher.command("serve", "echo", env={"DYN_ENDPOINT_TYPES": "chat,tensor"})
+    assert process.wait() == 2
+    [line] = process.stderr.splitlines()
+    assert "--endpoint-types: 'tensor' cannot be served" in line
 
 
 @pytest.mark.parametrize(

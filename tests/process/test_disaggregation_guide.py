@@ -68,6 +68,10 @@ def test_two_commands_serve_in_two_workers(
     answer = api.complete(PROMPT, model="echo")
     assert answer.status == 200, answer.text
     assert text_of(answer.json).strip() == PROMPT
+    if engine == "echo":
+        # Whichever half is asked first refuses what neither has.
+        refused = api.complete(PROMPT, model="echo", n=2)
+        assert refused.status == 400, refused.text
     prefill, decode = workers
     assert prefill.terminate() == 0
     until(lambda: api.models() == [], "a decode worker alone is not listed")

@@ -172,6 +172,30 @@ def test_the_processes_of_an_engine_are_shown_together(launcher: Launcher) -> No
     assert sample(text, "engine_counted_total", model="theirs", model_name="plain") == 6
 
 
+@pytest.mark.parametrize("engine", ["Multiprocess", "OwnMultiprocess"])
+def test_files_that_cannot_be_read_keep_nothing_from_the_other_processes(
+    launcher: Launcher, engine: str
+) -> None:
+    folder = launcher.folder / "counts"
+    folder.mkdir()
+    env = {"PROMETHEUS_MULTIPROC_DIR": str(folder)}
+    process, system = serve(launcher, f"measured:{engine}", env=env)
+    (folder / "counter_999001.db").touch()
+    (folder / "histogram_999002.db").write_bytes(b"\x00\x10\x00\x00" + b"\xff" * 8)
+    cut = folder / next(file.name for file in folder.glob("counter_*.db") if file.stat().st_size)
+    (folder / "counter_999003.db").write_bytes(cut.read_bytes()[:24])
+    (folder / "other.db").write_text("what is this")
+    counted = {"model": "theirs", "model_name": "plain"}
+    assert sample(scrape_anew(system), "engine_counted_total", **counted) == 6
+    assert system.control("count").status == 200
+    assert sample(scrape_anew(system), "engine_counted_total", **counted) == 9
+    assert process.terminate() == 0
+    bad = ("counter_999001", "histogram_999002", "counter_999003", "other")
+    for name in bad:
+        assert process.output.count(f"{name}.db' cannot be read") == 1, process.output
+    assert "Traceback" not in process.output
+
+
 @pytest.mark.parametrize(
     ("engine", "env", "said"),
     [

@@ -7,6 +7,7 @@ import pytest
 
 from support.event_plane import EventPlane, discovered
 from support.launcher import Launcher
+from support.metrics import sample
 from support.processes import Process, until
 from support.system import System, serve
 
@@ -168,6 +169,32 @@ def test_a_socket_that_is_bound_later_and_everywhere_is_found(launcher: Launcher
     with EventPlane(launcher) as events:
         assert system.control("publish", {"hashes": [stored]}).json == {"status": "ok"}
         assert events.until_told_of([stored]) == [stored]
+
+
+DROPPED = "dynamo_component_worker_kv_events_dropped_total"
+
+
+def test_what_vllm_writes_on_its_socket_is_taken_whole_and_what_is_wrong_left_out_by_name(
+    launcher: Launcher,
+) -> None:
+    process, system = serve(launcher, "kv_sources:OnSocket")
+    assert system.control("subscribed").json == {"status": "ok"}
+    messages = [
+        *("two elements", "digests", "digests removed", "unknown kind", "wrong hash", "wrong size"),
+        *("no batch", "no batch", "unknown kind", "last"),
+    ]
+    good = [0xC0FFEE0000000000 | number for number in (1, 2, 3, 4, 255)]
+    good += [0xD16E57D16E57D16E, 0xFA17E2FA17E2FA17]
+    with EventPlane(launcher) as events:
+        assert system.control("publish", {"messages": messages}).json == {"status": "ok"}
+        assert sorted(events.until_told_of(good)) == sorted(good)
+    text = system.get("/metrics").text
+    for field, number in [("type", 2), ("block_hashes", 1), ("block_size", 1), ("batch", 2)]:
+        assert sample(text, DROPPED, reason=field, dp_rank="0") == number, field
+        process.wait_for_line(f"WARN.*socket are dropped: '{field}'")
+        assert process.output.count(f"socket are dropped: '{field}'") == 1
+    assert sample(text, DROPPED, reason="token_ids", dp_rank="0") == 0
+    assert process.terminate() == 0
 
 
 def test_that_events_are_lost_is_told_once(launcher: Launcher) -> None:

@@ -55,6 +55,44 @@ def answers_everything(server: Server) -> None:
     assert server.process.alive
 
 
+@pytest.mark.parametrize(
+    ("option", "name"),
+    [
+        ({"n": 2}, "n"),
+        ({"best_of": 2}, "best_of"),
+        ({"prompt_logprobs": 1}, "prompt_logprobs"),
+        ({"echo": True}, "prompt_logprobs"),
+        ({"guided_json": {"type": "object"}}, "guided_decoding"),
+        ({"guided_choice": ["a", "b"]}, "guided_decoding"),
+        ({"bad_words_token_ids": [[1]]}, "bad_words_token_ids"),
+        ({"allowed_token_ids": [1]}, "allowed_token_ids"),
+        ({"logprob_token_ids": [1]}, "logprob_token_ids"),
+        ({"detokenize": False}, "detokenize"),
+        ({"min_tokens": 50}, "min_tokens"),
+        ({"nvext": {"max_thinking_tokens": 5}}, "max_thinking_tokens"),
+    ],
+)
+def test_what_an_echo_does_not_have_is_refused_by_name(
+    echo: Server, option: dict[str, object], name: str
+) -> None:
+    answer = echo.api.complete(PROMPT, **option)
+    assert answer.status == 400, answer.text
+    assert name in answer.text
+
+
+def test_an_echo_is_sure_of_its_tokens(echo: Server) -> None:
+    options = {"temperature": 0.7, "top_k": 5, "seed": 1, "presence_penalty": 1, "min_tokens": 2}
+    answer = echo.api.complete(PROMPT, logprobs=1, **options)
+    assert answer.status == 200, answer.text
+    assert text_of(answer.json).strip() == PROMPT
+    assert set(answer.json["choices"][0]["logprobs"]["token_logprobs"]) == {0.0}
+
+
+def test_an_echo_of_chats_refuses_what_it_does_not_have(echo: Server) -> None:
+    for option in ({"n": 2}, {"response_format": {"type": "json_object"}}):
+        assert echo.api.chat(MESSAGE, **option).status == 400
+
+
 def test_the_bundled_echo_answers_chat_and_completions(echo: Server) -> None:
     assert echo.model == "parrot"
     answers_everything(echo)

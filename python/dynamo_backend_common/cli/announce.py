@@ -17,7 +17,6 @@ _TRIALS: dict[str, tuple[str, dict[str, object]]] = {
         {"messages": [{"role": "user", "content": "What is gravity?"}], **_SHORT},
     ),
     "completions": ("completions", {"prompt": "Gravity is", **_SHORT}),
-    "embedding": ("embeddings", {"input": "What is gravity?"}),
 }
 
 

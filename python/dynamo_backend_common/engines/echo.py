@@ -1,7 +1,8 @@
 """``echo``: an engine in Rust that answers with the tokens of the prompt.
 
 It needs no model, so that a worker, a frontend and what lies between can be tried without one. A
-request to it never enters Python.
+request to it never enters Python. What it does not have, as several outputs, a grammar or images,
+it refuses with `InvalidArgument`; how tokens are to be chosen it takes, as there is one candidate.
 """
 
 from __future__ import annotations

@@ -1,5 +1,7 @@
 //! The context of a request, for Python engines.
 
+use std::sync::Arc;
+
 use dynamo_backend_worker as worker;
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -8,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::buffer::Writer;
 use crate::calls::EventLoop;
+use crate::convert::reading::Reading;
 use crate::signal::Signal;
 
 /// The context of one request: its identity, and whether it is still wanted.
@@ -17,8 +20,9 @@ pub(crate) struct RequestContext {
     event_loop: EventLoop,
     /// Flips when the request's stream is gone: nothing waits for a stop that cannot come.
     ended: CancellationToken,
-    /// Where the request's chunks go; `None` of a context that is only told, as by `abort`.
-    writer: Option<Writer>,
+    /// Where the request's chunks go, and who reads them; `None` of a context that is only told, as
+    /// by `abort`.
+    stream: Option<(Writer, Arc<Reading>)>,
     stopped: Signal,
     killed: Signal,
 }
@@ -33,14 +37,14 @@ impl RequestContext {
             inner,
             event_loop,
             ended,
-            writer: None,
+            stream: None,
             stopped: Signal::default(),
             killed: Signal::default(),
         }
     }
 
-    pub(crate) fn with_writer(mut self, writer: Writer) -> Self {
-        self.writer = Some(writer);
+    pub(crate) fn with_stream(mut self, writer: Writer, reading: Arc<Reading>) -> Self {
+        self.stream = Some((writer, reading));
         self
     }
 
@@ -48,8 +52,8 @@ impl RequestContext {
         &self.inner
     }
 
-    pub(crate) fn writer(&self) -> Option<&Writer> {
-        self.writer.as_ref()
+    pub(crate) fn stream(&self) -> Option<(Writer, Arc<Reading>)> {
+        self.stream.clone()
     }
 }
 

@@ -26,6 +26,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use crate::buffer::Reader;
 use crate::calls::EventLoop;
 use crate::context;
+use crate::convert::reading::Reading;
 use crate::convert::{config, json, request};
 use crate::errors;
 use crate::kv_events;
@@ -40,15 +41,18 @@ pub(crate) struct PythonEngine {
     /// `dynamo_backend_common._bridge.Bridge` around the user's object.
     bridge: Arc<Py<PyAny>>,
     name: Arc<str>,
+    reading: Arc<Reading>,
     event_loop: EventLoop,
     failure: Failure,
 }
 
 impl PythonEngine {
     pub(crate) fn new(bridge: Py<PyAny>, name: &str, event_loop: EventLoop) -> Self {
+        let name: Arc<str> = name.into();
         Self {
             bridge: Arc::new(bridge),
-            name: name.into(),
+            reading: Arc::new(Reading::of(name.clone())),
+            name,
             event_loop,
             failure: Failure::default(),
         }
@@ -142,15 +146,23 @@ impl LLMEngine for PythonEngine {
         request: PreprocessedRequest,
         context: RequestContext,
     ) -> Result<EngineStream, DynamoError> {
-        let (sink, items) = Sink::open(self.name.clone(), context.clone(), self.event_loop.clone());
+        let (sink, items) = Sink::open(
+            self.reading.clone(),
+            context.clone(),
+            self.event_loop.clone(),
+        );
         let ended = CancellationToken::new();
         let pump = RequestPump::default();
 
         let (bridge, slot) = (self.bridge.clone(), pump.clone());
         let seen = context::RequestContext::new(context, self.event_loop.clone(), ended.clone())
-            .with_writer(sink.writer());
+            .with_stream(sink.writer(), self.reading.clone());
         self.event_loop.outbox.post(move |py| {
-            let request = match request::to_dict(py, request) {
+            let as_list = bridge
+                .bind(py)
+                .getattr(intern!(py, "token_ids_as_list"))?
+                .is_truthy()?;
+            let request = match request::to_dict(py, request, as_list) {
                 Ok(request) => request,
                 Err(failed) => {
                     sink.fail(failed.value(py));

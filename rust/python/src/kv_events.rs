@@ -11,8 +11,9 @@ use futures::FutureExt;
 use parking_lot::Mutex;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyString};
+use pyo3::types::PyString;
 
+use crate::convert::integers;
 use crate::convert::json::type_name;
 use crate::engine::PythonEngine;
 use crate::errors;
@@ -102,7 +103,8 @@ fn source<'py>(item: &Bound<'py, PyAny>, engine: &PythonEngine) -> Result<KvEven
     let no_source = || format!("{kind} is no source; accepted: ZmqKvEvents, PushKvEvents");
     let field = |name: &Bound<'py, PyString>| item.getattr(name).map_err(|_| no_source());
     let dp_rank = field(intern!(py, "dp_rank"))?;
-    let dp_rank = number(&dp_rank).ok_or_else(|| refused(&kind, "dp_rank", &dp_rank, RANKS))?;
+    let dp_rank =
+        integers::of_any(&dp_rank).ok_or_else(|| refused(&kind, "dp_rank", &dp_rank, RANKS))?;
     if let Ok(on_ready) = item.getattr(intern!(py, "on_ready")) {
         if !on_ready.is_callable() {
             return Err(refused(&kind, "on_ready", &on_ready, "a callable"));
@@ -123,13 +125,6 @@ fn source<'py>(item: &Bound<'py, PyAny>, engine: &PythonEngine) -> Result<KvEven
 }
 
 const RANKS: &str = "an int from 0 to 4294967295";
-
-fn number(value: &Bound<'_, PyAny>) -> Option<u32> {
-    if value.is_instance_of::<PyBool>() {
-        return None;
-    }
-    value.extract().ok()
-}
 
 fn refused(kind: &str, field: &str, value: &Bound<'_, PyAny>, accepted: &str) -> String {
     format!(

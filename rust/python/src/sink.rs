@@ -10,6 +10,7 @@ use pyo3::types::PyBool;
 use crate::buffer::{self, Item, Put, Reader, Writer};
 use crate::calls::EventLoop;
 use crate::convert::chunk;
+use crate::convert::reading::Reading;
 use crate::errors;
 
 /// Takes the chunks of one request from whoever iterates the engine's generator: the request's
@@ -20,13 +21,13 @@ pub(crate) struct Sink {
     context: RequestContext,
     /// Why a chunk was refused.
     refusal: OnceLock<String>,
-    engine: Arc<str>,
+    reading: Arc<Reading>,
     event_loop: EventLoop,
 }
 
 impl Sink {
     pub(crate) fn open(
-        engine: Arc<str>,
+        reading: Arc<Reading>,
         context: RequestContext,
         event_loop: EventLoop,
     ) -> (Self, Reader) {
@@ -35,7 +36,7 @@ impl Sink {
             writer,
             context,
             refusal: OnceLock::new(),
-            engine,
+            reading,
             event_loop,
         };
         (sink, reader)
@@ -47,13 +48,13 @@ impl Sink {
 
     /// Puts a chunk, or the error that one of the wrong shape is.
     fn put(&self, value: &Bound<'_, PyAny>) -> Pushed {
-        let (item, last, answer): (Item, _, _) = match chunk::from_python(value) {
+        let (item, last, answer): (Item, _, _) = match chunk::from_python(value, &self.reading) {
             Ok(chunk) => {
                 let last = chunk.is_terminal();
                 (Ok(chunk), last, last.then_some(true))
             }
             Err(problem) => {
-                let message = format!("{}: {problem}", self.engine);
+                let message = format!("{}: {problem}", self.reading.engine());
                 // The first refusal is the last chunk.
                 let _ = self.refusal.set(message.clone());
                 let error = backend(BackendError::Unknown, message);

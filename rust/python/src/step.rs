@@ -1,24 +1,30 @@
 //! The step push: one call hands over what one step of an engine made for all its requests.
 
+mod failures;
+
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::Waker;
 
 use dynamo_backend_worker::error::{BackendError, backend};
 use dynamo_backend_worker::{DynamoError, RequestContext as Inner};
 use parking_lot::Mutex;
-use pyo3::buffer::{Element, PyBuffer};
+use pyo3::buffer::Element;
 use pyo3::exceptions::PyBaseException;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyInt, PyTuple};
+use pyo3::types::{PyDict, PyTuple};
 
 use crate::buffer::{CAPACITY, Item, Put, Writer};
 use crate::chunk::{Chunk, Tokens};
 use crate::context::RequestContext;
 use crate::convert::chunk;
+use crate::convert::integers;
+use crate::convert::reading::Reading;
 use crate::convert::shown::described;
 use crate::errors;
 use crate::wakeups;
+use failures::Failures;
 
 /// Chunks that may wait for a client before its request fails: its engine did not heed `stalled`.
 const LONGEST: usize = 65_536;
@@ -28,11 +34,15 @@ const LONGEST: usize = 65_536;
 pub(crate) struct Steps {
     open: Mutex<HashMap<u64, Open>>,
     last_id: AtomicU64,
+    /// Streams that a push closed, whose report was lost to an exception: the next one has them.
+    untold: Mutex<Vec<u64>>,
 }
 
+#[derive(Clone)]
 struct Open {
     writer: Writer,
     context: Inner,
+    reading: Arc<Reading>,
 }
 
 /// One request whose chunks come by steps.
@@ -77,12 +87,13 @@ impl Steps {
         Self {
             open: Mutex::default(),
             last_id: AtomicU64::new(0),
+            untold: Mutex::default(),
         }
     }
 
     /// Opens a stream for the request of `context`.
     fn open(&self, py: Python<'_>, context: &RequestContext) -> PyResult<StepStream> {
-        let writer = context.writer().ok_or_else(|| {
+        let (writer, reading) = context.stream().ok_or_else(|| {
             errors::invalid_argument(
                 py,
                 "context: this one was only told to abort; open a stream with that of generate",
@@ -90,25 +101,33 @@ impl Steps {
         })?;
         let id = self.last_id.fetch_add(1, Ordering::Relaxed) + 1;
         let open = Open {
-            writer: writer.clone(),
+            writer,
             context: context.inner().clone(),
+            reading,
         };
         self.open.lock().insert(id, open);
         Ok(StepStream { id })
     }
 
     /// Hands over one step: tuples of a stream's id, its tokens, and where it ends a finish reason
-    /// and usage.
+    /// and usage. An entry that is none is refused when the others are handed over.
     fn push(&self, step: &Bound<'_, PyAny>) -> PyResult<StepReport> {
         // All Python first: it may let other threads run, and they may want the lock.
         let mut items = Vec::new();
+        let mut failures = Failures::default();
         let mut wrong = None;
         for (place, entry) in step.try_iter()?.enumerate() {
-            match entry.and_then(|entry| read_entry(place, &entry)) {
-                Ok(item) => items.push(item),
-                Err(error) => {
-                    wrong = Some(error);
+            let entry = match entry {
+                Ok(entry) => entry,
+                Err(raised) => {
+                    wrong = Some(raised);
                     break;
+                }
+            };
+            match self.read_entry(place, &entry, &mut failures) {
+                Ok(item) => items.push(item),
+                Err(refused) => {
+                    wrong.get_or_insert(refused);
                 }
             }
         }
@@ -117,18 +136,25 @@ impl Steps {
             push.item(stream, item);
         }
         let report = push.done();
-        wrong.map_or(Ok(report), Err)
+        failures.log(step.py());
+        match wrong {
+            None => Ok(report),
+            Some(wrong) => {
+                self.untold.lock().extend(report.cancelled);
+                Err(wrong)
+            }
+        }
     }
 
-    /// Hands over one token for each of `streams`: unsigned integers of 64 and of 32 bits, by the
-    /// buffer protocol.
+    /// Hands over one token for each of `streams`: arrays, by the buffer protocol.
     fn push_packed(
         &self,
         py: Python<'_>,
         streams: &Bound<'_, PyAny>,
         tokens: &Bound<'_, PyAny>,
     ) -> PyResult<StepReport> {
-        let (streams, tokens) = (unpacked::<u64>(streams)?, unpacked::<u32>(tokens)?);
+        let streams = packed::<u64>(streams, "streams", u64::MAX)?;
+        let tokens = packed::<u32>(tokens, "tokens", u32::MAX.into())?;
         if streams.len() != tokens.len() {
             return Err(errors::invalid_argument(
                 py,
@@ -165,7 +191,7 @@ impl<'a> Push<'a> {
         Self {
             open: steps.open.lock(),
             readers: Vec::new(),
-            cancelled: Vec::new(),
+            cancelled: std::mem::take(&mut *steps.untold.lock()),
             stalled: Vec::new(),
         }
     }
@@ -217,54 +243,105 @@ impl<'a> Push<'a> {
     }
 }
 
-/// What an entry of a step hands over, and to which stream.
-fn read_entry(place: usize, entry: &Bound<'_, PyAny>) -> PyResult<(u64, Item)> {
-    let py = entry.py();
-    let wrong = || {
-        errors::invalid_argument(
-            py,
-            format!(
-                "step: entry {place} is {}; accepted: (stream, token_ids), \
-                 (stream, token_ids, finish_reason), (stream, token_ids, finish_reason, \
-                 completion_usage), (stream, chunk) or (stream, exception)",
-                described(entry)
-            ),
-        )
-    };
-    let tuple = entry.cast::<PyTuple>().map_err(|_| wrong())?;
-    if !(2..=4).contains(&tuple.len()) {
-        return Err(wrong());
-    }
-    let stream: u64 = tuple.get_item(0)?.extract().map_err(|_| wrong())?;
-    let what = tuple.get_item(1)?;
-    if tuple.len() == 2 {
-        if what.is_instance_of::<PyDict>() {
-            return Ok((stream, read(chunk::from_python(&what))));
+impl Steps {
+    /// What an entry of a step hands over, and to which stream.
+    fn read_entry(
+        &self,
+        place: usize,
+        entry: &Bound<'_, PyAny>,
+        failures: &mut Failures,
+    ) -> PyResult<(u64, Item)> {
+        let wrong = || {
+            errors::invalid_argument(
+                entry.py(),
+                format!(
+                    "step: entry {place} is {}; accepted: (stream, token_ids), \
+                     (stream, token_ids, finish_reason), (stream, token_ids, finish_reason, \
+                     completion_usage), (stream, chunk) or (stream, exception)",
+                    described(entry)
+                ),
+            )
+        };
+        let tuple = entry.cast::<PyTuple>().map_err(|_| wrong())?;
+        if !(2..=4).contains(&tuple.len()) {
+            return Err(wrong());
         }
-        if what.is_instance_of::<PyBaseException>() {
+        let id = tuple.get_item(0)?;
+        let stream = integers::small(&id).map(u64::from);
+        let stream = stream.or_else(|| integers::of_any(&id)).ok_or_else(wrong)?;
+        let what = tuple.get_item(1)?;
+        let alone = tuple.len() == 2;
+        if alone && let Some(token) = integers::small(&what) {
+            return Ok((stream, Ok(Chunk::of_tokens(Tokens::One(token)))));
+        }
+        if alone && !what.is_instance_of::<PyDict>() && !what.is_instance_of::<PyBaseException>() {
+            let made = chunk::token_or_tokens(&what).map(Chunk::of_tokens);
+            let item = made.or_else(|problem| match self.of(stream) {
+                Some(open) => Err(open.refuse(&problem)),
+                None => Ok(Chunk::default()),
+            });
+            return Ok((stream, item));
+        }
+        // Of a stream that is open no more, its engine is told whatever it hands over.
+        let Some(open) = self.of(stream) else {
+            return Ok((stream, Ok(Chunk::default())));
+        };
+        if alone && what.is_instance_of::<PyBaseException>() {
+            failures.add(&what, open.reading.engine(), open.context);
             return Ok((stream, Err(Box::new(errors::from_raised(&what)))));
         }
+        let made = if alone {
+            chunk::from_python(&what, &open.reading)
+        } else {
+            let (reason, usage) = (tuple.get_item(2)?, tuple.get_item(3).ok());
+            chunk::token_or_tokens(&what).and_then(|tokens| {
+                Chunk::of_tokens(tokens).ending(&reason, usage.as_ref(), &open.reading)
+            })
+        };
+        Ok((stream, made.map_err(|problem| open.refuse(&problem))))
     }
-    let tokens = if what.is_instance_of::<PyInt>() {
-        chunk::token(&what).map(Tokens::One)
-    } else {
-        chunk::tokens(&what)
-    };
-    let mut made = tokens.map(Chunk::of_tokens);
-    if tuple.len() > 2 {
-        let (reason, usage) = (tuple.get_item(2)?, tuple.get_item(3).ok());
-        made = made.and_then(|made| made.ending(&reason, usage.as_ref()));
+
+    fn of(&self, stream: u64) -> Option<Open> {
+        self.open.lock().get(&stream).cloned()
     }
-    Ok((stream, read(made)))
 }
 
-/// A copy of a buffer's items: another thread might write to them meanwhile.
-fn unpacked<T: Element>(buffer: &Bound<'_, PyAny>) -> PyResult<Vec<T>> {
-    // An empty one may point nowhere, which counts as not aligned.
-    if buffer.len()? == 0 {
-        return Ok(Vec::new());
+impl Open {
+    /// The error of an entry that is no chunk; it ends the stream.
+    fn refuse(&self, problem: &str) -> Box<DynamoError> {
+        let message = format!("{}: {problem}", self.reading.engine());
+        tracing::error!(request_id = self.context.id(), "{message}");
+        Box::new(backend(BackendError::Unknown, message))
     }
-    PyBuffer::get(buffer)?.to_vec(buffer.py())
+}
+
+/// The integers of a whole argument of `push_packed`.
+fn packed<'py, T>(value: &Bound<'py, PyAny>, name: &str, most: u64) -> PyResult<Vec<T>>
+where
+    T: Element + TryFrom<i64> + TryFrom<u64> + for<'a> FromPyObject<'a, 'py>,
+{
+    if let Some(items) = integers::of_array(value, 1) {
+        return Ok(items);
+    }
+    // One by one, so that the wrong one can be named.
+    let refused = |place: &str, what: &Bound<'py, PyAny>, accepted: &str| {
+        let what = described(what);
+        let message = format!("step: {name}{place} is {what}; accepted: {accepted}");
+        errors::invalid_argument(value.py(), message)
+    };
+    let items = value
+        .try_iter()
+        .map_err(|_| refused("", value, "an array or a list of integers"))?;
+    items
+        .enumerate()
+        .map(|(place, item)| {
+            let item = item?;
+            integers::of_any(&item).ok_or_else(|| {
+                let accepted = format!("integers from 0 to {most}");
+                refused(&format!("[{place}]"), &item, &accepted)
+            })
+        })
+        .collect()
 }
 
 fn overrun() -> DynamoError {
@@ -273,13 +350,4 @@ fn overrun() -> DynamoError {
          the stream is stalled"
     );
     backend(BackendError::Unknown, message)
-}
-
-fn read(chunk: Result<Chunk, String>) -> Item {
-    chunk.map_err(|problem| {
-        Box::new(backend(
-            BackendError::Unknown,
-            format!("the engine: {problem}"),
-        ))
-    })
 }

@@ -1,8 +1,8 @@
 //! The tokens of a prompt as Python sees them: a sequence over Rust's memory.
 
-use std::ffi::{c_int, c_void};
+use std::ffi::{c_int, c_long, c_void};
 use std::ptr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use pyo3::ffi;
 use pyo3::prelude::*;
@@ -13,7 +13,7 @@ use crate::errors;
 /// Tokens that `repr` shows.
 const SHOWN: usize = 32;
 
-static STRIDES: [ffi::Py_ssize_t; 1] = [size_of::<u32>() as ffi::Py_ssize_t];
+static STRIDES: [ffi::Py_ssize_t; 1] = [size_of::<c_long>() as ffi::Py_ssize_t];
 
 /// The tokens of a prompt: read-only, and shared with Rust until somebody wants a list.
 ///
@@ -22,14 +22,19 @@ static STRIDES: [ffi::Py_ssize_t; 1] = [size_of::<u32>() as ffi::Py_ssize_t];
 #[pyclass(frozen, sequence, module = "dynamo_backend_common._core")]
 pub(crate) struct TokenIds {
     tokens: Arc<Vec<u32>>,
-    /// A buffer points to it.
+    /// A buffer points to both.
     shape: [ffi::Py_ssize_t; 1],
+    signed: OnceLock<Box<[c_long]>>,
 }
 
 impl TokenIds {
     pub(crate) fn new(tokens: Arc<Vec<u32>>) -> Self {
         let shape = [tokens.len().cast_signed()];
-        Self { tokens, shape }
+        Self {
+            tokens,
+            shape,
+            signed: OnceLock::new(),
+        }
     }
 
     pub(crate) fn to_vec(&self) -> Vec<u32> {
@@ -187,7 +192,8 @@ impl TokenIds {
         }
     }
 
-    /// A read-only array of native 32-bit integers, format `I`.
+    /// A read-only array of native integers of 64 bits, format `l`: numpy asks for nothing else, and
+    /// of what it gets of unsigned ones, differences turn out wrong without a word.
     unsafe fn __getbuffer__(
         slf: Bound<'_, Self>,
         view: *mut ffi::Py_buffer,
@@ -199,16 +205,22 @@ impl TokenIds {
             ));
         }
         let this = slf.get();
+        let signed = this.signed.get_or_init(|| {
+            this.tokens
+                .iter()
+                .map(|token| c_long::from(*token))
+                .collect()
+        });
         let wants = |flag: c_int| flags & flag == flag;
         // SAFETY: `view` is the caller's, to be filled. What it points to belongs to the object,
         // never moves, and lives as long as the reference that the view holds.
         unsafe {
-            (*view).buf = this.tokens.as_ptr().cast::<c_void>().cast_mut();
+            (*view).buf = signed.as_ptr().cast::<c_void>().cast_mut();
             (*view).len = this.shape[0] * STRIDES[0];
             (*view).readonly = 1;
             (*view).itemsize = STRIDES[0];
             (*view).format = if wants(ffi::PyBUF_FORMAT) {
-                c"I".as_ptr().cast_mut()
+                c"l".as_ptr().cast_mut()
             } else {
                 ptr::null_mut()
             };

@@ -2,6 +2,8 @@
 
 mod kv_events;
 mod kv_publisher;
+mod kv_socket;
+mod kv_wire;
 mod load;
 mod snapshot;
 mod zmq_address;

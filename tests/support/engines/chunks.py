@@ -1,5 +1,6 @@
 """Yields what no engine may yield."""
 
+import numpy
 from latches import case_of
 from plain import Plain
 
@@ -12,6 +13,12 @@ CHUNKS = {
     "negative-token": {"token_ids": [-1]},
     "float-token": {"token_ids": [1.5]},
     "text-token": {"token_ids": ["a"]},
+    "float-array": {"token_ids": numpy.array([1.0, 2.0])},
+    "bool-array": {"token_ids": numpy.array([True])},
+    "matrix": {"token_ids": numpy.array([[1, 2], [3, 4]])},
+    "negative-array": {"token_ids": numpy.array([1, -7])},
+    "bool-token": {"token_ids": [True]},
+    "bytes": {"token_ids": b"alpha"},
     "huge-token": {"token_ids": [2**40]},
     "unknown-finish": {"token_ids": [], "finish_reason": "finished"},
     "number-finish": {"token_ids": [], "finish_reason": 3},

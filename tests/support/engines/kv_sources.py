@@ -138,6 +138,49 @@ class ManyThreads(Publishing):
         return hashes
 
 
+def stored(hashes, tokens=16, parent=None):
+    return ["BlockStored", hashes, parent, list(range(tokens)), tokens, None, "GPU"]
+
+
+DIGEST = bytes(24) + (0xD16E57D16E57D16E).to_bytes(8, "big")
+PARENT = bytes(24) + (0xFA17E2FA17E2FA17).to_bytes(8, "big")
+MESSAGES = {
+    "two elements": [time.time(), [stored([0xC0FFEE0000000001])]],
+    "digests": [time.time(), [stored([PARENT]), stored([DIGEST], parent=PARENT)], 0],
+    "digests removed": [time.time(), [["BlockRemoved", [DIGEST], "GPU"]]],
+    "unknown kind": [time.time(), [["BlockLost", [1]], stored([0xC0FFEE0000000002])], None],
+    "wrong hash": [time.time(), [stored(["0a"]), stored([0xC0FFEE0000000003])]],
+    "wrong size": [time.time(), [stored([1], tokens=8), stored([0xC0FFEE0000000004])]],
+    "no batch": "events",
+    "last": [time.time(), [stored([0xC0FFEE00000000FF])], 0],
+}
+
+
+class OnSocket(Publishing):
+    """Publishes on a socket what a control names."""
+
+    def __init__(self):
+        self.socket = zmq.Context.instance().socket(zmq.XPUB)
+        self.port = self.socket.bind_to_random_port("tcp://127.0.0.1")
+
+    async def kv_event_sources(self):
+        return [ZmqKvEvents(endpoint=f"tcp://127.0.0.1:{self.port}")]
+
+    async def supported_controls(self):
+        return ["subscribed", "publish"]
+
+    async def engine_control(self, name, body):
+        if name == "subscribed":
+            await asyncio.to_thread(self.socket.recv)
+        for message in body.get("messages", ()):
+            self.socket.send_multipart([b"", bytes(8), msgpack.packb(MESSAGES[message])])
+        return {"status": "ok"}
+
+    async def cleanup(self):
+        self.socket.close()
+        await super().cleanup()
+
+
 class BindsLate(Publishing):
     """Names a socket that it does not have yet; its argument is the port."""
 

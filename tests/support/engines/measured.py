@@ -7,6 +7,7 @@ import time
 from latches import FOLDER, reach
 from plain import Plain
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
+from prometheus_client.multiprocess import MultiProcessCollector
 
 from dynamo_backend_common import EngineConfig, MetricsBindings
 
@@ -111,6 +112,8 @@ class Hanging(Measured):
 class Multiprocess(Measured):
     """Two processes count, as vLLM's do, and this one shows the sum."""
 
+    counter = None
+
     async def start(self, worker_id):
         if (child := os.fork()) == 0:
             self.count()
@@ -121,10 +124,28 @@ class Multiprocess(Measured):
 
     def count(self):
         # Its file is the process's that counts.
-        Counter("engine_counted", "Of all processes", ["model"]).labels("theirs").inc(3)
+        if self.counter is None:
+            self.counter = Counter("engine_counted", "Of all processes", ["model"])
+        self.counter.labels("theirs").inc(3)
+
+    async def supported_controls(self):
+        return ["count"]
+
+    async def engine_control(self, name, body):
+        self.count()
+        return {"status": "ok"}
 
     async def setup_metrics(self, context):
         context.metrics.register()
+
+
+class OwnMultiprocess(Multiprocess):
+    """Makes its registry itself, as vLLM does."""
+
+    async def setup_metrics(self, context):
+        registry = CollectorRegistry()
+        MultiProcessCollector(registry)
+        context.metrics.register(registry)
 
 
 class OfAll(Plain):

@@ -67,11 +67,16 @@ class Prompts(Plain):
             "json": json.loads(json.dumps(request, default=list))["token_ids"] == plain,
             "json is told": outcome(lambda: json.dumps(request)) == "TypeError",
             "buffer": (view.format, view.itemsize, view.ndim, view.shape, view.strides)
-            == ("I", 4, 1, (5,), (4,)),
+            == ("l", 8, 1, (5,), (8,)),
             "buffer is read-only": view.readonly and outcome(lambda: view.__setitem__(0, 1)),
             "buffer has them": view.tolist() == plain and list(view[1:3]) == plain[1:3],
             "numpy": numpy.asarray(ids).tolist() == plain,
-            "numpy type": numpy.asarray(ids).dtype == numpy.uint32,
+            "numpy type": numpy.asarray(ids).dtype == numpy.int64,
+            "numpy as asked": numpy.array(ids, dtype=numpy.uint32).tolist() == plain
+            and numpy.asarray(ids, dtype=numpy.int32).dtype == numpy.int32,
+            "numpy copy": numpy.array(ids, copy=True).flags.writeable,
+            "numpy iterated": numpy.fromiter(ids, dtype=numpy.int64).tolist() == plain,
+            "numpy differences": (numpy.asarray(ids) - max(plain)).max() == 0,
             "numpy shares": numpy.shares_memory(numpy.asarray(ids), numpy.asarray(ids)),
             "numpy read-only": not numpy.asarray(ids).flags.writeable,
             "array": array.array("I", ids).tolist() == plain,
@@ -79,6 +84,21 @@ class Prompts(Plain):
         }
         reach("failed", json.dumps([name for name, holds in checks.items() if not holds]))
         yield {"token_ids": ids, "finish_reason": "stop"}
+
+
+class AsList(Plain):
+    """Says that it wants a list."""
+
+    token_ids_as_list = True
+
+    async def generate(self, request, context):
+        ids = request["token_ids"]
+        reach("prompt", json.dumps([type(ids).__name__, request]))
+        yield {"token_ids": ids, "finish_reason": "stop"}
+
+
+class AsAnything(Plain):
+    token_ids_as_list = "yes"
 
 
 def outlives(request):

@@ -6,10 +6,11 @@ import threading
 import time
 from array import array
 
+import numpy
 from latches import case_of, reach
 from plain import Plain
 
-from dynamo_backend_common import Steps, Unknown
+from dynamo_backend_common import InvalidArgument, Steps, Unknown
 
 
 class Stepped(Plain):
@@ -79,23 +80,80 @@ ENDS = {
     "raises": lambda stream, _: (stream, Unknown("this one failed")),
     "negative": lambda stream, _: (stream, -1),
     "chunk": lambda stream, _: (stream, {"token_ids": [], "finish_reason": "length"}),
-    "typo": lambda stream, _: (stream, {"token_ids": [], "finish_reasons": "stop"}),
+    "typo": lambda stream, _: (stream, {"token_ids": "alpha"}),
+    "caught": lambda stream, _: (stream, caught()),
 }
+
+
+def caught():
+    try:
+        raise LookupError("no such page in the cache")
+    except LookupError as error:
+        return error
+
+
+class Numpy(Stepped):
+    """Hands over scalars and arrays of numpy."""
+
+    def push(self, step):
+        made = []
+        for number, (stream, tokens, *end) in enumerate(step):
+            if isinstance(tokens, int):
+                kinds = [numpy.int64, numpy.int32, lambda token: numpy.array([token])]
+                tokens = kinds[number % len(kinds)](tokens)
+            elif isinstance(tokens, list):
+                tokens = numpy.array(tokens, dtype=numpy.int64)
+            made.append((numpy.int64(stream), tokens, *end))
+        return self.steps.push(made)
+
+
+class Careless(Stepped):
+    """Hands over what is no entry with each step, and goes on."""
+
+    def push(self, step):
+        try:
+            return self.steps.push(["nothing", *step, (1, 2, 3, 4, 5)])
+        except InvalidArgument as refused:
+            reach("refused", str(refused))
+            return self.steps.push([])
+
+
+class Doomed(Stepped):
+    """Fails three requests at once, with one error."""
+
+    def step(self):
+        if len(self.running) < 3:
+            time.sleep(0.01)
+            return
+        error = caught()
+        self.push([(stream, error) for stream in self.running])
+        self.running.clear()
 
 
 class Packed(Stepped):
     """Hands over what is one token by the buffer protocol."""
+
+    array = array
 
     def push(self, step):
         packed = [(stream, token) for stream, token, *end in step if not end]
         single = [
             (stream, token) for stream, token in packed if isinstance(token, int) and token >= 0
         ]
-        streams = array("Q", [stream for stream, _ in single])
-        tokens = array("I", [token for _, token in single])
+        streams = self.array("Q", [stream for stream, _ in single])
+        tokens = self.array("I", [token for _, token in single])
         report = self.steps.push_packed(streams, tokens)
         rest = [entry for entry in step if entry not in single]
         return self.steps.push(rest) if rest else report
+
+
+KINDS = {"Q": numpy.int64, "I": numpy.int32}
+
+
+class PackedNumpy(Packed):
+    """Arrays of numpy, with the integers that numpy has by itself."""
+
+    array = staticmethod(lambda kind, numbers: numpy.array(numbers, dtype=KINDS[kind]))
 
 
 class Flooding(Stepped):

@@ -1,5 +1,6 @@
 """Engines of every style that a worker takes."""
 
+from array import array
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -37,6 +38,21 @@ class Typed:
             "finish_reason": "error: out of ideas" if HEALTH_CHECK_KEY in request else "length",
             "completion_usage": {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3},
         }
+
+    async def cleanup(self) -> None: ...
+
+
+class Arrays(LLMEngine):
+    """Takes the prompt as a list, and yields arrays and another engine's finish reason."""
+
+    token_ids_as_list = True
+
+    async def start(self, worker_id: int) -> EngineConfig:
+        return EngineConfig(model="arrays")
+
+    async def generate(self, request: Request, context: RequestContext) -> AsyncIterator[Chunk]:
+        yield {"token_ids": array("q", request["token_ids"]), "log_probs": array("f", [-0.5])}
+        yield {"token_ids": (), "finish_reason": {"type": "stop", "matched": 2}}
 
     async def cleanup(self) -> None: ...
 

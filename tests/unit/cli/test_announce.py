@@ -43,8 +43,7 @@ def test_the_address_is_one_that_a_client_can_use(host: str, url: str) -> None:
     [
         ("chat,completions", "chat/completions"),
         (" Completions ", "completions"),
-        ("embedding", "embeddings"),
-        ("tensor", "models"),
+        ("prefill", "models"),
     ],
 )
 def test_the_trial_fits_what_is_served(types: str, path: str) -> None:

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import struct
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -86,14 +87,47 @@ def test_another_process_was_faster(monkeypatch, cache):
     assert [path.name for path in cache.iterdir()] == [folder.name]
 
 
-def test_nothing_is_left_of_a_failed_write(monkeypatch, cache):
+def test_nothing_is_left_of_a_failed_write(monkeypatch, cache, temporary):
     def full(self, target):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Path, "rename", full)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(InvalidArgument, match=r"No space left.* set XDG_CACHE_HOME, or TMPDIR"):
         model_folder(ModelFile())
     assert list(cache.iterdir()) == []
+    [left] = temporary.iterdir()
+    assert list(left.iterdir()) == []
+
+
+@pytest.mark.parametrize("home", ["none", "a file", "read-only"])
+def test_without_a_cache_a_temporary_folder_serves(monkeypatch, tmp_path, temporary, caplog, home):
+    (tmp_path / "file").touch()
+    match home:
+        case "none":
+            monkeypatch.delenv("XDG_CACHE_HOME")
+            monkeypatch.setattr(Path, "home", _no_home)
+        case "a file":
+            monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+        case "read-only":
+            monkeypatch.setenv("XDG_CACHE_HOME", "/proc/no-folder")
+    folder = model_folder(ModelFile())
+    assert folder.is_relative_to(temporary)
+    assert (folder / "tokenizer.json").is_file()
+    [warning] = caplog.messages
+    assert str(folder) in warning
+    assert "XDG_CACHE_HOME" in warning
+
+
+def _no_home():
+    raise RuntimeError("Could not determine home directory.")
+
+
+@pytest.fixture
+def temporary(tmp_path, monkeypatch):
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    return folder
 
 
 def test_the_worker_gets_folder_and_name():

@@ -136,6 +136,20 @@ async def test_the_second_request_decodes_only_the_rest(begin, prompts):
     assert tuple(prompts[0][:kept]) in await _idle(client)
 
 
+async def test_what_was_cached_is_told_with_the_first_chunk(begin, prompts):
+    client = await begin()
+    for logprobs in (None, 1):
+        await client.ask(prompts[0], stop={"max_tokens": 1})
+        output = await client.ask(
+            prompts[0], stop=ENDLESS | {"max_tokens": 4}, output={"logprobs": logprobs}
+        )
+        first, *between, last = output.chunks
+        assert first["completion_usage"]["prompt_tokens_details"]["cached_tokens"] > 64
+        assert first["completion_usage"]["completion_tokens"] == 1
+        assert [chunk for chunk in between if "completion_usage" in chunk] == []
+        assert last["completion_usage"]["completion_tokens"] == 4
+
+
 async def test_it_is_only_told_of_when_it_is_there(begin, prompts, monkeypatch):
     client = await begin()
     decode, held = Model.decode, []
@@ -164,6 +178,8 @@ async def test_output_is_the_same_with_the_cache_and_without(start, begin, promp
         found = [await client.ask(prompt, **options) for prompt in order]
         found += await asyncio.gather(*(client.ask(prompt, **options) for prompt in at_once))
         for output in found:
+            # Of the first chunk it is there for what was cached.
+            output.chunks[0].pop("completion_usage", None)
             output.chunks[-1]["completion_usage"].pop("prompt_tokens_details", None)
         return [output.chunks for output in found]
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from dynamo_backend_common.engines.llama_cpp.unsupported import refuse_unsupported
 from dynamo_backend_common.exceptions import InvalidArgument
 
 QUESTION = "Tell me a story about a fox."
@@ -81,14 +82,55 @@ async def test_all_candidates_by_minus_one(client, chat):
         ({"top_k": -2}, "top_k is -2; it must be an integer of -1 or more"),
         ({"repetition_penalty": 0}, "repetition_penalty is 0; it must be above 0"),
         ({"seed": 1.5}, "seed is 1.5; it must be an integer"),
-        ({"n": 2}, "n is 2; the llama-cpp engine gives one output"),
-        ({"guided_decoding": {"regex": "a+"}}, "guided_decoding is not supported"),
     ],
 )
 async def test_wrong_values_are_named(client, chat, sampling, message):
     with pytest.raises(InvalidArgument) as caught:
         await client.ask(chat(QUESTION), sampling=sampling)
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({"sampling_options": {"n": 2}}, "n is 2"),
+        ({"sampling_options": {"best_of": 3}}, "best_of is 3"),
+        ({"sampling_options": {"use_beam_search": True}}, "use_beam_search is True"),
+        ({"sampling_options": {"length_penalty": 2.0}}, "length_penalty is 2.0"),
+        ({"sampling_options": {"guided_decoding": {"regex": "a+"}}}, "guided_decoding is given"),
+        ({"sampling_options": {"logit_bias": {"5": 1}}}, "logit_bias is given"),
+        ({"stop_conditions": {"max_thinking_tokens": 9}}, "max_thinking_tokens is 9"),
+        ({"output_options": {"prompt_logprobs": 0}}, "prompt_logprobs is 0"),
+        ({"extra_args": {"sampling_options": {"bad_words_token_ids": [[1]]}}}, "bad_words"),
+        ({"extra_args": {"sampling_options": {"allowed_token_ids": [1]}}}, "allowed_token_ids"),
+        ({"extra_args": {"sampling_options": {"detokenize": False}}}, "detokenize is False"),
+        ({"multi_modal_data": {"image_url": [{"Url": "http://i"}]}}, "multi_modal_data is given"),
+        ({"prompt_embeds": "AAAA"}, "prompt_embeds is given"),
+    ],
+)
+def test_what_the_engine_does_not_have_is_refused_by_name(asked, message):
+    with pytest.raises(InvalidArgument) as caught:
+        refuse_unsupported(asked)
+    assert str(caught.value).startswith(message)
+    assert "the llama-cpp engine does not have" in str(caught.value)
+
+
+def test_what_asks_for_nothing_is_not_refused():
+    nothing = {"n": 1, "best_of": None, "use_beam_search": False, "guided_decoding": None}
+    refuse_unsupported(
+        {
+            "sampling_options": nothing,
+            "stop_conditions": {"max_thinking_tokens": None},
+            "output_options": {"formatted_prompt": False},
+            "extra_args": {"nvext": {}, "sampling_options": {"detokenize": True}},
+            "multi_modal_data": None,
+        }
+    )
+
+
+async def test_a_request_of_that_kind_is_refused(client, chat):
+    with pytest.raises(InvalidArgument, match="n is 2"):
+        await client.ask(chat(QUESTION), sampling={"n": 2})
 
 
 async def test_log_probabilities(client, chat, greedy):

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ...exceptions import InvalidArgument
+from .unsupported import refuse_unsupported
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -90,8 +91,7 @@ def read_request(
     prompt = _prompt(request.get("token_ids"), context_length, vocab_size)
     stops: Mapping[str, Any] = request.get("stop_conditions") or {}
     output: Mapping[str, Any] = request.get("output_options") or {}
-    if output.get("prompt_logprobs") is not None:
-        raise InvalidArgument("prompt_logprobs cannot be had from the llama-cpp engine")
+    refuse_unsupported(request)
 
     # A full context leaves room for the one token that needs no place in it.
     room = max(context_length - len(prompt), 1)
@@ -140,14 +140,6 @@ def _prompt(tokens: Any, context_length: int, vocab_size: int) -> tuple[int, ...
 
 
 def _sampling(options: Mapping[str, Any], defaults: Mapping[str, Any]) -> Sampling:
-    for name in ("n", "best_of"):
-        if (options.get(name) or 1) > 1:
-            raise InvalidArgument(
-                f"{name} is {options[name]}; the llama-cpp engine gives one output"
-            )
-    for name in ("use_beam_search", "guided_decoding"):
-        if options.get(name):
-            raise InvalidArgument(f"{name} is not supported by the llama-cpp engine")
     merged = {**defaults, **{key: value for key, value in options.items() if value is not None}}
     seed = merged.get("seed")
     if seed is not None and not isinstance(seed, int):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import json
+import logging
 import os
 import shutil
 import tempfile
@@ -18,12 +20,18 @@ if TYPE_CHECKING:
 
     from .model_file import ModelFile
 
+logger = logging.getLogger(__name__)
+
 # Raise it whenever the files come out differently for the same metadata.
 _FORMAT = 1
 
 
 def models_folder() -> Path:
-    """Where model folders are kept: below ``XDG_CACHE_HOME``, or ``~/.cache``."""
+    """Where model folders are kept: below ``XDG_CACHE_HOME``, or ``~/.cache``.
+
+    Raises:
+        RuntimeError: There is neither.
+    """
     root = os.environ.get("XDG_CACHE_HOME")
     cache = Path(root) if root else Path.home() / ".cache"
     return cache / "dynamo-backend-common" / "models"
@@ -33,19 +41,51 @@ def model_folder(model: ModelFile) -> Path:
     """The folder with tokenizer, configuration and chat template of ``model``.
 
     Written on first use; the name holds a digest of what it is made from, so that a folder that is
-    there is the right one.
+    there is the right one. Where no cache can be written, it is a temporary one of this process.
 
     Raises:
-        InvalidArgument: The file cannot be read, or its tokenizer is not known.
-        OSError: The cache cannot be written.
+        InvalidArgument: The file cannot be read, or its tokenizer is not known, or nothing can be
+            written anywhere.
     """
-    folder = models_folder() / f"{model.name}-{model.metadata.digest[:16]}-{_FORMAT}"
-    if not folder.is_dir():
-        try:
-            files = _files(model.metadata.values)
-        except InvalidArgument as error:
-            raise InvalidArgument(f"model file '{model.path}': {error}") from error
+    name = f"{model.name}-{model.metadata.digest[:16]}-{_FORMAT}"
+    try:
+        folder = models_folder() / name
+        if folder.is_dir():
+            return folder
+    except (RuntimeError, OSError) as error:
+        return _temporary(name, _files_of(model), error)
+    files = _files_of(model)
+    try:
         _write(folder, files)
+    except OSError as error:
+        return _temporary(name, files, error)
+    return folder
+
+
+def _files_of(model: ModelFile) -> dict[str, str]:
+    try:
+        return _files(model.metadata.values)
+    except InvalidArgument as error:
+        raise InvalidArgument(f"model file '{model.path}': {error}") from error
+
+
+def _temporary(name: str, files: Mapping[str, str], reason: Exception) -> Path:
+    """A folder that goes with the process, as there is no cache for ``reason``."""
+    try:
+        root = Path(tempfile.mkdtemp(prefix="dynamo-backend-common-"))
+        # Whoever reads it has no end before the process's.
+        atexit.register(shutil.rmtree, root, ignore_errors=True)
+        folder = root / name
+        _write(folder, files)
+    except OSError as error:
+        raise InvalidArgument(
+            f"tokenizer and configuration of '{name}' can be written nowhere: {reason}; {error};"
+            " set XDG_CACHE_HOME, or TMPDIR, to a folder that can be written to"
+        ) from error
+    logger.warning(
+        "no cache for model folders (%s): using %s; XDG_CACHE_HOME names another place",
+        *(reason, folder),
+    )
     return folder
 
 

@@ -252,9 +252,15 @@ class Scheduler:
         if reason is not None:
             self._producing.remove(sequence)
             self._release(sequence)
-        if logprobs is None and token not in generation.asked_ends:
-            return (stream, tokens) if reason is None else (stream, tokens, reason, sequence.usage)
+        # With the first token too: who ends the output early has that chunk only.
+        tells_cached = sequence.produced == len(tokens) == 1 and sequence.cached is not None
+        if reason is None and logprobs is None and not tells_cached:
+            return stream, tokens
+        if logprobs is None and reason is not None and token not in generation.asked_ends:
+            return stream, tokens, reason, sequence.usage
         chunk: Chunk = {"token_ids": tokens}
+        if tells_cached:
+            chunk["completion_usage"] = sequence.usage
         if logprobs is not None and wanted is not None and tokens:
             sequence.cumulative_logprob += logprobs.of(token)
             chunk["log_probs"] = [logprobs.of(token)]

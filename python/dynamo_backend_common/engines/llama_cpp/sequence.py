@@ -57,7 +57,7 @@ class Sequence:
 
     @property
     def usage(self) -> Usage:
-        """What its last chunk tells."""
+        """What it has used so far."""
         prompt = len(self.generation.prompt)
         usage: Usage = {
             "prompt_tokens": prompt,

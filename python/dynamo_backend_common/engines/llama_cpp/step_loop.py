@@ -75,12 +75,12 @@ class StepLoop:
         except BaseException as error:
             logger.exception("the step loop of the llama-cpp engine failed")
             failure = error
-        left = self._scheduler.close()
+        left, gone = self._scheduler.close(), _gone(failure)
         self._reports.snapshot(self._scheduler.kv_use)
-        self._steps.push([*output, *((each.stream, _gone(failure)) for each in left)])
+        self._steps.push([*output, *((each.stream, gone) for each in left)])
         # A loop that failed stays, to say so to whom it can serve no more.
         while failure is not None and (sequence := self._inbox.get()) is not None:
-            self._steps.push([(sequence.stream, _gone(failure))])
+            self._steps.push([(sequence.stream, gone)])
 
     def _receive(self, *, wait: bool) -> bool:
         """Takes what has come in; with ``wait``, waits for it if there is nothing to do.

@@ -1,15 +1,18 @@
 //! A chunk that a Python engine yielded.
 
-use dynamo_backend_worker::{CompletionUsage, FinishReason, LLMEngineOutput};
+use dynamo_backend_worker::{CompletionUsage, LLMEngineOutput};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyDict, PyList, PyString, PyTuple};
+use pyo3::types::{PyByteArray, PyBytes, PyDict, PyInt, PyList, PySequence, PyString};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use super::finish_reason::{self, Ending};
 use super::integers;
 use super::json::{self, type_name};
-use super::shown::{self, described};
+use super::plain::plain;
+use super::reading::Reading;
+use super::shown::described;
 use crate::chunk::{Chunk, Tokens};
 use crate::token_ids::TokenIds;
 
@@ -29,38 +32,55 @@ const RARE: [&str; 13] = [
     "routing_data",
     "completion_usage",
 ];
-const USUAL: [&str; 5] = [
-    "token_ids",
-    "index",
-    "finish_reason",
-    "log_probs",
-    "cum_log_probs",
-];
-
 impl Chunk {
     /// This chunk as the last one of its stream.
     pub(crate) fn ending(
         mut self,
         reason: &Bound<'_, PyAny>,
         usage: Option<&Bound<'_, PyAny>>,
+        reading: &Reading,
     ) -> Result<Self, String> {
-        self.finish_reason = finish_reason(reason)?;
+        let mut rare = Map::new();
+        self.set_reason(reason, &mut rare)?;
         if let Some(value) = usage.filter(|value| !value.is_none()) {
-            self.set_usage(value)?;
+            self.set_usage(value, &mut rare)?;
         }
-        Ok(self)
+        self.with(rare, reading)
     }
 
-    fn set_usage(&mut self, value: &Bound<'_, PyAny>) -> Result<(), String> {
-        match usage(value) {
-            Some(usage) => self.usage = Some(Box::new(usage)),
-            None => {
-                let mut rare = Map::new();
-                read_rare(&mut rare, "completion_usage", value)?;
-                self.rare = Some(Box::new(output_of(rare)?));
-            }
+    fn set_reason(
+        &mut self,
+        value: &Bound<'_, PyAny>,
+        rare: &mut Map<String, Value>,
+    ) -> Result<(), String> {
+        let Ending { reason, stop } = finish_reason::from_python(value)?;
+        self.finish_reason = reason;
+        if let Some(stop) = stop
+            && !rare.contains_key("stop_reason")
+        {
+            read_rare(rare, "stop_reason", &stop)?;
         }
         Ok(())
+    }
+
+    fn set_usage(
+        &mut self,
+        value: &Bound<'_, PyAny>,
+        rare: &mut Map<String, Value>,
+    ) -> Result<(), String> {
+        match usage(value) {
+            Some(usage) => self.usage = Some(Box::new(usage)),
+            None => read_rare(rare, "completion_usage", value)?,
+        }
+        Ok(())
+    }
+
+    /// This chunk with what came through JSON.
+    fn with(mut self, rare: Map<String, Value>, reading: &Reading) -> Result<Self, String> {
+        if !rare.is_empty() {
+            self.rare = Some(Box::new(output_of(rare, reading)?));
+        }
+        Ok(self)
     }
 }
 
@@ -110,7 +130,7 @@ impl Usual {
 }
 
 /// Reads a chunk. The error says what was yielded and what a chunk is, without the engine's name.
-pub(crate) fn from_python(value: &Bound<'_, PyAny>) -> Result<Chunk, String> {
+pub(crate) fn from_python(value: &Bound<'_, PyAny>, reading: &Reading) -> Result<Chunk, String> {
     let Ok(dict) = value.cast::<PyDict>() else {
         return Err(format!(
             "yielded {}; a chunk is a dict with 'token_ids'",
@@ -128,7 +148,11 @@ pub(crate) fn from_python(value: &Bound<'_, PyAny>) -> Result<Chunk, String> {
                 match Usual::of_text(key) {
                     Some(usual) => usual,
                     None => {
-                        read_rare(&mut rare, key, &value)?;
+                        if RARE.contains(&key) {
+                            read_rare(&mut rare, key, &value)?;
+                        } else {
+                            reading.ignored(key);
+                        }
                         continue;
                     }
                 }
@@ -142,17 +166,12 @@ pub(crate) fn from_python(value: &Bound<'_, PyAny>) -> Result<Chunk, String> {
             Usual::Index => {
                 chunk.index = field(&value, "index", "a number of the choice, or None")?;
             }
-            Usual::FinishReason => chunk.finish_reason = finish_reason(&value)?,
-            Usual::LogProbs => {
-                chunk.log_probs = field(&value, "log_probs", "a list of floats, or None")?;
-            }
+            Usual::FinishReason => chunk.set_reason(&value, &mut rare)?,
+            Usual::LogProbs => chunk.log_probs = log_probs(&value)?,
             Usual::CumLogProbs => {
                 chunk.cum_log_probs = field(&value, "cum_log_probs", "a float, or None")?;
             }
-            Usual::Usage => match usage(&value) {
-                Some(usage) => chunk.usage = Some(Box::new(usage)),
-                None => read_rare(&mut rare, "completion_usage", &value)?,
-            },
+            Usual::Usage => chunk.set_usage(&value, &mut rare)?,
         }
     }
     if !has_tokens {
@@ -160,10 +179,7 @@ pub(crate) fn from_python(value: &Bound<'_, PyAny>) -> Result<Chunk, String> {
             "yielded a chunk without 'token_ids'; it is required, and may be an empty list".into(),
         );
     }
-    if !rare.is_empty() {
-        chunk.rare = Some(Box::new(output_of(rare)?));
-    }
-    Ok(chunk)
+    chunk.with(rare, reading)
 }
 
 fn text_of_key<'a>(key: &'a Bound<'_, PyAny>) -> Result<&'a str, String> {
@@ -183,23 +199,22 @@ fn read_rare(
     key: &str,
     value: &Bound<'_, PyAny>,
 ) -> Result<(), String> {
-    if !RARE.contains(&key) {
-        return Err(unknown_key(key));
-    }
     let value =
         json::from_python(value, key).map_err(|error| format!("yielded a chunk whose {error}"))?;
-    rare.insert(key.to_owned(), value);
+    if !value.is_null() {
+        rare.insert(key.to_owned(), value);
+    }
     Ok(())
 }
 
-fn output_of(mut rare: Map<String, Value>) -> Result<LLMEngineOutput, String> {
-    rare.retain(|_, value| !value.is_null());
+fn output_of(rare: Map<String, Value>, reading: &Reading) -> Result<LLMEngineOutput, String> {
     let without_tokens = |mut fields: Map<String, Value>| {
         fields.insert("token_ids".into(), Value::Array(Vec::new()));
         Value::Object(fields)
     };
     let chunk = without_tokens(rare);
-    LLMEngineOutput::deserialize(&chunk).map_err(|_| {
+    let ignored = |path: serde_ignored::Path<'_>| reading.ignored(&place(&path));
+    serde_ignored::deserialize(&chunk, ignored).map_err(|_: serde_json::Error| {
         // What the parser says of the value may quote it; what it wanted is its own.
         let wrong = |(key, value): (&String, &Value)| {
             let alone = without_tokens(Map::from_iter([(key.clone(), value.clone())]));
@@ -220,6 +235,22 @@ fn output_of(mut rare: Map<String, Value>) -> Result<LLMEngineOutput, String> {
     })
 }
 
+/// Where an unknown key is: the keys that lead to it, whichever item of a list it is in.
+fn place(path: &serde_ignored::Path<'_>) -> String {
+    use serde_ignored::Path;
+    match path {
+        Path::Root => String::new(),
+        Path::Map { parent, key } => match place(parent) {
+            parent if parent.is_empty() => key.clone(),
+            parent => format!("{parent}.{key}"),
+        },
+        Path::Seq { parent, .. }
+        | Path::Some { parent }
+        | Path::NewtypeStruct { parent }
+        | Path::NewtypeVariant { parent } => place(parent),
+    }
+}
+
 /// Usage of the usual shape, three numbers; `None`: it is of another, which JSON reads or refuses.
 fn usage(value: &Bound<'_, PyAny>) -> Option<CompletionUsage> {
     let dict = value.cast::<PyDict>().ok()?;
@@ -234,7 +265,7 @@ fn usage(value: &Bound<'_, PyAny>) -> Option<CompletionUsage> {
     (dict.len() == 3).then_some(usage)
 }
 
-/// Reads tokens: a list or tuple of them.
+/// Reads tokens: a list of them, an array or any other sequence.
 pub(crate) fn tokens(value: &Bound<'_, PyAny>) -> Result<Tokens, String> {
     if let Ok(list) = value.cast::<PyList>() {
         if list.len() == 1
@@ -245,20 +276,61 @@ pub(crate) fn tokens(value: &Bound<'_, PyAny>) -> Result<Tokens, String> {
         if let Some(tokens) = integers::of_list(list) {
             return Ok(Tokens::Many(tokens));
         }
-        let tokens: Result<_, String> = list.iter().map(|item| token(&item)).collect();
-        return tokens.map(Tokens::Many);
-    }
-    if let Ok(tuple) = value.cast::<PyTuple>() {
-        let tokens: Result<_, String> = tuple.iter().map(|item| token(&item)).collect();
-        return tokens.map(Tokens::Many);
+        return each(list.iter().map(Ok));
     }
     if let Ok(prompt) = value.cast::<TokenIds>() {
         return Ok(Tokens::Many(prompt.get().to_vec()));
     }
+    if let Some(tokens) = integers::of_array(value, 1) {
+        return Ok(Tokens::Many(tokens));
+    }
+    let own = plain(value);
+    let own = own.as_ref().unwrap_or(value);
+    if own.is_instance_of::<PyList>() || is_sequence(own) {
+        let items = own.try_iter().map_err(|raised| failed(&raised))?;
+        return each(items);
+    }
     Err(format!(
-        "yielded a chunk whose 'token_ids' is {}; accepted: a list of integers",
+        "yielded a chunk whose 'token_ids' is {}; accepted: a list or an array of integers",
         described(value)
     ))
+}
+
+/// A sequence of items, not of characters or bytes.
+fn is_sequence(value: &Bound<'_, PyAny>) -> bool {
+    value.cast::<PySequence>().is_ok()
+        && !value.is_instance_of::<PyString>()
+        && !value.is_instance_of::<PyBytes>()
+        && !value.is_instance_of::<PyByteArray>()
+}
+
+fn each<'py>(items: impl Iterator<Item = PyResult<Bound<'py, PyAny>>>) -> Result<Tokens, String> {
+    let tokens: Result<_, String> = items
+        .map(|item| token(&item.map_err(|raised| failed(&raised))?))
+        .collect();
+    tokens.map(Tokens::Many)
+}
+
+fn failed(raised: &PyErr) -> String {
+    format!("yielded a chunk whose 'token_ids' cannot be read: {raised}")
+}
+
+/// Reads one token, or several.
+pub(crate) fn token_or_tokens(value: &Bound<'_, PyAny>) -> Result<Tokens, String> {
+    if let Some(token) = integers::small(value) {
+        return Ok(Tokens::One(token));
+    }
+    if value.is_instance_of::<PyList>() {
+        return tokens(value);
+    }
+    if let Some(token) = integers::of_any(value) {
+        return Ok(Tokens::One(token));
+    }
+    let own = plain(value);
+    match own.as_ref().unwrap_or(value) {
+        number if number.is_instance_of::<PyInt>() => token(number).map(Tokens::One),
+        _ => tokens(value),
+    }
 }
 
 /// Reads one token.
@@ -266,12 +338,7 @@ pub(crate) fn token(item: &Bound<'_, PyAny>) -> Result<u32, String> {
     if let Some(token) = integers::small(item) {
         return Ok(token);
     }
-    let token = if item.is_instance_of::<PyBool>() {
-        None
-    } else {
-        item.extract::<u32>().ok()
-    };
-    token.ok_or_else(|| {
+    integers::of_any(item).ok_or_else(|| {
         format!(
             "yielded a chunk with {} in 'token_ids'; accepted: integers from 0 to {}",
             described(item),
@@ -280,22 +347,14 @@ pub(crate) fn token(item: &Bound<'_, PyAny>) -> Result<u32, String> {
     })
 }
 
-fn finish_reason(value: &Bound<'_, PyAny>) -> Result<Option<FinishReason>, String> {
-    if value.is_none() {
-        return Ok(None);
-    }
-    value
-        .cast::<PyString>()
-        .ok()
-        .and_then(|text| text.to_str().ok()?.parse().ok())
-        .map(Some)
-        .ok_or_else(|| {
-            format!(
-                "yielded a chunk whose 'finish_reason' is {}; accepted: 'stop', 'eos', 'length', \
-                 'cancelled', 'content_filter', 'error: MESSAGE', or None",
-                described(value)
-            )
-        })
+/// An array is as good as a list of them.
+fn log_probs(value: &Bound<'_, PyAny>) -> Result<Option<Vec<f64>>, String> {
+    let own = plain(value);
+    field(
+        own.as_ref().unwrap_or(value),
+        "log_probs",
+        "a list of floats, or None",
+    )
 }
 
 fn field<'py, T>(value: &Bound<'py, PyAny>, key: &str, accepted: &str) -> Result<Option<T>, String>
@@ -308,13 +367,4 @@ where
             described(value)
         )
     })
-}
-
-fn unknown_key(key: &str) -> String {
-    let known = USUAL.iter().chain(&RARE).copied().collect::<Vec<_>>();
-    format!(
-        "yielded a chunk with the unknown key {}; accepted: {}",
-        shown::text(key),
-        known.join(", ")
-    )
 }

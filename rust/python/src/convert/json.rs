@@ -1,9 +1,11 @@
 //! JSON values and Python objects.
 
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyFloat, PyInt, PyList, PyMapping, PyString, PyTuple};
 use serde_json::{Map, Number, Value};
 
+use super::plain::plain;
 use super::{python, shown};
 
 /// Containers may nest this deep: beyond it is a cycle, or nothing that JSON is for.
@@ -22,7 +24,7 @@ impl<'py> IntoPyObject<'py> for Json {
     }
 }
 
-/// Reads `value` as JSON; the error names `place` inside it and what stands there.
+/// Reads `value` as JSON, numbers and arrays of other libraries too; the error names `place` inside it and what stands there.
 pub(crate) fn from_python(value: &Bound<'_, PyAny>, place: &str) -> Result<Value, String> {
     read(value, &mut place.to_owned(), MAX_DEPTH)
 }
@@ -38,9 +40,7 @@ fn read(value: &Bound<'_, PyAny>, place: &mut String, depth: usize) -> Result<Va
     } else if value.is_instance_of::<PyInt>() {
         integer(value, place)
     } else if let Ok(float) = value.cast::<PyFloat>() {
-        Number::from_f64(float.value())
-            .map(Value::Number)
-            .ok_or_else(|| format!("{place} is {value}, which JSON has no number for"))
+        number(float.value(), place)
     } else if let Ok(text) = value.cast::<PyString>() {
         let text = text.to_str().map_err(|error| format!("{place}: {error}"))?;
         Ok(Value::String(text.to_owned()))
@@ -59,12 +59,27 @@ fn read(value: &Bound<'_, PyAny>, place: &mut String, depth: usize) -> Result<Va
             place.truncate(length);
         }
         Ok(Value::Array(items))
+    } else if let Some(plain) = plain(value) {
+        read(&plain, place, depth - 1)
+    } else if value
+        .hasattr(intern!(value.py(), "__index__"))
+        .unwrap_or(false)
+    {
+        integer(value, place)
+    } else if let Ok(float) = value.extract::<f64>() {
+        number(float, place)
     } else {
         Err(format!(
             "{place} is of type {}, which is no JSON value",
             type_name(value)
         ))
     }
+}
+
+fn number(float: f64, place: &str) -> Result<Value, String> {
+    Number::from_f64(float)
+        .map(Value::Number)
+        .ok_or_else(|| format!("{place} is {float}, which JSON has no number for"))
 }
 
 fn integer(value: &Bound<'_, PyAny>, place: &str) -> Result<Value, String> {

@@ -76,8 +76,11 @@ impl<'py> ser::Serializer for Objects<'py> {
         Ok(PyBool::new(self.0, value).to_owned().into_any())
     }
 
+    /// The number that JSON would have, the shortest one that is no other of 32 bits: 0.7, where
+    /// widened it is 0.699999988.
     fn serialize_f32(self, value: f32) -> Made<'py> {
-        self.serialize_f64(value.into())
+        let shortest = value.to_string().parse();
+        self.serialize_f64(shortest.unwrap_or_else(|_| value.into()))
     }
 
     fn serialize_f64(self, value: f64) -> Made<'py> {

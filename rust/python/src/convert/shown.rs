@@ -7,9 +7,13 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyFloat, PyInt, PyString};
 
 use super::json::type_name;
+use super::plain::plain;
 
 /// The longest name of an interface, and more than any number needs.
 const LONGEST: usize = 24;
+
+/// The longest key that is told.
+const LONGEST_KEY: usize = 64;
 
 /// What `value` is.
 pub(crate) fn described(value: &Bound<'_, PyAny>) -> String {
@@ -21,10 +25,12 @@ pub(crate) fn described(value: &Bound<'_, PyAny>) -> String {
         let text = text.to_string_lossy();
         return format!("{} (of type {name})", self::text(&text));
     }
-    let is_number = value.is_instance_of::<PyInt>()
-        || value.is_instance_of::<PyFloat>()
-        || value.is_instance_of::<PyBool>();
-    match value.str() {
+    // numpy's numbers are no subclasses of Python's.
+    let own = plain(value).unwrap_or_else(|| value.clone());
+    let is_number = own.is_instance_of::<PyInt>()
+        || own.is_instance_of::<PyFloat>()
+        || own.is_instance_of::<PyBool>();
+    match own.str() {
         Ok(number) if is_number && number.len().is_ok_and(|length| length <= LONGEST) => {
             format!("{number} (of type {name})")
         }
@@ -32,6 +38,16 @@ pub(crate) fn described(value: &Bound<'_, PyAny>) -> String {
             Ok(length) => format!("a value of type {name}, of length {length}"),
             Err(_) => format!("a value of type {name}"),
         },
+    }
+}
+
+/// A key in a chunk, in quotes: an engine's own word, unless it does not look like one.
+pub(crate) fn key(key: &str) -> String {
+    let is_word = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
+    if key.len() <= LONGEST_KEY && key.bytes().all(is_word) {
+        format!("'{key}'")
+    } else {
+        text(key)
     }
 }
 

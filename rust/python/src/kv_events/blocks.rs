@@ -1,9 +1,8 @@
 //! Blocks of the KV cache as engines have them in Python: hashes and tokens of many types.
 
 use dynamo_backend_worker::publish::StoredBlock;
-use pyo3::buffer::{Element, PyBuffer};
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyBytes, PyList, PyTuple};
+use pyo3::types::{PyBytes, PyList, PyTuple};
 
 use crate::convert::integers;
 use crate::convert::json::type_name;
@@ -81,12 +80,8 @@ pub(super) fn hash(value: &Bound<'_, PyAny>, place: impl Fn() -> String) -> PyRe
             .map(|last| u64::from_be_bytes(*last))
             .ok_or_else(|| wrong("bytes, 8 or more"));
     }
-    let number = if value.is_instance_of::<PyBool>() {
-        None
-    } else {
-        let signed = value.extract::<i64>().map(i64::cast_unsigned);
-        signed.or_else(|_| value.extract()).ok()
-    };
+    let signed = integers::of_any(value).map(i64::cast_unsigned);
+    let number = signed.or_else(|| integers::of_any(value));
     number.ok_or_else(|| wrong("an int of 64 bits, signed or not, or bytes"))
 }
 
@@ -112,19 +107,14 @@ fn tokens(value: &Bound<'_, PyAny>, place: impl Fn() -> String) -> PyResult<Vec<
     if let Ok(prompt) = value.cast::<TokenIds>() {
         return Ok(prompt.get().to_vec());
     }
-    if let Some(tokens) = of_buffer(value) {
+    if let Some(tokens) = integers::of_array(value, usize::MAX) {
         return Ok(tokens);
     }
     items(value, &format!("{}: the tokens", place()), "integers")?
         .enumerate()
         .map(|(number, item)| {
             let item = item?;
-            let token = if item.is_instance_of::<PyBool>() {
-                None
-            } else {
-                integers::small(&item).or_else(|| item.extract().ok())
-            };
-            token.ok_or_else(|| {
+            integers::of_any(&item).ok_or_else(|| {
                 refused(
                     item.py(),
                     format!(
@@ -137,26 +127,6 @@ fn tokens(value: &Bound<'_, PyAny>, place: impl Fn() -> String) -> PyResult<Vec<
             })
         })
         .collect()
-}
-
-/// The tokens of an array of the usual integers; `None` where it is another, or has one that is no
-/// token.
-fn of_buffer(value: &Bound<'_, PyAny>) -> Option<Vec<u32>> {
-    copied::<u32>(value)
-        .or_else(|| of_elements::<i64>(value))
-        .or_else(|| of_elements::<i32>(value))
-        .or_else(|| of_elements::<u64>(value))
-}
-
-fn of_elements<T: Element + TryInto<u32>>(value: &Bound<'_, PyAny>) -> Option<Vec<u32>> {
-    copied::<T>(value)?
-        .into_iter()
-        .map(|token| token.try_into().ok())
-        .collect()
-}
-
-fn copied<T: Element>(value: &Bound<'_, PyAny>) -> Option<Vec<T>> {
-    PyBuffer::<T>::get(value).ok()?.to_vec(value.py()).ok()
 }
 
 fn pair<'py>(

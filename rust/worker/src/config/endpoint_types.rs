@@ -1,4 +1,7 @@
 //! The comma-separated list of endpoint types, and the model type it stands for.
+//!
+//! Dynamo has more of them. Those that are known and refused have no engine: what `generate` makes
+//! is chunks of tokens, and a frontend would take a card of theirs for more.
 
 use dynamo_llm::model_type::ModelType;
 use dynamo_runtime::error::DynamoError;
@@ -8,11 +11,10 @@ use crate::error::invalid_argument;
 const TYPES: &[(&str, ModelType)] = &[
     ("chat", ModelType::Chat),
     ("completions", ModelType::Completions),
-    ("embedding", ModelType::Embedding),
-    ("embeddings", ModelType::Embedding),
-    ("tensor", ModelType::TensorBased),
     ("prefill", ModelType::Prefill),
 ];
+
+const WITHOUT_ENGINE: &[&str] = &["embedding", "embeddings", "tensor"];
 
 /// Reads the list: each part trimmed, in any case, empty parts skipped.
 pub(crate) fn parse_endpoint_types(text: &str) -> Result<ModelType, DynamoError> {
@@ -22,11 +24,15 @@ pub(crate) fn parse_endpoint_types(text: &str) -> Result<ModelType, DynamoError>
         .map(str::trim)
         .filter(|part| !part.is_empty())
     {
-        types |= TYPES
-            .iter()
-            .find(|(name, _)| name.eq_ignore_ascii_case(part))
-            .map(|(_, value)| *value)
-            .ok_or_else(|| refused(&format!("'{part}' is unknown")))?;
+        let is_part = |name: &str| name.eq_ignore_ascii_case(part);
+        let known = TYPES.iter().find(|(name, _)| is_part(name));
+        types |= known.map(|(_, value)| *value).ok_or_else(|| {
+            refused(&if WITHOUT_ENGINE.iter().any(|name| is_part(name)) {
+                format!("'{part}' cannot be served: an engine here makes tokens")
+            } else {
+                format!("'{part}' is unknown")
+            })
+        })?;
     }
     if types.is_empty() {
         return Err(refused(&format!("'{text}' names no type")));

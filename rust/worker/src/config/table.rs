@@ -85,7 +85,7 @@ pub const FIELDS: &[Field] = fields![
     Worker "model_input" Kind::Choice(&["Tokens"]), "DYN_MODEL_INPUT", Some("Tokens"),
         "what the engine consumes";
     Worker "endpoint_types" Kind::Text, "DYN_ENDPOINT_TYPES", Some("chat,completions"),
-        "comma-separated: chat, completions, embedding, tensor, prefill";
+        "comma-separated: chat, completions, prefill";
     Worker "custom_jinja_template" Kind::OptionalPath, "DYN_CUSTOM_JINJA_TEMPLATE", None,
         "chat template that replaces the model's";
     Worker "tool_call_parser" Kind::OptionalText, "DYN_TOOL_CALL_PARSER", None,

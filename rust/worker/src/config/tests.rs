@@ -18,10 +18,26 @@ fn endpoint_types_are_trimmed_in_any_case_and_empty_parts_are_skipped() {
         parse_endpoint_types(" Chat,, COMPLETIONS ,").unwrap(),
         ModelType::Chat | ModelType::Completions
     );
-    assert_eq!(
-        parse_endpoint_types("embedding").unwrap(),
-        parse_endpoint_types("embeddings").unwrap()
-    );
+}
+
+#[test]
+fn types_that_no_engine_makes_are_refused_by_name() {
+    for (types, named) in [
+        ("embedding", "embedding"),
+        ("chat, Embeddings", "Embeddings"),
+        ("tensor,chat", "tensor"),
+    ] {
+        let message = refusal(WorkerConfig {
+            endpoint_types: types.into(),
+            ..Default::default()
+        });
+        let expected = format!("endpoint_types: '{named}' cannot be served");
+        assert!(message.starts_with(&expected), "{message}");
+        assert!(
+            message.ends_with("accepted: chat, completions, prefill"),
+            "{message}"
+        );
+    }
 }
 
 #[test]

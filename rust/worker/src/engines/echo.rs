@@ -1,10 +1,12 @@
 //! Answers with the prompt, one token a chunk.
 
+mod unsupported;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use dynamo_llm::protocols::common::llm_backend::LLMEngineOutput;
+use dynamo_llm::protocols::common::llm_backend::{LLMEngineOutput, TopLogprob};
 use dynamo_llm::protocols::common::preprocessor::PreprocessedRequest;
 use dynamo_protocols::types::CompletionUsage;
 use dynamo_runtime::error::DynamoError;
@@ -16,12 +18,15 @@ use crate::context::RequestContext;
 use crate::disaggregation::{prefill_chunk, prefill_request, require_prefill_result};
 use crate::engine::{EngineConfig, EngineStream, LLMEngine, is_probe};
 use crate::error::invalid_argument;
+use unsupported::refuse_unsupported;
 
 /// Key of the prompt in what a prefill hands over.
 const HANDED_OVER: &str = "token_ids";
 
 /// The engine for trying things out and for tests: no model, no Python, and the tokens of the
 /// prompt as output, at most `max_tokens` of them.
+///
+/// What a request asks for beyond that, as several outputs or a grammar, is refused.
 ///
 /// In a prefill worker it hands the prompt over to the decode worker, which answers with that.
 #[derive(Clone, Debug)]
@@ -63,6 +68,9 @@ impl LLMEngine for Echo {
         context: RequestContext,
     ) -> Result<EngineStream, DynamoError> {
         let mode = *self.mode.lock();
+        if !is_probe(&request) {
+            refuse_unsupported(&request)?;
+        }
         let request = match mode {
             // A probe has no peer.
             _ if is_probe(&request) => request,
@@ -74,6 +82,12 @@ impl LLMEngine for Echo {
         let stop = &request.stop_conditions;
         let wanted = stop.max_tokens.map_or(usize::MAX, |max| max as usize);
         let count = request.token_ids.len().min(wanted);
+        if stop.min_tokens.is_some_and(|min| min as usize > count) && !is_probe(&request) {
+            return Err(invalid_argument(format!(
+                "min_tokens is more than the {count} tokens that there are to echo"
+            )));
+        }
+        let logprobs = request.output_options.logprobs;
         let usage = usage(request.token_ids.len(), count);
         Ok(Box::pin(async_stream::stream! {
             for &token in request.token_ids.iter().take(count) {
@@ -86,7 +100,7 @@ impl LLMEngine for Echo {
                     _ = tokio::time::sleep(delay), if !delay.is_zero() => {}
                     _ = std::future::ready(()), if delay.is_zero() => {}
                 }
-                yield Ok(LLMEngineOutput { token_ids: vec![token], index: Some(0), ..Default::default() });
+                yield Ok(echoed(token, logprobs));
             }
             let end = if count < request.token_ids.len() {
                 LLMEngineOutput::length()
@@ -133,6 +147,25 @@ fn handed_over(mut request: PreprocessedRequest) -> Result<PreprocessedRequest, 
     })?;
     request.token_ids = tokens.into();
     Ok(request)
+}
+
+/// A chunk of one token, the only candidate there is, and so a certain one.
+fn echoed(token: u32, logprobs: Option<u32>) -> LLMEngineOutput {
+    let certain = TopLogprob {
+        rank: 1,
+        token_id: token,
+        token: None,
+        logprob: 0.0,
+        bytes: None,
+    };
+    LLMEngineOutput {
+        token_ids: vec![token],
+        index: Some(0),
+        log_probs: logprobs.map(|_| vec![0.0]),
+        cum_log_probs: logprobs.map(|_| 0.0),
+        top_logprobs: logprobs.map(|most| vec![vec![certain; most.min(1) as usize]]),
+        ..Default::default()
+    }
 }
 
 fn usage(prompt: usize, completion: usize) -> CompletionUsage {

@@ -3,13 +3,14 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use dynamo_llm::kv_router::publisher::{KvEventPublisher, KvEventSourceConfig};
+use dynamo_llm::kv_router::publisher::KvEventPublisher;
 use dynamo_runtime::component::Endpoint;
 use dynamo_runtime::error::DynamoError;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
 use super::kv_publisher::{KvPublisher, OpenKvPublisher};
+use super::kv_socket::{Dropped, KvSocket};
 use super::zmq_address;
 use crate::engine::EngineConfig;
 use crate::error::{at_step, invalid_argument, unknown};
@@ -116,36 +117,40 @@ pub(crate) async fn start_kv_publishers(
     sources: Vec<KvEventSource>,
 ) -> Result<Vec<OpenKvPublisher>, DynamoError> {
     let mut publishers = Vec::with_capacity(sources.len());
+    let mut dropped = None;
     for source in sources {
         let dp_rank = source.dp_rank();
-        let (config, on_ready) = match source {
-            KvEventSource::Push { on_ready, .. } => (None, Some(on_ready)),
-            KvEventSource::Zmq {
-                endpoint, topic, ..
-            } => {
-                let config = KvEventSourceConfig::Zmq {
-                    endpoint,
-                    topic,
-                    image_token_id: None,
-                    video_token_id: None,
-                };
-                (Some(config), None)
-            }
-        };
+        let failed = |error: anyhow::Error| unknown(format!("dp_rank {dp_rank}: {error:#}"));
         let started = KvEventPublisher::new_with_local_indexer(
             endpoint.clone(),
             block_size,
-            config,
+            None,
             local_indexer,
             dp_rank,
             None,
         )
-        .map_err(|error| unknown(format!("dp_rank {dp_rank}: {error:#}")))?;
-        let open = OpenKvPublisher::new(started, dp_rank, block_size, on_ready.is_none());
-        if let Some(on_ready) = on_ready {
-            on_ready(open.publisher.clone())
+        .map_err(failed)?;
+        let mut open = OpenKvPublisher::new(started, dp_rank, block_size);
+        let publisher = open.publisher.clone();
+        match source {
+            KvEventSource::Push { on_ready, .. } => on_ready(publisher)
                 .await
-                .map_err(|error| at_step(&format!("on_ready of dp_rank {dp_rank}"), error))?;
+                .map_err(|error| at_step(&format!("on_ready of dp_rank {dp_rank}"), error))?,
+            KvEventSource::Zmq {
+                endpoint: address,
+                topic,
+                ..
+            } => {
+                // One counter for all ranks.
+                let dropped = match &dropped {
+                    Some(dropped) => Dropped::clone(dropped),
+                    None => dropped
+                        .insert(Dropped::register(endpoint).map_err(failed)?)
+                        .clone(),
+                };
+                let socket = KvSocket::open(endpoint, address, &topic, publisher, dropped);
+                open.socket = Some(socket.map_err(failed)?);
+            }
         }
         publishers.push(open);
     }

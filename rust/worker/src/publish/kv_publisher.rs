@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use dynamo_llm::kv_router::protocols::{
     ExternalSequenceBlockHash, KvCacheEvent, KvCacheEventData, KvCacheRemoveData, KvCacheStoreData,
-    KvCacheStoredBlockData, compute_block_hash_for_seq,
+    KvCacheStoredBlockData, StorageTier, compute_block_hash_for_seq,
 };
 use dynamo_llm::kv_router::publisher::KvEventPublisher;
 use dynamo_runtime::error::DynamoError;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
+use super::kv_socket::KvSocket;
 use crate::error::invalid_argument;
 
 /// What the runtime's tasks get to send the events that were handed to them last.
@@ -133,17 +134,35 @@ impl KvPublisher {
 
     fn publish(&self, events: Vec<KvCacheEventData>) {
         let dp_rank = self.rank.dp_rank;
+        let events = events.into_iter().map(|data| {
+            let event = KvCacheEvent {
+                event_id: 0,
+                data,
+                dp_rank,
+            };
+            (event, StorageTier::Device)
+        });
+        self.publish_placed(events.collect());
+    }
+
+    /// Publishes events of any rank and tier, and numbers them.
+    pub(super) fn publish_placed(&self, mut events: Vec<(KvCacheEvent, StorageTier)>) {
+        if events.is_empty() {
+            return;
+        }
+        let dp_rank = self.rank.dp_rank;
         let mut open = self.rank.open.lock();
         let Some(open) = open.as_mut() else {
             tracing::debug!(dp_rank, "KV events after the run are dropped");
             return;
         };
-        let events = events.into_iter().map(|data| KvCacheEvent {
-            event_id: open.publisher.next_event_id(),
-            data,
-            dp_rank,
-        });
-        if open.publisher.publish_batch(events.collect()).is_err()
+        for (event, _) in &mut events {
+            event.event_id = open.publisher.next_event_id();
+        }
+        if open
+            .publisher
+            .publish_batch_with_storage_tiers(events)
+            .is_err()
             && !std::mem::replace(&mut open.told, true)
         {
             tracing::warn!(
@@ -159,17 +178,12 @@ impl KvPublisher {
 /// Holds a rank's publisher open as long as it lives, however many the engine keeps.
 pub(crate) struct OpenKvPublisher {
     pub(super) publisher: KvPublisher,
-    /// The engine's events come by a socket, and nobody sees the last one.
-    pub(super) from_socket: bool,
+    /// Where the engine's events come by a socket; nobody sees the last one.
+    pub(super) socket: Option<KvSocket>,
 }
 
 impl OpenKvPublisher {
-    pub(super) fn new(
-        publisher: KvEventPublisher,
-        dp_rank: u32,
-        block_size: u32,
-        from_socket: bool,
-    ) -> Self {
+    pub(super) fn new(publisher: KvEventPublisher, dp_rank: u32, block_size: u32) -> Self {
         let open = Open {
             publisher,
             last: None,
@@ -184,14 +198,14 @@ impl OpenKvPublisher {
             publisher: KvPublisher {
                 rank: Arc::new(rank),
             },
-            from_socket,
+            socket: None,
         }
     }
 
     /// When everything that was published is on its way: the runtime's publisher, when it goes,
     /// drops what it has not looked at, and tells nobody.
     pub(crate) fn settled(&self) -> Option<Instant> {
-        if self.from_socket {
+        if self.socket.is_some() {
             return Some(Instant::now() + SETTLE);
         }
         let open = self.publisher.rank.open.lock();
