@@ -1,5 +1,6 @@
 """The bundled engine with its real model, served in one process."""
 
+import json
 from contextlib import ExitStack
 
 import pytest
@@ -96,12 +97,14 @@ def test_cancellation_frees_the_slot(launcher: Launcher) -> None:
             # The only slot is taken: the second stream begins when the first has ended.
             assert not launcher.latches.is_reached("left-ended")
             stream.leave()
-            count = int(launcher.latches.reached("left-ended"))
+            ended = json.loads(launcher.latches.reached("left-ended"))
             text, chunks = read_text(waiting)
-    assert 0 < count < 8000
+    assert ended == {"cancelled": True}
     assert text
     assert finish_reasons(chunks) == ["length"]
     assert server.process.terminate() == 0
+    # At once: told by the very next push, and never given another token after it.
+    assert json.loads(launcher.latches.reached("cancellation")) == {"late": 0, "untold": 0}
 
 
 def test_it_ends_well(server: Server) -> None:

@@ -8,6 +8,7 @@ from contextlib import ExitStack
 import pytest
 
 from support.api import case, failed, finish_reasons, read_text, text_of
+from support.engines.steps_rules import EXPECTED, REQUESTS
 from support.launcher import Launcher, Server
 
 PROMPT = "alpha beta gamma delta"
@@ -83,3 +84,16 @@ def test_a_step_may_be_a_generator_that_uses_the_steps_itself(launcher: Launcher
     program = launcher.start(sys.executable, "-c", code)
     assert program.wait() == 0
     assert "cancelled=[1, 1]" in program.stdout
+
+
+def test_a_push_tells_who_is_gone_and_who_is_behind(launcher: Launcher, model_folder: str) -> None:
+    server = launcher.serve("stepped:Conversing", "--model-name", model_folder)
+    with ExitStack() as stack:
+        for number in range(REQUESTS):
+            body = server.api.body_of_completion(PROMPT, stream=True, **case(str(number)))
+            client = server.api.hang_up("completions", body)
+            stack.callback(client.close)
+        launcher.latches.reached("leave")
+        client.close()
+        told = launcher.latches.reached("told")
+    assert json.loads(told) == EXPECTED

@@ -71,7 +71,8 @@ class DirectStream:
 
 
 class DirectSteps:
-    """`Steps` where no worker is: by the same rules, but clients are tasks of the event loop.
+    """`Steps` where no worker is: by the same rules (``test_stand_in.py``), but clients are tasks of
+    the event loop.
 
     Attributes:
         pushes: Of each push, the name of its thread and the number of streams.
@@ -249,9 +250,15 @@ def greedy(reference: Any) -> Callable[[list[int], int], list[int]]:
 
 
 @pytest.fixture(autouse=True)
-def direct_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+def direct_steps(monkeypatch: pytest.MonkeyPatch) -> type[DirectSteps]:
     """Every engine of a test pushes to its clients directly."""
     monkeypatch.setattr("dynamo_backend_common.engines.llama_cpp.engine.Steps", DirectSteps)
+    return DirectSteps
+
+
+@pytest.fixture
+def make_context() -> type[Context]:
+    return Context
 
 
 @pytest.fixture
