@@ -9,6 +9,7 @@
 - `streams`: requests in flight, and how they must end
 - `traffic`: clients that stream without a pause
 - `full_pipe`: a stream that nobody reads
+- `skips`: which tests may be skipped
 - `servers`: etcd and NATS, which fall silent, die and come back
 - `subjects`: what is published by NATS
 - `frontend`: Dynamo's own frontend

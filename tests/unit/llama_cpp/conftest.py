@@ -10,13 +10,12 @@ from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+import llama_cpp
 import pytest
 
-llama_cpp = pytest.importorskip("llama_cpp", reason="needs the extra llama-cpp")
-
-from dynamo_backend_common.engines.llama_cpp import LlamaCpp, Options  # noqa: E402
-from dynamo_backend_common.engines.llama_cpp.binding import Model  # noqa: E402
-from dynamo_backend_common.engines.llama_cpp.model_file import ModelFile  # noqa: E402
+from dynamo_backend_common.engines.llama_cpp import LlamaCpp, Options
+from dynamo_backend_common.engines.llama_cpp.binding import Model
+from dynamo_backend_common.engines.llama_cpp.model_file import ModelFile
 
 if TYPE_CHECKING:
     from collections.abc import (
