@@ -4,6 +4,7 @@ import json
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from typing import Any
 
 import pytest
 
@@ -19,7 +20,7 @@ def server(request: pytest.FixtureRequest, launcher: Launcher, model_folder: str
     return launcher.serve(f"stepped:{request.param}", "--model-name", model_folder)
 
 
-def left(launcher: Launcher, server: Server) -> dict:
+def left(launcher: Launcher, server: Server) -> Any:
     assert server.process.terminate() == 0
     return json.loads(launcher.latches.reached("left"))
 

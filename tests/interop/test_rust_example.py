@@ -23,7 +23,7 @@ def start(launcher: Launcher, model_folder: str) -> tuple[Process, Api]:
     """The example, ready to answer."""
     target = os.environ.get("CARGO_TARGET_DIR") or CACHE / "target"
     binary = f"{target}/debug/examples/reverse"
-    assert os.access(binary, os.X_OK), f"no {binary}: run `make build`"
+    assert os.access(binary, os.X_OK), f"no {binary}: run `make python-test`"
     port = launcher.ports.reserve()
     process = launcher.start(binary, "--http-port", str(port), "--model-name", model_folder)
     api = Api(port)
