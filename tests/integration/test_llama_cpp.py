@@ -1,6 +1,7 @@
 """The bundled engine with its real model, served in one process."""
 
 import json
+from collections.abc import Iterator
 from contextlib import ExitStack
 
 import pytest
@@ -15,8 +16,11 @@ QUESTION = "What is the capital of France? Answer with one word."
 
 
 @pytest.fixture(scope="module")
-def server(shared: Launcher) -> Server:
-    return shared.serve("llama-cpp", env={"XDG_CACHE_HOME": str(shared.folder / "cache")})
+def server(shared: Launcher) -> Iterator[Server]:
+    served = shared.serve("llama-cpp", env={"XDG_CACHE_HOME": str(shared.folder / "cache")})
+    yield served
+    assert served.process.terminate() == 0
+    assert "Traceback" not in served.process.output
 
 
 def test_it_answers_a_question(server: Server) -> None:
@@ -105,8 +109,3 @@ def test_cancellation_frees_the_slot(launcher: Launcher) -> None:
     assert server.process.terminate() == 0
     # At once: told by the very next push, and never given another token after it.
     assert json.loads(launcher.latches.reached("cancellation")) == {"late": 0, "untold": 0}
-
-
-def test_it_ends_well(server: Server) -> None:
-    assert server.process.terminate() == 0
-    assert "Traceback" not in server.process.output

@@ -46,8 +46,8 @@ def test_it_streams(example: tuple[Process, Api]) -> None:
     assert finish_reasons(chunks) == ["stop"]
 
 
-def test_sigterm_ends_it_with_success(example: tuple[Process, Api]) -> None:
-    process, _ = example
+def test_sigterm_ends_it_with_success(launcher: Launcher, model_folder: str) -> None:
+    process, _ = start(launcher, model_folder)
     assert process.terminate() == 0
 
 

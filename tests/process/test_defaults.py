@@ -1,6 +1,6 @@
 """A worker for which no variable of Dynamo's is set: what production has, and no other test.
 
-What would listen beyond the loopback does so in a network of its own, in which there is nobody else.
+What would listen beyond the loopback does so in a network of its own, where nobody else is.
 """
 
 from __future__ import annotations

@@ -40,9 +40,7 @@ def start(
     return process, system, env
 
 
-def loaded(
-    launcher: Launcher, model_folder: str, env: dict[str, str]
-) -> tuple[Process, System]:
+def loaded(launcher: Launcher, model_folder: str, env: dict[str, str]) -> tuple[Process, System]:
     return serve(launcher, "loaded:Loaded", "--model-name", model_folder, env=env)
 
 

@@ -89,7 +89,7 @@ class Hub:
                 if self.command != "HEAD":
                     self.wfile.write(content)
 
-            def log_message(self, format: str, *args: object) -> None:
+            def log_message(self, *_: object) -> None:
                 pass
 
         return Handler

@@ -70,3 +70,8 @@ class SlowBothWays(Sleeper):
     async def cleanup(self):
         await super().cleanup()
         await passed("cleanup-go")
+
+
+class ControlsRaise(Sleeper):
+    async def supported_controls(self):
+        raise RuntimeError("no list of controls")

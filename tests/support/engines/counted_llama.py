@@ -14,7 +14,7 @@ def ends(what, end):
 
 
 class WatchedSteps:
-    """`Steps`, with who was stopped before a push and was not told of by it, or got tokens after."""
+    """`Steps`, with who was stopped before a push that did not tell so, or got tokens after it."""
 
     def __init__(self):
         self.steps = Steps()

@@ -8,7 +8,6 @@ JSON with what is left of them.
 import asyncio
 import gc
 import json
-import os
 import sys
 import threading
 import types
@@ -107,7 +106,7 @@ def resident():
 def left():
     gc.collect()
     counts = dict.fromkeys(OF_A_REQUEST, 0)
-    counts |= {name: len(os.listdir(f"/proc/self/{name}")) for name in OF_LINUX}
+    counts |= {name: len(list(Path("/proc/self", name).iterdir())) for name in OF_LINUX}
     counts |= {"tasks": len(asyncio.all_tasks()), "threads": threading.active_count()}
     generators = 0
     for each in gc.get_objects():

@@ -1,4 +1,4 @@
-"""Runs a command in a network of its own: ``with_address.py ADDRESS COMMAND...``, below ``unshare --net``.
+"""Runs a command in a network of its own: ``unshare --net with_address.py ADDRESS COMMAND...``.
 
 There is nothing in it but the loopback, which has ADDRESS too: an address like that of a machine,
 which no other machine can reach.

@@ -1,7 +1,7 @@
 """A worker in a program of one's own: ``worker.py MODULE:CLASS PORT MODEL``.
 
-Prints its states as they come, and then the report, or the error with its cause. ``SERVED_NAME`` in
-the environment is the public name.
+Prints its states as they come, and then the report, or the error with its cause. In the
+environment, ``SERVED_NAME`` is the public name and ``DISCOVERY`` the backend, if not ``mem``.
 """
 
 import importlib
@@ -19,7 +19,7 @@ worker = Worker(
     WorkerConfig(
         model_name=model,
         served_model_name=os.environ.get("SERVED_NAME"),
-        runtime=RuntimeConfig(discovery_backend="mem"),
+        runtime=RuntimeConfig(discovery_backend=os.environ.get("DISCOVERY", "mem")),
     ),
     http_port=int(port),
     on_state=lambda state: print("state", state, flush=True),

@@ -70,8 +70,9 @@ class DirectStream:
 
 
 class DirectSteps:
-    """`Steps` where no worker is: by the same rules (``test_stand_in.py``), but clients are tasks of
-    the event loop.
+    """`Steps` where no worker is: by the same rules, but clients are tasks of the event loop.
+
+    ``test_stand_in.py`` holds the two together.
 
     Attributes:
         pushes: Of each push, the name of its thread and the number of streams.
