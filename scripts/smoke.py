@@ -128,7 +128,7 @@ def _write_model(folder: Path) -> None:
 
 
 def _serve(program: Path, folder: Path) -> None:
-    """What differs from a build of `make build`, with nothing set: the defaults are the release's."""
+    """Differs from a build of `make build`: with nothing set, the defaults are the release's."""
     (folder / "smoke.py").write_text(_ENGINES, encoding="utf-8")
     # Half a minute passes there before it ends: the others are tried meanwhile.
     with _server(program, folder, "smoke:Stuck") as (stuck, stuck_url):
