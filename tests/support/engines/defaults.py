@@ -3,7 +3,7 @@
 from latches import case_of, passed, reach
 from plain import Plain
 
-from dynamo_backend_common import Disconnected
+from dynamo_backend_common import EngineShutdown
 
 
 class Engine(Plain):
@@ -14,7 +14,7 @@ class Engine(Plain):
     async def generate(self, request, context):
         case = case_of(request)
         if case == "gone":
-            raise Disconnected("the engine lost its peer")
+            raise EngineShutdown("the engine is gone")
         first, *rest = request["token_ids"]
         yield {"token_ids": [first]}
         if case == "gated":
