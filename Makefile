@@ -6,13 +6,14 @@ PYTHON ?= python3
 ARGS ?=
 VENV ?=
 EXTRAS ?=
+WHEEL ?=
 FUZZ_SECONDS ?= 300
 export PYTHON
 
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
 exclusive := clean test setup build lint fmt rust-test python-test fuzz wheel bench
-.PHONY: help demo install prepare $(exclusive)
+.PHONY: help demo install prepare smoke $(exclusive)
 
 ifndef ALONE
 
@@ -57,7 +58,7 @@ python-test: setup build ## run the Python tests against the installed wheel (AR
 fuzz: prepare ## fuzz what is read as text from outside (FUZZ_SECONDS=300 for each target)
 	@scripts/fuzz.sh $(FUZZ_SECONDS)
 
-wheel: prepare ## build the wheel and the source distribution to hand out, into dist/
+wheel: prepare ## build the wheel and the source distribution to hand out, into dist/, and try it as smoke does
 	@scripts/wheel.sh
 
 bench: prepare ## compare with the reference: tables and a plot in benches/results (ARGS=--quick: minutes)
@@ -71,6 +72,9 @@ prepare:
 	@scripts/debian.sh build
 
 endif
+
+smoke: ## try a wheel to hand out as a user would (WHEEL=dist/NAME.whl PYTHON=python3.12)
+	@scripts/smoke.sh '$(WHEEL)'
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14

@@ -17,7 +17,7 @@ fi
 
 rm -rf "$cache/dist.new"
 # As it is, so that the second time is fast: not stripped, not compressed, not audited.
-"$python" scripts/progress.py wheel "$python" -m maturin build --profile dev --strip false \
+"$python" scripts/progress.py wheel "$python" -m maturin build --locked --profile dev --strip false \
     --compression-method stored --compatibility linux --auditwheel skip --out "$cache/dist.new"
 rm -rf "$cache/dist"
 mv "$cache/dist.new" "$cache/dist"

@@ -15,6 +15,8 @@ PATH=$cache/cargo-tools/bin:$PATH
 
 say "Building the fuzz targets (the first time a minute or two)"
 "$base_python" scripts/progress.py cargo-fuzz scripts/cargo-tool.sh cargo-fuzz "$cargo_fuzz"
+# cargo-fuzz itself cannot be told that the versions are those of the file.
+cargo fetch --quiet --locked --manifest-path fuzz/Cargo.toml || fail_fetch "crates"
 # Without a sanitizer: there is no unsafe code to find faults in, and stable Rust can build it.
 cargo fuzz build --sanitizer none
 

@@ -3,6 +3,11 @@
 set -euo pipefail
 source "$(dirname "$0")/env.sh"
 
+# What the tests of Rust's examples run: as the lints and the Rust tests build it.
+source scripts/clippy.sh
+"$python" scripts/progress.py example \
+    cargo build --locked --package dynamo-backend-worker --example reverse
+
 # -P: what is imported is what was installed, and nothing of this folder.
 pytest=("$python" -P -m pytest)
 # Tests wait more than they compute: three for two cores. A file's tests stay together.

@@ -15,9 +15,9 @@ alone=(--package dynamo-backend-lifecycle)
 rest=(--package dynamo-backend-worker --package dynamo-backend-python)
 
 say "Rust tests"
-cargo "${run[@]}" "${alone[@]}" "$@"
-cargo "${run[@]}" "${rest[@]}" "$@"
+cargo "${run[@]}" --locked "${alone[@]}" "$@"
+cargo "${run[@]}" --locked "${rest[@]}" "$@"
 
 say "Examples in the documentation of Rust"
-cargo test --doc "${alone[@]}"
-cargo test --doc --package dynamo-backend-worker
+cargo test --locked --doc "${alone[@]}"
+cargo test --locked --doc --package dynamo-backend-worker

@@ -11,7 +11,8 @@ requirements=$cache/requirements.txt
 fill() {
     scripts/llama-cpp.sh
     "$python" -m pip install --quiet --prefer-binary --find-links "$cache/wheels" \
-        --requirement "$requirements" || fail_fetch "Python packages"
+        --requirement "$requirements" --constraint scripts/constraints.txt ||
+        fail_fetch "Python packages"
 }
 
-ensure_venv "$cache/venv" fill <"$requirements"
+ensure_venv "$cache/venv" fill < <(cat "$requirements" scripts/constraints.txt)

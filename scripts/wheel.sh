@@ -47,14 +47,13 @@ chmod +x "$tools/bin/g++"
 export CARGO_TARGET_DIR=$cache/wheel-target
 export CARGO_ZIGBUILD_CACHE_DIR=$cache/zig/build ZIG_GLOBAL_CACHE_DIR=$cache/zig/cache
 (cd "$cache/handed-out/source" && "$tools/bin/python" \
-    "$root/scripts/progress.py" wheel maturin build --release --strip true --zig \
+    "$root/scripts/progress.py" wheel maturin build --release --locked --strip true --zig \
     --target "$machine-unknown-linux-gnu" --compatibility "$policy" \
     --compression-level 9 --out "$cache/handed-out")
 
 wheel=$(echo "$cache"/handed-out/*.whl)
 auditwheel show --json "$wheel" | "$tools/bin/python" scripts/check_wheel.py "${policy}_$machine"
-say "Trying the wheel in $("$tools/bin/python" --version)"
-"$tools/bin/python" scripts/smoke.py "$wheel"
+scripts/smoke.sh "$wheel"
 
 mkdir -p "$out"
 rm -f "$out"/dynamo_backend_common-*

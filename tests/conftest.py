@@ -14,6 +14,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from support.launcher import Launcher
 from support.processes import Process
+from support.skips import NoSkips
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -22,6 +23,10 @@ _STARTED_BEFORE = pytest.StashKey[int]()
 
 # A shell has its background jobs ignore Ctrl-C, and what they start would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(NoSkips())
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """What an engine raises reaches the client as its kind; the traceback is in the worker's log."""
 
 import re
+from collections.abc import Iterator
 
 import pytest
 
@@ -42,14 +43,17 @@ UNNAMED_BY_THE_FRONTEND = {"Unknown", "Cancelled"}
 
 
 @pytest.fixture(scope="module")
-def server(shared: Launcher, model_folder: str) -> Server:
-    return shared.serve(
+def server(shared: Launcher, model_folder: str) -> Iterator[Server]:
+    """A worker that ends well in the end, whatever its engine raised."""
+    served = shared.serve(
         "raising:Raising",
         "--model-name",
         model_folder,
         # The frontend answers with a status alone; its log says which kind it was.
         env={"DYN_LOG": "info,dynamo_llm::http=debug"},
     )
+    yield served
+    assert served.process.terminate() == 0
 
 
 @pytest.mark.parametrize(
@@ -103,9 +107,3 @@ def test_a_generate_that_fails_before_there_is_a_stream(
     assert server.api.complete(PROMPT, **case("refuse")).status == 400
     server.process.wait_for_line("refused before there is a stream")
     assert server.api.complete(PROMPT).status == 200
-
-
-def test_section_12_9_the_process_of_an_engine_that_raised_everything_still_ends_well(
-    server: Server,
-) -> None:
-    assert server.process.terminate() == 0

@@ -2,12 +2,8 @@
 
 import json
 
-import pytest
-
 from support.api import text_of
 from support.launcher import Launcher
-
-pytest.importorskip("numpy")
 
 
 def test_the_prompt_serves_as_a_list_and_as_a_buffer(launcher: Launcher, model_folder: str) -> None:

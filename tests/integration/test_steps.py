@@ -4,10 +4,12 @@ import json
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from typing import Any
 
 import pytest
 
 from support.api import case, failed, finish_reasons, read_text, text_of
+from support.engines.steps_rules import EXPECTED, REQUESTS
 from support.launcher import Launcher, Server
 from support.processes import all_of
 
@@ -19,7 +21,7 @@ def server(request: pytest.FixtureRequest, launcher: Launcher, model_folder: str
     return launcher.serve(f"stepped:{request.param}", "--model-name", model_folder)
 
 
-def left(launcher: Launcher, server: Server) -> dict:
+def left(launcher: Launcher, server: Server) -> Any:
     assert server.process.terminate() == 0
     return json.loads(launcher.latches.reached("left"))
 
@@ -155,3 +157,16 @@ def test_a_step_may_be_a_generator_that_uses_the_steps_itself(launcher: Launcher
     program = launcher.start(sys.executable, "-c", code)
     assert program.wait() == 0
     assert "cancelled=[1, 1]" in program.stdout
+
+
+def test_a_push_tells_who_is_gone_and_who_is_behind(launcher: Launcher, model_folder: str) -> None:
+    server = launcher.serve("stepped:Conversing", "--model-name", model_folder)
+    with ExitStack() as stack:
+        for number in range(REQUESTS):
+            body = server.api.body_of_completion(PROMPT, stream=True, **case(str(number)))
+            client = server.api.hang_up("completions", body)
+            stack.callback(client.close)
+        launcher.latches.reached("leave")
+        client.close()
+        told = launcher.latches.reached("told")
+    assert json.loads(told) == EXPECTED

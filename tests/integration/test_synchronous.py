@@ -13,11 +13,9 @@ PROMPT = "alpha beta gamma"
 MANY = 100
 
 
-@pytest.fixture(scope="module", params=["asyncio", "uvloop"])
-def server(request: pytest.FixtureRequest, shared: Launcher, model_folder: str) -> Server:
-    return shared.serve(
-        "synchronous:Generator", "--model-name", model_folder, "--loop", request.param
-    )
+@pytest.fixture(scope="module")
+def server(of_loop: Launcher, model_folder: str, loop: str) -> Server:
+    return of_loop.serve("synchronous:Generator", "--model-name", model_folder, "--loop", loop)
 
 
 def lives_on(server: Server) -> None:
@@ -27,12 +25,12 @@ def lives_on(server: Server) -> None:
 
 
 def test_a_generator_is_iterated_and_closed_by_one_thread_with_its_own_context_variables(
-    shared: Launcher, server: Server
+    of_loop: Launcher, server: Server
 ) -> None:
-    shared.latches.withdraw("who-seen")
+    of_loop.latches.withdraw("who-seen")
     answer = server.api.complete(PROMPT, **case("who"))
     assert text_of(answer.json).strip() == PROMPT
-    seen = json.loads(shared.latches.reached("who-seen"))
+    seen = json.loads(of_loop.latches.reached("who-seen"))
     assert seen == {"before": "nobody", "own": True, "threads": 1, "off the loop": True}
 
 
@@ -76,19 +74,19 @@ def test_section_12_9_a_stream_that_breaks_its_contract_is_told(
 
 
 def test_section_12_10_a_client_that_leaves_has_it_closed_between_two_chunks(
-    shared: Launcher, server: Server
+    of_loop: Launcher, server: Server
 ) -> None:
     name = f"endless-{server.api.port}"
     with server.api.stream_completion(PROMPT, max_tokens=1500, **case(name)) as stream:
         assert stream.first_text()
         stream.leave()
-    assert shared.latches.reached(f"{name}-closed") == "True"
-    assert shared.latches.reached("aborted")
+    assert of_loop.latches.reached(f"{name}-closed") == "True"
+    assert of_loop.latches.reached("aborted")
     lives_on(server)
 
 
 def test_requests_that_wait_for_each_other_all_have_a_thread(
-    shared: Launcher, server: Server
+    of_loop: Launcher, server: Server
 ) -> None:
     mark = f"together-{server.api.port}"
     with ThreadPoolExecutor(MANY) as pool:
@@ -97,20 +95,20 @@ def test_requests_that_wait_for_each_other_all_have_a_thread(
             for number in range(MANY)
         ]
         for number in range(MANY):
-            shared.latches.reached(f"{mark}-{number}")
-        shared.latches.release("all-are-there")
+            of_loop.latches.reached(f"{mark}-{number}")
+        of_loop.latches.release("all-are-there")
         texts = {text_of(answer.result().json).strip() for answer in answers}
     assert texts == {PROMPT}
     lives_on(server)
 
 
-def test_one_that_hangs_does_not_keep_others_waiting(shared: Launcher, server: Server) -> None:
+def test_one_that_hangs_does_not_keep_others_waiting(of_loop: Launcher, server: Server) -> None:
     name = f"hang-{server.api.port}"
     with server.api.stream_completion(PROMPT, **case(name)) as stream:
-        shared.latches.reached(f"{name}-hangs")
+        of_loop.latches.reached(f"{name}-hangs")
         for _ in range(5):
             lives_on(server)
-        shared.latches.release(f"{name}-go")
+        of_loop.latches.release(f"{name}-go")
         read_text(stream)
 
 

@@ -3,7 +3,7 @@
 import pytest
 from openai import OpenAI
 
-from support.api import Api, case, text_of, wait_for_model
+from support.api import Api, case, text_of, wait_for_model, wait_for_routes
 from support.frontend import start_frontend
 from support.launcher import Launcher
 from support.processes import Process
@@ -15,7 +15,11 @@ PROMPT = "alpha beta gamma"
 
 @pytest.fixture(scope="module")
 def worker(shared: Launcher, model_folder: str) -> Process:
-    process = shared.command(
+    return serve(shared, model_folder)
+
+
+def serve(launcher: Launcher, model_folder: str) -> Process:
+    process = launcher.command(
         "serve",
         "abandoned:Abandoned",
         "--discovery-backend",
@@ -91,7 +95,10 @@ def test_a_request_that_never_got_a_token_is_cancelled_too(shared: Launcher, fro
     assert shared.latches.reached("silent-finally") == "CancelledError"
 
 
-def test_after_sigterm_the_frontend_has_no_worker(frontend: Api, worker: Process) -> None:
+def test_after_sigterm_the_frontend_has_no_worker(launcher: Launcher, model_folder: str) -> None:
+    worker = serve(launcher, model_folder)
+    frontend = start_frontend(launcher)
+    wait_for_routes(frontend, "parrot", PROMPT)
     assert text_of(frontend.complete(PROMPT, model="parrot").json).strip() == PROMPT
     assert worker.terminate() == 0
     assert frontend.complete(PROMPT, model="parrot").status in (404, 503)

@@ -23,7 +23,7 @@ def start(launcher: Launcher, model_folder: str) -> tuple[Process, Api]:
     """The example, ready to answer."""
     target = os.environ.get("CARGO_TARGET_DIR") or CACHE / "target"
     binary = f"{target}/debug/examples/reverse"
-    assert os.access(binary, os.X_OK), f"no {binary}: run `make build`"
+    assert os.access(binary, os.X_OK), f"no {binary}: run `make python-test`"
     port = launcher.ports.reserve()
     process = launcher.start(binary, "--http-port", str(port), "--model-name", model_folder)
     api = Api(port)
@@ -46,8 +46,8 @@ def test_it_streams(example: tuple[Process, Api]) -> None:
     assert finish_reasons(chunks) == ["stop"]
 
 
-def test_sigterm_ends_it_with_success(example: tuple[Process, Api]) -> None:
-    process, _ = example
+def test_sigterm_ends_it_with_success(launcher: Launcher, model_folder: str) -> None:
+    process, _ = start(launcher, model_folder)
     assert process.terminate() == 0
 
 

@@ -107,7 +107,7 @@ def test_every_file_of_the_folder_is_explained() -> None:
 def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The source distribution, unpacked."""
     folder = tmp_path_factory.mktemp("sdist")
-    maturin = [sys.executable, "-m", "maturin", "sdist", "--out", folder]
+    maturin = [sys.executable, "-m", "maturin", "sdist", "--out", str(folder)]
     subprocess.run(maturin, cwd=ROOT, capture_output=True, check=True)
     [archive] = folder.glob("*.tar.gz")
     with tarfile.open(archive) as files:

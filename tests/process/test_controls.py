@@ -83,7 +83,8 @@ def test_section_7_bodies(launcher: Launcher) -> None:
     assert system.control("state").json["body"] == {}
     assert system.control("state", [1, None]).json["body"] == [1, None]
     failed(system.control("sleep", b"{level: 1}"), 400, "JSON")
-    for body in ([], "level", 1, None):
+    bodies: tuple[object, ...] = ([], "level", 1, None)
+    for body in bodies:
         answer = system.control("sleep", body)
         failed(answer, 200, "engine control request body must be a JSON object")
     assert not is_asleep(system)

@@ -36,7 +36,7 @@ def serve(
         "--model-name",
         model_folder,
         env=TIMEOUT | dict(env),
-        **streams,
+        **streams,  # type: ignore[arg-type]
     )
 
 

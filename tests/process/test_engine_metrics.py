@@ -45,7 +45,7 @@ LABELS = {
     "dynamo_component": "backend",
     "dynamo_endpoint": "generate",
     "model": "plain",
-    "model_name": "plain",
+    "model_name": "public",
 }
 
 
@@ -75,7 +75,7 @@ def test_a_scrape_shows_the_registry_as_it_is_then_with_the_workers_labels(
     system = System(launcher.ports.reserve())
     server = launcher.serve(
         "measured:Measured",
-        *("--model-name", model_folder),
+        *("--model-name", model_folder, "--served-model-name", "public"),
         env={"DYN_SYSTEM_PORT": str(system.port)},
     )
     for served in range(3):
@@ -106,7 +106,7 @@ def test_the_frontends_port_shows_the_registry_too(launcher: Launcher, model_fol
 
 
 def test_ranks_have_a_registry_each_and_a_sample_keeps_its_own_labels(launcher: Launcher) -> None:
-    _, system = serve(launcher, "measured:OfRanks")
+    _, system = serve(launcher, "measured:OfRanks", "--served-model-name", "public")
     text = scrape_anew(system)
     for rank in ("0", "1"):
         assert sample(text, "engine_running", dp_rank=rank, **LABELS) == float(rank)

@@ -36,7 +36,7 @@ class Worker:
             f"lifecycles:{engine}",
             str(port),
             model_folder,
-            env={"DYN_SYSTEM_PORT": str(self._system_port), **env},
+            env={"DYN_SYSTEM_PORT": str(self._system_port), "SERVED_NAME": "public", **env},
         )
         self.process.wait_for_line("^state Serving")
 
@@ -108,6 +108,14 @@ def test_section_9_the_gauges_have_the_labels_of_the_others(
     worker = Worker(launcher, model_folder)
     text = worker.scrape()
     [(labels, _)] = samples(text, "dynamo_component_drain_time_seconds")
+    assert labels == {
+        "worker_id": labels["worker_id"],
+        "dynamo_namespace": "dynamo",
+        "dynamo_component": "backend",
+        "dynamo_endpoint": "generate",
+        "model": "plain",
+        "model_name": "public",
+    }
     for name, wanted in (
         ("ready", 1),
         ("requests_in_flight", 0),

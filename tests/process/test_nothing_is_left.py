@@ -28,14 +28,11 @@ def test_no_generator_task_future_or_buffer_is_left(
     )
     line = program.wait_for_line(r"^left (.*)", patience=PATIENCE + REQUESTS / 50)
     left = json.loads(line.group(1))
-    print(left)
-    assert left["after"] == left["before"]
-    assert left["tasks"][0] == left["tasks"][1]
+    assert left["grown"] == {}
     assert left["generators"][0] == left["generators"][1]
-    if REQUESTS >= 20_000:
-        # Sinks, contexts and prompts are Rust's: seen as memory alone.
-        before, after = left["kilobytes"]
-        assert after - before < REQUESTS / 4
+    # Sinks, contexts and prompts are Rust's: seen as memory alone. Of few requests the allocator's
+    # own ups and downs, a few hundred kB, are the larger part.
+    assert left["kilobytes"] < max(REQUESTS / 4, 1500)
     assert program.wait() == 0
     for word in ("Warning", "never awaited", "was destroyed", "never retrieved", "Traceback"):
         assert word not in program.output

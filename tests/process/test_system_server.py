@@ -112,6 +112,9 @@ def test_paths_of_the_probes_are_the_operators(launcher: Launcher) -> None:
     env = {"DYN_SYSTEM_LIVE_PATH": "/livez", "DYN_SYSTEM_HEALTH_PATH": "/{ready}"}
     _, system = serve(launcher, "controlled:Sleeper", env=env)
     assert system.get("/livez").status == 200
+    # A path is what is asked for, letter by letter.
+    assert system.get("/{ready}").status == 200
+    assert system.get("/anything").status == 404
     assert system.get("/%7Bready%7D").status == 404
     assert system.get("/live").status == 404
     assert system.request("POST", "/livez").status == 405

@@ -49,7 +49,7 @@ def start_frontend(
         request_plane,
         *options,
         cwd=launcher.folder,
-        env=_OLD | env,
+        env=_OLD | dict(env),
     )
     process.wait_for_line(rf"Starting HTTP.*:{port}\b")
     return Api(port)

@@ -15,7 +15,7 @@ from .ports import Ports
 from .processes import Process
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from types import TracebackType
 
 SUPPORT = Path(__file__).parent
@@ -38,8 +38,12 @@ class Server:
 class Launcher:
     """Starts processes that share a folder, latches and ports; a context manager that ends them."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(
+        self, folder: Path, settings: Callable[[Path], dict[str, str]] = environment
+    ) -> None:
+        """``settings`` makes the environment of what is started, from the folder."""
         self.folder = folder
+        self._settings = settings
         self.latches = Latches(folder / "latches")
         self.ports = Ports()
         self._started: list[Process] = []
@@ -55,7 +59,7 @@ class Launcher:
 
         ``stdout`` and ``stderr`` are descriptors that take the place of what is collected.
         """
-        process = Process(command, env=environment(self.folder) | dict(env), cwd=cwd, **streams)
+        process = Process(command, env=self._settings(self.folder) | dict(env), cwd=cwd, **streams)
         self._started.append(process)
         return process
 

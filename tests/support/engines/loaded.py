@@ -30,7 +30,7 @@ class Loaded(Plain):
         self.publisher = publisher
 
     async def supported_controls(self):
-        return ["push", "flood"]
+        return ["push", "flood", "burst"]
 
     async def engine_control(self, name, body):
         if name == "push":
@@ -38,7 +38,15 @@ class Loaded(Plain):
                 body["kv_cache_hit_rate"] = float(body["kv_cache_hit_rate"])
             await asyncio.to_thread(self.publisher.push, body.pop("dp_rank"), **body)
             return {"status": "ok"}
+        if name == "burst":
+            await asyncio.to_thread(self.burst, body["pushes"])
+            return {"status": "ok"}
         return await asyncio.to_thread(self.flood, **body)
+
+    def burst(self, pushes):
+        """Pushes without a pause; the last value is the number of pushes, of which not all fit."""
+        for used in range(pushes + 1):
+            self.publisher.push(0, total_blocks=TOTAL, used_blocks=used)
 
     def flood(self, used, last):
         """Pushes from a thread for each rank, never the same value twice, until told to calm down;
@@ -58,12 +66,11 @@ class Loaded(Plain):
             pushes.append(count)
 
         threads = [threading.Thread(target=push, args=(rank,)) for rank in (0, 1)]
-        begin = time.monotonic()
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
-        return {"pushes": sum(pushes), "seconds": time.monotonic() - begin}
+        return {"pushes": sum(pushes)}
 
 
 class Misdeclared(Loaded):

@@ -1,5 +1,6 @@
 """An engine with a step loop in a thread of its own, which pushes the tokens of all requests."""
 
+import asyncio
 import json
 import queue
 import threading
@@ -7,6 +8,7 @@ import time
 from array import array
 
 import numpy
+import steps_rules
 from latches import case_of, reach
 from plain import Plain
 
@@ -154,6 +156,30 @@ class PackedNumpy(Packed):
     """Arrays of numpy, with the integers that numpy has by itself."""
 
     array = staticmethod(lambda kind, numbers: numpy.array(numbers, dtype=KINDS[kind]))
+class Conversing(Plain):
+    """Puts `Steps` through its rules; the requests' streams are not read before that is over."""
+
+    def __init__(self):
+        self.steps = Steps()
+        self.contexts = {}
+        self.over = asyncio.Event()
+
+    async def generate(self, request, context):
+        self.contexts[int(case_of(request))] = context
+        if len(self.contexts) == steps_rules.REQUESTS:
+            await self.converse([context for _, context in sorted(self.contexts.items())])
+        await self.over.wait()
+        raise Unknown("the conversation is over")
+
+    async def converse(self, contexts):
+        async def last_leaves():
+            reach("leave")
+            await contexts[-1].stopped()
+
+        capacity = steps_rules.CAPACITY
+        told = await steps_rules.told_by(self.steps, contexts, last_leaves, capacity)
+        reach("told", json.dumps(told))
+        self.over.set()
 
 
 class Flooding(Stepped):

@@ -39,7 +39,7 @@ class FakeWorker:
         self.engine, self.config, self.http = engine, config, (http_host, http_port)
         self.on_state, self.on_progress = on_state, on_progress
 
-    def _run_to_exit(self, loop_factory) -> Report:
+    def _run_to_exit(self, loop_factory: object) -> Report:
         for state in STATES:
             self.on_state(state)
             self.on_progress("loading", 0.5)

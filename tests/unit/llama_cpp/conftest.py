@@ -10,13 +10,12 @@ from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+import llama_cpp
 import pytest
 
-llama_cpp = pytest.importorskip("llama_cpp", reason="needs the extra llama-cpp")
-
-from dynamo_backend_common.engines.llama_cpp import LlamaCpp, Options  # noqa: E402
-from dynamo_backend_common.engines.llama_cpp.binding import Model  # noqa: E402
-from dynamo_backend_common.engines.llama_cpp.model_file import ModelFile  # noqa: E402
+from dynamo_backend_common.engines.llama_cpp import LlamaCpp, Options
+from dynamo_backend_common.engines.llama_cpp.binding import Model
+from dynamo_backend_common.engines.llama_cpp.model_file import ModelFile
 
 if TYPE_CHECKING:
     from collections.abc import (
@@ -72,6 +71,8 @@ class DirectStream:
 
 class DirectSteps:
     """`Steps` where no worker is: by the same rules, but clients are tasks of the event loop.
+
+    ``test_stand_in.py`` holds the two together.
 
     Attributes:
         pushes: Of each push, the name of its thread and the number of streams.
@@ -249,9 +250,15 @@ def greedy(reference: Any) -> Callable[[list[int], int], list[int]]:
 
 
 @pytest.fixture(autouse=True)
-def direct_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+def direct_steps(monkeypatch: pytest.MonkeyPatch) -> type[DirectSteps]:
     """Every engine of a test pushes to its clients directly."""
     monkeypatch.setattr("dynamo_backend_common.engines.llama_cpp.engine.Steps", DirectSteps)
+    return DirectSteps
+
+
+@pytest.fixture
+def make_context() -> type[Context]:
+    return Context
 
 
 @pytest.fixture

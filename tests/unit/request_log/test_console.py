@@ -84,4 +84,5 @@ def test_a_readable_line_has_level_logger_and_fields() -> None:
 def test_the_filter_keeps_what_a_record_brings() -> None:
     record = logging.makeLogRecord({"request_id": "mine"})
     assert RequestLogFilter().filter(record)
-    assert (record.request_id, record.trace_id) == ("mine", None)
+    told = vars(record)
+    assert (told["request_id"], told["trace_id"]) == ("mine", None)

@@ -182,6 +182,49 @@ mod tests {
         assert_eq!(budget(5.0, 30, 0).quiescence(seconds(5.0)), Duration::ZERO);
     }
 
+    #[test]
+    fn the_example_in_the_documentation_is_this_arithmetic() {
+        let page = include_str!("../../../../docs/operations.md");
+        let example = page.split("An example:").nth(1).unwrap();
+        let rows = example.lines().filter_map(|line| line.strip_prefix("| "));
+        let moments: Vec<f64> = rows
+            .filter_map(|row| row.split(" s |").next()?.parse().ok())
+            .take(6)
+            .collect();
+        let budget = budget(5.0, 100, 30);
+        let wait = budget.wait(budget.grace());
+        let work = budget.grace() + budget.work();
+        let grace = budget.grace();
+        let wanted = [
+            Duration::ZERO,
+            grace,
+            grace + wait / 2,
+            grace + wait,
+            work,
+            budget.deadline(),
+        ];
+        // The page has one digit behind the point.
+        let shown = wanted.map(|moment| (moment.as_secs_f64() * 10.0).round() / 10.0);
+        assert_eq!(moments, shown);
+        for told in [
+            format!(
+                "waiting has {} s, of the {} s",
+                wait.as_secs_f64(),
+                budget.work().as_secs()
+            ),
+            format!(
+                "the {} s that are kept for it",
+                (work - grace - wait).as_secs_f64()
+            ),
+            format!(
+                "within {:.0} s of the end of the grace",
+                wait.as_secs_f64().floor()
+            ),
+        ] {
+            assert!(example.contains(&told), "the page does not say: {told}");
+        }
+    }
+
     proptest! {
         #[test]
         fn section_5_shares_fit_into_the_deadline(

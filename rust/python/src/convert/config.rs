@@ -8,6 +8,7 @@ use dynamo_backend_worker::{
 };
 use pyo3::intern;
 use pyo3::prelude::*;
+use pyo3::types::PyString;
 use serde_json::Value;
 
 use super::json::{self, type_name};
@@ -128,6 +129,12 @@ impl<'py> Fields<'_, 'py> {
             let given = value
                 .repr()
                 .map_or_else(|_| "a value".into(), |text| text.to_string());
+            let text = value.cast::<PyString>();
+            if text.is_ok_and(|text| text.to_str().is_err()) {
+                return error::invalid_argument(format!(
+                    "{name}: {given} has bytes that are not UTF-8; rename it"
+                ));
+            }
             error::invalid_argument(format!(
                 "{name}: {given} (of type {}) is not accepted; accepted: {}",
                 type_name(&value),

@@ -150,3 +150,6 @@ impl Host {
         )))
     }
 }
+
+#[cfg(test)]
+mod from_outside;

@@ -60,7 +60,6 @@ pub(crate) fn take_over() {
 #[cfg(test)]
 pub(super) fn listen_on_any_port() {
     *PORT.lock() = Port::On(0);
-    set_variable("DYN_SYSTEM_HOST", "127.0.0.1");
 }
 
 /// Listens where the system server is to listen; `None` where there is to be none.
@@ -75,6 +74,8 @@ pub(super) async fn listen(host: &str) -> Result<Option<(TcpListener, SocketAddr
             )));
         }
     };
+    // Tests share a process, whose environment none of them may change.
+    let host = if cfg!(test) { "127.0.0.1" } else { host };
     let listen = async {
         let listener = TcpListener::bind((host, port)).await?;
         let address = listener.local_addr()?;

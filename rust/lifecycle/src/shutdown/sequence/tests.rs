@@ -39,6 +39,7 @@ fn section_5_stages_take_what_they_need() {
         (Stage::Cleanup, 2.0),
         (Stage::Release, 0.0),
     ];
+    assert_eq!(report.stages.len(), rows.len(), "{:?}", report.stages);
     for ((stage, wanted), (ran, found)) in rows.iter().zip(&report.stages) {
         assert_eq!(stage, ran);
         // tokio's timer counts milliseconds.

@@ -102,6 +102,33 @@ async fn section_10_a_stopped_request_is_aborted_at_once() {
 }
 
 #[tokio::test]
+async fn section_12_2_a_late_request_is_refused_as_by_a_worker_that_is_unavailable() {
+    let admission = Admission::default();
+    admission.close();
+    let (aborts, _) = unbounded();
+    let engine = Arc::new(Told {
+        chunks: Mutex::default(),
+        context: Mutex::default(),
+        aborts,
+    });
+    let adapter = EngineAdapter::new(
+        engine.clone(),
+        admission,
+        DisaggregationMode::default(),
+        None,
+    );
+    let request = serde_json::from_value(json!({"token_ids": [1]})).unwrap();
+    let refused = adapter
+        .generate(SingleIn::new(request))
+        .await
+        .err()
+        .unwrap();
+    let refused = refused.downcast_ref::<DynamoError>().unwrap();
+    assert_eq!(refused.error_type(), ErrorClass::WorkerUnavailable);
+    assert!(engine.context.lock().is_none());
+}
+
+#[tokio::test]
 async fn section_10_a_decode_is_aborted_after_its_first_token() {
     let mut request = Request::stopped(DisaggregationMode::Decode, false).await;
     assert!(!request.is_aborted().await);
