@@ -99,6 +99,8 @@ class HandsOver(Recorded):
 
     async def is_quiescent(self):
         return (FOLDER / "handed-over").exists()
+
+
 class ControlsRaise(Sleeper):
     async def supported_controls(self):
         raise RuntimeError("no list of controls")

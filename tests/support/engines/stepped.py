@@ -156,6 +156,8 @@ class PackedNumpy(Packed):
     """Arrays of numpy, with the integers that numpy has by itself."""
 
     array = staticmethod(lambda kind, numbers: numpy.array(numbers, dtype=KINDS[kind]))
+
+
 class Conversing(Plain):
     """Puts `Steps` through its rules; the requests' streams are not read before that is over."""
 
