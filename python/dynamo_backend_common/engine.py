@@ -161,10 +161,10 @@ class LLMEngine(ABC):
         A control is called by ``POST /engine/NAME``. ``sleep``, ``release_memory_occupation`` and
         ``pause_generation`` take the worker out of discovery first; ``wake_up``,
         ``resume_memory_occupation`` and ``resume_generation`` put it back afterwards. Before the
-        first two, requests in flight finish, or are cut after ``DYN_SLEEP_DRAIN_TIMEOUT_SECS``; from
-        then on none comes until the engine is awake. ``pause_generation`` holds its requests.
-        ``drain``, ``resume`` and ``status`` are the worker's own; an engine's control of such a name
-        is called by ``POST /engine/control/NAME``.
+        first two, requests in flight finish, or are cut after ``DYN_SLEEP_DRAIN_TIMEOUT_SECS``;
+        from then on none comes until the engine is awake. ``pause_generation`` holds its requests.
+        ``drain``, ``resume`` and ``status`` are the worker's own; an engine's control of such a
+        name is called by ``POST /engine/control/NAME``.
         """
         return ()
 

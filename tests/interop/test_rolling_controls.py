@@ -1,4 +1,4 @@
-"""Workers are drained and resumed, or sleep and wake up, in turn, under traffic: nothing is lost."""
+"""Workers are drained and resumed, or sleep and wake, in turn, under traffic: nothing is lost."""
 
 import os
 from collections.abc import Callable
