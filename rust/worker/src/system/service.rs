@@ -37,7 +37,7 @@ pub(super) async fn answer(
     }
     let member = match choose(&members, worker, name) {
         Ok(member) => member,
-        Err(refusal) => return refusal,
+        Err((code, message)) => return error(code, message),
     };
     let done = match (name, member.controls.get()) {
         ("status", _) => return Json(told(member.status())).into_response(),
@@ -71,7 +71,7 @@ fn choose<'a>(
     members: &'a [Arc<Member>],
     worker: Option<&str>,
     name: &str,
-) -> Result<&'a Arc<Member>, Response> {
+) -> Result<&'a Arc<Member>, (StatusCode, String)> {
     let found: Vec<&Arc<Member>> = members
         .iter()
         .filter(|member| worker.is_none_or(|worker| worker == member.path))
@@ -83,11 +83,11 @@ fn choose<'a>(
         .join(", ");
     match found[..] {
         [member] => Ok(member),
-        [] => Err(error(
+        [] => Err((
             StatusCode::NOT_FOUND,
             format!("no such worker in this process; there is: {paths}"),
         )),
-        _ => Err(error(
+        _ => Err((
             StatusCode::CONFLICT,
             format!("several workers of this process are meant; call one of them: {paths}"),
         )),
