@@ -56,7 +56,8 @@ class ZmqKvEvents:
     """KV events of one rank, which the engine publishes on a ZMQ socket in vLLM's format.
 
     The worker subscribes to it; what is published before it has done so is lost, as always with
-    ZMQ. An address that cannot be parsed ends the run with `InvalidArgument`.
+    ZMQ. An address that cannot be parsed ends the run with `InvalidArgument`. An event that cannot
+    be read is left out by itself: a warning names its field once, and a counter counts.
 
     Attributes:
         endpoint: Address of the socket, ``tcp://HOST:PORT`` or ``ipc://PATH``. The host ``*``, to

@@ -82,10 +82,23 @@ def test_an_abort_is_a_cancellation(server: Server, name: str) -> None:
     assert "finish_reason" not in "\n".join(server.process.lines[seen:])
 
 
-def test_an_abort_with_a_status_is_an_error_with_its_message(server: Server) -> None:
-    answer = server.api.complete(PROMPT, **case("sglang error"))
+@pytest.mark.parametrize("name", ["sglang error", "error with a message", "dynamo error"])
+def test_an_abort_with_a_status_is_an_error_with_its_message(server: Server, name: str) -> None:
+    seen = len(server.process.lines)
+    answer = server.api.complete(PROMPT, **case(name))
     assert answer.status == 500, answer.text
-    server.process.wait_for_line("ERROR.*no room for it")
+    server.process.wait_for_line("ERROR.*no room for it", since=seen)
+
+
+@pytest.mark.parametrize(("name", "matched"), [("sglang stop", 2), ("sglang text", "omega")])
+def test_what_matched_is_the_stop_reason_and_data_may_have_arrays(
+    server: Server, name: str, matched: object
+) -> None:
+    options = case(name)["nvext"] | {"extra_fields": ["stop_reason", "engine_data"]}
+    answer = server.api.complete(PROMPT, nvext=options)
+    assert answer.status == 200, answer.text
+    assert answer.json["nvext"]["stop_reason"] == matched
+    assert answer.json["nvext"]["engine_data"] == [0, 1, 2]
 
 
 def test_what_an_engine_says_of_itself_may_be_such_numbers_too(launcher: Launcher) -> None:
@@ -99,6 +112,7 @@ def test_what_an_engine_says_of_itself_may_be_such_numbers_too(launcher: Launche
         "array": [[0, 1], [2, 3]],
         "float": 0.5,
         "flag": True,
+        "decimal": 0.25,
         "numbers": [7, 8],
     }
     assert system.control("numbers").json == {"numbers": [1, 2], "rate": 0.5}

@@ -65,7 +65,7 @@ def test_what_an_engine_fails_a_request_with_is_in_the_log_once_with_its_traceba
     answer = server.api.complete(PROMPT, **case("caught"))
     assert answer.status >= 500
     server.process.wait_for_line(r"^LookupError: no such page in the cache")
-    server.process.wait_for_line(r"request \S+: Stepped failed")
+    server.process.wait_for_line(r"request (\S+): Stepped failed request_id=\1$")
     assert server.process.terminate() == 0
     assert server.process.output.count("raise LookupError") == 1
     assert server.process.output.count("Stepped failed") == 1

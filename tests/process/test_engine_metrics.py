@@ -172,7 +172,7 @@ def test_the_processes_of_an_engine_are_shown_together(launcher: Launcher) -> No
     assert sample(text, "engine_counted_total", model="theirs", model_name="plain") == 6
 
 
-@pytest.mark.parametrize("engine", ["Multiprocess", "OwnMultiprocess"])
+@pytest.mark.parametrize("engine", ["Multiprocess", "OwnMultiprocess", "BareMultiprocess"])
 def test_files_that_cannot_be_read_keep_nothing_from_the_other_processes(
     launcher: Launcher, engine: str
 ) -> None:

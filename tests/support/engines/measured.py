@@ -148,6 +148,13 @@ class OwnMultiprocess(Multiprocess):
         context.metrics.register(registry)
 
 
+class BareMultiprocess(Multiprocess):
+    """Registers the collector itself."""
+
+    async def setup_metrics(self, context):
+        context.metrics.register(MultiProcessCollector(None))
+
+
 class OfAll(Plain):
     """Imports ``prometheus_client`` as one process does, and shows what all do."""
 

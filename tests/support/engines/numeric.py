@@ -3,6 +3,7 @@
 import enum
 from array import array
 from collections import deque
+from decimal import Decimal
 
 import numpy
 from latches import case_of
@@ -60,6 +61,8 @@ ENDS = {
     "sglang length": {"type": "length", "length": 16},
     "sglang abort": {"type": "abort", "message": "Aborted"},
     "sglang error": {"type": "abort", "message": "no room for it", "status_code": 500},
+    "error with a message": {"type": "error", "message": "no room for it"},
+    "dynamo error": {"error": "no room for it"},
     "vllm abort": "abort",
     "vllm enum": Numbered.ABORT,
     "enum of str": Reason.STOP,
@@ -120,6 +123,7 @@ class Everywhere(Numeric):
                 "array": numpy.arange(4).reshape(2, 2),
                 "float": numpy.float32(0.5),
                 "flag": numpy.bool_(True),
+                "decimal": Decimal("0.25"),
                 "numbers": [numpy.int64(7), Indexed(8)],
             },
         )
