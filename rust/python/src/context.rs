@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::buffer::Writer;
 use crate::calls::EventLoop;
+use crate::fork::Origin;
 use crate::signal::Signal;
 
 /// The context of one request: its identity, and whether it is still wanted.
@@ -21,6 +22,7 @@ pub(crate) struct RequestContext {
     writer: Option<Writer>,
     stopped: Signal,
     killed: Signal,
+    origin: Origin,
 }
 
 impl RequestContext {
@@ -36,6 +38,7 @@ impl RequestContext {
             writer: None,
             stopped: Signal::default(),
             killed: Signal::default(),
+            origin: Origin::here(),
         }
     }
 
@@ -110,7 +113,9 @@ impl RequestContext {
     }
 
     fn notify_first_token(&self) {
-        self.inner.notify_first_token()
+        if self.origin.is_here() {
+            self.inner.notify_first_token();
+        }
     }
 
     /// Two contexts are equal where they are of one request, whatever ids the clients chose.

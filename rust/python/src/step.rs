@@ -18,6 +18,8 @@ use crate::context::RequestContext;
 use crate::convert::chunk;
 use crate::convert::shown::described;
 use crate::errors;
+use crate::fork::Origin;
+use crate::interpreter_end::Running;
 use crate::wakeups;
 
 /// Chunks that may wait for a client before its request fails: its engine did not heed `stalled`.
@@ -28,6 +30,7 @@ const LONGEST: usize = 65_536;
 pub(crate) struct Steps {
     open: Mutex<HashMap<u64, Open>>,
     last_id: AtomicU64,
+    origin: Origin,
 }
 
 struct Open {
@@ -77,11 +80,13 @@ impl Steps {
         Self {
             open: Mutex::default(),
             last_id: AtomicU64::new(0),
+            origin: Origin::here(),
         }
     }
 
     /// Opens a stream for the request of `context`.
     fn open(&self, py: Python<'_>, context: &RequestContext) -> PyResult<StepStream> {
+        self.origin.check("Steps.open")?;
         let writer = context.writer().ok_or_else(|| {
             errors::invalid_argument(
                 py,
@@ -98,8 +103,12 @@ impl Steps {
     }
 
     /// Hands over one step: tuples of a stream's id, its tokens, and where it ends a finish reason
-    /// and usage.
+    /// and usage. While the interpreter ends it takes nothing, and every stream is cancelled.
     fn push(&self, step: &Bound<'_, PyAny>) -> PyResult<StepReport> {
+        self.origin.check("Steps.push")?;
+        let Some(_running) = Running::begin(step.py()) else {
+            return Ok(self.all_are_cancelled());
+        };
         // All Python first: it may let other threads run, and they may want the lock.
         let mut items = Vec::new();
         let mut wrong = None;
@@ -128,6 +137,10 @@ impl Steps {
         streams: &Bound<'_, PyAny>,
         tokens: &Bound<'_, PyAny>,
     ) -> PyResult<StepReport> {
+        self.origin.check("Steps.push_packed")?;
+        let Some(_running) = Running::begin(py) else {
+            return Ok(self.all_are_cancelled());
+        };
         let (streams, tokens) = (unpacked::<u64>(streams)?, unpacked::<u32>(tokens)?);
         if streams.len() != tokens.len() {
             return Err(errors::invalid_argument(
@@ -149,6 +162,15 @@ impl Steps {
     /// Streams that are open.
     fn __len__(&self) -> usize {
         self.open.lock().len()
+    }
+}
+
+impl Steps {
+    fn all_are_cancelled(&self) -> StepReport {
+        StepReport {
+            cancelled: self.open.lock().drain().map(|(id, _)| id).collect(),
+            stalled: Vec::new(),
+        }
     }
 }
 
