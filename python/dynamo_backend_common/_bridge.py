@@ -75,7 +75,7 @@ class Bridge:
 
     def _done(self, context: RequestContext, sink: Sink, _: object) -> None:
         pump = self._pumps.get(context)
-        # One that the engine never saw waits for its `abort`, which the engine is not to see either.
+        # One that the engine never saw waits for its `abort`, which is not for the engine either.
         if pump is not None and (pump.began or pump.aborted or not sink.may_abort):
             del self._pumps[context]
 

@@ -178,7 +178,7 @@ class Inbox:
         """The file descriptor that turns readable when there are messages."""
 
     def drain(self) -> None:
-        """Runs every message that waits, in order."""
+        """Runs what waits, in order, for a moment at most; the loop is woken again for the rest."""
 
     def close(self) -> None:
         """Ends it, when nothing reads it any more: the log no longer comes this way."""
@@ -243,10 +243,14 @@ class Steps:
 
         Raises:
             InvalidArgument: ``context`` is one that ``abort`` got.
+            RuntimeError: In a child that was forked from the worker's process.
         """
 
     def push(self, step: Iterable[Step]) -> StepReport:
         """Hands over one step.
+
+        While the interpreter ends, a push from a daemon thread takes nothing, and every stream is
+        cancelled.
 
         Args:
             step: For each stream ``(stream, tokens)``, with one token or a list of them, and at its
@@ -256,6 +260,7 @@ class Steps:
 
         Raises:
             InvalidArgument: An entry is none of these; those before it were handed over.
+            RuntimeError: In a child that was forked from the worker's process.
         """
 
     def push_packed(self, streams: Buffer, tokens: Buffer) -> StepReport:
@@ -268,6 +273,7 @@ class Steps:
         Raises:
             InvalidArgument: They are of different length.
             BufferError: One has items of another size.
+            RuntimeError: In a child that was forked from the worker's process.
         """
 
     def __len__(self) -> int:

@@ -56,6 +56,7 @@ class Pump:
         # It was told to end, by its cancellation or by `aclose`: its end is not interrupted.
         self._told = False
         self._by_steps = False
+        self._last_moment: asyncio.TimerHandle | None = None
         self.aborted = False
         """The engine's ``abort`` had its turn."""
         self.task = asyncio.get_running_loop().create_task(self._run(request))
@@ -88,8 +89,9 @@ class Pump:
 
     def stream_ended(self) -> None:
         """Its stream is over. What goes on has a last moment; then it is cancelled."""
-        if not (self.task.done() or self._told):
-            self.task.get_loop().call_later(_LAST_MOMENT_SECONDS, self._cancel_late)
+        if not (self.task.done() or self._told or self._last_moment):
+            loop = self.task.get_loop()
+            self._last_moment = loop.call_later(_LAST_MOMENT_SECONDS, self._cancel_late)
 
     def end(self) -> None:
         """Cancels it, unless it was told to end already; from a thread it is taken away."""
@@ -149,6 +151,8 @@ class Pump:
             if not self._by_steps:
                 self._sink.finish()
             await self._close(chunks)
+            if self._last_moment is not None:
+                self._last_moment.cancel()
 
     async def _chunks(self, request: dict[str, Any]) -> Any:
         """What is to be iterated here; None where a thread did it, or steps do."""

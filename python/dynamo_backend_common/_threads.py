@@ -62,7 +62,7 @@ class RequestThreads:
             return True
 
     def _is_left_to_others(self, job: Callable[[], object]) -> bool:
-        """Whether one of the other threads has the job, or will; gives back the place of its own."""
+        """Gives back the place of a thread that did not start; whether others have the job."""
         with self._changed:
             self._count -= 1
             if self._count > 0 or job not in self._jobs:

@@ -26,6 +26,7 @@ def test_a_worker_that_nobody_can_answer_for_leaves_discovery_and_ends(
         assert failed(list(stream.events()))
     program.wait_for_line(all_of("Gated", "the event loop was closed"))
     program.wait_for_line("^stopped")
+    launcher.latches.release("leave")
     until(lambda: not list(instances.iterdir()), "the instance is out of discovery")
     assert program.wait() == 0
     assert program.output.count("the event loop was closed, or") == 1

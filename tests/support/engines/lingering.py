@@ -3,6 +3,7 @@
 import asyncio
 import sys
 import time
+from collections.abc import AsyncIterator
 
 from latches import FOLDER, case_of, reach
 from plain import Plain
@@ -68,10 +69,8 @@ class Lingering(Plain):
 class Iterating(Lingering):
     """An iterator of its own, which has no ``aclose``."""
 
-    def generate(self, request, context):
+    def generate(self, request, context) -> AsyncIterator:
         return Chunks(case_of(request), request)
-
-    generate.__annotations__ = {"return": "AsyncIterator"}
 
 
 class Chunks:

@@ -9,7 +9,7 @@ import importlib
 import sys
 import time
 
-from latches import passed
+from latches import FOLDER, passed
 
 from dynamo_backend_common import RuntimeConfig, Worker, WorkerConfig
 
@@ -50,3 +50,5 @@ print("closed", flush=True)
 while worker.state != "Stopped":
     time.sleep(0.01)
 print("stopped", flush=True)
+while not (FOLDER / "leave").exists():
+    time.sleep(0.01)
