@@ -5,17 +5,17 @@ Everything here runs on the event loop's thread. The core calls it by posting me
 
 from __future__ import annotations
 
-import asyncio
 import inspect
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from ._core import cleanup_seconds
 from ._generate import is_synchronous
+from ._last_requests import end_requests
 from ._pump import Pump
 from ._request_log import current_request
 from ._stream import log_failure, logger
 from ._threads import RequestThreads
-from .exceptions import InvalidArgument, Unknown
+from .exceptions import EngineShutdown, InvalidArgument, Unknown
 from .metrics import EndpointMetrics
 from .publish import MetricsContext
 
@@ -64,15 +64,22 @@ class Bridge:
             self._on_progress(message, fraction)
 
     def serve(self, request: dict[str, Any], context: RequestContext, sink: Sink) -> Pump:
-        """Starts the task of one request; the core calls ``cancel`` of what this returns."""
+        """Starts the task of one request.
+
+        The core calls ``cancel`` of what this returns, or ``stream_ended``.
+        """
         generate = self._engine.generate
         threads = self._threads if self._is_synchronous(generate) else None
         pump = Pump(generate, self.name, request, context, sink, threads)
         self._pumps[context] = pump
-        pump.task.add_done_callback(lambda _: self._pumps.pop(context))
-        if sink.may_abort:
-            pump.cancel()
+        pump.task.add_done_callback(partial(self._done, context, sink))
         return pump
+
+    def _done(self, context: RequestContext, sink: Sink, _: object) -> None:
+        pump = self._pumps.get(context)
+        # One that the engine never saw waits for its `abort`, which is not for the engine either.
+        if pump is not None and (pump.began or pump.aborted or not sink.may_abort):
+            del self._pumps[context]
 
     def _is_synchronous(self, generate: Callable[..., Any]) -> bool:
         function = getattr(generate, "__func__", generate)
@@ -85,7 +92,12 @@ class Bridge:
         current_request.set(context)
         pump = self._pumps.get(context)
         if pump is not None:
+            pump.aborted = True
             pump.cancel()
+            if not pump.began:
+                if pump.task.done():
+                    del self._pumps[context]
+                return
         try:
             await self._hook("abort", context)
         except Exception as raised:
@@ -99,29 +111,22 @@ class Bridge:
         return quiescent
 
     async def cleanup(self) -> None:
-        await self._end_tasks()
+        await end_requests(self.name, self._pumps.values())
         try:
             await self._logged("cleanup")
         finally:
             self._threads.close()
             if self._metrics is not None:
                 self._metrics.close()
+            self._pumps.clear()
             # The runtime's registries hold what serves them for the life of the process.
             self._engine = None
 
-    async def _end_tasks(self) -> None:
-        """Generators that outlived their requests end before what they stand on goes."""
-        pumps = {pump.task: pump for pump in self._pumps.values()}
-        if not pumps:
-            return
-        for pump in pumps.values():
-            pump.cancel_now()
-        # The rest of cleanup's time is the engine's own.
-        _, stuck = await asyncio.wait(pumps, timeout=min(1.0, cleanup_seconds() / 4))
-        if stuck:
-            logger.error("%s: %d generators did not end when cancelled", self.name, len(stuck))
-        for task in stuck:
-            pumps[task].abandon()
+    def loop_closed(self) -> None:
+        """Ends the streams that need the event loop, which nobody runs any more."""
+        gone = EngineShutdown("the event loop of the worker was closed")
+        for pump in self._pumps.values():
+            pump.fail(gone)
 
     async def setup_metrics(
         self, model: str, component: str, load_time: float, core: MetricsCore

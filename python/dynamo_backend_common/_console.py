@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import threading
 from datetime import UTC, datetime
 from typing import Any
 
@@ -23,16 +24,38 @@ _USUAL = {*vars(logging.makeLogRecord({})), "message", "asctime", "taskName"}
 
 
 class Console:
-    """A handler on the root logger, while a worker runs in a program that has set up no log."""
+    """A handler on the root logger, while workers run in a program that has set up no log."""
 
     def __init__(self) -> None:
         self._handler: logging.Handler | None = None
         self._level = logging.NOTSET
+        # Runs in several threads share it.
+        self._users = 0
+        self._lock = threading.Lock()
+
+    def is_wanted(self, logger: logging.Logger) -> bool:
+        """Whether nothing else has the records of ``logger``."""
+        with self._lock:
+            return self._users > 0 or not logger.hasHandlers()
 
     def open(self, *, as_json: bool, local_time: bool) -> None:
-        """Sends what the program logs to standard error, from the level of ``DYN_LOG`` on."""
-        if self._handler is not None:
-            return
+        """Sends what the program logs to standard error, from the level of ``DYN_LOG`` on.
+
+        Until it was closed as often as it was opened.
+        """
+        with self._lock:
+            self._users += 1
+            if self._users == 1:
+                self._attach(as_json, local_time)
+
+    def close(self) -> None:
+        """Gives the root logger back as it was, after the last of the runs."""
+        with self._lock:
+            self._users -= 1
+            if self._users == 0:
+                self._detach()
+
+    def _attach(self, as_json: bool, local_time: bool) -> None:
         self._handler = logging.StreamHandler()
         self._handler.addFilter(RequestLogFilter())
         self._handler.setFormatter((_JsonLines if as_json else _Readable)(local_time))
@@ -41,12 +64,10 @@ class Console:
         root.setLevel(asked_level(os.environ.get("DYN_LOG", "")))
         root.addHandler(self._handler)
 
-    def close(self) -> None:
-        """Gives the root logger back as it was."""
-        if self._handler is None:
-            return
+    def _detach(self) -> None:
         root = logging.getLogger()
-        root.removeHandler(self._handler)
+        if self._handler is not None:
+            root.removeHandler(self._handler)
         root.setLevel(self._level)
         self._handler = None
 

@@ -179,7 +179,7 @@ class Inbox:
         """The file descriptor that turns readable when there are messages."""
 
     def drain(self) -> None:
-        """Runs every message that waits, in order."""
+        """Runs what waits, in order, for a moment at most; the loop is woken again for the rest."""
 
     def close(self) -> None:
         """Ends it, when nothing reads it any more: the log no longer comes this way."""
@@ -244,10 +244,14 @@ class Steps:
 
         Raises:
             InvalidArgument: ``context`` is one that ``abort`` got.
+            RuntimeError: In a child that was forked from the worker's process.
         """
 
     def push(self, step: Iterable[Step]) -> StepReport:
         """Hands over one step.
+
+        While the interpreter ends, a push from a daemon thread takes nothing, and every stream is
+        cancelled.
 
         Args:
             step: For each stream ``(stream, tokens)``, with one token or a list of them, and at its
@@ -258,6 +262,7 @@ class Steps:
         Raises:
             InvalidArgument: An entry is none of these; all others were handed over. What the push
                 would have reported, the next one does.
+            RuntimeError: In a child that was forked from the worker's process.
 
         An entry whose tokens or chunk cannot be read ends the request of its stream with an error,
         and the log says why. An exception that requests are ended with is in the log, with its
@@ -277,6 +282,7 @@ class Steps:
         Raises:
             InvalidArgument: They are of different length, or one has what is no stream or no token,
                 as a negative number; the message names it. Nothing was handed over.
+            RuntimeError: In a child that was forked from the worker's process.
         """
 
     def __len__(self) -> int:

@@ -30,18 +30,29 @@ class ThreadIteration:
         engine: str,
         context: RequestContext,
         sink: Sink,
+        threads: RequestThreads,
     ) -> None:
         self._generate = generate
         self._engine = engine
         self._context = context
         self._sink = sink
+        self._threads = threads
         self._cancelled = False
+        self._withdraw: Callable[[], None] | None = None
+        self.began = False
+        """Whether ``generate`` was called."""
 
     def cancel(self) -> None:
-        """Nobody wants the rest; from any thread."""
+        """Nobody wants the rest. On the event loop's thread."""
         self._cancelled = True
+        self.withdraw()
 
-    async def run(self, threads: RequestThreads, request: dict[str, Any]) -> Any:
+    def withdraw(self) -> None:
+        """Ends it, if it still waits for a thread. On the event loop's thread."""
+        if self._withdraw is not None:
+            self._withdraw()
+
+    async def run(self, request: dict[str, Any]) -> Any:
         """Has a thread do it, with the context variables of the calling task.
 
         Returns:
@@ -62,13 +73,23 @@ class ThreadIteration:
             with contextlib.suppress(RuntimeError):
                 loop.call_soon_threadsafe(_resolve, ended, (returned, raised))
 
-        threads.run(job)
+        def withdraw() -> None:
+            if self._unwanted and self._threads.withdraw(job):
+                _resolve(ended, (None, None))
+
+        self._threads.run(job)
+        self._withdraw = withdraw
         returned, raised = await ended
+        self._withdraw = None
         if isinstance(raised, StopIteration | GeneratorExit | asyncio.CancelledError):
             # They mean something else where a task raises them.
             raise RuntimeError(f"{self._engine} raised {type(raised).__name__}") from raised
         if raised is not None:
             raise raised
+        if self._cancelled and returned is not None:
+            # Too late: of a coroutine nobody is to say that it was never awaited.
+            getattr(returned, "close", lambda: None)()
+            return None
         return returned
 
     @property
@@ -76,7 +97,10 @@ class ThreadIteration:
         return self._cancelled or self._sink.may_abort
 
     def _iterate(self, request: dict[str, Any]) -> Any:
+        # First: whoever sees it unset may be sure.
+        self.began = True
         if self._unwanted:
+            self.began = False
             return None
         returned = self._generate(request, self._context)
         if is_asynchronous(returned):

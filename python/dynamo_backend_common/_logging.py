@@ -24,22 +24,25 @@ _LOGGER = logging.getLogger(_NAME)
 _console = Console()
 
 
-def choose_log(*, embedded: bool) -> None:
+def choose_log(*, embedded: bool) -> bool:
     """Decides, once for the process, where the log of the Rust side goes.
 
     To `logging` where a program that is more than the worker runs it, or has configured that;
-    otherwise Dynamo's own log, on standard error, and Python's beside it in the same form until
-    `close_console`.
+    otherwise Dynamo's own log, on standard error, and Python's beside it in the same form.
+
+    Returns:
+        Whether the latter is the case: `close_console` is to be called then.
     """
-    if embedded or _LOGGER.hasHandlers():
+    if embedded or not _console.is_wanted(_LOGGER):
         log_to_python()
-    else:
-        as_json, local_time = log_to_stderr()
-        _console.open(as_json=as_json, local_time=local_time)
+        return False
+    as_json, local_time = log_to_stderr()
+    _console.open(as_json=as_json, local_time=local_time)
+    return True
 
 
 def close_console() -> None:
-    """Leaves Python's log as it was before the run."""
+    """Leaves Python's log as it was, after the last run that has the console."""
     _console.close()
 
 

@@ -36,7 +36,7 @@ def run_on_own_loop(
     if _inside_a_loop():
         serving.close()
         raise RuntimeError("run: an event loop runs in this thread already; await serve() there")
-    choose_log(embedded=False)
+    has_console = choose_log(embedded=False)
     try:
         with asyncio.Runner(loop_factory=loop_factory) as runner:
             # Not `runner.run`: it ends by setting a handler for SIGINT, which is the core's still.
@@ -49,7 +49,8 @@ def run_on_own_loop(
         else:
             for core in cores:
                 core.release()
-            close_console()
+            if has_console:
+                close_console()
 
 
 def _inside_a_loop() -> bool:

@@ -10,7 +10,7 @@ from ._core import StepStream
 from ._generate import returned_chunks
 from ._iteration import ThreadIteration
 from ._request_log import current_request
-from ._stream import log_failure, log_one_more, log_refusal, without_terminal
+from ._stream import log_failure, log_no_end, log_one_more, log_refusal, without_terminal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 # What a generator that sees the stop by itself has for ending before it is cancelled.
 _MOMENT_SECONDS = 0.1
+# What it has for ending after its terminal chunk.
+_LAST_MOMENT_SECONDS = 1.0
 
 
 class Pump:
@@ -42,15 +44,37 @@ class Pump:
         self._engine = engine
         self._context = context
         self._sink = sink
-        self._threads = threads
-        self._thread = ThreadIteration(generate, engine, context, sink) if threads else None
+        self._thread: ThreadIteration | None = None
+        if threads is not None:
+            self._thread = ThreadIteration(generate, engine, context, sink, threads)
         # Whether chunks are made on the event loop's thread, in the task.
         self._on_loop = self._thread is None
+        self._began = False
         self._cancelling = False
-        # From the terminal chunk, an error or the cancellation on, nothing interrupts the end.
-        self._ending = False
+        # Its terminal chunk is out, or its error.
+        self._over = False
+        # It was told to end, by its cancellation or by `aclose`: its end is not interrupted.
+        self._told = False
         self._by_steps = False
+        self._last_moment: asyncio.TimerHandle | None = None
+        self.aborted = False
+        """The engine's ``abort`` had its turn."""
         self.task = asyncio.get_running_loop().create_task(self._run(request))
+
+    @property
+    def id(self) -> str:
+        """The request's."""
+        return self._context.id
+
+    @property
+    def began(self) -> bool:
+        """Whether the engine's ``generate`` was called."""
+        return self._began if self._thread is None else self._thread.began
+
+    @property
+    def in_thread(self) -> bool:
+        """Whether a thread has it, which nothing can interrupt."""
+        return not (self._on_loop or self.task.done())
 
     def cancel(self) -> None:
         """Nobody wants the rest. The generator has a moment to end by itself; then it is cancelled.
@@ -59,32 +83,59 @@ class Pump:
         """
         if not self._cancelling:
             self._cancelling = True
-            self.task.get_loop().call_later(_MOMENT_SECONDS, self.cancel_now)
+            if self._thread is not None:
+                self._thread.withdraw()
+            self.task.get_loop().call_later(_MOMENT_SECONDS, self._cancel_now)
 
-    def cancel_now(self) -> None:
-        """Cancels the generator, unless it is ending already."""
-        if self._thread is not None and not self._on_loop:
-            # Nothing can interrupt a thread: it looks between two chunks. The request ends now.
+    def stream_ended(self) -> None:
+        """Its stream is over. What goes on has a last moment; then it is cancelled."""
+        if not (self.task.done() or self._told or self._last_moment):
+            loop = self.task.get_loop()
+            self._last_moment = loop.call_later(_LAST_MOMENT_SECONDS, self._cancel_late)
+
+    def end(self) -> None:
+        """Cancels it, unless it was told to end already; from a thread it is taken away."""
+        if self.in_thread and self._thread is not None:
+            # It looks between two chunks. The request ends now.
             self._thread.cancel()
             self._sink.finish()
-        elif not self._ending:
-            self._ending = True
+        elif not self._told:
+            self._told = True
             self.task.cancel()
+
+    def fail(self, raised: BaseException) -> None:
+        """Ends its stream with this error, without the event loop, which is gone."""
+        self._sink.fail(raised)
+        if self._thread is not None:
+            self._thread.cancel()
 
     def abandon(self) -> None:
         """Gives up a thread that does not end; should it come back, it closes its generator."""
-        if not self._on_loop:
+        if self.in_thread:
             self.task.cancel()
+
+    def _cancel_now(self) -> None:
+        if self._over and self._on_loop:
+            self.stream_ended()
+        else:
+            self.end()
+
+    def _cancel_late(self) -> None:
+        if not (self.task.done() or self._told):
+            log_no_end(self._context, self._engine, in_thread=self.in_thread)
+            self.end()
 
     async def _run(self, request: dict[str, Any]) -> None:
         chunks: Any = None
         current_request.set(self._context)
         try:
-            chunks = await self._chunks(request)
+            # A client that left already is not to cost a prefill.
+            if not self._sink.may_abort:
+                chunks = await self._chunks(request)
             if chunks is not None:
                 await self._push_all(chunks)
         except asyncio.CancelledError as cancelled:
-            if not self._ending and self._on_loop:
+            if self._on_loop and not (self._told or self._over):
                 # Not by us: by something of the engine's own.
                 self.log(cancelled)
             if not self._context.is_stopped():
@@ -96,17 +147,20 @@ class Pump:
             self.log(raised)
             self._sink.fail(raised)
         finally:
-            self._ending = True
+            self._over = True
             if not self._by_steps:
                 self._sink.finish()
             await self._close(chunks)
+            if self._last_moment is not None:
+                self._last_moment.cancel()
 
     async def _chunks(self, request: dict[str, Any]) -> Any:
         """What is to be iterated here; None where a thread did it, or steps do."""
-        if self._thread is None or self._threads is None:
+        if self._thread is None:
+            self._began = True
             returned = self._generate(request, self._context)
         else:
-            returned = await self._thread.run(self._threads, request)
+            returned = await self._thread.run(request)
             if returned is None:
                 return None
             self._on_loop = True
@@ -140,7 +194,7 @@ class Pump:
 
     async def _expect_end(self, chunks: Any) -> None:
         """The terminal chunk is out; the generator runs to its end."""
-        self._ending = True
+        self._over = True
         async for chunk in chunks:
             log_one_more(self._context, self._engine, chunk)
             return
@@ -148,6 +202,7 @@ class Pump:
     async def _close(self, chunks: Any) -> None:
         if not hasattr(chunks, "aclose"):
             return
+        self._told = True
         try:
             await chunks.aclose()
         except asyncio.CancelledError:

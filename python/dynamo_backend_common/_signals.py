@@ -35,7 +35,7 @@ class _View:
     def put_back(self) -> None:
         for number in _SIGNALS:
             handle = self._asyncio[number]
-            if self._of_loop(number) is not handle:
+            if not self._loop.is_closed() and self._of_loop(number) is not handle:
                 if handle is None:
                     self._loop.remove_signal_handler(number)
                 else:

@@ -37,6 +37,16 @@ def log_one_more(context: RequestContext, engine: str, chunk: object) -> None:
     )
 
 
+def log_no_end(context: RequestContext, engine: str, *, in_thread: bool) -> None:
+    """Logs that a generate goes on though its stream is over."""
+    what = "it is cancelled"
+    if in_thread:
+        what = "nothing can interrupt its thread, which other requests are kept from"
+    logger.warning(
+        "request %s: %s.generate did not end after its last chunk: %s", context.id, engine, what
+    )
+
+
 def log_refusal(context: RequestContext, sink: Sink) -> None:
     """Logs why the last chunk was refused, where it was its own fault."""
     refusal = sink.refusal

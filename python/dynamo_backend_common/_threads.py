@@ -6,6 +6,8 @@ import threading
 from collections import deque
 from typing import TYPE_CHECKING
 
+from .exceptions import Unknown
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -28,7 +30,11 @@ class RequestThreads:
         self._closed = False
 
     def run(self, job: Callable[[], object]) -> None:
-        """Has a thread call ``job``, which must not raise."""
+        """Has a thread call ``job``, which must not raise.
+
+        Raises:
+            Unknown: No thread can be started, and there is none to wait for.
+        """
         with self._changed:
             self._jobs.append(job)
             if self._idle >= len(self._jobs):
@@ -37,7 +43,32 @@ class RequestThreads:
             if self._count == LIMIT:
                 return
             self._count += 1
-        threading.Thread(target=self._work, name="dynamo-request", daemon=True).start()
+        try:
+            threading.Thread(target=self._work, name="dynamo-request", daemon=True).start()
+        except RuntimeError as error:
+            if not self._is_left_to_others(job):
+                raise Unknown(
+                    f"no thread for the request: {error}; see to the limits of this process"
+                    " (ulimit -u, the cgroup's pids.max)"
+                ) from error
+
+    def withdraw(self, job: Callable[[], object]) -> bool:
+        """Takes back what no thread has begun; whether that was so."""
+        with self._changed:
+            try:
+                self._jobs.remove(job)
+            except ValueError:
+                return False
+            return True
+
+    def _is_left_to_others(self, job: Callable[[], object]) -> bool:
+        """Gives back the place of a thread that did not start; whether others have the job."""
+        with self._changed:
+            self._count -= 1
+            if self._count > 0 or job not in self._jobs:
+                return True
+            self._jobs.remove(job)
+            return False
 
     def close(self) -> None:
         """Ends the threads that have nothing to do, and the others when they have nothing more."""

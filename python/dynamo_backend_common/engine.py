@@ -95,6 +95,10 @@ class LLMEngine(ABC):
 
         An ``async def`` without ``yield`` returns its one chunk, or a list of chunks.
 
+        After its last chunk a generator has a second to end by itself. One that goes on is
+        cancelled, once, and a line of the log says so; it is closed with ``aclose`` in any case.
+        It is not called for a client that left before its turn, nor is ``abort`` then.
+
         Where it is synchronous, a plain generator or a plain function that returns chunks, a thread
         of its own calls, iterates and closes it, with the request's context variables; at most 256
         requests at a time. It may block: it waits by itself while the client is slow. Nothing can
@@ -115,7 +119,14 @@ class LLMEngine(ABC):
 
     @abstractmethod
     async def cleanup(self) -> None:
-        """Releases everything. Called once if ``start`` was called, also when ``start`` failed."""
+        """Releases everything. Called once if ``start`` was called, also when ``start`` failed.
+
+        Generators have ended by then. Threads that are still inside a synchronous ``generate`` are
+        waited for, for three quarters of the time that a shutdown keeps for cleanup (5 s, or half
+        of the shutdown's timeout where that is less); the log names the requests of those that did
+        not let go. Threads of the engine's own, ``asyncio.to_thread`` among them, are its own to
+        wait for: nobody else knows of them.
+        """
 
     async def abort(self, context: RequestContext) -> None:  # noqa: B027 (optional)
         """The request was stopped or killed: free what it holds. Does nothing by default.

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from ._bridge import Bridge
 from ._core import RustEngine, WorkerCore, prepare
+from ._inbox_reader import InboxReader
 from ._logging import choose_log
 from ._own_loop import run_on_own_loop
 from ._signals import kept_handlers
+from ._stream import logger
 from .config import WorkerConfig
 from .exceptions import InvalidArgument
 
@@ -79,11 +81,14 @@ class Worker:
         if http_port is not None and not (isinstance(http_port, int) and 0 < http_port < 65536):
             raise InvalidArgument(f"http_port: {http_port!r} is no port; accepted: 1 to 65535")
         driven: Any = engine
+        self._bridge: Bridge | None = None
         if isinstance(engine, RustEngine):
             name = engine.name
         else:
-            driven = Bridge(engine, on_progress)
+            driven = self._bridge = Bridge(engine, on_progress)
             name = driven.name
+        self._name = name
+        self._is_abandoned = False
         config = WorkerConfig() if config is None else config
         configure = getattr(engine, "configure", None)
         if configure is not None:
@@ -150,12 +155,33 @@ class Worker:
         loop = asyncio.get_running_loop()
         with kept_handlers(loop):
             inbox, done = self._core.serve(loop)
-            loop.add_reader(inbox, inbox.drain)
+            reader = InboxReader(loop, inbox, self._loop_closed)
+            # From here on the loop alone holds it.
+            del inbox
             try:
                 return Report(**await _to_the_end(done, self._core.shutdown))
             finally:
-                loop.remove_reader(inbox)
-                inbox.close()
+                if not done.done():
+                    # Closed as a generator is: nobody waits for the run any more.
+                    self._loop_closed()
+                reader.stop()
+
+    def _loop_closed(self) -> None:
+        """Ends the run, which nobody can answer a request of: without the engine's last hooks."""
+        if self._is_abandoned:
+            return
+        self._is_abandoned = True
+        logger.error(
+            "%s: the event loop was closed, or serve() was, while the worker served; it leaves"
+            " discovery and ends without drain and cleanup, which need the loop; await serve() to"
+            " its end",
+            self._name,
+        )
+        self._core.shutdown()
+        if self._bridge is not None:
+            self._bridge.loop_closed()
+        # Nobody else will: the deadline is of the run alone now, and not of the process.
+        self._core.release()
 
     @property
     def state(self) -> str:

@@ -70,3 +70,9 @@ def test_no_code_that_the_tests_would_import_shadows_the_installed_package() -> 
     import dynamo_backend_common
 
     assert "site-packages" in dynamo_backend_common.__file__
+
+
+def test_a_free_threaded_interpreter_is_told_to_keep_its_lock() -> None:
+    # An abi3 module has no place for it that could be read: only who compiles for one version has.
+    [module] = sources("rust/python/src/lib.rs")
+    assert re.search(r"#\[pymodule\(gil_used = true\)\]\nmod _core\b", module.read_text())

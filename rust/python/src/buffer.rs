@@ -16,7 +16,9 @@ use pyo3::prelude::*;
 
 use crate::calls::resolve;
 use crate::chunk::Chunk;
+use crate::fork::Origin;
 use crate::inbox::Outbox;
+use crate::interpreter_end::{self, LOOK};
 use crate::wakeups;
 
 /// Chunks that wait before the engine has to. The reader holds as many again.
@@ -30,6 +32,7 @@ pub(crate) fn open(outbox: Outbox) -> (Writer, Reader) {
         state: Mutex::default(),
         room: Condvar::new(),
         outbox,
+        origin: Origin::here(),
     });
     let reader = Reader {
         shared: shared.clone(),
@@ -44,6 +47,7 @@ struct Shared {
     /// For the thread that waits for room.
     room: Condvar,
     outbox: Outbox,
+    origin: Origin,
 }
 
 #[derive(Default)]
@@ -71,7 +75,7 @@ pub(crate) enum Put {
     Full,
     /// It is taken; others are to have a turn before the next one.
     Pause,
-    /// The stream has ended, or nobody reads it.
+    /// The stream has ended, or nobody reads it; so it is in a forked child.
     Refused,
 }
 
@@ -95,6 +99,10 @@ impl Writer {
 
     /// [`put`](Self::put) that leaves it to the caller to wake the reader.
     pub(crate) fn put_quietly(&self, item: Item, last: bool) -> (Put, Option<Waker>) {
+        // Before the lock: a thread of the parent's may have held it when a child was forked.
+        if !self.end.shared.origin.is_here() {
+            return (Put::Refused, None);
+        }
         let mut state = self.end.shared.state.lock();
         if state.finished || state.abandoned {
             return (Put::Refused, None);
@@ -145,18 +153,24 @@ impl Writer {
         }
     }
 
-    /// Blocks until there is room; false where nobody reads any more.
+    /// Blocks until there is room; false where nobody reads any more, or the interpreter ends.
     pub(crate) fn wait_for_room(&self) -> bool {
         let mut state = self.end.shared.state.lock();
-        self.end.shared.room.wait_while(&mut state, |state| {
-            state.unread >= CAPACITY && !state.abandoned
-        });
+        while state.unread >= CAPACITY && !state.abandoned {
+            self.end.shared.room.wait_for(&mut state, LOOK);
+            if interpreter_end::has_begun() {
+                return false;
+            }
+        }
         !state.abandoned
     }
 }
 
 impl WriteEnd {
     fn finish(&self) {
+        if !self.shared.origin.is_here() {
+            return;
+        }
         let mut state = self.shared.state.lock();
         state.finished = true;
         let reader = state.reader.take();

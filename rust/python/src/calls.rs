@@ -12,6 +12,7 @@ use tokio::sync::oneshot;
 
 use crate::errors;
 use crate::inbox::Outbox;
+use crate::interpreter_end::Running;
 
 /// An event loop, seen from Rust.
 #[derive(Clone)]
@@ -137,6 +138,9 @@ struct TaskDone {
 #[pymethods]
 impl TaskDone {
     fn __call__(&self, task: &Bound<'_, PyAny>) {
+        let Some(_running) = Running::begin(task.py()) else {
+            return;
+        };
         let held = self.tasks.lock().remove(&self.call);
         drop(held);
         let on_done = self.on_done.lock().take();

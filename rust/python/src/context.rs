@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use crate::buffer::Writer;
 use crate::calls::EventLoop;
 use crate::convert::reading::Reading;
+use crate::fork::Origin;
 use crate::signal::Signal;
 
 /// The context of one request: its identity, and whether it is still wanted.
@@ -25,6 +26,7 @@ pub(crate) struct RequestContext {
     stream: Option<(Writer, Arc<Reading>)>,
     stopped: Signal,
     killed: Signal,
+    origin: Origin,
 }
 
 impl RequestContext {
@@ -40,6 +42,7 @@ impl RequestContext {
             stream: None,
             stopped: Signal::default(),
             killed: Signal::default(),
+            origin: Origin::here(),
         }
     }
 
@@ -114,7 +117,9 @@ impl RequestContext {
     }
 
     fn notify_first_token(&self) {
-        self.inner.notify_first_token()
+        if self.origin.is_here() {
+            self.inner.notify_first_token();
+        }
     }
 
     /// Two contexts are equal where they are of one request, whatever ids the clients chose.

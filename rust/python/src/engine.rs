@@ -271,16 +271,21 @@ impl RequestPump {
         *self.pump.lock() = Some(pump);
     }
 
-    fn cancel(&self, py: Python<'_>) -> PyResult<()> {
+    /// Tells the pump that nobody wants more of its stream, or that the stream is over.
+    fn tell(&self, py: Python<'_>, is_over: bool) -> PyResult<()> {
         let pump = self.pump.lock().take();
         if let Some(pump) = pump {
-            pump.bind(py).call_method0(intern!(py, "cancel"))?;
+            let what = match is_over {
+                true => intern!(py, "stream_ended"),
+                false => intern!(py, "cancel"),
+            };
+            pump.bind(py).call_method0(what)?;
         }
         Ok(())
     }
 }
 
-/// The chunks of one request. Dropped before its end, it cancels the pump that brings them.
+/// The chunks of one request. Dropped, it tells the pump that brings them.
 struct Chunks {
     items: Reader,
     exhausted: bool,
@@ -305,13 +310,10 @@ impl Stream for Chunks {
 
 impl Drop for Chunks {
     fn drop(&mut self) {
-        // The pump is released where the GIL is held, in both cases.
-        let (pump, cancel) = (std::mem::take(&mut self.pump), !self.exhausted);
-        self.event_loop.outbox.post(move |py| {
-            if cancel {
-                pump.cancel(py)?;
-            }
-            Ok(())
-        });
+        // The pump is released where the GIL is held.
+        let (pump, is_over) = (std::mem::take(&mut self.pump), self.exhausted);
+        self.event_loop
+            .outbox
+            .post(move |py| pump.tell(py, is_over));
     }
 }

@@ -2,9 +2,12 @@
 
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 
+use crate::fork::Origin;
+
 /// Readable from a `wake` to the next time that it is read.
 pub(crate) struct EventFd {
     descriptor: OwnedFd,
+    origin: Origin,
 }
 
 impl EventFd {
@@ -18,12 +21,21 @@ impl EventFd {
             }
             Ok(Self {
                 descriptor: OwnedFd::from_raw_fd(descriptor),
+                origin: Origin::here(),
             })
         }
     }
 
-    /// Wakes whoever waits for it.
+    /// Whether it was opened in this process: a forked child shares it with its parent.
+    pub(crate) fn is_ours(&self) -> bool {
+        self.origin.is_here()
+    }
+
+    /// Wakes whoever waits for it; in a forked child nobody.
     pub(crate) fn wake(&self) {
+        if !self.is_ours() {
+            return;
+        }
         let one = 1_u64;
         // SAFETY: an eventfd takes the 8 bytes of `one`. It fails only where the counter would
         // overflow, and then it is readable all the same.

@@ -1,8 +1,10 @@
 //! From Rust's threads to the event loop's: messages, and a file descriptor that wakes the loop.
 
+use std::collections::VecDeque;
 use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use pyo3::prelude::*;
@@ -10,18 +12,22 @@ use pyo3::prelude::*;
 use crate::eventfd::EventFd;
 use crate::interpreter_end::Running;
 
+/// What messages may take of one turn of the event loop: a burst of requests is not to keep the
+/// streams that are there from their tokens.
+const TURN: Duration = Duration::from_millis(1);
+
 /// Runs on the event loop's thread, under the GIL that it holds there.
 pub(crate) type Message = Box<dyn FnOnce(Python<'_>) -> PyResult<()> + Send>;
 
 /// Posts messages to one event loop, from any thread, without the GIL. Once the loop's end is gone,
-/// a message is dropped.
+/// a message is dropped; so it is in a forked child.
 #[derive(Clone)]
 pub(crate) struct Outbox {
     shared: Weak<Shared>,
 }
 
 struct Shared {
-    messages: Mutex<Vec<Message>>,
+    messages: Mutex<VecDeque<Message>>,
     /// Whether the loop was woken for what is in `messages`: one wake-up serves many messages.
     woken: AtomicBool,
     wake: EventFd,
@@ -37,7 +43,10 @@ impl Outbox {
         let Some(shared) = self.shared.upgrade() else {
             return;
         };
-        shared.messages.lock().push(Box::new(message));
+        if !shared.wake.is_ours() {
+            return;
+        }
+        shared.messages.lock().push_back(Box::new(message));
         if !shared.woken.swap(true, Ordering::AcqRel) {
             shared.wake.wake();
         }
@@ -48,6 +57,8 @@ impl Outbox {
 #[pyclass(frozen, module = "dynamo_backend_common._core")]
 pub(crate) struct Inbox {
     shared: Arc<Shared>,
+    /// What an earlier turn left, older than all that is shared.
+    left: Mutex<VecDeque<Message>>,
 }
 
 impl Inbox {
@@ -58,10 +69,18 @@ impl Inbox {
             woken: AtomicBool::new(false),
             wake,
         });
-        let outbox = Outbox {
-            shared: Arc::downgrade(&shared),
+        let inbox = Self {
+            shared,
+            left: Mutex::default(),
         };
-        Ok((Self { shared }, outbox))
+        let outbox = inbox.outbox();
+        Ok((inbox, outbox))
+    }
+
+    fn outbox(&self) -> Outbox {
+        Outbox {
+            shared: Arc::downgrade(&self.shared),
+        }
     }
 }
 
@@ -72,26 +91,45 @@ impl Inbox {
         self.shared.wake.number()
     }
 
-    /// Runs every message that waits, in order.
+    /// Runs what waits, in order, for a moment at most; the loop is woken again for the rest.
     fn drain(&self, py: Python<'_>) {
         self.shared.wake.read();
         let Some(_running) = Running::begin(py) else {
             return;
         };
-        self.shared.woken.store(false, Ordering::Release);
-        let messages = std::mem::take(&mut *self.shared.messages.lock());
-        for message in messages {
+        let mut messages = std::mem::take(&mut *self.left.lock());
+        let goes_on = !messages.is_empty();
+        if !goes_on {
+            self.shared.woken.store(false, Ordering::Release);
+            std::mem::swap(&mut messages, &mut *self.shared.messages.lock());
+        }
+        let end = Instant::now() + TURN;
+        while let Some(message) = messages.pop_front() {
             if let Err(error) = message(py) {
                 error.write_unraisable(py, None);
             }
+            if Instant::now() >= end {
+                break;
+            }
         }
+        // What was posted while something was left has woken nobody for this turn.
+        if !messages.is_empty() || (goes_on && self.shared.woken.load(Ordering::Acquire)) {
+            self.shared.wake.wake();
+        }
+        *self.left.lock() = messages;
     }
 
     /// Ends it, when nothing reads it any more: the log no longer comes this way.
     fn close(&self, py: Python<'_>) {
-        let outbox = Outbox {
-            shared: Arc::downgrade(&self.shared),
-        };
-        crate::logging::detach(py, &outbox);
+        crate::logging::detach(&self.outbox());
+        crate::logging::flush_log(py);
+    }
+}
+
+impl Drop for Inbox {
+    fn drop(&mut self) {
+        if self.shared.wake.is_ours() {
+            crate::logging::detach(&self.outbox());
+        }
     }
 }

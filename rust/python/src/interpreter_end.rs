@@ -1,58 +1,79 @@
-//! The end of the interpreter, while an event loop still runs in another thread.
+//! The end of the interpreter, while other threads still run Python.
 //!
 //! The interpreter ends a thread that wants the GIL from then on by unwinding it (before Python 3.14).
 //! A frame of ours below the Python that it was running cannot be unwound so: the process would abort.
 
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use pyo3::prelude::*;
 
+use crate::fork::{self, Origin};
+
 /// How long the end waits for what runs.
 const PATIENCE: Duration = Duration::from_secs(1);
 const PAUSE: Duration = Duration::from_millis(1);
+/// How often a thread that waits above a frame of ours looks whether the end has begun.
+pub(crate) const LOOK: Duration = Duration::from_millis(200);
 
 // Both change under the GIL alone, so that nobody begins between the hook's look and its wait.
 static BEGUN: AtomicBool = AtomicBool::new(false);
 static RUNNING: AtomicUsize = AtomicUsize::new(0);
-/// A process that was forked from it has none of its threads.
-static PROCESS: OnceLock<u32> = OnceLock::new();
+/// The thread that ends the interpreter, and is not ended by it.
+static ENDING: AtomicUsize = AtomicUsize::new(0);
 
 /// While it lives, Python runs above a frame of ours.
-pub(crate) struct Running;
+pub(crate) struct Running {
+    origin: Origin,
+}
 
 impl Running {
     /// `None` where the interpreter ends: nothing is to begin any more.
     pub(crate) fn begin(_py: Python<'_>) -> Option<Self> {
-        if BEGUN.load(Ordering::Acquire) {
+        if has_begun() && ENDING.load(Ordering::Acquire) != this_thread() {
             return None;
         }
         RUNNING.fetch_add(1, Ordering::AcqRel);
-        Some(Self)
+        Some(Self {
+            origin: Origin::here(),
+        })
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        RUNNING.fetch_sub(1, Ordering::AcqRel);
+        // A child that was forked meanwhile counts anew.
+        if self.origin.is_here() {
+            RUNNING.fetch_sub(1, Ordering::AcqRel);
+        }
     }
 }
 
-/// Has the interpreter's end wait for what runs.
+/// Whether the interpreter ends: who waits without the GIL is to wait no longer.
+pub(crate) fn has_begun() -> bool {
+    BEGUN.load(Ordering::Acquire)
+}
+
+/// Has the interpreter's end wait for what runs, before the hooks that were registered until now.
 pub(crate) fn wait_in_it(py: Python<'_>) -> PyResult<()> {
-    PROCESS.get_or_init(std::process::id);
     let hook = wrap_pyfunction!(begins, py)?;
     py.import("atexit")?.call_method1("register", (hook,))?;
     Ok(())
 }
 
+/// Has forked children count what runs there alone.
+pub(crate) fn watch_forks() -> std::io::Result<()> {
+    extern "C" fn in_child() {
+        RUNNING.store(0, Ordering::Release);
+        BEGUN.store(false, Ordering::Release);
+    }
+    fork::at_fork(in_child)
+}
+
 #[pyfunction]
 fn begins(py: Python<'_>) {
-    if PROCESS.get() != Some(&std::process::id()) {
-        return;
-    }
+    ENDING.store(this_thread(), Ordering::Release);
     BEGUN.store(true, Ordering::Release);
     let deadline = Instant::now() + PATIENCE;
     py.detach(|| {
@@ -60,4 +81,9 @@ fn begins(py: Python<'_>) {
             thread::sleep(PAUSE);
         }
     });
+}
+
+fn this_thread() -> usize {
+    // SAFETY: takes and changes nothing.
+    unsafe { libc::pthread_self() as usize }
 }

@@ -17,11 +17,21 @@ use crate::convert::integers;
 use crate::convert::json::type_name;
 use crate::engine::PythonEngine;
 use crate::errors;
+use crate::fork::Origin;
+use crate::interpreter_end::Running;
 
 /// Publishes the KV events of one data-parallel rank.
 #[pyclass(frozen, module = "dynamo_backend_common._core")]
 pub(crate) struct KvPublisher {
     inner: publish::KvPublisher,
+    origin: Origin,
+}
+
+impl KvPublisher {
+    fn new(inner: publish::KvPublisher) -> Self {
+        let origin = Origin::here();
+        Self { inner, origin }
+    }
 }
 
 #[pymethods]
@@ -44,6 +54,11 @@ impl KvPublisher {
         parent_hash: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<()> {
         let py = blocks.py();
+        self.origin.check("publish_stored")?;
+        // While the interpreter ends nobody is there to hear of it.
+        let Some(_running) = Running::begin(py) else {
+            return Ok(());
+        };
         let parent_hash = parent_hash
             .map(|hash| blocks::hash(hash, || "publish_stored: parent_hash".into()))
             .transpose()?;
@@ -57,13 +72,19 @@ impl KvPublisher {
     }
 
     fn publish_removed(&self, block_hashes: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.origin.check("publish_removed")?;
+        let Some(_running) = Running::begin(block_hashes.py()) else {
+            return Ok(());
+        };
         let hashes = blocks::hashes(block_hashes, "publish_removed: block_hashes")?;
         self.inner.publish_removed(hashes);
         Ok(())
     }
 
-    fn publish_cleared(&self) {
+    fn publish_cleared(&self) -> PyResult<()> {
+        self.origin.check("publish_cleared")?;
         self.inner.publish_cleared();
+        Ok(())
     }
 
     fn __repr__(&self) -> String {
@@ -138,7 +159,7 @@ fn push(dp_rank: u32, on_ready: Py<PyAny>, engine: PythonEngine) -> KvEventSourc
     KvEventSource::Push {
         dp_rank,
         on_ready: Arc::new(move |inner| match on_ready.lock().take() {
-            Some(on_ready) => engine.hand_over("on_ready", on_ready, KvPublisher { inner }),
+            Some(on_ready) => engine.hand_over("on_ready", on_ready, KvPublisher::new(inner)),
             None => std::future::ready(Ok(())).boxed(),
         }),
     }

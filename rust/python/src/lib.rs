@@ -9,11 +9,12 @@
 //! | `worker` | `WorkerCore`: one run, seen from Python |
 //! | `engine` | a Python engine as `LLMEngine` |
 //! | `rust_engine` | a Rust engine in a Python handle |
-//! | `inbox`, `calls`, `interpreter_end` | from Rust to the event loop's thread |
+//! | `inbox`, `calls` | from Rust to the event loop's thread |
 //! | `chunk`, `buffer`, `sink`, `step`, `wakeups` | from Python to Rust: the chunks of requests |
 //! | `logging` | the log of the Rust side, to Python's `logging` |
 //! | `kv_events`, `publishers`, `metrics` | what a Python engine publishes |
 //! | `context`, `signal`, `token_ids` | the context and the prompt of a request |
+//! | `interpreter_end`, `fork` | threads that end under us, and processes that have none |
 //! | `convert` | values, both ways |
 //! | `errors` | exceptions, both ways; the only place that makes one of ours |
 
@@ -26,6 +27,7 @@ mod engine;
 mod errors;
 mod eventfd;
 mod fields;
+mod fork;
 mod inbox;
 mod interpreter_end;
 mod kv_events;
@@ -43,7 +45,8 @@ mod worker;
 
 use pyo3::prelude::*;
 
-#[pymodule]
+// A free-threaded interpreter is to keep the GIL: what the GIL guards here has no other lock.
+#[pymodule(gil_used = true)]
 mod _core {
     use super::*;
 
@@ -79,6 +82,10 @@ mod _core {
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
-        TokenIds::register(module.py())
+        let py = module.py();
+        crate::fork::watch()?;
+        crate::interpreter_end::watch_forks()?;
+        crate::interpreter_end::wait_in_it(py)?;
+        TokenIds::register(py)
     }
 }

@@ -79,11 +79,10 @@ pub(crate) fn attach(outbox: &Outbox) {
     }
 }
 
-/// The event loop behind `outbox` takes no more records; what waits is handed over now.
-pub(crate) fn detach(py: Python<'_>, outbox: &Outbox) {
+/// The event loop behind `outbox` takes no more records.
+pub(crate) fn detach(outbox: &Outbox) {
     if let Some(queue) = QUEUE.get() {
         queue.detach(outbox);
-        queue.deliver_all(py);
     }
 }
 

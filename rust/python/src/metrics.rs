@@ -122,9 +122,11 @@ pub(crate) fn bindings(
     let on_publisher_ready = (!on_ready.is_none()).then(|| -> OnPublisherReady {
         let (on_ready, engine) = (Mutex::new(Some(on_ready.unbind())), engine.clone());
         Arc::new(move |inner| match on_ready.lock().take() {
-            Some(on_ready) => {
-                engine.hand_over("on_publisher_ready", on_ready, SnapshotPublisher { inner })
-            }
+            Some(on_ready) => engine.hand_over(
+                "on_publisher_ready",
+                on_ready,
+                SnapshotPublisher::new(inner),
+            ),
             None => std::future::ready(Ok(())).boxed(),
         })
     });

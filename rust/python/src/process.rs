@@ -7,9 +7,11 @@ use dynamo_backend_lifecycle::settings::environment;
 use dynamo_backend_lifecycle::{Budget, Settings};
 use dynamo_backend_worker::process::{self, Scope};
 use pyo3::prelude::*;
+use pyo3::sync::MutexExt;
 use tokio::runtime::{Handle, Runtime};
 
 use crate::errors;
+use crate::fork::Origin;
 use crate::interpreter_end;
 use crate::wakeups;
 use crate::worker::WorkerCore;
@@ -20,7 +22,7 @@ static BUILDING: Mutex<()> = Mutex::new(());
 /// The runtime with the process that its threads live in.
 struct Owned {
     runtime: Runtime,
-    process: u32,
+    origin: Origin,
 }
 
 /// Prepares the process for these workers, which run at once: its environment and its runtime. The
@@ -32,14 +34,12 @@ pub(crate) fn prepare(
     cores: Vec<PyRef<'_, WorkerCore>>,
     folder: Option<PathBuf>,
 ) -> PyResult<()> {
-    let _one_at_a_time = BUILDING.lock().unwrap_or_else(PoisonError::into_inner);
+    // Without the GIL: whoever has the lock may want that.
+    let _one_at_a_time = BUILDING
+        .lock_py_attached(py)
+        .unwrap_or_else(PoisonError::into_inner);
     if let Some(owned) = RUNTIME.get() {
-        if owned.process != std::process::id() {
-            return Err(errors::internal(
-                "this process was forked from one that has run a worker, whose threads are not \
-                 here; start it anew (multiprocessing: the method 'spawn')",
-            ));
-        }
+        owned.origin.check("run")?;
         if cores.iter().any(|core| core.config.runtime.has_overrides()) {
             tracing::warn!(
                 "runtime settings of this worker are ignored: the process has its runtime already"
@@ -63,20 +63,22 @@ pub(crate) fn prepare(
     let runtime = process::build_tokio_runtime()
         .map_err(|error| errors::invalid_argument(py, format!("environment: {error}")))?;
     runtime.spawn(wakeups::dispatch());
+    // Again: before the hooks that the log and the engine have registered since the import.
     interpreter_end::wait_in_it(py)?;
     RUNTIME.get_or_init(|| Owned {
         runtime,
-        process: std::process::id(),
+        origin: Origin::here(),
     });
     Ok(())
 }
 
 /// The process's tokio runtime.
 pub(crate) fn tokio() -> PyResult<Handle> {
-    RUNTIME
+    let owned = RUNTIME
         .get()
-        .map(|owned| owned.runtime.handle().clone())
-        .ok_or_else(|| errors::internal("the tokio runtime is not built yet"))
+        .ok_or_else(|| errors::internal("the tokio runtime is not built yet"))?;
+    owned.origin.check("tokio")?;
+    Ok(owned.runtime.handle().clone())
 }
 
 /// Seconds that a shutdown keeps for the engine's cleanup, whatever came before it.

@@ -4,10 +4,20 @@
 use dynamo_backend_worker::publish::{self, Snapshot};
 use pyo3::prelude::*;
 
+use crate::fork::Origin;
+
 /// Publishes the state of the KV cache of each data-parallel rank.
 #[pyclass(frozen, module = "dynamo_backend_common._core")]
 pub(crate) struct SnapshotPublisher {
-    pub(crate) inner: publish::SnapshotPublisher,
+    inner: publish::SnapshotPublisher,
+    origin: Origin,
+}
+
+impl SnapshotPublisher {
+    pub(crate) fn new(inner: publish::SnapshotPublisher) -> Self {
+        let origin = Origin::here();
+        Self { inner, origin }
+    }
 }
 
 #[pymethods]
@@ -19,12 +29,14 @@ impl SnapshotPublisher {
         total_blocks: u64,
         used_blocks: u64,
         kv_cache_hit_rate: Option<f64>,
-    ) {
+    ) -> PyResult<()> {
+        self.origin.check("push")?;
         let snapshot = Snapshot {
             total_blocks,
             used_blocks,
             kv_cache_hit_rate,
         };
         self.inner.push(dp_rank, snapshot);
+        Ok(())
     }
 }

@@ -9,6 +9,8 @@ use pyo3::intern;
 use pyo3::prelude::*;
 
 use crate::calls::{EventLoop, resolve};
+use crate::errors;
+use crate::interpreter_end::Running;
 
 /// One task of tokio watches for all futures. Each caller gets a future of its own, as who waits in
 /// a task that is cancelled cancels the future too; those that nobody has any more are let go.
@@ -34,6 +36,9 @@ impl Signal {
         event_loop: &EventLoop,
         happens: impl Future<Output = ()> + Send + 'static,
     ) -> PyResult<Bound<'py, PyAny>> {
+        let Some(_running) = Running::begin(py) else {
+            return Err(errors::internal("the interpreter ends"));
+        };
         let future = event_loop.create_future(py)?;
         match &mut *self.state.lock() {
             State::Happened => {

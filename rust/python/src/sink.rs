@@ -12,6 +12,7 @@ use crate::calls::EventLoop;
 use crate::convert::chunk;
 use crate::convert::reading::Reading;
 use crate::errors;
+use crate::interpreter_end::Running;
 
 /// Takes the chunks of one request from whoever iterates the engine's generator: the request's
 /// task on the event loop's thread, or a thread of a synchronous engine.
@@ -85,6 +86,9 @@ impl Sink {
     ///
     /// A chunk of the wrong shape ends the request with an error that says so.
     fn push<'py>(&self, py: Python<'py>, value: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        let Some(_running) = Running::begin(py) else {
+            return Ok(answered(py, Some(false)));
+        };
         match self.put(value) {
             Pushed::Answer(answer) => Ok(answered(py, answer)),
             Pushed::Full | Pushed::Pause => {
@@ -97,6 +101,9 @@ impl Sink {
 
     /// Takes a chunk as `push` does, on a thread that may wait: it blocks while the buffer is full.
     fn push_blocking<'py>(&self, py: Python<'py>, value: &Bound<'py, PyAny>) -> Bound<'py, PyAny> {
+        let Some(_running) = Running::begin(py) else {
+            return answered(py, Some(false));
+        };
         let answer = match self.put(value) {
             Pushed::Answer(answer) => answer,
             Pushed::Full => (!py.detach(|| self.writer.wait_for_room())).then_some(false),
@@ -120,6 +127,9 @@ impl Sink {
 
     /// Ends the stream with the error that `raised` is for a client.
     pub(crate) fn fail(&self, raised: &Bound<'_, PyAny>) {
+        let Some(_running) = Running::begin(raised.py()) else {
+            return;
+        };
         let error = errors::from_raised(raised);
         // A full buffer does not keep an error out: the client still gets it.
         self.writer.put(Err(Box::new(error)), true);

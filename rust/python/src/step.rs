@@ -23,6 +23,8 @@ use crate::convert::integers;
 use crate::convert::reading::Reading;
 use crate::convert::shown::described;
 use crate::errors;
+use crate::fork::Origin;
+use crate::interpreter_end::Running;
 use crate::wakeups;
 use failures::Failures;
 
@@ -36,6 +38,7 @@ pub(crate) struct Steps {
     last_id: AtomicU64,
     /// Streams that a push closed, whose report was lost to an exception: the next one has them.
     untold: Mutex<Vec<u64>>,
+    origin: Origin,
 }
 
 #[derive(Clone)]
@@ -88,11 +91,13 @@ impl Steps {
             open: Mutex::default(),
             last_id: AtomicU64::new(0),
             untold: Mutex::default(),
+            origin: Origin::here(),
         }
     }
 
     /// Opens a stream for the request of `context`.
     fn open(&self, py: Python<'_>, context: &RequestContext) -> PyResult<StepStream> {
+        self.origin.check("Steps.open")?;
         let (writer, reading) = context.stream().ok_or_else(|| {
             errors::invalid_argument(
                 py,
@@ -110,8 +115,13 @@ impl Steps {
     }
 
     /// Hands over one step: tuples of a stream's id, its tokens, and where it ends a finish reason
-    /// and usage. An entry that is none is refused when the others are handed over.
+    /// and usage. An entry that is none is refused when the others are handed over. While the
+    /// interpreter ends it takes nothing, and every stream is cancelled.
     fn push(&self, step: &Bound<'_, PyAny>) -> PyResult<StepReport> {
+        self.origin.check("Steps.push")?;
+        let Some(_running) = Running::begin(step.py()) else {
+            return Ok(self.all_are_cancelled());
+        };
         // All Python first: it may let other threads run, and they may want the lock.
         let mut items = Vec::new();
         let mut failures = Failures::default();
@@ -153,6 +163,10 @@ impl Steps {
         streams: &Bound<'_, PyAny>,
         tokens: &Bound<'_, PyAny>,
     ) -> PyResult<StepReport> {
+        self.origin.check("Steps.push_packed")?;
+        let Some(_running) = Running::begin(py) else {
+            return Ok(self.all_are_cancelled());
+        };
         let streams = packed::<u64>(streams, "streams", u64::MAX)?;
         let tokens = packed::<u32>(tokens, "tokens", u32::MAX.into())?;
         if streams.len() != tokens.len() {
@@ -175,6 +189,15 @@ impl Steps {
     /// Streams that are open.
     fn __len__(&self) -> usize {
         self.open.lock().len()
+    }
+}
+
+impl Steps {
+    fn all_are_cancelled(&self) -> StepReport {
+        StepReport {
+            cancelled: self.open.lock().drain().map(|(id, _)| id).collect(),
+            stalled: Vec::new(),
+        }
     }
 }
 

@@ -9,12 +9,14 @@ use dynamo_backend_worker::{
 };
 use parking_lot::Mutex;
 use pyo3::prelude::*;
+use pyo3::{PyTraverseError, PyVisit};
 use tokio::sync::watch;
 
 use crate::calls::{EventLoop, resolve};
 use crate::convert::{config, report};
 use crate::engine::{Failure, PythonEngine};
 use crate::errors;
+use crate::fork::Origin;
 use crate::inbox::Inbox;
 use crate::logging;
 use crate::process;
@@ -28,7 +30,8 @@ pub(crate) struct WorkerCore {
     engine_name: String,
     pub(crate) config: WorkerConfig,
     pub(crate) frontend: Option<Frontend>,
-    on_state: Option<Py<PyAny>>,
+    /// Until the run has it.
+    on_state: Mutex<Option<Py<PyAny>>>,
     shutdown: Shutdown,
     /// Of the run; `None` before it.
     run: Mutex<Option<Running>>,
@@ -47,6 +50,7 @@ enum Held {
 
 /// What is seen of a run.
 struct Running {
+    origin: Origin,
     state: watch::Receiver<State>,
     served_name: Arc<OnceLock<String>>,
 }
@@ -74,7 +78,7 @@ impl WorkerCore {
             engine_name,
             config,
             frontend,
-            on_state,
+            on_state: Mutex::new(on_state),
             shutdown: Shutdown::default(),
             run: Mutex::default(),
             hold: Arc::default(),
@@ -101,10 +105,11 @@ impl WorkerCore {
         if let Some(frontend) = self.frontend {
             worker = worker.with_frontend(frontend);
         }
-        if let Some(on_state) = &self.on_state {
-            worker = worker.on_event(forward(on_state.clone_ref(py), event_loop.clone()));
+        if let Some(on_state) = self.on_state.lock().take() {
+            worker = worker.on_event(forward(on_state, event_loop.clone()));
         }
         *self.run.lock() = Some(Running {
+            origin: Origin::here(),
             state: worker.state(),
             served_name: worker.served_name(),
         });
@@ -144,6 +149,15 @@ impl WorkerCore {
         Ok((inbox, future))
     }
 
+    /// A callback of the user's may well have the worker.
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.engine)?;
+        match self.on_state.try_lock() {
+            Some(on_state) => visit.call(&*on_state),
+            None => Ok(()),
+        }
+    }
+
     /// Gives the signals back and calls the deadline off, after the run.
     fn release(&self) {
         let held = std::mem::replace(&mut *self.hold.lock(), Held::Released);
@@ -166,8 +180,12 @@ impl WorkerCore {
     }
 
     /// Asks for shutdown, before or during the run, from any thread. Repeating it changes nothing.
+    /// In a child that was forked from the run it changes nothing either.
     fn shutdown(&self) {
-        self.shutdown.ask();
+        let elsewhere = |run: &Running| !run.origin.is_here();
+        if !self.run.lock().as_ref().is_some_and(elsewhere) {
+            self.shutdown.ask();
+        }
     }
 }
 

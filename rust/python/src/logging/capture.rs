@@ -13,17 +13,18 @@ use tracing_subscriber::registry::LookupSpan;
 
 use super::queue::Queue;
 use super::record::{REQUEST_ID, Record, TRACE_ID, python_level};
+use crate::fork::Origin;
 
 pub(super) struct Capture {
     queue: &'static Queue,
-    process: u32,
+    origin: Origin,
 }
 
 impl Capture {
     pub(super) fn new(queue: &'static Queue) -> Self {
         Self {
             queue,
-            process: std::process::id(),
+            origin: Origin::here(),
         }
     }
 }
@@ -52,9 +53,7 @@ where
 
     fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
         // A forked child has its parent's queue, but neither its threads nor its event loop.
-        if !self.queue.wants(python_level(*event.metadata().level()))
-            || self.process != std::process::id()
-        {
+        if !self.queue.wants(python_level(*event.metadata().level())) || !self.origin.is_here() {
             return;
         }
         let request = context.event_scope(event).and_then(|mut scope| {

@@ -13,7 +13,9 @@ use pyo3::intern;
 use pyo3::prelude::*;
 
 use super::record::Record;
+use crate::fork::Origin;
 use crate::inbox::Outbox;
+use crate::interpreter_end::Running;
 
 /// Records that wait at most; those that come after are counted and lost.
 const LIMIT: usize = 8192;
@@ -31,7 +33,7 @@ pub(super) struct Queue {
     /// When `level` was asked for, in milliseconds since `born`.
     asked: AtomicU64,
     born: Instant,
-    process: u32,
+    origin: Origin,
 }
 
 struct Waiting {
@@ -62,7 +64,7 @@ impl Queue {
             level: AtomicUsize::new(0),
             asked: AtomicU64::new(0),
             born,
-            process: std::process::id(),
+            origin: Origin::here(),
         }
     }
 
@@ -130,13 +132,16 @@ impl Queue {
 
     /// Hands over what waits, on this thread, which holds the GIL.
     pub(super) fn deliver_all(&self, py: Python<'_>) {
-        if self.process == std::process::id() {
+        if self.origin.is_here() {
             self.deliver(py, LIMIT);
         }
     }
 
     /// Hands over `limit` records at most; answers whether more wait.
     fn deliver(&self, py: Python<'_>, limit: usize) -> bool {
+        let Some(_running) = Running::begin(py) else {
+            return false;
+        };
         if self.is_stale() {
             self.refresh(py);
         }

@@ -8,13 +8,14 @@ use std::time::Duration;
 use async_trait::async_trait;
 use dynamo_backend_lifecycle::Discovery;
 use dynamo_runtime::DistributedRuntime;
+use dynamo_runtime::component::{ComponentBuilder, Endpoint};
 use dynamo_runtime::error::DynamoError;
 use dynamo_runtime::metrics::MetricsHierarchy;
 use futures::FutureExt;
 use tokio_util::sync::CancellationToken;
 
 use super::{Connected, Host, Publishers, connecting};
-use crate::config::DisaggregationMode;
+use crate::config::{DisaggregationMode, WorkerConfig};
 use crate::controls::{Controls, Surroundings};
 use crate::discovery::{card, registration};
 use crate::engine::panicked;
@@ -39,11 +40,7 @@ impl Discovery for Host {
         let failed = |error: anyhow::Error| cannot_connect(format!("{error:#}"));
         let drt = self.connect_runtime().await?;
         self.reached.store(true, Ordering::Relaxed);
-        let endpoint = drt
-            .namespace(&self.worker.config.namespace)
-            .and_then(|namespace| namespace.component(&self.worker.config.component))
-            .map(|component| component.endpoint(&self.worker.config.endpoint))
-            .map_err(failed)?;
+        let endpoint = endpoint(&drt, &self.worker.config).map_err(failed)?;
         warn_of_the_runtimes_own_server(&drt);
         let worker_id = drt.connection_id();
         // A run connects once.
@@ -147,6 +144,22 @@ impl Discovery for Host {
             snapshots.close().await;
         }
     }
+}
+
+/// The worker's endpoint, in a component that its namespace does not keep.
+///
+/// `Namespace::component` keeps it beside the namespace, which the component owns in turn: neither
+/// of them, nor the runtime that both own, would ever be freed.
+fn endpoint(drt: &DistributedRuntime, config: &WorkerConfig) -> anyhow::Result<Endpoint> {
+    let namespace = drt.namespace(&config.namespace)?;
+    let component = ComponentBuilder::from_runtime(Arc::new(drt.clone()))
+        .name(&config.component)
+        .namespace(namespace.clone())
+        .build()?;
+    namespace
+        .get_metrics_registry()
+        .add_child_registry(component.get_metrics_registry());
+    Ok(component.endpoint(&config.endpoint))
 }
 
 /// Its routes are not the worker's: it answers controls to everybody, and does not know of these.

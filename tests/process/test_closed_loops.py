@@ -1,0 +1,41 @@
+"""A worker whose event loop is closed under it leaves; two runs in two threads share a log."""
+
+import pytest
+
+from support.api import Api, failed
+from support.launcher import Launcher
+from support.processes import all_of, until
+
+
+@pytest.mark.parametrize("how", ["asyncio", "uvloop", "dropped", "closed"])
+def test_a_worker_that_nobody_can_answer_for_leaves_discovery_and_ends(
+    launcher: Launcher, model_folder: str, how: str
+) -> None:
+    port = launcher.ports.reserve()
+    engine = "lifecycles:Gated"
+    # Shorter than the test's patience: past it the process would be ended.
+    env = {"DYN_WORKER_GRACEFUL_SHUTDOWN_TIMEOUT": "20"}
+    program = launcher.script("closed_loop", how, engine, str(port), model_folder, env=env)
+    program.wait_for_line("^serving")
+    instances = launcher.folder / "discovery" / "v1" / "instances"
+    assert list(instances.iterdir())
+    with Api(port).stream_completion("alpha beta gamma") as stream:
+        assert stream.first_text()
+        launcher.latches.release("close")
+        # Not at the end of a wait for it.
+        assert failed(list(stream.events()))
+    program.wait_for_line(all_of("Gated", "the event loop was closed"))
+    program.wait_for_line("^stopped")
+    launcher.latches.release("leave")
+    until(lambda: not list(instances.iterdir()), "the instance is out of discovery")
+    assert program.wait() == 0
+    assert program.output.count("the event loop was closed, or") == 1
+
+
+def test_the_log_of_two_runs_lasts_to_the_end_of_the_second(launcher: Launcher) -> None:
+    program = launcher.script("two_threads")
+    assert program.wait() == 0
+    for name in ("first", "second"):
+        assert f"engine: before the end of the {name}" in program.stderr
+    # Python's own, as before.
+    assert "handlers [] 30" in program.stdout
