@@ -1,0 +1,38 @@
+"""An engine that waits before there is a run, in what the variable ``WAITS_IN`` names.
+
+It waits in C, with the GIL: nothing of Python's can interrupt it.
+"""
+
+import os
+
+from latches import reach
+from plain import Plain
+from stuck import hold_the_gil
+
+
+def waits_in(place):
+    if os.environ["WAITS_IN"] == place:
+        reach("waits")
+        hold_the_gil()
+
+
+class Early(Plain):
+    def __init__(self):
+        waits_in("the constructor")
+
+    @classmethod
+    def from_args(cls, argv):
+        waits_in("from_args")
+        return cls()
+
+    def configure(self, config):
+        waits_in("configure")
+        return config
+
+
+def factory():
+    waits_in("a factory")
+    return Early()
+
+
+waits_in("the import")
