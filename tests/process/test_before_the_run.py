@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from support.launcher import COMMAND, Launcher
-from support.processes import Process
+from support.processes import Process, lives, until
 
 SIGNALS = pytest.mark.parametrize(
     "which", [signal.SIGTERM, signal.SIGINT], ids=lambda which: which.name
@@ -32,9 +32,10 @@ def test_fault_27_a_signal_before_the_run_ends_the_process_with_success(
 ) -> None:
     engine = "early:factory" if place == "a factory" else "early:Early"
     process = launcher.command("serve", engine, env={"WAITS_IN": place})
-    launcher.latches.reached("waits")
+    child = int(launcher.latches.reached("waits"))
     process.send(which)
     has_ended_in_order(launcher, process)
+    until(lambda: not lives(child), "what it had started is gone")
 
 
 def may_have_a_first_process() -> bool:

@@ -3,19 +3,9 @@
 import signal
 import sys
 import time
-from pathlib import Path
 
 from support.launcher import Launcher
-from support.processes import Process, until
-
-
-def lives(pid: int) -> bool:
-    """Whether the process is there and has not ended."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
-    except OSError:
-        return False
-    return stat.rpartition(")")[2].split()[0] not in "ZX"
+from support.processes import Process, lives, until
 
 
 def with_a_family(launcher: Launcher, timeout: int) -> tuple[Process, list[int]]:

@@ -170,15 +170,23 @@ def test_spans_go_over_http_too(
     assert trace[span.parent_id].name == "handle_payload"
 
 
-@pytest.mark.parametrize("endpoint", ["", "TRACES_", "LOGS_"])
+@pytest.mark.parametrize(
+    ("signal", "asked_for"),
+    [
+        ("", "OTEL_EXPORT_ENABLED=1"),
+        ("TRACES_", "OTEL_EXPORT_ENABLED=1"),
+        ("LOGS_", "OTEL_EXPORT_ENABLED=1"),
+        ("METRICS_", "OTEL_METRICS_EXPORTER=otlp"),
+    ],
+)
 def test_fault_40_tls_over_grpc_is_told_before_anything_is_imported(
-    launcher: Launcher, endpoint: str
+    launcher: Launcher, signal: str, asked_for: str
 ) -> None:
-    variable = f"OTEL_EXPORTER_OTLP_{endpoint}ENDPOINT"
-    env = {"OTEL_EXPORT_ENABLED": "1", variable: "https://127.0.0.1:4317"}
+    variable = f"OTEL_EXPORTER_OTLP_{signal}ENDPOINT"
+    env = dict([asked_for.split("=")]) | {variable: "https://127.0.0.1:4317"}
     process = launcher.command("serve", "nothing:Nothing", env=env)
     assert process.wait() == 2
-    for part in (variable, "https://127.0.0.1:4317", "http/protobuf"):
+    for part in (variable, "https://127.0.0.1:4317", "over gRPC has no TLS"):
         assert part in process.stderr
 
 

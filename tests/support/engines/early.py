@@ -1,9 +1,11 @@
 """An engine that waits before there is a run, in what the variable ``WAITS_IN`` names.
 
-It waits in C, with the GIL: nothing of Python's can interrupt it.
+It waits in C, with the GIL: nothing of Python's can interrupt it. The latch ``waits`` has the
+process id of a child that it has started by then.
 """
 
 import os
+import subprocess
 
 from latches import reach
 from plain import Plain
@@ -12,7 +14,10 @@ from stuck import hold_the_gil
 
 def waits_in(place):
     if os.environ["WAITS_IN"] == place:
-        reach("waits")
+        child = subprocess.Popen(
+            ["sleep", "600"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        reach("waits", str(child.pid))
         hold_the_gil()
 
 

@@ -8,7 +8,7 @@ use axum::Json;
 use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
 use axum::http::header::{CONTENT_TYPE, WWW_AUTHENTICATE};
-use axum::http::{HeaderMap, Method, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use dynamo_backend_lifecycle::controls::error_reply;
@@ -30,52 +30,58 @@ pub(super) async fn check(
     State(shared): State<Arc<Shared>>,
     request: Request,
     next: Next,
-) -> Response {
+) -> Result<Response, Refusal> {
     if !request.uri().path().starts_with(PREFIX) {
-        return next.run(request).await;
+        return Ok(next.run(request).await);
     }
-    if let Err(refusal) = admit(&shared, request.headers()) {
-        return refusal;
-    }
+    admit(&shared, request.headers())?;
     let (parts, body) = request.into_parts();
     let body = if parts.method == Method::POST {
-        if let Err(refusal) = is_json(&parts.headers) {
-            return refusal;
-        }
-        match read(body).await {
-            Ok(body) => Body::from(body),
-            Err(refusal) => return refusal,
-        }
+        is_json(&parts.headers)?;
+        Body::from(read(body).await?)
     } else {
         Body::empty()
     };
     let busy = parts.extensions.get::<Busy>().map(Busy::begin);
     let answer = next.run(Request::from_parts(parts, body)).await;
     drop(busy);
-    answer
+    Ok(answer)
 }
 
-fn admit(shared: &Shared, headers: &HeaderMap) -> Result<(), Response> {
+/// What is answered in the handler's place, as its own errors are: in JSON.
+pub(super) struct Refusal(StatusCode, String);
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let Self(code, message) = self;
+        let mut response = (code, Json(error_reply(message))).into_response();
+        if code == StatusCode::UNAUTHORIZED {
+            let scheme = HeaderValue::from_static("Bearer");
+            response.headers_mut().insert(WWW_AUTHENTICATE, scheme);
+        }
+        response
+    }
+}
+
+fn admit(shared: &Shared, headers: &HeaderMap) -> Result<(), Refusal> {
     match &shared.token {
         Some(token) if token.admits(headers) => Ok(()),
-        Some(_) => {
-            let refusal = error(
-                StatusCode::UNAUTHORIZED,
-                "engine controls need the header 'Authorization: Bearer TOKEN'",
-            );
-            Err(([(WWW_AUTHENTICATE, "Bearer")], refusal).into_response())
-        }
-        None if origin::is_elsewhere(headers) => Err(error(
+        Some(_) => Err(Refusal(
+            StatusCode::UNAUTHORIZED,
+            "engine controls need the header 'Authorization: Bearer TOKEN'".into(),
+        )),
+        None if origin::is_elsewhere(headers) => Err(Refusal(
             StatusCode::FORBIDDEN,
             "a web page of another origin asks for this; engine controls are for programs of this \
-             machine, unless DYN_SYSTEM_TOKEN sets a token and the request has it",
+             machine, unless DYN_SYSTEM_TOKEN sets a token and the request has it"
+                .into(),
         )),
         None => Ok(()),
     }
 }
 
 /// A body whose kind is not told counts as JSON.
-fn is_json(headers: &HeaderMap) -> Result<(), Response> {
+fn is_json(headers: &HeaderMap) -> Result<(), Refusal> {
     let Some(kind) = headers.get(CONTENT_TYPE) else {
         return Ok(());
     };
@@ -86,7 +92,7 @@ fn is_json(headers: &HeaderMap) -> Result<(), Response> {
     {
         return Ok(());
     }
-    Err(error(
+    Err(Refusal(
         StatusCode::UNSUPPORTED_MEDIA_TYPE,
         format!(
             "engine controls take JSON, and the request says that its body is '{essence}'; send the \
@@ -95,7 +101,7 @@ fn is_json(headers: &HeaderMap) -> Result<(), Response> {
     ))
 }
 
-async fn read(body: Body) -> Result<Bytes, Response> {
+async fn read(body: Body) -> Result<Bytes, Refusal> {
     let mut parts = body.into_data_stream();
     let (mut body, mut size) = (Vec::new(), 0);
     let all = async {
@@ -111,22 +117,18 @@ async fn read(body: Body) -> Result<Bytes, Response> {
         Ok::<(), axum::Error>(())
     };
     match tokio::time::timeout(IN_TIME, all).await {
-        _ if size > LIMIT => Err(error(
+        _ if size > LIMIT => Err(Refusal(
             StatusCode::PAYLOAD_TOO_LARGE,
             format!("the request's body is larger than {LIMIT} bytes"),
         )),
         Ok(Ok(())) => Ok(Bytes::from(body)),
-        Ok(Err(broken)) => Err(error(
+        Ok(Err(broken)) => Err(Refusal(
             StatusCode::BAD_REQUEST,
             format!("the request's body cannot be read: {broken}"),
         )),
-        Err(_) => Err(error(
+        Err(_) => Err(Refusal(
             StatusCode::REQUEST_TIMEOUT,
             format!("the request's body was not there within {IN_TIME:?}"),
         )),
     }
-}
-
-fn error(code: StatusCode, message: impl Into<String>) -> Response {
-    (code, Json(error_reply(message))).into_response()
 }
