@@ -3,6 +3,7 @@
 import sys
 from asyncio import AbstractEventLoop, Future
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from types import TracebackType
 from typing import Any, ClassVar, Final, final, overload
 
 from typing_extensions import Buffer
@@ -18,6 +19,7 @@ __all__ = [
     "KvPublisher",
     "MetricsCore",
     "MetricsSource",
+    "OwnProcess",
     "RequestContext",
     "RustEngine",
     "Sink",
@@ -27,6 +29,7 @@ __all__ = [
     "Steps",
     "TokenIds",
     "WorkerCore",
+    "check_environment",
     "cleanup_seconds",
     "config_fields",
     "echo_engine",
@@ -337,6 +340,9 @@ class ConfigField:
     @property
     def values(self) -> list[str]: ...
 
+def check_environment() -> None:
+    """Looks at the variables that no field of the configuration has; else `InvalidArgument`."""
+
 def cleanup_seconds() -> float:
     """Seconds that a shutdown keeps for the engine's cleanup, whatever came before it."""
 
@@ -348,6 +354,22 @@ def echo_engine(*, model: str = "echo", delay: float = 0.0) -> RustEngine:
 
 def prepare(cores: Sequence[WorkerCore], folder: str | None) -> None:
     """Prepares the process for workers that run at once; ``folder`` is for their discovery."""
+
+@final
+class OwnProcess:
+    """A process that is the worker's alone, from before the engine is imported.
+
+    A context manager: SIGTERM and SIGINT end the process at once, with status 0, until a run takes
+    them over; orphans of what the engine starts become the process's own children.
+    """
+
+    def __enter__(self) -> None: ...
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None: ...
 
 def keep_handlers() -> None:
     """Gives SIGTERM and SIGINT back to the workers that run, after Python has set handlers."""

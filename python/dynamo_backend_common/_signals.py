@@ -1,4 +1,4 @@
-"""Python's own view of SIGTERM and SIGINT, before and after a run.
+"""Python's own view of SIGTERM and SIGINT, before and after a run, and its children's in it.
 
 While a worker runs, the compiled core holds the two signals, and puts the process's handlers back
 when they are released. An engine that calls `signal.signal` or asyncio's ``add_signal_handler``
@@ -10,6 +10,7 @@ from __future__ import annotations
 import signal
 import threading
 from contextlib import contextmanager
+from multiprocessing import resource_tracker
 from typing import TYPE_CHECKING, Any
 
 from ._core import keep_handlers
@@ -50,6 +51,47 @@ class _View:
     def _of_loop(self, number: signal.Signals) -> Any:
         # asyncio has no public way to ask; a loop of another kind may have none at all.
         return getattr(self._loop, "_signal_handlers", {}).get(number)
+
+
+class _Keeping(threading.local):
+    """How often this thread is inside `ctrl_c_is_ours`, and what it was outside."""
+
+    depth = 0
+    was_blocked = False
+
+
+_keeping = _Keeping()
+
+
+@contextmanager
+def ctrl_c_is_ours() -> Iterator[None]:
+    """What this thread starts meanwhile, processes and threads, does not get SIGINT.
+
+    A terminal sends Ctrl-C to the worker and to all that its engine started, which must live until
+    the requests have ended. A blocked signal is inherited, whoever starts a process and however,
+    and what the child sets up itself is not called either. The worker's own thread takes it.
+    """
+    if _keeping.depth == 0:
+        _stay_blocked()
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        _keeping.was_blocked = signal.SIGINT in before
+    _keeping.depth += 1
+    try:
+        yield
+    finally:
+        _keeping.depth -= 1
+        if _keeping.depth == 0 and not _keeping.was_blocked:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+
+
+def _stay_blocked() -> None:
+    # Before it spawns the first process, multiprocessing starts a tracker, which it shields from
+    # SIGINT in this way too; up to Python 3.12 it then unblocks what was blocked before.
+    resource_tracker._IGNORED_SIGNALS = tuple(  # type: ignore[attr-defined] # noqa: SLF001
+        each
+        for each in resource_tracker._IGNORED_SIGNALS  # type: ignore[attr-defined] # noqa: SLF001
+        if each != signal.SIGINT
+    )
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from ._core import RustEngine, WorkerCore, prepare
 from ._inbox_reader import InboxReader
 from ._logging import choose_log
 from ._own_loop import run_on_own_loop
-from ._signals import kept_handlers
+from ._signals import ctrl_c_is_ours, kept_handlers
 from ._stream import logger
 from .config import WorkerConfig
 from .exceptions import InvalidArgument
@@ -50,7 +50,9 @@ class Worker:
 
     Starts the engine, registers it in discovery, serves it, and hands over on SIGTERM, Ctrl-C or
     `shutdown` without cutting a stream, within a deadline. While it runs the two signals are its
-    own; what was there before is put back.
+    own; what was there before is put back. SIGINT is blocked meanwhile in the thread that it runs
+    on, and so in the processes and threads that the engine starts from there: a terminal's Ctrl-C
+    would end them too, while requests still need them.
 
     Args:
         engine: A Python engine (any object with the methods of `Engine`) or a Rust engine.
@@ -153,7 +155,7 @@ class Worker:
     async def _serve(self) -> Report:
         """Runs to the end; the process keeps its signals and its deadline until `release`."""
         loop = asyncio.get_running_loop()
-        with kept_handlers(loop):
+        with ctrl_c_is_ours(), kept_handlers(loop):
             inbox, done = self._core.serve(loop)
             reader = InboxReader(loop, inbox, self._loop_closed)
             # From here on the loop alone holds it.

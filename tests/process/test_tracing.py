@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from support.api import Api, case, text_of, wait_for_model
 from support.collector import Collector, Span
 from support.frontend import start_frontend
 from support.launcher import Launcher, Server
+from support.tls import certificates
 
 PROMPT = "alpha beta gamma"
 TRACE = "0af7651916cd43dd8448eb211c80319c"
@@ -166,6 +168,47 @@ def test_spans_go_over_http_too(
     assert program.terminate() == 0
     span, trace = spans_of(collector)
     assert trace[span.parent_id].name == "handle_payload"
+
+
+@pytest.mark.parametrize(
+    ("signal", "asked_for"),
+    [
+        ("", "OTEL_EXPORT_ENABLED=1"),
+        ("TRACES_", "OTEL_EXPORT_ENABLED=1"),
+        ("LOGS_", "OTEL_EXPORT_ENABLED=1"),
+        ("METRICS_", "OTEL_METRICS_EXPORTER=otlp"),
+    ],
+)
+def test_fault_40_tls_over_grpc_is_told_before_anything_is_imported(
+    launcher: Launcher, signal: str, asked_for: str
+) -> None:
+    variable = f"OTEL_EXPORTER_OTLP_{signal}ENDPOINT"
+    env = dict([asked_for.split("=")]) | {variable: "https://127.0.0.1:4317"}
+    process = launcher.command("serve", "nothing:Nothing", env=env)
+    assert process.wait() == 2
+    for part in (variable, "https://127.0.0.1:4317", "over gRPC has no TLS"):
+        assert part in process.stderr
+
+
+def test_fault_40_so_it_is_in_a_program_of_ones_own(launcher: Launcher, model_folder: str) -> None:
+    env = {"OTEL_EXPORT_ENABLED": "1", "OTEL_EXPORTER_OTLP_ENDPOINT": "https://127.0.0.1:4317"}
+    port = str(launcher.ports.reserve())
+    program = launcher.script("worker", "lifecycles:Recorded", port, model_folder, env=env)
+    program.wait_for_line("raised InvalidArgument .*OTEL_EXPORTER_OTLP_ENDPOINT")
+    assert not launcher.latches.is_reached("start")
+
+
+def test_fault_40_spans_go_over_https(
+    launcher: Launcher, model_folder: str, tmp_path: Path
+) -> None:
+    tls = certificates(tmp_path)
+    with Collector(tls) as collector:
+        env = collector.http_env | {"SSL_CERT_FILE": str(tls.authority)}
+        server = serve(launcher, model_folder, **env)
+        Api(server.api.port, HEADERS).complete(PROMPT)
+        assert server.process.terminate() == 0
+        span, trace = spans_of(collector)
+        assert trace[span.parent_id].name == "handle_payload"
 
 
 @pytest.mark.parametrize("how", ["serve", "run"])

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 
+    from .tls import Certificates
+
 
 @dataclass(frozen=True)
 class Span:
@@ -40,10 +42,10 @@ class Collector(trace_service_pb2_grpc.TraceServiceServicer):
 
     Attributes:
         env: Has a process send here over gRPC.
-        http_env: Has a process send here over HTTP.
+        http_env: Has a process send here over HTTP, over HTTPS where ``tls`` is given.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, tls: Certificates | None = None) -> None:
         self._lock = Lock()
         self._spans: list[Span] = []
         self._server = grpc.server(ThreadPoolExecutor(2))
@@ -55,8 +57,11 @@ class Collector(trace_service_pb2_grpc.TraceServiceServicer):
             "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://{LOOPBACK}:{port}",
         }
         self._http = ThreadingHTTPServer((LOOPBACK, 0), self._handler())
+        if tls is not None:
+            self._http.socket = tls.for_server().wrap_socket(self._http.socket, server_side=True)
+        scheme = "http" if tls is None else "https"
         self.http_env = self.env | {
-            "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://{LOOPBACK}:{self._http.server_port}",
+            "OTEL_EXPORTER_OTLP_ENDPOINT": f"{scheme}://{LOOPBACK}:{self._http.server_port}",
             "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
         }
 

@@ -8,12 +8,12 @@ import signal
 import subprocess
 import time
 from contextlib import suppress
+from pathlib import Path
 from threading import Condition, Thread
 from typing import IO, TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from pathlib import Path
 
 PATIENCE = 60.0
 """Seconds that a test waits for something that must happen; how soon is never asserted."""
@@ -28,6 +28,15 @@ def until(happened: Callable[[], bool], what: str, patience: float = PATIENCE) -
     while not happened():
         assert time.monotonic() < end, f"never: {what}"
         time.sleep(0.01)
+
+
+def lives(pid: int) -> bool:
+    """Whether any process of this number is there and has not ended."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return False
+    return stat.rpartition(")")[2].split()[0] not in "ZX"
 
 
 def all_of(*parts: str) -> str:

@@ -1,7 +1,7 @@
 """The parser and the exit statuses.
 
 0: ended well; 1: failed; 2: wrong usage; 3: shut down as asked, but requests were cut;
-130: interrupted before the worker ran, or forced by a second Ctrl-C.
+130: forced by a second Ctrl-C, or the engine's own code raised KeyboardInterrupt.
 """
 
 from __future__ import annotations
@@ -12,6 +12,9 @@ from difflib import get_close_matches
 from importlib.metadata import version
 from typing import TYPE_CHECKING, NoReturn
 
+from .._core import OwnProcess
+from .._signals import ctrl_c_is_ours
+from ..exceptions import DynamoError
 from . import serve
 from .failure import PROGRAM, Failure, UsageError, say_error
 
@@ -29,6 +32,9 @@ class _Parser(argparse.ArgumentParser):
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line.
 
+    SIGTERM and Ctrl-C are its own from the beginning: until the worker runs, before anything of
+    the engine's has been started, they end the process at once, with status 0.
+
     Args:
         argv: Arguments without the program's name; None: those of the process.
 
@@ -36,10 +42,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit status.
     """
     try:
-        return _run(list(sys.argv[1:] if argv is None else argv))
+        with OwnProcess(), ctrl_c_is_ours():
+            return _run(list(sys.argv[1:] if argv is None else argv))
     except Failure as failure:
         say_error(str(failure))
         return failure.status
+    except DynamoError as error:
+        say_error(str(error))
+        return Failure.status
     except KeyboardInterrupt:
         return _INTERRUPTED
 

@@ -8,6 +8,7 @@ import socket
 import sys
 from typing import TYPE_CHECKING, Any
 
+from .._core import check_environment
 from ..exceptions import DynamoError, InvalidArgument
 from ..worker import Worker
 from .announce import announce_endpoint, announce_http
@@ -74,6 +75,10 @@ def add_parser(commands: Any) -> Sequence[str]:
 def serve(options: argparse.Namespace, engine_argv: Sequence[str]) -> int:
     """Serves until the worker ends; returns the exit status."""
     config = read_config(options)
+    try:
+        check_environment()
+    except InvalidArgument as error:
+        raise UsageError(str(error)) from error
     loop_factory = _loop_factory(options.loop)
     if options.http_port is not None:
         check_port(options.http_host, options.http_port)

@@ -63,7 +63,7 @@ mod _core {
     #[pymodule_export]
     use crate::metrics::{MetricsCore, MetricsSource};
     #[pymodule_export]
-    use crate::process::{cleanup_seconds, keep_handlers, prepare};
+    use crate::process::{OwnProcess, check_environment, cleanup_seconds, keep_handlers, prepare};
     #[pymodule_export]
     use crate::publishers::SnapshotPublisher;
     #[pymodule_export]

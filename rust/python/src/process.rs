@@ -5,7 +5,9 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 
 use dynamo_backend_lifecycle::settings::environment;
 use dynamo_backend_lifecycle::{Budget, Settings};
+use dynamo_backend_worker::error::unknown;
 use dynamo_backend_worker::process::{self, Scope};
+use dynamo_backend_worker::{EarlySignals, adopt_orphans, trace};
 use pyo3::prelude::*;
 use pyo3::sync::MutexExt;
 use tokio::runtime::{Handle, Runtime};
@@ -72,6 +74,12 @@ pub(crate) fn prepare(
     Ok(())
 }
 
+/// Looks, before anything is imported, at the variables that no field of the configuration has.
+#[pyfunction]
+pub(crate) fn check_environment(py: Python<'_>) -> PyResult<()> {
+    trace::check_endpoints().map_err(|error| errors::to_exception(py, &error, None))
+}
+
 /// The process's tokio runtime.
 pub(crate) fn tokio() -> PyResult<Handle> {
     let owned = RUNTIME
@@ -92,4 +100,40 @@ pub(crate) fn cleanup_seconds() -> f64 {
 #[pyfunction]
 pub(crate) fn keep_handlers() {
     dynamo_backend_worker::keep_handlers();
+}
+
+/// A process that is the worker's alone, from before the engine is imported. A context manager: it
+/// takes SIGTERM and SIGINT, which end the process until a run takes them over, and has orphans of
+/// what the engine starts become the process's own children, so that a forced end finds them.
+#[pyclass(frozen, module = "dynamo_backend_common._core")]
+#[derive(Default)]
+pub(crate) struct OwnProcess {
+    signals: Mutex<Option<EarlySignals>>,
+}
+
+#[pymethods]
+impl OwnProcess {
+    #[new]
+    fn new() -> Self {
+        Self::default()
+    }
+
+    fn __enter__(&self, py: Python<'_>) -> PyResult<()> {
+        let signals = EarlySignals::take()
+            .map_err(|error| unknown(format!("signals: {error}")))
+            .map_err(|error| errors::to_exception(py, &error, None))?;
+        adopt_orphans();
+        *self.lock() = Some(signals);
+        Ok(())
+    }
+
+    fn __exit__(&self, _kind: Py<PyAny>, _error: Py<PyAny>, _traceback: Py<PyAny>) {
+        self.lock().take();
+    }
+}
+
+impl OwnProcess {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Option<EarlySignals>> {
+        self.signals.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }

@@ -6,6 +6,8 @@ use std::path::Path;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
+use crate::descendants;
+
 /// Where Kubernetes reads why a container ended.
 const TERMINATION_MESSAGE: &str = "/dev/termination-log";
 
@@ -28,7 +30,8 @@ pub fn before_exit(hook: LeftOver) {
 
 /// Leaves `words` on standard error, and in Kubernetes' termination message where there is one,
 /// then ends the process without running anything else of it: no exit hooks, no destructors, no
-/// other thread. It needs no lock, no GIL and no reader at the other end of standard error.
+/// other thread. It needs no lock, no GIL and no reader at the other end of standard error. The
+/// processes that it started are killed: nobody is left to end them, and a GPU would stay taken.
 pub(crate) fn exit_now(code: i32, words: &str) -> ! {
     if let Some(hook) = LEFT_OVER.get() {
         let mut writer = Writer::new(libc::STDERR_FILENO);
@@ -43,6 +46,7 @@ pub(crate) fn exit_now(code: i32, words: &str) -> ! {
         // Nothing is left to be told if this fails.
         let _ = file.write_all(line.as_bytes());
     }
+    descendants::kill();
     // SAFETY: `_exit` takes no pointer and does not return.
     unsafe { libc::_exit(code) }
 }

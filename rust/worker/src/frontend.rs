@@ -11,6 +11,7 @@ use serde_json::Value;
 use tokio::sync::watch;
 
 use crate::error::{invalid_argument, unknown};
+use crate::home;
 
 const POLL: Duration = Duration::from_millis(50);
 /// How long the frontend may take to see a model that is already in discovery.
@@ -45,6 +46,19 @@ impl Frontend {
                 self.address
             ))
         })
+    }
+
+    /// Finds out before anything starts whether the files of a card can be kept: without them no
+    /// model is ever listed.
+    pub(crate) fn check_cache(&self) -> Result<(), DynamoError> {
+        if home::is_provided() {
+            return Ok(());
+        }
+        Err(invalid_argument(format!(
+            "{}: the frontend keeps files in .cache/dynamo below it, and it cannot be written to, nor \
+             can the folder of temporary files (TMPDIR); set one of them to a folder that can",
+            home::VARIABLE
+        )))
     }
 
     pub(crate) async fn start(

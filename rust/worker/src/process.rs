@@ -8,7 +8,7 @@ use dynamo_runtime::config::{
 };
 
 use crate::config::WorkerConfig;
-use crate::{credentials, system, trace};
+use crate::{credentials, home, system, trace};
 
 /// Who finds the workers of this process, where the operator did not choose a discovery backend.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,10 +30,13 @@ pub enum Scope<'a> {
 /// What only this process can find listens on loopback and needs no grace period. The system server
 /// is the worker's own, one for the process; it listens on loopback always, unless told otherwise.
 ///
+/// A home that cannot be written to is another one afterwards, as Dynamo keeps files below it.
+///
 /// Call it before the runtime exists, and with it any thread that might read the environment.
 pub fn prepare_environment(config: &WorkerConfig, scope: Scope<'_>) {
     config.runtime.apply_to_env();
     credentials::take_out(set_variable);
+    home::provide();
     set_default("DYN_SYSTEM_HOST", LOOPBACK);
     take_system_port();
     let chosen = std::env::var(DISCOVERY).unwrap_or_default();

@@ -11,6 +11,7 @@ use crate::config::DisaggregationMode;
 use crate::deadline::Deadline;
 use crate::error::{at_step, unknown};
 use crate::event::Event;
+use crate::forked;
 use crate::host::Host;
 use crate::signals::Signals;
 use crate::system;
@@ -49,10 +50,13 @@ impl Run {
         alone: bool,
     ) -> Result<Self, DynamoError> {
         worker.config.validate()?;
+        trace::check_endpoints()?;
         trace::prepare();
         if let Some(frontend) = &worker.frontend {
             frontend.check_port()?;
+            frontend.check_cache()?;
         }
+        forked::close_sockets_of_this_runtime();
         let settings = Settings::from_env();
         let shutdown = worker.shutdown.clone();
         let signals = Signals::install(move || shutdown.ask_by_signal())

@@ -9,6 +9,8 @@
 //!
 //! Pipe and thread are made once and stay: a handler that runs on another thread at the moment when
 //! the handlers go must not write to a descriptor that is somebody else's by then.
+//!
+//! A program that is the worker alone takes the signals before it imports anything ([`EarlySignals`]).
 
 use std::io::{self, PipeReader, PipeWriter, Read};
 use std::mem::MaybeUninit;
@@ -39,7 +41,16 @@ static HUB: Mutex<Option<Hub>> = Mutex::new(None);
 struct Listener {
     id: u64,
     on_shutdown: Box<dyn Fn() + Send>,
-    running: bool,
+    stands: Stands,
+}
+
+/// Where a listener's run is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stands {
+    /// There is none yet: it is called only where no other is.
+    Before,
+    Running,
+    Over,
 }
 
 /// While it lives, `SIGTERM` and `SIGINT` call what it was installed with. Several may live at
@@ -50,6 +61,10 @@ pub(crate) struct Signals {
 
 impl Signals {
     pub(crate) fn install(on_shutdown: impl Fn() + Send + 'static) -> io::Result<Self> {
+        Self::listen(Stands::Running, Box::new(on_shutdown))
+    }
+
+    fn listen(stands: Stands, on_shutdown: Box<dyn Fn() + Send>) -> io::Result<Self> {
         let mut slot = lock();
         let mut hub = match slot.take() {
             Some(hub) => hub,
@@ -59,8 +74,8 @@ impl Signals {
         let id = hub.last_id;
         hub.listeners.push(Listener {
             id,
-            on_shutdown: Box::new(on_shutdown),
-            running: true,
+            on_shutdown,
+            stands,
         });
         *slot = Some(hub);
         Ok(Self { id })
@@ -73,13 +88,45 @@ impl Signals {
             hub.listeners
                 .iter_mut()
                 .filter(|listener| listener.id == self.id)
-                .for_each(|listener| listener.running = false);
+                .for_each(|listener| listener.stands = Stands::Over);
         }
+    }
+}
+
+/// SIGTERM and SIGINT before there is a run, in a process that is the worker's alone: while it lives
+/// and no run has the signals, the first of them ends the process at once, with status 0 and what it
+/// has started. There is nothing to be cleaned up yet, and what runs may not heed a signal: an import
+/// that waits in C, or the interpreter itself as a container's first process.
+///
+/// A run takes over by itself, without a gap.
+pub struct EarlySignals {
+    _signals: Signals,
+}
+
+impl EarlySignals {
+    /// Installs the handlers.
+    ///
+    /// # Errors
+    ///
+    /// There is no descriptor or thread left for them.
+    pub fn take() -> io::Result<Self> {
+        let end = || {
+            exit_now(
+                0,
+                "INFO asked to shut down before the worker began: ending at once",
+            )
+        };
+        let signals = Signals::listen(Stands::Before, Box::new(end))?;
+        Ok(Self { _signals: signals })
     }
 }
 
 impl Drop for Signals {
     fn drop(&mut self) {
+        if !is_owner() {
+            // In a forked child another thread may hold the lock, one that is not there.
+            return;
+        }
         let mut slot = lock();
         let Some(hub) = slot.as_mut() else { return };
         hub.listeners.retain(|listener| listener.id != self.id);
@@ -115,7 +162,7 @@ struct Hub {
 
 impl Hub {
     fn open() -> io::Result<Self> {
-        if OWNER.load(Ordering::SeqCst) != std::process::id() as i32 {
+        if !is_owner() {
             // The first run of this process; a parent's thread is none of a forked child's.
             let (read_end, write_end) = io::pipe()?;
             start_reader(read_end)?;
@@ -142,7 +189,7 @@ impl Hub {
     }
 
     fn keep_handlers(&mut self) {
-        let running = self.listeners.iter().any(|listener| listener.running);
+        let running = self.any(|listener| listener.stands == Stands::Running);
         for signal in HANDLED {
             if is_ours(signal) || replace_handler(signal).is_err() {
                 continue;
@@ -178,9 +225,15 @@ impl Hub {
                 None => self.first_interrupt = Some(Instant::now()),
             }
         }
+        let early = !self.any(|listener| listener.stands != Stands::Before);
         self.listeners
             .iter()
+            .filter(|listener| early || listener.stands != Stands::Before)
             .for_each(|listener| (listener.on_shutdown)());
+    }
+
+    fn any(&self, which: impl Fn(&Listener) -> bool) -> bool {
+        self.listeners.iter().any(which)
     }
 }
 
@@ -191,6 +244,11 @@ fn start_reader(pipe: PipeReader) -> io::Result<()> {
         .map(drop)
 }
 
+/// Whether pipe and thread are this process's, not those of one that it was forked from.
+fn is_owner() -> bool {
+    OWNER.load(Ordering::SeqCst) == std::process::id() as i32
+}
+
 /// Gives the handler its end of the pipe, for the life of the process.
 fn keep(pipe: PipeWriter) {
     PIPE.store(pipe.into_raw_fd(), Ordering::SeqCst);
@@ -198,6 +256,7 @@ fn keep(pipe: PipeWriter) {
 }
 
 fn read_signals(mut pipe: PipeReader) {
+    let_through(libc::SIGINT);
     loop {
         let watching = lock().is_some();
         if !becomes_readable(&pipe, watching.then_some(WATCH)) {
@@ -212,6 +271,18 @@ fn read_signals(mut pipe: PipeReader) {
             Some(hub) if byte[0] != OPENED => hub.on_signal(byte[0].into()),
             _ => {}
         }
+    }
+}
+
+/// Whoever keeps Ctrl-C from what it starts has blocked SIGINT in the thread that this one comes
+/// from; somebody has to take it.
+fn let_through(signal: libc::c_int) {
+    // SAFETY: the set is valid for the calls, and all-zero is a valid set.
+    unsafe {
+        let mut set: libc::sigset_t = MaybeUninit::zeroed().assume_init();
+        libc::sigemptyset(&mut set);
+        libc::sigaddset(&mut set, signal);
+        libc::pthread_sigmask(libc::SIG_UNBLOCK, &set, std::ptr::null_mut());
     }
 }
 

@@ -19,11 +19,14 @@
 //! | `DYN_SYSTEM_LIVE_PATH`, `DYN_SYSTEM_HEALTH_PATH` | `/live`, `/health` | |
 
 mod address;
+mod connections;
 mod controls;
 mod exposition;
+mod guard;
 mod member;
 mod metadata;
 mod metrics;
+mod origin;
 mod probes;
 mod router;
 mod server;

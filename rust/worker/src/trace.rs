@@ -5,12 +5,14 @@
 //! attributes are set once, when the request has ended, and the exporter is ours, so that a run can
 //! flush it. Without a trace a request costs the look whether there is one.
 
+mod endpoint;
 mod export;
 mod headers;
 mod request;
 mod runtime;
 
 pub use dynamo_runtime::logging::DistributedTraceContext;
+pub use endpoint::check_endpoints;
 pub use export::runtime_spans;
 pub(crate) use export::{flush, is_asked_for, prepare};
 pub use headers::TraceHeaders;

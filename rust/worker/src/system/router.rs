@@ -6,12 +6,13 @@ use std::time::Instant;
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::{Method, StatusCode};
+use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get};
 
 use super::server::Members;
 use super::token::Token;
-use super::{controls, metadata, metrics, probes};
+use super::{controls, guard, metadata, metrics, probes};
 
 /// The paths of the probes, which the operator may choose.
 pub(super) struct Paths {
@@ -45,6 +46,7 @@ pub(super) fn build(members: Members, paths: Paths, token: Option<Token>) -> Rou
         .route("/engine/{*path}", any(controls::answer))
         // Not routes: what an operator sets may be no valid pattern.
         .fallback(probe)
+        .layer(middleware::from_fn_with_state(shared.clone(), guard::check))
         .with_state(shared)
 }
 

@@ -12,6 +12,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::address;
+use super::connections;
 use super::member::Member;
 use super::router::{self, Paths};
 use super::token::Token;
@@ -95,13 +96,7 @@ impl Server {
         };
         let router = router::build(members.clone(), paths, token);
         let stop = CancellationToken::new();
-        let stopped = stop.clone().cancelled_owned();
-        let task = tokio::spawn(async move {
-            let served = axum::serve(listener, router).with_graceful_shutdown(stopped);
-            if let Err(error) = served.await {
-                tracing::error!(%error, "the system server ended");
-            }
-        });
+        let task = tokio::spawn(connections::serve(listener, router, stop.clone()));
         tracing::info!("System server on http://{address}");
         Ok(Some(Self {
             address,

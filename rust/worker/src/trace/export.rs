@@ -13,17 +13,12 @@ use tracing::Subscriber;
 use tracing_subscriber::Layer;
 use tracing_subscriber::registry::LookupSpan;
 
-use super::runtime;
+use super::{endpoint, runtime};
 use crate::process;
 
 const ENABLED: &str = "OTEL_EXPORT_ENABLED";
 const SERVICE: &str = "OTEL_SERVICE_NAME";
 const RATIO: &str = "OTEL_TRACES_SAMPLE_RATIO";
-/// Of traces, and of everything.
-const PROTOCOL: [&str; 2] = [
-    "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL",
-    "OTEL_EXPORTER_OTLP_PROTOCOL",
-];
 const SCOPE: &str = "dynamo_backend_common";
 
 struct Exporter {
@@ -130,12 +125,7 @@ fn build() -> Result<Exporter, Box<dyn std::error::Error>> {
 
 /// Endpoint, headers and timeout it reads from the environment itself.
 fn span_exporter() -> Result<SpanExporter, ExporterBuildError> {
-    let protocol = PROTOCOL
-        .iter()
-        .filter_map(|name| std::env::var(name).ok())
-        .find(|value| !value.trim().is_empty())
-        .unwrap_or_default();
-    if protocol.trim().eq_ignore_ascii_case("http/protobuf") {
+    if endpoint::over_http() {
         SpanExporter::builder().with_http().build()
     } else {
         SpanExporter::builder().with_tonic().build()

@@ -1,0 +1,28 @@
+"""Engines that leave processes behind: children, theirs, and those that left their parent."""
+
+import subprocess
+
+from latches import reach
+from stuck import CleanupHoldsTheGil
+
+FAMILY = "sleep 600 >&- 2>&- & echo $!; wait"
+ORPHAN = "sleep 600 >&- 2>&- & echo $!"
+
+
+class Family(CleanupHoldsTheGil):
+    """The latch ``family`` has the process ids of all, apart by spaces."""
+
+    async def start(self, worker_id):
+        config = await super().start(worker_id)
+        pids = []
+        for command, apart in [(FAMILY, False), (FAMILY, True), (ORPHAN, True)]:
+            child = subprocess.Popen(  # noqa: ASYNC220 (for the child's sake)
+                ["sh", "-c", command],
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                start_new_session=apart,
+            )
+            pids += [child.pid, int(child.stdout.readline())]
+        child.wait()
+        reach("family", " ".join(map(str, pids)))
+        return config
