@@ -32,6 +32,7 @@ pub mod fuzzing;
 pub mod host;
 #[cfg(test)]
 mod model;
+mod panics;
 pub mod report;
 mod run;
 pub mod settings;
@@ -39,6 +40,7 @@ pub mod shutdown;
 pub mod state;
 #[cfg(test)]
 mod testing;
+mod watch;
 
 pub use canary::HEALTH_CHECK_KEY;
 pub use host::{Discovery, Engine, Observer, Serving};

@@ -24,6 +24,8 @@ struct World {
     shutdown: CancellationToken,
     /// Flips when shutdown begins.
     began: CancellationToken,
+    /// Flips when the engine fails.
+    engine_failed: CancellationToken,
     /// Held by a control that changes discovery, from its first half to its last.
     control: tokio::sync::Mutex<()>,
     presence: Mutex<Presence>,
@@ -106,6 +108,7 @@ impl World {
             fetches,
             shutdown: CancellationToken::new(),
             began: CancellationToken::new(),
+            engine_failed: CancellationToken::new(),
             control: tokio::sync::Mutex::default(),
             presence: Mutex::default(),
             serving_over: Mutex::default(),
@@ -127,6 +130,7 @@ impl World {
             Operation::Quiescent(answer) => self.inner.lock().unwrap().quiescent = answer,
             Operation::ServingEnds => self.end_serving(false),
             Operation::DiscoveryLost => self.end_serving(true),
+            Operation::EngineFails => self.engine_failed.cancel(),
             Operation::Control {
                 does,
                 takes,
