@@ -251,6 +251,7 @@ fn result(plan: &Plan, ran: &Ran) -> Result<(), String> {
             || asked_first
             || ended_first
             || error == "serve: discovery was lost"
+            || error == "serve: serving panicked: no room"
             || error == "engine: watch failed",
         "a worker that lost discovery while it served does not end as a success",
     )?;
