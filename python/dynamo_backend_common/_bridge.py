@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+from asyncio.tasks import _unregister_task
 from typing import TYPE_CHECKING, Any
 
-from ._core import cleanup_seconds
+from ._core import HEALTH_CHECK_KEY, cleanup_seconds
 from ._generate import is_synchronous
 from ._pump import Pump
 from ._request_log import current_request
 from ._stream import log_failure, logger
 from ._threads import RequestThreads
+from .engine import LLMEngine
 from .exceptions import InvalidArgument, Unknown
 from .metrics import EndpointMetrics
 from .publish import MetricsContext
@@ -48,9 +50,28 @@ class Bridge:
         self._pumps: dict[RequestContext, Pump] = {}
         self._threads = RequestThreads()
         self._metrics: EndpointMetrics | None = None
+        self._watching: asyncio.Task[Any] | None = None
+        # The health canary's last probe.
+        self._probe: Pump | None = None
         # The function that was asked last whether it blocks, and the answer.
         self._asked: Any = None
         self._blocks = False
+
+    def check_prefill(self) -> None:
+        """Warns of an engine of a prefill worker that cannot say when its KV cache may go."""
+        if not any(self._defines(hook) for hook in ("is_quiescent", "drain")):
+            logger.warning(
+                "%s has neither is_quiescent nor drain: on shutdown this prefill worker keeps its"
+                " KV cache for all of DYN_PREFILL_DRAIN_TIMEOUT_S, as peers may still fetch from"
+                " it; define is_quiescent",
+                self.name,
+            )
+
+    def _defines(self, hook: str) -> bool:
+        method = getattr(self._engine, hook, None)
+        return method is not None and getattr(method, "__func__", None) is not getattr(
+            LLMEngine, hook
+        )
 
     async def start(self, worker_id: int) -> Any:
         if _takes_progress(self._engine.start):
@@ -64,10 +85,15 @@ class Bridge:
     def serve(self, request: dict[str, Any], context: RequestContext, sink: Sink) -> Pump:
         """Starts the task of one request; the core calls ``cancel`` of what this returns."""
         generate = self._engine.generate
+        if HEALTH_CHECK_KEY in request and (probe := self._probe) is not None and probe.is_busy:
+            sink.fail(Unknown(f"{self.name} has not let go of the probe before this one"))
+            return probe
         threads = self._threads if self._is_synchronous(generate) else None
         pump = Pump(generate, self.name, request, context, sink, threads)
         self._pumps[context] = pump
         pump.task.add_done_callback(lambda _: self._pumps.pop(context))
+        if HEALTH_CHECK_KEY in request:
+            self._probe = pump
         if sink.may_abort:
             pump.cancel()
         return pump
@@ -89,14 +115,19 @@ class Bridge:
         except Exception as raised:
             log_failure(context.id, self.name, raised)
 
+    async def watch(self) -> None:
+        self._watching = asyncio.current_task()
+        await self._hook("watch")
+
     async def drain(self) -> None:
         await self._logged("drain")
 
     async def is_quiescent(self) -> bool | None:
-        quiescent: bool | None = await self._logged("is_quiescent", default=True)
+        quiescent: bool | None = await self._logged("is_quiescent")
         return quiescent
 
     async def cleanup(self) -> None:
+        self._leave_watch()
         await self._end_tasks()
         try:
             await self._logged("cleanup")
@@ -105,7 +136,14 @@ class Bridge:
             if self._metrics is not None:
                 self._metrics.close()
             # The runtime's registries hold what serves them for the life of the process.
-            self._engine = None
+            self._engine = self._probe = None
+
+    def _leave_watch(self) -> None:
+        """A watch that ignores its cancellation is not waited for, not by the end of the loop either."""
+        task, self._watching = self._watching, None
+        if task is not None and not task.done():
+            logger.error("%s.watch did not end when cancelled", self.name)
+            _unregister_task(task)
 
     async def _end_tasks(self) -> None:
         """Generators that outlived their requests end before what they stand on goes."""

@@ -191,6 +191,10 @@ class StepStream:
     def id(self) -> int:
         """Names the stream in a step. It is never used again."""
 
+    @property
+    def is_open(self) -> bool:
+        """Whether it may still be pushed to: it was neither ended, nor told as cancelled."""
+
 @final
 class StepReport:
     """What the engine learns from a push."""
@@ -243,6 +247,20 @@ class Steps:
 
         Raises:
             InvalidArgument: ``context`` is one that ``abort`` got.
+            EngineShutdown: `fail` was called; of the class that it was given, if that is one of
+                `dynamo_backend_common.exceptions`.
+        """
+
+    def fail(self, error: BaseException) -> None:
+        """Fails every stream that is open, and each that is opened from here on.
+
+        For an engine that can make no more steps; beside it, its ``watch`` raises. What is pushed
+        afterwards is told as cancelled.
+
+        Args:
+            error: What the requests end with. An exception that is none of
+                `dynamo_backend_common.exceptions` counts as `EngineShutdown`, on which a frontend
+                migrates them to another worker.
         """
 
     def push(self, step: Iterable[Step]) -> StepReport:

@@ -49,7 +49,7 @@ class Pump:
         self._cancelling = False
         # From the terminal chunk, an error or the cancellation on, nothing interrupts the end.
         self._ending = False
-        self._by_steps = False
+        self._by_steps: StepStream | None = None
         self.task = asyncio.get_running_loop().create_task(self._run(request))
 
     def cancel(self) -> None:
@@ -76,6 +76,12 @@ class Pump:
         if not self._on_loop:
             self.task.cancel()
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether a task, a thread or a step loop still has the request."""
+        steps = self._by_steps
+        return not self.task.done() or (steps is not None and steps.is_open)
+
     async def _run(self, request: dict[str, Any]) -> None:
         chunks: Any = None
         current_request.set(self._context)
@@ -97,7 +103,7 @@ class Pump:
             self._sink.fail(raised)
         finally:
             self._ending = True
-            if not self._by_steps:
+            if self._by_steps is None:
                 self._sink.finish()
             await self._close(chunks)
 
@@ -114,7 +120,7 @@ class Pump:
             returned = await returned
         if isinstance(returned, StepStream):
             # From here on its chunks come by steps.
-            self._by_steps = True
+            self._by_steps = returned
             return None
         if hasattr(returned, "__aiter__"):
             return returned

@@ -24,6 +24,12 @@ impl Readiness {
         self.presence().why_not_wanted()
     }
 
+    /// Resolves when the canary may probe the engine.
+    pub(crate) async fn canary_goes_on(&self) {
+        let mut presence = self.presence.subscribe();
+        let _ = presence.wait_for(|presence| !presence.pauses_canary()).await;
+    }
+
     /// Resolves when the canary must leave the engine alone.
     pub(crate) async fn canary_pauses(&self) {
         // The sender lives as long as `self`, so waiting cannot fail.
@@ -44,7 +50,9 @@ mod tests {
         tokio::join!(readiness.canary_pauses(), async {
             readiness.change(Presence::left);
         });
-        readiness.change(Presence::returned);
+        tokio::join!(readiness.canary_goes_on(), async {
+            readiness.change(Presence::returned);
+        });
         assert_eq!(readiness.why_not(), None);
         tokio::join!(readiness.canary_pauses(), async {
             readiness.change(Presence::close);
