@@ -127,7 +127,7 @@ class Bridge:
         return quiescent
 
     async def cleanup(self) -> None:
-        self._leave_watch()
+        await self._end_watch()
         await self._end_tasks()
         try:
             await self._logged("cleanup")
@@ -138,11 +138,15 @@ class Bridge:
             # The runtime's registries hold what serves them for the life of the process.
             self._engine = self._probe = None
 
-    def _leave_watch(self) -> None:
-        """A watch that ignores its cancellation is not waited for, not by the end of the loop either."""
+    async def _end_watch(self) -> None:
+        """Gives the watch, which is cancelled, a moment."""
         task, self._watching = self._watching, None
-        if task is not None and not task.done():
+        if task is None:
+            return
+        _, stuck = await asyncio.wait([task], timeout=_moment())
+        if stuck:
             logger.error("%s.watch did not end when cancelled", self.name)
+            # The end of the loop would wait for it.
             _unregister_task(task)
 
     async def _end_tasks(self) -> None:
@@ -152,8 +156,7 @@ class Bridge:
             return
         for pump in pumps.values():
             pump.cancel_now()
-        # The rest of cleanup's time is the engine's own.
-        _, stuck = await asyncio.wait(pumps, timeout=min(1.0, cleanup_seconds() / 4))
+        _, stuck = await asyncio.wait(pumps, timeout=_moment())
         if stuck:
             logger.error("%s: %d generators did not end when cancelled", self.name, len(stuck))
         for task in stuck:
@@ -209,6 +212,11 @@ class Bridge:
         except (SystemExit, KeyboardInterrupt) as raised:
             # Out of a task they would end the loop, and with it every request.
             raise Unknown(f"{hook} raised {type(raised).__name__}: {raised}") from raised
+
+
+def _moment() -> float:
+    """Seconds for what was cancelled: the rest of cleanup's time is the engine's own."""
+    return min(1.0, cleanup_seconds() / 4)
 
 
 def _takes_progress(start: Callable[..., Any]) -> bool:
