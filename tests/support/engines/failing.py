@@ -30,7 +30,7 @@ class FailsAtOnce(Recorded):
 
 
 class FailsAsItIsPublished(Recorded):
-    """Its metrics are never set up."""
+    """Its metrics are never set up, and left behind when their share of the shutdown is over."""
 
     async def watch(self):
         await passed("publishing")

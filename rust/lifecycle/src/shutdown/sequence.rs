@@ -72,10 +72,8 @@ where
             biased;
             () = stop.cancelled() => {}
             result = &mut work => {
-                if result.is_err() {
-                    // What fails beside an engine that failed does so because of it.
-                    watch.look().await;
-                }
+                // What fails beside an engine that failed does so because of it.
+                watch.look().await;
                 return result;
             }
             () = watch.failure() => stop.cancel(),
