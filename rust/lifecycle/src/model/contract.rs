@@ -152,10 +152,7 @@ impl Model<'_> {
             Operation::ServingEnds => self.ends_by_itself(false),
             Operation::DiscoveryLost => self.ends_by_itself(true),
             Operation::EngineFails if self.engine_failed => {}
-            Operation::EngineFails => {
-                self.engine_failed = true;
-                self.engine_fails();
-            }
+            Operation::EngineFails => self.engine_fails(),
         }
         self.settle();
     }
@@ -341,10 +338,8 @@ impl Model<'_> {
 
     fn grace(&mut self) {
         self.noticed |= self.engine_failed;
-        let grace = if self.noticed { 0 } else { GRACE };
-        self.phase = Phase::Grace {
-            until: self.now + grace,
-        };
+        let until = self.now + if self.noticed { 0 } else { GRACE };
+        self.phase = Phase::Grace { until };
     }
 
     fn waited(&mut self) {

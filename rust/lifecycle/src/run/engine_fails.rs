@@ -120,7 +120,8 @@ fn an_engine_that_fails_once_it_drains_is_drained_on() {
 
 #[test]
 fn a_panic_of_a_step_is_its_error_and_the_engine_is_cleaned_up() {
-    let rows: [(fn(&mut Plan), &str); 4] = [
+    type Panics = fn(&mut Plan);
+    let rows: [(Panics, &str); 4] = [
         (
             |p| p.connect = Hook::Panics(0.1),
             "connect: connecting panicked: no room",

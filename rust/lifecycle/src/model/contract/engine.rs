@@ -5,6 +5,7 @@ use super::{Model, Phase};
 impl Model<'_> {
     /// A failed engine is noticed before the shutdown, or while it gives requests time.
     pub(super) fn engine_fails(&mut self) {
+        self.engine_failed = true;
         match self.phase {
             Phase::Publishing | Phase::Registering if self.began.is_none() => {
                 self.noticed = true;
