@@ -81,7 +81,10 @@ def test_an_engine_that_fails_after_a_signal_is_not_waited_for(
         assert failed(list(stream.events()))
     # It was asked to stop, and a request was cut.
     assert server.process.wait() == 3
-    assert re.search("stage=.*engine: .*the device is lost|engine: .*the device is lost.*stage=", server.process.stderr)
+    assert re.search(
+        "stage=.*engine: .*the device is lost|engine: .*the device is lost.*stage=",
+        server.process.stderr,
+    )
     assert not launcher.latches.is_reached("drain")
 
 

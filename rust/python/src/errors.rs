@@ -3,8 +3,8 @@
 use dynamo_backend_worker::DynamoError;
 use dynamo_backend_worker::error::{self, BackendError, KINDS};
 use pyo3::exceptions::{
-    PyBaseException, PyBufferError, PyConnectionError, PyConnectionRefusedError, PyIndexError, PyRuntimeError,
-    PyTimeoutError, PyValueError, asyncio,
+    PyBaseException, PyBufferError, PyConnectionError, PyConnectionRefusedError, PyIndexError,
+    PyRuntimeError, PyTimeoutError, PyValueError, asyncio,
 };
 use pyo3::intern;
 use pyo3::prelude::*;

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
+use dynamo_backend_lifecycle::controls::Presence;
 use dynamo_llm::protocols::common::llm_backend::LLMEngineOutput;
 use dynamo_llm::protocols::common::preprocessor::PreprocessedRequest;
-use dynamo_backend_lifecycle::controls::Presence;
 use dynamo_runtime::component::{Endpoint, build_transport_type};
 use dynamo_runtime::discovery::{DiscoveryInstance, DiscoveryQuery};
 use dynamo_runtime::pipeline::network::Ingress;

@@ -27,7 +27,9 @@ impl Readiness {
     /// Resolves when the canary may probe the engine.
     pub(crate) async fn canary_goes_on(&self) {
         let mut presence = self.presence.subscribe();
-        let _ = presence.wait_for(|presence| !presence.pauses_canary()).await;
+        let _ = presence
+            .wait_for(|presence| !presence.pauses_canary())
+            .await;
     }
 
     /// Resolves when the canary must leave the engine alone.

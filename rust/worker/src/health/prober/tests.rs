@@ -112,7 +112,10 @@ async fn section_8_a_probe_passes_with_its_terminal_chunk_alone() {
         probed(Stream::Hangs),
     );
     let failed = (false, false);
-    assert_eq!(found, ((true, false), failed, failed, failed, (false, true)));
+    assert_eq!(
+        found,
+        ((true, false), failed, failed, failed, (false, true))
+    );
 }
 
 #[tokio::test]
