@@ -124,8 +124,8 @@ class LLMEngine(ABC):
         The worker then leaves discovery, its requests are cut with the error on which frontends
         migrate them, ``cleanup`` is called but not ``drain``, and ``run()`` raises ``engine: …``
         from what was raised here. It is called when ``start`` has returned: what it raises before
-        requests are served ends the start. Returning says that there is nothing more to watch, as by
-        default. It is cancelled in a shutdown, when its requests have been waited for.
+        requests are served ends the start. Returning says that there is nothing more to watch, as
+        the default does. It is cancelled in a shutdown, when its requests have been waited for.
 
         An engine with a step loop fails its streams too, by ``Steps.fail``.
         """

@@ -72,7 +72,7 @@ def test_section_12_6_a_worker_of_its_own_program_has_the_workers_system_server(
 
 def listening(pid: int) -> dict[int, list[str]]:
     """The IPv4 addresses on which a process listens, by their port."""
-    links = [os.readlink(entry) for entry in Path(f"/proc/{pid}/fd").iterdir()]
+    links = [str(entry.readlink()) for entry in Path(f"/proc/{pid}/fd").iterdir()]
     inodes = {link.removeprefix("socket:[").rstrip("]") for link in links if "socket" in link}
     found: dict[int, list[str]] = {}
     for line in Path(f"/proc/{pid}/net/tcp").read_text().splitlines()[1:]:
