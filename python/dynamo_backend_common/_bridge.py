@@ -5,16 +5,20 @@ Everything here runs on the event loop's thread. The core calls it by posting me
 
 from __future__ import annotations
 
+import asyncio
 import inspect
+from asyncio.tasks import _unregister_task
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from ._core import HEALTH_CHECK_KEY, cleanup_seconds
 from ._generate import is_synchronous
 from ._last_requests import end_requests
 from ._pump import Pump
 from ._request_log import current_request
 from ._stream import log_failure, logger
 from ._threads import RequestThreads
+from .engine import LLMEngine
 from .exceptions import EngineShutdown, InvalidArgument, Unknown
 from .metrics import EndpointMetrics
 from .publish import MetricsContext
@@ -50,9 +54,28 @@ class Bridge:
         self._pumps: dict[RequestContext, Pump] = {}
         self._threads = RequestThreads()
         self._metrics: EndpointMetrics | None = None
+        self._watching: asyncio.Task[Any] | None = None
+        # The health canary's last probe.
+        self._probe: Pump | None = None
         # The function that was asked last whether it blocks, and the answer.
         self._asked: Any = None
         self._blocks = False
+
+    def check_prefill(self) -> None:
+        """Warns of an engine of a prefill worker that cannot say when its KV cache may go."""
+        if not any(self._defines(hook) for hook in ("is_quiescent", "drain")):
+            logger.warning(
+                "%s has neither is_quiescent nor drain: on shutdown this prefill worker keeps its"
+                " KV cache for all of DYN_PREFILL_DRAIN_TIMEOUT_S, as peers may still fetch from"
+                " it; define is_quiescent",
+                self.name,
+            )
+
+    def _defines(self, hook: str) -> bool:
+        method = getattr(self._engine, hook, None)
+        return method is not None and getattr(method, "__func__", None) is not getattr(
+            LLMEngine, hook
+        )
 
     async def start(self, worker_id: int) -> Any:
         if _takes_progress(self._engine.start):
@@ -69,10 +92,15 @@ class Bridge:
         The core calls ``cancel`` of what this returns, or ``stream_ended``.
         """
         generate = self._engine.generate
+        if HEALTH_CHECK_KEY in request and (probe := self._probe) is not None and probe.is_busy:
+            sink.fail(Unknown(f"{self.name} has not let go of the probe before this one"))
+            return probe
         threads = self._threads if self._is_synchronous(generate) else None
         pump = Pump(generate, self.name, request, context, sink, threads)
         self._pumps[context] = pump
         pump.task.add_done_callback(partial(self._done, context, sink))
+        if HEALTH_CHECK_KEY in request:
+            self._probe = pump
         return pump
 
     def _done(self, context: RequestContext, sink: Sink, _: object) -> None:
@@ -103,14 +131,19 @@ class Bridge:
         except Exception as raised:
             log_failure(context.id, self.name, raised)
 
+    async def watch(self) -> None:
+        self._watching = asyncio.current_task()
+        await self._hook("watch")
+
     async def drain(self) -> None:
         await self._logged("drain")
 
     async def is_quiescent(self) -> bool | None:
-        quiescent: bool | None = await self._logged("is_quiescent", default=True)
+        quiescent: bool | None = await self._logged("is_quiescent")
         return quiescent
 
     async def cleanup(self) -> None:
+        await self._end_watch()
         await end_requests(self.name, self._pumps.values())
         try:
             await self._logged("cleanup")
@@ -120,7 +153,18 @@ class Bridge:
                 self._metrics.close()
             self._pumps.clear()
             # The runtime's registries hold what serves them for the life of the process.
-            self._engine = None
+            self._engine = self._probe = None
+
+    async def _end_watch(self) -> None:
+        """Gives the watch, which is cancelled, a moment."""
+        task, self._watching = self._watching, None
+        if task is None:
+            return
+        _, stuck = await asyncio.wait([task], timeout=_moment())
+        if stuck:
+            logger.error("%s.watch did not end when cancelled", self.name)
+            # The end of the loop would wait for it.
+            _unregister_task(task)
 
     def loop_closed(self) -> None:
         """Ends the streams that need the event loop, which nobody runs any more."""
@@ -187,6 +231,11 @@ def _as_list(engine: Any) -> bool:
             f"token_ids_as_list: {as_list!r} of {type(engine).__name__} is neither True nor False"
         )
     return as_list
+
+
+def _moment() -> float:
+    """Seconds for what was cancelled: the rest of cleanup's time is the engine's own."""
+    return min(1.0, cleanup_seconds() / 4)
 
 
 def _takes_progress(start: Callable[..., Any]) -> bool:

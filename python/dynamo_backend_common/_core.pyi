@@ -195,6 +195,10 @@ class StepStream:
     def id(self) -> int:
         """Names the stream in a step. It is never used again."""
 
+    @property
+    def is_open(self) -> bool:
+        """Whether it may still be pushed to: it was neither ended, nor told as cancelled."""
+
 @final
 class StepReport:
     """What the engine learns from a push."""
@@ -247,7 +251,21 @@ class Steps:
 
         Raises:
             InvalidArgument: ``context`` is one that ``abort`` got.
+            EngineShutdown: `fail` was called; of the class that it was given, if that is one of
+                `dynamo_backend_common.exceptions`.
             RuntimeError: In a child that was forked from the worker's process.
+        """
+
+    def fail(self, error: BaseException) -> None:
+        """Fails every stream that is open, and each that is opened from here on.
+
+        For an engine that can make no more steps; beside it, its ``watch`` raises. What is pushed
+        afterwards is told as cancelled.
+
+        Args:
+            error: What the requests end with. An exception that is none of
+                `dynamo_backend_common.exceptions` counts as `EngineShutdown`, on which a frontend
+                migrates them to another worker.
         """
 
     def push(self, step: Iterable[Step]) -> StepReport:

@@ -55,7 +55,7 @@ class Pump:
         self._over = False
         # It was told to end, by its cancellation or by `aclose`: its end is not interrupted.
         self._told = False
-        self._by_steps = False
+        self._by_steps: StepStream | None = None
         self._last_moment: asyncio.TimerHandle | None = None
         self.aborted = False
         """The engine's ``abort`` had its turn."""
@@ -124,6 +124,11 @@ class Pump:
         if not (self.task.done() or self._told):
             log_no_end(self._context, self._engine, in_thread=self.in_thread)
             self.end()
+    @property
+    def is_busy(self) -> bool:
+        """Whether a task, a thread or a step loop still has the request."""
+        steps = self._by_steps
+        return not self.task.done() or (steps is not None and steps.is_open)
 
     async def _run(self, request: dict[str, Any]) -> None:
         chunks: Any = None
@@ -148,7 +153,7 @@ class Pump:
             self._sink.fail(raised)
         finally:
             self._over = True
-            if not self._by_steps:
+            if self._by_steps is None:
                 self._sink.finish()
             await self._close(chunks)
             if self._last_moment is not None:
@@ -168,7 +173,7 @@ class Pump:
             returned = await returned
         if isinstance(returned, StepStream):
             # From here on its chunks come by steps.
-            self._by_steps = True
+            self._by_steps = returned
             return None
         if hasattr(returned, "__aiter__"):
             return returned

@@ -135,16 +135,29 @@ class LLMEngine(ABC):
         needs its receiver; see ``context.notify_first_token()``.
         """
 
+    async def watch(self) -> None:  # noqa: B027 (optional)
+        """Awaited once while the worker serves; raises when the engine can serve no more.
+
+        The worker then leaves discovery, its requests are cut with the error on which frontends
+        migrate them, ``cleanup`` is called but not ``drain``, and ``run()`` raises ``engine: …``
+        from what was raised here. It is called when ``start`` has returned: what it raises before
+        requests are served ends the start. Returning says that there is nothing more to watch, as
+        the default does. It is cancelled in a shutdown, when its requests have been waited for.
+
+        An engine with a step loop fails its streams too, by ``Steps.fail``.
+        """
+
     async def drain(self) -> None:  # noqa: B027 (optional)
         """Called once in shutdown, before ``cleanup``; a failure is logged only."""
 
     async def is_quiescent(self) -> bool | None:
-        """Whether nothing is left to hand over; True by default.
+        """Whether nothing is left to hand over; None, the engine cannot tell, by default.
 
-        Polled in the shutdown of a prefill worker until it is True or the budget ends. None: the
-        engine cannot tell.
+        Polled in the shutdown of a prefill worker, after ``drain``, until it is True or the budget
+        ends (``DYN_PREFILL_DRAIN_TIMEOUT_S``): an engine that cannot tell keeps for all of that
+        time what peers may still fetch from it. One that keeps nothing for them returns True.
         """
-        return True
+        return None
 
     async def setup_metrics(self, ctx: MetricsContext) -> MetricsBindings | None:
         """Called once after ``start``: the place to set up metrics. None by default."""

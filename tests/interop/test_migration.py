@@ -14,6 +14,23 @@ from support.streams import begin
 pytestmark = pytest.mark.frontend
 
 
+def test_a_stream_of_an_engine_that_fails_is_finished_by_another_worker(
+    launcher: Launcher, model_folder: str
+) -> None:
+    failing = serve(launcher, model_folder, "failing:Fails")
+    api = start_frontend(launcher, "--migration-limit", "3")
+    wait_for_model(api, "parrot")
+    with ExitStack() as stack:
+        stream, _ = begin(stack, api, model="parrot")
+        staying = serve(launcher, model_folder, "plain:Plain")
+        launcher.latches.release("fail")
+        _, chunks = read_text(stream)
+    assert finish_reasons(chunks) == ["stop"]
+    assert failing.wait() == 1
+    assert "engine: RuntimeError: the device is lost" in failing.stderr
+    assert staying.terminate() == 0
+
+
 def serve(launcher: Launcher, model_folder: str, engine: str) -> Process:
     worker = launcher.command(
         "serve",

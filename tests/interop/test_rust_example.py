@@ -2,6 +2,7 @@
 
 import os
 import signal
+from pathlib import Path
 
 import pytest
 
@@ -9,6 +10,7 @@ from support.api import Api, finish_reasons, read_text, text_of, wait_for_model
 from support.frontend import CACHE
 from support.launcher import Launcher
 from support.processes import Process
+from support.system import System
 
 PROMPT = " one two three"
 """Each word is one token, its space included."""
@@ -21,14 +23,18 @@ def example(shared: Launcher, model_folder: str) -> tuple[Process, Api]:
 
 def start(launcher: Launcher, model_folder: str) -> tuple[Process, Api]:
     """The example, ready to answer."""
-    target = os.environ.get("CARGO_TARGET_DIR") or CACHE / "target"
-    binary = f"{target}/debug/examples/reverse"
-    assert os.access(binary, os.X_OK), f"no {binary}: run `make python-test`"
     port = launcher.ports.reserve()
-    process = launcher.start(binary, "--http-port", str(port), "--model-name", model_folder)
+    process = launcher.start(binary(), "--http-port", str(port), "--model-name", model_folder)
     api = Api(port)
     wait_for_model(api)
     return process, api
+
+
+def binary() -> str:
+    target = os.environ.get("CARGO_TARGET_DIR") or CACHE / "target"
+    path = f"{target}/debug/examples/reverse"
+    assert os.access(path, os.X_OK), f"no {path}: run `make build`"
+    return path
 
 
 def test_it_answers_with_the_prompt_in_reverse(example: tuple[Process, Api]) -> None:
@@ -49,6 +55,33 @@ def test_it_streams(example: tuple[Process, Api]) -> None:
 def test_sigterm_ends_it_with_success(launcher: Launcher, model_folder: str) -> None:
     process, _ = start(launcher, model_folder)
     assert process.terminate() == 0
+
+
+def test_section_12_6_a_worker_of_its_own_program_has_the_workers_system_server(
+    launcher: Launcher,
+) -> None:
+    system = System(launcher.ports.reserve())
+    env = {"DYN_DISCOVERY_BACKEND": "mem", "DYN_SYSTEM_PORT": str(system.port)}
+    process = launcher.start(binary(), env=env)
+    process.wait_for_line("Serving reverse on ")
+    assert system.health()[1]["workers"], "the runtime's own server has no list of workers"
+    assert set(listening(process.pid)[system.port]) == {"127.0.0.1"}
+    assert process.terminate() == 0
+    assert "the runtime's own system server" not in process.output
+
+
+def listening(pid: int) -> dict[int, list[str]]:
+    """The IPv4 addresses on which a process listens, by their port."""
+    links = [str(entry.readlink()) for entry in Path(f"/proc/{pid}/fd").iterdir()]
+    inodes = {link.removeprefix("socket:[").rstrip("]") for link in links if "socket" in link}
+    found: dict[int, list[str]] = {}
+    for line in Path(f"/proc/{pid}/net/tcp").read_text().splitlines()[1:]:
+        fields = line.split()
+        address, port = fields[1].split(":")
+        if fields[3] == "0A" and fields[9] in inodes:
+            shown = ".".join(str(byte) for byte in reversed(bytes.fromhex(address)))
+            found.setdefault(int(port, 16), []).append(shown)
+    return found
 
 
 def test_section_12_1_ctrl_c_ends_it_with_success_too(

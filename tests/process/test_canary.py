@@ -53,7 +53,6 @@ def test_section_8_a_worker_is_ready_once_a_probe_was_answered(launcher: Launche
     probe = probe_of(launcher)
     assert probe["_HEALTH_CHECK"] is True
     assert probe["token_ids"] == [1, 2]
-    # Its stream is dropped after the first chunk, each time.
     before = begun(system)
     until(lambda: begun(system) > before + 1, "the engine is probed again and again")
     until(
@@ -76,6 +75,36 @@ def test_section_8_a_wedged_engine_is_not_ready_but_live_and_recovers(launcher: 
     launcher.latches.withdraw("wedged")
     becomes_ready(system)
     until(lambda: under_way(system) <= 1, "the probes that were given up are finished")
+
+
+def test_section_8_a_first_token_is_no_answer(launcher: Launcher) -> None:
+    _, system = watched(launcher, "Probed")
+    becomes_ready(system)
+    launcher.latches.release("halting")
+    becomes_not_ready(system)
+    assert "canary" in reason(system)
+    launcher.latches.withdraw("halting")
+    becomes_ready(system)
+
+
+@pytest.mark.parametrize("engine", ["BlocksItsThread", "Shielded", "Stepping"])
+def test_section_8_a_probe_that_does_not_let_go_is_the_only_one(
+    launcher: Launcher, engine: str
+) -> None:
+    process, system = watched(launcher, engine)
+    becomes_ready(system)
+    launcher.latches.release("wedged")
+    launcher.latches.reached("wedges")
+    becomes_not_ready(system)
+    # Two more were due, and not sent.
+    since = len(process.lines)
+    for _ in range(2):
+        process.wait_for_line("not let go of the probe", since=since)
+        since = len(process.lines)
+    assert under_way(system) == 1
+    launcher.latches.withdraw("wedged")
+    becomes_ready(system)
+    assert process.terminate() == 0
 
 
 def test_section_12_8_live_answers_while_the_event_loop_is_blocked(launcher: Launcher) -> None:

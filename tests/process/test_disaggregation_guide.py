@@ -19,6 +19,8 @@ from dynamo_backend_common import EngineConfig
 class Whole(Split):
     "With what the guide leaves to the reader."
 
+    kept = 0
+
     async def start(self, worker_id):
         return EngineConfig(model="echo", context_length=2048)
 

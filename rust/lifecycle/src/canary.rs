@@ -1,14 +1,19 @@
-//! Which payload the health canary sends, and the marker by which an engine knows it.
+//! The health canary: which payload it sends, the marker by which an engine knows it, and in
+//! `probing` when it is sent and what it says.
 //!
 //! The first source that is set decides: the configuration, the variable
 //! `DYN_HEALTH_CHECK_PAYLOAD`, the engine. The engine is asked only where neither of the two
 //! before it gave a payload.
+
+mod probing;
 
 use std::fmt::Display;
 use std::io;
 use std::path::Path;
 
 use serde_json::{Map, Value};
+
+pub use probing::{Probed, Times, Vitals, keep_probing};
 
 /// The key that marks a probe; its value is `true`.
 pub const HEALTH_CHECK_KEY: &str = "_HEALTH_CHECK";

@@ -18,8 +18,13 @@ pub trait Engine: Send + Sync {
 
     /// Makes the engine ready to serve. Called once at most, never dropped midway.
     async fn start(&self, worker_id: u64) -> Result<(), Self::Error>;
+    /// Fails when the engine can serve no more; returning says that there is nothing to watch.
+    /// Called once at most, after `start`, and dropped before `drain`.
+    async fn watch(&self) -> Result<(), Self::Error> {
+        Ok(())
+    }
     /// Finishes what outlives requests. Called once at most, dropped where its share of the
-    /// shutdown ends.
+    /// shutdown ends; not at all where `watch` failed.
     async fn drain(&self) -> Result<(), Self::Error>;
     /// Whether nothing is left to wait for; `None`: the engine cannot tell.
     async fn is_quiescent(&self) -> Result<Option<bool>, Self::Error>;
@@ -44,6 +49,8 @@ pub trait Discovery: Send + Sync {
     /// The error of a run that gave up connecting. `message` says for how long and how often it was
     /// tried, and what failed last.
     fn gave_up(&self, message: String) -> Self::Error;
+    /// The error of a step of the host's that panicked.
+    fn panicked(&self, message: String) -> Self::Error;
     /// Metrics, publishers, card and controls (steps 6 and 7), after `start` and before `serve`.
     /// When `shutdown` flips it gives up fetching at once, lets any other step finish, and returns
     /// `Ok`; it is dropped midway where its share of the shutdown ends.
@@ -87,7 +94,7 @@ pub trait Serving: Send + Sync {
 }
 
 /// Sees what a run does: log lines, states, gauges, the deadline. The run itself logs only how many
-/// requests it waits for and what became of them.
+/// requests it waits for and what became of them, and that the engine failed.
 pub trait Observer: Send + Sync {
     /// An attempt to connect failed, the `attempt`th; the next one begins after `next_in`. To be
     /// logged as a warning.

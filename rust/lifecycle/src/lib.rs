@@ -17,7 +17,7 @@
 //!
 //! Three modules stand for themselves: [`settings`] reads the environment (nothing else does),
 //! [`controls`] decides what an engine control does to discovery, [`canary`] chooses the payload
-//! of the health probe.
+//! of the health probe, and when it is sent.
 //!
 //! Time is tokio's, so a test with paused time sees hours pass in microseconds; no part of this
 //! crate looks at a clock of its own.
@@ -32,6 +32,7 @@ pub mod fuzzing;
 pub mod host;
 #[cfg(test)]
 mod model;
+mod panics;
 pub mod report;
 mod run;
 pub mod settings;
@@ -39,6 +40,7 @@ pub mod shutdown;
 pub mod state;
 #[cfg(test)]
 mod testing;
+mod watch;
 
 pub use canary::HEALTH_CHECK_KEY;
 pub use host::{Discovery, Engine, Observer, Serving};

@@ -28,6 +28,8 @@ pub enum Step {
     Publish,
     /// Serving the endpoint.
     Serve,
+    /// The engine itself, which failed after its `start`: its `watch` says so.
+    Engine,
 }
 
 impl Step {
@@ -38,6 +40,7 @@ impl Step {
             Step::Start => "start",
             Step::Publish => "publish",
             Step::Serve => "serve",
+            Step::Engine => "engine",
         }
     }
 }
@@ -140,6 +143,7 @@ mod tests {
         assert_eq!(text(Step::Connect), "connect: why");
         assert_eq!(text(Step::Start), "start: why");
         assert_eq!(text(Step::Serve), "serve: why");
+        assert_eq!(text(Step::Engine), "engine: why");
         assert_eq!(text(Step::Publish), "why");
     }
 }

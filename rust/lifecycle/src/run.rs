@@ -12,10 +12,12 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use crate::host::{Discovery, Engine, Observer, Serving};
+use crate::panics::caught;
 use crate::report::{Outcome, Reason, RunError, Step};
 use crate::settings::Settings;
 use crate::shutdown::{Budget, Sequence};
 use crate::state::Event;
+use crate::watch::Watch;
 
 /// Runs one engine from connecting to the end of its cleanup.
 ///
@@ -25,7 +27,9 @@ use crate::state::Event;
 /// for prefill workers, whose engine is asked after `drain` whether it is quiescent.
 ///
 /// A shutdown that was asked for is a success, also where one of its stages failed. An error is
-/// that of the step that failed, whatever the cleanup after it says.
+/// that of the step that failed, whatever the cleanup after it says. An engine that fails by its
+/// [`watch`](Engine::watch) ends the run: its requests are cut, and it is cleaned up but not
+/// drained.
 ///
 /// The run must be polled to its end: dropped midway, it leaves the engine without its cleanup.
 ///
@@ -48,6 +52,7 @@ use crate::state::Event;
 /// #     type Error = String;
 /// #     async fn connect(&self) -> Result<u64, String> { Ok(1) }
 /// #     fn gave_up(&self, message: String) -> String { message }
+/// #     fn panicked(&self, message: String) -> String { message }
 /// #     async fn publish(&self, _: &tokio_util::sync::CancellationToken) -> Result<(), String> { Ok(()) }
 /// #     async fn withdraw(&self) {}
 /// #     async fn unregister(&self, _: Duration) -> Result<(), String> { Ok(()) }
@@ -143,27 +148,32 @@ where
         }
 
         // 6. and 7. Metrics, publishers, card, controls. 12. An error here: withdraw, cleanup.
-        if let Err(error) = self.publish().await {
+        let mut watch = Watch::begin(self.host);
+        if let Err(error) = self.publish(&mut watch).await {
+            drop(watch);
             self.down.after_failure().await;
             return Err(error);
         }
         if self.shutdown.is_cancelled() {
+            drop(watch);
             self.down.before_serving(true).await;
             return Ok(Reason::Asked);
         }
 
-        // 9. and 10. Serve until it ends or shutdown is asked for; then the shutdown sequence.
-        let served = self.serve().await;
-        self.down.after_serving(self.polls_quiescence).await;
+        // 9. and 10. Serve until it ends, the engine fails or shutdown is asked for; then the
+        // shutdown sequence.
+        let served = self.serve(&mut watch).await;
+        self.down.after_serving(self.polls_quiescence, watch).await;
         served
     }
 
     /// Answers the worker's id, or `None` where shutdown was asked for meanwhile.
     async fn connect(&mut self) -> Result<Option<u64>, RunError<E>> {
+        let connect = connecting::connect(self.host, self.connect_limit);
         let connected = tokio::select! {
             biased;
             () = self.shutdown.cancelled() => Ok(None),
-            connected = connecting::connect(self.host, self.connect_limit) => connected.map(Some),
+            connected = caught(self.host, "connecting", connect) => connected.map(Some),
         };
         // The token may have flipped while `connect` was polled for the last time.
         let worker_id = match connected {
@@ -195,27 +205,41 @@ where
         }
     }
 
-    async fn publish(&mut self) -> Result<(), RunError<E>> {
-        let publish = self.host.publish(self.shutdown);
-        let result = self.down.finish(self.shutdown, "publishing", publish).await;
+    async fn publish(&mut self, watch: &mut Watch<'_, E>) -> Result<(), RunError<E>> {
+        let stop = self.shutdown.child_token();
+        let publish = self.host.publish(&stop);
+        let result = self.down.finish(&stop, watch, "publishing", publish).await;
+        alive(watch)?;
         result.map_err(at(Step::Publish))
     }
 
-    async fn serve(&mut self) -> Result<Reason, RunError<E>> {
+    async fn serve(&mut self, watch: &mut Watch<'_, E>) -> Result<Reason, RunError<E>> {
+        let stop = self.shutdown.child_token();
         let serve = self.host.serve();
-        let result = self.down.finish(self.shutdown, "serving", serve).await;
+        let result = self.down.finish(&stop, watch, "serving", serve).await;
+        alive(watch)?;
         result.map_err(at(Step::Serve))?;
         if !self.shutdown.is_cancelled() {
             self.host.serving();
         }
         tokio::select! {
             biased;
-            ended = self.host.ended() => {
-                ended.map(|()| Reason::Ended).map_err(at(Step::Serve))
+            ended = caught(self.host, "serving", self.host.ended()) => {
+                return ended.map(|()| Reason::Ended).map_err(at(Step::Serve));
             }
-            () = self.shutdown.cancelled() => Ok(Reason::Asked),
+            () = self.shutdown.cancelled() => return Ok(Reason::Asked),
+            () = watch.failure() => {}
         }
+        alive(watch)?;
+        Ok(Reason::Asked)
     }
+}
+
+/// The error of an engine that has failed.
+fn alive<E: Display>(watch: &mut Watch<'_, E>) -> Result<(), RunError<E>> {
+    watch
+        .tell()
+        .map_or(Ok(()), |error| Err(at(Step::Engine)(error)))
 }
 
 /// Tags an error with the step that it came from.
@@ -225,5 +249,7 @@ fn at<E>(step: Step) -> impl FnOnce(E) -> RunError<E> {
 
 #[cfg(test)]
 mod disturbed;
+#[cfg(test)]
+mod engine_fails;
 #[cfg(test)]
 mod tests;

@@ -68,6 +68,9 @@ pub(crate) async fn play_here(plan: &Plan) -> Ran {
             if plan.lose_at_poll == Some(polls) {
                 host.lose();
             }
+            if plan.fail_at_poll == Some(polls) {
+                host.fail_engine();
+            }
             if plan.ask_at_poll == Some(polls) {
                 host.ask();
             }
@@ -129,7 +132,14 @@ impl Ran {
     /// without the stages.
     pub(crate) fn calls(&self) -> Vec<&str> {
         let all = self.events.iter().map(|event| event.what.as_str());
-        let silent = ["stage ", "shutdown asked", "waited", "discovery lost"];
+        let silent = [
+            "stage ",
+            "shutdown asked",
+            "waited",
+            "discovery lost",
+            "watch",
+            "engine failed",
+        ];
         all.filter(|what| !silent.iter().any(|silent| what.starts_with(silent)))
             .collect()
     }

@@ -52,8 +52,10 @@ impl EventLoop {
         let call = self.calls.fetch_add(1, Ordering::Relaxed);
         self.outbox.post(move |py| {
             let on_done: OnDone = Box::new(move |py, result| {
-                // Nobody waits any more where the run was given up.
-                let _ = sender.send(read(py, result));
+                // Nobody waits for a call that was dropped, nor is it to be read.
+                if !sender.is_closed() {
+                    let _ = sender.send(read(py, result));
+                }
             });
             match function(py) {
                 Ok(coroutine) => event_loop.start_task(call, coroutine, on_done),

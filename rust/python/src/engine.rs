@@ -12,8 +12,8 @@ use dynamo_backend_worker::error::{invalid_argument, unknown};
 use dynamo_backend_worker::metrics::{MetricsBindings, MetricsContext};
 use dynamo_backend_worker::publish::KvEventSource;
 use dynamo_backend_worker::{
-    DynamoError, EngineConfig, EngineStream, LLMEngine, LLMEngineOutput, PreprocessedRequest,
-    RequestContext,
+    DisaggregationMode, DynamoError, EngineConfig, EngineStream, LLMEngine, LLMEngineOutput,
+    PreprocessedRequest, RequestContext, WorkerConfig,
 };
 use futures::future::BoxFuture;
 use futures::{FutureExt, Stream};
@@ -133,6 +133,17 @@ impl LLMEngine for PythonEngine {
         self.name.to_string()
     }
 
+    fn configure(&self, config: &WorkerConfig) {
+        if config.disaggregation_mode != DisaggregationMode::Prefill {
+            return;
+        }
+        Python::attach(|py| {
+            if let Err(raised) = self.bridge.bind(py).call_method0("check_prefill") {
+                raised.write_unraisable(py, None);
+            }
+        });
+    }
+
     async fn start(&self, worker_id: u64) -> Result<EngineConfig, DynamoError> {
         let name = self.name.clone();
         self.call("start", (worker_id,), self.fatal(), move |answer| {
@@ -196,6 +207,10 @@ impl LLMEngine for PythonEngine {
         {
             tracing::debug!(engine = &*self.name, "abort after the event loop ended");
         }
+    }
+
+    async fn watch(&self) -> Result<(), DynamoError> {
+        self.call("watch", (), self.fatal(), |_| Ok(())).await
     }
 
     async fn drain(&self) -> Result<(), DynamoError> {

@@ -3,8 +3,8 @@
 use dynamo_backend_worker::DynamoError;
 use dynamo_backend_worker::error::{self, BackendError, KINDS};
 use pyo3::exceptions::{
-    PyBufferError, PyConnectionError, PyConnectionRefusedError, PyIndexError, PyRuntimeError,
-    PyTimeoutError, PyValueError, asyncio,
+    PyBaseException, PyBufferError, PyConnectionError, PyConnectionRefusedError, PyIndexError,
+    PyRuntimeError, PyTimeoutError, PyValueError, asyncio,
 };
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -47,6 +47,16 @@ pub(crate) fn loop_ended() -> DynamoError {
 /// [`from_exception`] of an exception that Python caught.
 pub(crate) fn from_raised(raised: &Bound<'_, PyAny>) -> DynamoError {
     from_exception(raised.py(), &PyErr::from_value(raised.clone()))
+}
+
+/// [`from_exception`] of what an engine as a whole failed with: a frontend migrates its requests,
+/// unless the engine says by one of our exceptions what they are to be.
+pub(crate) fn from_failed_engine(raised: &Bound<'_, PyBaseException>) -> DynamoError {
+    let error = from_raised(raised);
+    match own_kind(raised) {
+        Some(_) => error,
+        None => error::backend(BackendError::EngineShutdown, error.message()),
+    }
 }
 
 /// What an exception that an engine raised is for its client: one of ours keeps its kind, a

@@ -4,7 +4,7 @@ mod failures;
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::Waker;
 
 use dynamo_backend_worker::error::{BackendError, backend};
@@ -34,18 +34,38 @@ const LONGEST: usize = 65_536;
 /// Where a step loop hands over its tokens, from any thread that holds the GIL already.
 #[pyclass(frozen, module = "dynamo_backend_common._core")]
 pub(crate) struct Steps {
-    open: Mutex<HashMap<u64, Open>>,
+    streams: Mutex<Streams>,
     last_id: AtomicU64,
     /// Streams that a push closed, whose report was lost to an exception: the next one has them.
     untold: Mutex<Vec<u64>>,
     origin: Origin,
 }
 
-#[derive(Clone)]
+#[derive(Default)]
+struct Streams {
+    open: HashMap<u64, Open>,
+    /// What all of them failed with, and what is opened from then on.
+    failed: Option<DynamoError>,
+}
+
 struct Open {
     writer: Writer,
+    request: Request,
+    /// Shared with the stream's handle.
+    is_open: Arc<AtomicBool>,
+}
+
+/// Whose a stream is.
+#[derive(Clone)]
+struct Request {
     context: Inner,
     reading: Arc<Reading>,
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.is_open.store(false, Ordering::Relaxed);
+    }
 }
 
 /// One request whose chunks come by steps.
@@ -53,6 +73,7 @@ struct Open {
 pub(crate) struct StepStream {
     #[pyo3(get)]
     id: u64,
+    is_open: Arc<AtomicBool>,
 }
 
 /// What a push tells the engine.
@@ -68,6 +89,12 @@ pub(crate) struct StepReport {
 
 #[pymethods]
 impl StepStream {
+    /// Whether the engine may still push to it.
+    #[getter]
+    fn is_open(&self) -> bool {
+        self.is_open.load(Ordering::Relaxed)
+    }
+
     fn __repr__(&self) -> String {
         format!("StepStream(id={})", self.id)
     }
@@ -88,7 +115,7 @@ impl Steps {
     #[new]
     fn new() -> Self {
         Self {
-            open: Mutex::default(),
+            streams: Mutex::default(),
             last_id: AtomicU64::new(0),
             untold: Mutex::default(),
             origin: Origin::here(),
@@ -105,13 +132,36 @@ impl Steps {
             )
         })?;
         let id = self.last_id.fetch_add(1, Ordering::Relaxed) + 1;
+        let is_open = Arc::new(AtomicBool::new(true));
         let open = Open {
             writer,
-            context: context.inner().clone(),
-            reading,
+            request: Request {
+                context: context.inner().clone(),
+                reading,
+            },
+            is_open: is_open.clone(),
         };
-        self.open.lock().insert(id, open);
-        Ok(StepStream { id })
+        let mut streams = self.streams.lock();
+        if let Some(error) = streams.failed.clone() {
+            drop(streams);
+            return Err(errors::to_exception(py, &error, None));
+        }
+        streams.open.insert(id, open);
+        Ok(StepStream { id, is_open })
+    }
+
+    /// Fails every stream that is open, and each that is opened from here on.
+    fn fail(&self, error: &Bound<'_, PyBaseException>) {
+        let error = errors::from_failed_engine(error);
+        let mut streams = self.streams.lock();
+        let failed = std::mem::take(&mut streams.open);
+        streams.failed.get_or_insert_with(|| error.clone());
+        drop(streams);
+        let ends = failed.values().filter_map(|open| {
+            let item = Err(Box::new(error.clone()));
+            open.writer.put_quietly(item, true).1
+        });
+        wakeups::wake(ends.collect::<Vec<Waker>>());
     }
 
     /// Hands over one step: tuples of a stream's id, its tokens, and where it ends a finish reason
@@ -188,14 +238,14 @@ impl Steps {
 
     /// Streams that are open.
     fn __len__(&self) -> usize {
-        self.open.lock().len()
+        self.streams.lock().open.len()
     }
 }
 
 impl Steps {
     fn all_are_cancelled(&self) -> StepReport {
         StepReport {
-            cancelled: self.open.lock().drain().map(|(id, _)| id).collect(),
+            cancelled: self.streams.lock().open.drain().map(|(id, _)| id).collect(),
             stalled: Vec::new(),
         }
     }
@@ -203,7 +253,7 @@ impl Steps {
 
 /// One call of `push`, with the lock: no Python runs while it lives.
 struct Push<'a> {
-    open: parking_lot::MutexGuard<'a, HashMap<u64, Open>>,
+    streams: parking_lot::MutexGuard<'a, Streams>,
     readers: Vec<Waker>,
     cancelled: Vec<u64>,
     stalled: Vec<u64>,
@@ -212,7 +262,7 @@ struct Push<'a> {
 impl<'a> Push<'a> {
     fn new(steps: &'a Steps) -> Self {
         Self {
-            open: steps.open.lock(),
+            streams: steps.streams.lock(),
             readers: Vec::new(),
             cancelled: std::mem::take(&mut *steps.untold.lock()),
             stalled: Vec::new(),
@@ -221,7 +271,7 @@ impl<'a> Push<'a> {
 
     fn item(&mut self, stream: u64, item: Item) {
         let last = !matches!(&item, Ok(chunk) if !chunk.is_terminal());
-        let Some(open) = self.open.get(&stream) else {
+        let Some(open) = self.streams.open.get(&stream) else {
             self.cancelled.push(stream);
             return;
         };
@@ -231,7 +281,7 @@ impl<'a> Push<'a> {
             self.cancelled.push(stream);
         }
         if last || put == Put::Refused {
-            self.open.remove(&stream);
+            self.streams.open.remove(&stream);
         }
     }
 
@@ -239,12 +289,12 @@ impl<'a> Push<'a> {
     fn done(mut self) -> StepReport {
         let (readers, cancelled) = (&mut self.readers, &mut self.cancelled);
         let stalled = &mut self.stalled;
-        self.open.retain(|id, open| {
+        self.streams.open.retain(|id, open| {
             let Some(unread) = open.writer.unread() else {
                 cancelled.push(*id);
                 return false;
             };
-            let last = if open.context.may_abort() {
+            let last = if open.request.context.may_abort() {
                 Ok(Chunk::cancelled())
             } else if unread > LONGEST {
                 Err(Box::new(overrun()))
@@ -324,12 +374,13 @@ impl Steps {
         Ok((stream, made.map_err(|problem| open.refuse(&problem))))
     }
 
-    fn of(&self, stream: u64) -> Option<Open> {
-        self.open.lock().get(&stream).cloned()
+    fn of(&self, stream: u64) -> Option<Request> {
+        let streams = self.streams.lock();
+        streams.open.get(&stream).map(|open| open.request.clone())
     }
 }
 
-impl Open {
+impl Request {
     /// The error of an entry that is no chunk; it ends the stream.
     fn refuse(&self, problem: &str) -> Box<DynamoError> {
         let message = format!("{}: {problem}", self.reading.engine());

@@ -1,4 +1,5 @@
-//! An engine of one's own in a Rust program, with the OpenAI frontend in the same process:
+//! An engine of one's own in a Rust program: with the OpenAI frontend in the same process, or
+//! without a port, for the frontends that find it in discovery.
 //!
 //! ```text
 //! cargo run -p dynamo-backend-worker --example reverse -- --http-port 8000 --model-name FOLDER
@@ -11,7 +12,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use dynamo_backend_worker::{
     DynamoError, EngineConfig, EngineStream, Frontend, LLMEngine, LLMEngineOutput,
-    PreprocessedRequest, RequestContext, Worker, WorkerConfig, process, process::Scope,
+    PreprocessedRequest, RequestContext, Runtime, Worker, WorkerConfig, process, process::Scope,
 };
 use futures::StreamExt;
 
@@ -45,22 +46,29 @@ impl LLMEngine for Reverse {
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut config = WorkerConfig::default();
-    let mut port = 8000;
+    let mut port = None;
     let mut arguments = std::env::args().skip(1);
     while let Some(option) = arguments.next() {
         let value = arguments.next().ok_or(format!("{option} needs a value"))?;
         match option.as_str() {
-            "--http-port" => port = value.parse()?,
+            "--http-port" => port = Some(value.parse()?),
             "--model-name" => config.model_name = value,
             _ => return Err(format!("unknown option {option}").into()),
         }
     }
-    process::prepare_environment(&config, Scope::Process);
+    match port {
+        Some(_) => process::prepare_environment(&config, Scope::Process),
+        None => config.runtime.apply_to_env(),
+    }
     process::init_logging();
     process::build_tokio_runtime()?.block_on(async {
-        let worker = Worker::new(Arc::new(Reverse), config)
-            .with_frontend(Frontend::new(Ipv4Addr::LOCALHOST.into(), port));
-        let report = worker.run_alone().await?;
+        let mut worker = Worker::new(Arc::new(Reverse), config);
+        if let Some(port) = port {
+            worker = worker.with_frontend(Frontend::new(Ipv4Addr::LOCALHOST.into(), port));
+        }
+        let runtime = Runtime::from_current()?;
+        let report = worker.run(runtime.clone()).await?;
+        runtime.shutdown();
         println!("{report:?}");
         Ok(())
     })

@@ -20,7 +20,7 @@ pub(crate) use endpoint_types::parse_endpoint_types;
 pub use table::{FIELDS, Field, Kind, Owner};
 
 use crate::error::invalid_argument;
-use crate::process::set_variable;
+use crate::process::{self, set_variable};
 
 /// Where the worker finds the rest of Dynamo. A field that is `None` leaves its environment
 /// variable as it is.
@@ -35,10 +35,15 @@ pub struct RuntimeConfig {
 }
 
 impl RuntimeConfig {
-    /// Writes the fields that are set to the process environment.
+    /// Writes the fields that are set to the process environment, and has the environment serve a
+    /// [`Worker`](crate::Worker): the system server and the health canary are the worker's own and
+    /// not the runtime's, the server listens on loopback unless `DYN_SYSTEM_HOST` says otherwise, and
+    /// credentials inside the addresses of etcd and NATS move to the variables that there are for
+    /// them, as the runtime logs the addresses.
     ///
     /// Call it before the runtime, and with it any thread that might read the environment, exists.
     pub fn apply_to_env(&self) {
+        process::keep_to_the_worker();
         for (variable, value) in self.pairs() {
             if let Some(value) = value {
                 set_variable(variable, value);

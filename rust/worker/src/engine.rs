@@ -86,15 +86,27 @@ pub trait LLMEngine: Send + Sync + 'static {
     /// receiver; see [`RequestContext::notify_first_token`].
     async fn abort(&self, _context: RequestContext) {}
 
-    /// Called once in shutdown, before [`cleanup`](Self::cleanup). A failure is logged only.
+    /// Awaited once, from `start` on while the worker serves: it fails when the engine can serve no
+    /// more. The worker then leaves discovery, its requests are cut with the error on which
+    /// frontends migrate them, the engine is cleaned up without [`drain`](Self::drain), and the run
+    /// fails with `engine: …`. Returning says that there is nothing more to watch, which is the
+    /// default. It is dropped when the requests of a shutdown have been waited for.
+    async fn watch(&self) -> Result<(), DynamoError> {
+        Ok(())
+    }
+
+    /// Called once in shutdown, before [`cleanup`](Self::cleanup), unless the engine failed by
+    /// [`watch`](Self::watch). A failure is logged only.
     async fn drain(&self) -> Result<(), DynamoError> {
         Ok(())
     }
 
-    /// Whether nothing is left to hand over. Polled in the shutdown of a prefill worker until it
-    /// is `Some(true)` or the drain's share of the budget ends; `None`: the engine cannot tell.
+    /// Whether nothing is left to hand over. Polled in the shutdown of a prefill worker, after
+    /// `drain`, until it is `Some(true)` or the drain's share of the budget ends. `None`, the
+    /// default: the engine cannot tell, and keeps what peers may still fetch for all of that time.
+    /// An engine that keeps nothing for them answers `Some(true)`.
     async fn is_quiescent(&self) -> Result<Option<bool>, DynamoError> {
-        Ok(Some(true))
+        Ok(None)
     }
 
     /// Releases everything. Called exactly once if `start` was called, also when `start` failed:

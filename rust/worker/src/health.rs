@@ -1,9 +1,9 @@
-//! Readiness, and the health canary: its payload, and the engine that answers its probes.
+//! Readiness, and the health canary: its payload, and the prober that sends it.
 
 mod payload;
-mod probe;
+mod prober;
 mod readiness;
 
 pub(crate) use payload::payload;
-pub(crate) use probe::ProbeEngine;
+pub(crate) use prober::{Prober, take_over, times};
 pub(crate) use readiness::Readiness;

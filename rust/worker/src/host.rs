@@ -24,6 +24,7 @@ use crate::discovery::registration;
 use crate::engine::EngineConfig;
 use crate::event::Event;
 use crate::frontend::RunningFrontend;
+use crate::health::Prober;
 use crate::metrics::{LifecycleGauges, RequestMetrics};
 use crate::publish::{OpenKvPublisher, SnapshotPublisher};
 use crate::system::Member;
@@ -54,6 +55,7 @@ pub(crate) struct Host {
     request_metrics: OnceLock<RequestMetrics>,
     publishers: Mutex<Publishers>,
     health_check_payload: Mutex<Option<serde_json::Value>>,
+    prober: Mutex<Option<Prober>>,
     /// The card is in discovery.
     card_registered: AtomicBool,
     /// While it lives, a runtime that is shut down from outside keeps its transports.
@@ -96,6 +98,7 @@ impl Host {
             request_metrics: OnceLock::new(),
             publishers: Mutex::default(),
             health_check_payload: Mutex::default(),
+            prober: Mutex::default(),
             card_registered: AtomicBool::new(false),
             transports: Mutex::default(),
             running_frontend: OnceLock::new(),

@@ -8,7 +8,7 @@ use dynamo_runtime::config::{
 };
 
 use crate::config::WorkerConfig;
-use crate::{credentials, home, system, trace};
+use crate::{credentials, health, home, system, trace};
 
 /// Who finds the workers of this process, where the operator did not choose a discovery backend.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,24 +21,17 @@ pub enum Scope<'a> {
     SharedProcess(&'a Path),
 }
 
-/// Writes what a run needs to the process environment: the configuration's own fields, and
-/// defaults where the environment has nothing.
-///
-/// Credentials inside the addresses of etcd and NATS move to the variables that there are for them,
-/// as the runtime logs the addresses.
-///
-/// What only this process can find listens on loopback and needs no grace period. The system server
-/// is the worker's own, one for the process; it listens on loopback always, unless told otherwise.
+/// Writes what a run needs to the process environment:
+/// [`RuntimeConfig::apply_to_env`](crate::RuntimeConfig::apply_to_env), and defaults where the
+/// environment has nothing. What only this process can find listens on loopback and needs no grace
+/// period.
 ///
 /// A home that cannot be written to is another one afterwards, as Dynamo keeps files below it.
 ///
 /// Call it before the runtime exists, and with it any thread that might read the environment.
 pub fn prepare_environment(config: &WorkerConfig, scope: Scope<'_>) {
     config.runtime.apply_to_env();
-    credentials::take_out(set_variable);
     home::provide();
-    set_default("DYN_SYSTEM_HOST", LOOPBACK);
-    take_system_port();
     let chosen = std::env::var(DISCOVERY).unwrap_or_default();
     let alone = match (scope, chosen.as_str()) {
         (Scope::Process, "") => {
@@ -63,11 +56,21 @@ pub fn prepare_environment(config: &WorkerConfig, scope: Scope<'_>) {
     }
 }
 
-/// Keeps `DYN_SYSTEM_PORT` for the worker's own system server and switches the runtime's off.
+/// Keeps `DYN_SYSTEM_PORT` and `DYN_HEALTH_CHECK_ENABLED` for the worker's own system server and
+/// health canary, and switches the runtime's off.
 ///
-/// [`prepare_environment`] does it; between two runs it takes what the program has set meanwhile.
-pub fn take_system_port() {
+/// [`RuntimeConfig::apply_to_env`](crate::RuntimeConfig::apply_to_env) does it; between two runs it
+/// takes what the program has set meanwhile.
+pub fn take_over() {
     system::take_over();
+    health::take_over();
+}
+
+/// What every run needs of the environment.
+pub(crate) fn keep_to_the_worker() {
+    credentials::take_out(set_variable);
+    set_default("DYN_SYSTEM_HOST", LOOPBACK);
+    take_over();
 }
 
 const DISCOVERY: &str = "DYN_DISCOVERY_BACKEND";

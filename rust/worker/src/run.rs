@@ -116,3 +116,5 @@ fn named(failed: RunError<DynamoError>) -> DynamoError {
 mod panics;
 #[cfg(test)]
 mod publishing;
+#[cfg(test)]
+mod registering;

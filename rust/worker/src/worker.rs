@@ -92,7 +92,8 @@ impl Worker {
         self.state.subscribe()
     }
 
-    /// Runs the worker to its end, on a runtime that the caller shuts down afterwards.
+    /// Runs the worker to its end, on a runtime that the caller shuts down afterwards, and built
+    /// after [`RuntimeConfig::apply_to_env`](crate::RuntimeConfig::apply_to_env).
     ///
     /// SIGTERM and SIGINT are the worker's while it runs; what was there before is put back. A
     /// shutdown that was asked for is a success, also when parts of it failed: the report says so.

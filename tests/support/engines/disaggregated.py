@@ -45,6 +45,9 @@ class Prefill(Recorded):
             prompt[:1], {"blocks": prompt, "of": context.id}, completion_usage=usage
         )
 
+    async def is_quiescent(self):
+        return True
+
 
 class TokenFirst(Recorded):
     """Its token comes first, and what it hands over with its last chunk."""

@@ -4,10 +4,14 @@ import asyncio
 import ctypes
 import json
 import os
+import threading
 import time
+from contextlib import suppress
 
 from controlled import Sleeper
-from latches import FOLDER, passed, reach, withdrawn
+from latches import FOLDER, reach, withdrawn
+
+from dynamo_backend_common import Steps
 
 PROBE = {"token_ids": [1, 2], "stop_conditions": {"max_tokens": 1}}
 
@@ -51,10 +55,74 @@ class Probed(Sleeper):
                 raise RuntimeError("a probe's failure")
             for token in request["token_ids"]:
                 yield {"token_ids": [token]}
-            # Whoever wants no more than the first chunk does not wait for the rest.
-            await passed("never")
+                # A first token is no answer.
+                await withdrawn("halting")
+            yield {"token_ids": [], "finish_reason": "length"}
         finally:
             self.finished += 1
+
+
+class Halting(Probed):
+    """While the latch ``halting`` is, traffic gets its first token and no more."""
+
+    async def generate(self, request, context):
+        if request.get("_HEALTH_CHECK"):
+            async for chunk in super().generate(request, context):
+                yield chunk
+            return
+        yield {"token_ids": request["token_ids"][:1]}
+        await withdrawn("halting")
+        yield {"token_ids": [], "finish_reason": "stop"}
+
+
+class BlocksItsThread(Probed):
+    """A synchronous engine whose probes block while the latch ``wedged`` is."""
+
+    def generate(self, request, context):
+        self.probes += 1
+        try:
+            if (FOLDER / "wedged").exists():
+                reach("wedges")
+            while (FOLDER / "wedged").exists():
+                time.sleep(0.01)
+            yield {"token_ids": [1], "finish_reason": "stop"}
+        finally:
+            self.finished += 1
+
+
+class Shielded(Probed):
+    """Its probes do not heed their cancellation while the latch ``wedged`` is."""
+
+    async def generate(self, request, context):
+        self.probes += 1
+        while (FOLDER / "wedged").exists():
+            reach("wedges")
+            with suppress(asyncio.CancelledError):
+                await withdrawn("wedged")
+        self.finished += 1
+        yield {"token_ids": [1], "finish_reason": "stop"}
+
+
+class Stepping(Probed):
+    """Its step loop hangs while the latch ``wedged`` is."""
+
+    def __init__(self):
+        super().__init__()
+        self.steps = Steps()
+
+    async def generate(self, request, context):
+        self.probes += 1
+        stream = self.steps.open(context)
+        threading.Thread(target=self.step, args=(stream.id,), daemon=True).start()
+        return stream
+
+    def step(self, stream):
+        if (FOLDER / "wedged").exists():
+            reach("wedges")
+        while (FOLDER / "wedged").exists():
+            time.sleep(0.01)
+        self.finished += 1
+        self.steps.push([(stream, 1, "stop")])
 
 
 class ErrorInAChunk(Probed):

@@ -45,7 +45,8 @@ async def test_the_defaults_do_nothing() -> None:
     context: Any = None
     await engine.abort(context)
     await engine.drain()
-    assert await engine.is_quiescent() is True
+    assert await engine.is_quiescent() is None
+    assert await engine.watch() is None
     assert await engine.setup_metrics(context) is None
     assert list(await engine.kv_event_sources()) == []
     assert await engine.health_check_payload() is None

@@ -85,9 +85,18 @@ class DirectSteps:
         self._streams: dict[int, DirectStream] = {}
         self._ids = itertools.count(1)
         self._lock = threading.Lock()
+        self._failed: BaseException | None = None
+
+    def fail(self, error: BaseException) -> None:
+        with self._lock:
+            self._failed = error
+            for stream in list(self._streams.values()):
+                self._put(stream, error)
 
     def open(self, context: Any) -> DirectStream:
         with self._lock:
+            if self._failed is not None:
+                raise self._failed
             stream = DirectStream(next(self._ids), context)
             self._streams[stream.id] = stream
             return stream

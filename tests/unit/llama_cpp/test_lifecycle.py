@@ -78,6 +78,16 @@ async def test_cleanup_while_it_loads():
     assert not _step_threads()
 
 
+async def test_the_watch_ends_with_the_engine_and_may_be_cancelled_before(client):
+    cancelled = asyncio.create_task(client.engine.watch())
+    watching = asyncio.create_task(client.engine.watch())
+    await asyncio.sleep(0)
+    cancelled.cancel()
+    await client.engine.cleanup()
+    await watching
+    assert cancelled.cancelled()
+
+
 async def test_cleanup_ends_running_requests(client, chat):
     task = asyncio.create_task(client.ask(chat("Write a long story."), stop=ENDLESS))
     await client.until(lambda: client.engine.load.running == 1)
@@ -108,6 +118,8 @@ async def test_a_failed_step_fails_everybody(client, chat, monkeypatch, caplog):
     assert record.exc_info is not None
     with pytest.raises(EngineShutdown, match="failed and must be restarted"):
         await client.ask(prompt)
+    with pytest.raises(RuntimeError, match="llama_decode answered -3"):
+        await client.engine.watch()
     await client.engine.cleanup()
     assert not _step_threads()
 

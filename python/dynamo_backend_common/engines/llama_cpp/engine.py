@@ -143,6 +143,8 @@ class LlamaCpp:
             enabled=self._caches_prefixes(model),
         )
         scheduler = Scheduler(model, self._options.prefill_chunk, cache)
+        # Those of a loop that has ended take no more.
+        self._steps = Steps()
         self._step_loop = StepLoop(scheduler, self._steps, self._kv_reports)
         self._step_loop.start()
         return EngineConfig(
@@ -173,6 +175,11 @@ class LlamaCpp:
         stream = self._steps.open(context)
         step_loop.submit(Sequence(generation, stream.id))
         return stream
+
+    async def watch(self) -> None:
+        """Waits for the step loop, and raises what that fails with."""
+        _, step_loop = self._started()
+        await step_loop.watch()
 
     async def is_quiescent(self) -> bool:
         """Whether no request is running or waiting."""

@@ -144,19 +144,13 @@ class Scheduler:
             yield from self._produce(producing)
             yield from self._read_prompts(room)
 
-    def close(self) -> list[Sequence]:
-        """Gives up every request.
-
-        Returns:
-            Those that were not finished.
-        """
-        left = [sequence for stage in self._stages for sequence in stage]
-        for sequence in left:
-            self._release(sequence)
+    def close(self) -> None:
+        """Gives up every request."""
         for stage in self._stages:
+            for sequence in stage:
+                self._release(sequence)
             stage.clear()
         self._cache.clear()
-        return left
 
     @property
     def _running(self) -> int:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import threading
+from concurrent.futures import Future
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
@@ -39,6 +41,7 @@ class StepLoop:
         # None asks the thread to end.
         self._inbox: SimpleQueue[Sequence | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="llama-cpp-steps", daemon=True)
+        self._ended: Future[None] = Future()
 
     @property
     def load(self) -> Load:
@@ -59,6 +62,15 @@ class StepLoop:
         self._inbox.put(None)
         self._thread.join()
 
+    async def watch(self) -> None:
+        """Waits for the end of the thread.
+
+        Raises:
+            BaseException: What the loop failed with.
+        """
+        # Cancelling this must not cancel what the thread is to resolve.
+        await asyncio.shield(asyncio.wrap_future(self._ended))
+
     def _run(self) -> None:
         output: list[Step] = []
         failure: BaseException | None = None
@@ -75,12 +87,14 @@ class StepLoop:
         except BaseException as error:
             logger.exception("the step loop of the llama-cpp engine failed")
             failure = error
-        left, gone = self._scheduler.close(), _gone(failure)
+        self._scheduler.close()
         self._reports.snapshot(self._scheduler.kv_use)
-        self._steps.push([*output, *((each.stream, gone) for each in left)])
-        # A loop that failed stays, to say so to whom it can serve no more.
-        while failure is not None and (sequence := self._inbox.get()) is not None:
-            self._steps.push([(sequence.stream, gone)])
+        self._steps.push(output)
+        self._steps.fail(_gone(failure))
+        if failure is None:
+            self._ended.set_result(None)
+        else:
+            self._ended.set_exception(failure)
 
     def _receive(self, *, wait: bool) -> bool:
         """Takes what has come in; with ``wait``, waits for it if there is nothing to do.

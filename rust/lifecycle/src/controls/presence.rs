@@ -117,6 +117,11 @@ impl Presence {
         }
     }
 
+    /// The instance is being registered for the first time: it may be there from here on.
+    pub fn registers(&mut self) {
+        self.may_be_there = true;
+    }
+
     /// The worker serves: its instance is in discovery.
     pub fn serving(&mut self) {
         if self.phase == Phase::BeforeServing {
@@ -432,6 +437,10 @@ mod tests {
     #[test]
     fn section_5_a_shutdown_unregisters_what_may_be_in_discovery() {
         assert!(!closed(Presence::new()).must_unregister());
+        let mut dropped_midway = Presence::new();
+        dropped_midway.registers();
+        assert!(!dropped_midway.is_wanted() && dropped_midway.admit("sleep").is_err());
+        assert!(closed(dropped_midway).must_unregister());
         assert!(closed(serving()).must_unregister());
         assert!(!closed(out(Out::Asleep)).must_unregister());
     }

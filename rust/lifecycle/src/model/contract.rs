@@ -1,6 +1,7 @@
 //! The model: what the contract says of a sequence, with the shares of 35 s of shutdown worked out
 //! by hand (grace 5 s, timeout 30 s: 25 s of work, 2.5 s of them the drain's own, 5 s cleanup's).
 
+mod engine;
 mod time;
 
 use super::controls::{Call, Controls, Requests};
@@ -61,6 +62,9 @@ struct Model<'a> {
     began: Option<u64>,
     /// How serving ended by itself: badly or not.
     serving_over: Option<bool>,
+    engine_failed: bool,
+    /// The run knows that it failed.
+    noticed: bool,
     served: bool,
     published: bool,
     accepts: bool,
@@ -92,6 +96,8 @@ pub(super) fn predict(sequence: &Sequence) -> Seen {
         asked: false,
         began: None,
         serving_over: None,
+        engine_failed: false,
+        noticed: false,
         served: false,
         published: false,
         accepts: false,
@@ -152,6 +158,8 @@ impl Model<'_> {
             Operation::Quiescent(answer) => self.quiescent = answer,
             Operation::ServingEnds => self.ends_by_itself(false),
             Operation::DiscoveryLost => self.ends_by_itself(true),
+            Operation::EngineFails if self.engine_failed => {}
+            Operation::EngineFails => self.engine_fails(),
         }
         self.settle();
     }
@@ -240,12 +248,12 @@ impl Model<'_> {
                 self.phase = Phase::Publishing;
                 self.published = true;
                 self.see("publish");
+                if self.engine_failed {
+                    self.engine_fails();
+                }
             }
-            Phase::Publishing if !well => {
-                self.fail("publish");
-                self.begin();
-                self.withdraw();
-            }
+            Phase::Publishing if self.noticed => self.withdraw_of_failed("engine"),
+            Phase::Publishing if !well => self.withdraw_of_failed("publish"),
             Phase::Publishing if self.asked => self.withdraw(),
             Phase::Publishing => {
                 self.phase = Phase::Registering;
@@ -260,7 +268,7 @@ impl Model<'_> {
                 self.serve();
             }
             Phase::Registering => {
-                self.fail("serve");
+                self.fail(if self.noticed { "engine" } else { "serve" });
                 self.down();
             }
             Phase::Unregistering { .. } => {
@@ -268,7 +276,7 @@ impl Model<'_> {
                 self.grace();
             }
             Phase::Withdrawing { .. } => self.withdrawn(),
-            Phase::Cutting { .. } => self.drain(),
+            Phase::Cutting { .. } => self.after_wait(),
             Phase::Draining { .. } => {
                 self.failed_unless(well, "drain");
                 self.drained();
@@ -293,6 +301,10 @@ impl Model<'_> {
 
     /// Serving has begun, or was given up; what ended it already is looked at first.
     fn serve(&mut self) {
+        if self.noticed {
+            self.fail("engine");
+            return self.down();
+        }
         if !self.asked {
             self.see("serving");
         }
@@ -307,7 +319,9 @@ impl Model<'_> {
     fn down(&mut self) {
         let elapsed = self.begin();
         self.finished_before = self.finished;
-        let until = self.now + WORK.saturating_sub(elapsed).div_ceil(2);
+        let share = WORK.saturating_sub(elapsed).div_ceil(2);
+        let share = if self.noticed { share.min(1_000) } else { share };
+        let until = self.now + share;
         match self.controls.changing() {
             Some(free) => self.phase = Phase::Changing { free, until },
             None => self.unregister(until),
@@ -346,7 +360,8 @@ impl Model<'_> {
     fn grace(&mut self) {
         let out = self.controls.left_at.filter(|_| !self.controls.listed);
         let since = out.unwrap_or(self.now);
-        let until = self.now.max(since + GRACE);
+        self.noticed |= self.engine_failed;
+        let until = if self.noticed { self.now } else { self.now.max(since + GRACE) };
         self.phase = Phase::Grace { until };
     }
 
@@ -354,7 +369,7 @@ impl Model<'_> {
         self.counted = self.finished - self.finished_before;
         self.cut = self.requests.len();
         if self.cut == 0 {
-            return self.drain();
+            return self.after_wait();
         }
         self.see("cut");
         self.requests.clear();

@@ -27,6 +27,8 @@ pub(super) enum Operation {
     ServingEnds,
     /// Discovery is lost.
     DiscoveryLost,
+    /// The engine fails, and its watch says so as soon as it is looked at.
+    EngineFails,
 }
 
 /// What a control is for.
@@ -138,6 +140,10 @@ fn operation() -> impl Strategy<Value = Operation> {
         2 => prop_oneof![
             Just(None), Just(Some(false)), Just(Some(true))
         ].prop_map(Operation::Quiescent),
-        1 => prop_oneof![Just(Operation::ServingEnds), Just(Operation::DiscoveryLost)],
+        1 => prop_oneof![
+            Just(Operation::ServingEnds),
+            Just(Operation::DiscoveryLost),
+            Just(Operation::EngineFails),
+        ],
     ]
 }

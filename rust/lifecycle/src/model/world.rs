@@ -27,6 +27,8 @@ struct World {
     /// Flips when shutdown begins.
     began: CancellationToken,
     instance: Instance,
+    /// Flips when the engine fails.
+    engine_failed: CancellationToken,
     presence: Mutex<Presence>,
     /// How serving ended by itself: badly or not.
     serving_over: Mutex<Option<bool>>,
@@ -109,6 +111,7 @@ impl World {
             shutdown: CancellationToken::new(),
             began: CancellationToken::new(),
             instance: Instance::new(settings),
+            engine_failed: CancellationToken::new(),
             presence: Mutex::default(),
             serving_over: Mutex::default(),
             serving_ended: Notify::new(),
@@ -129,6 +132,7 @@ impl World {
             Operation::Quiescent(answer) => self.inner.lock().unwrap().quiescent = answer,
             Operation::ServingEnds => self.end_serving(false),
             Operation::DiscoveryLost => self.end_serving(true),
+            Operation::EngineFails => self.engine_failed.cancel(),
             Operation::Control {
                 does,
                 takes,

@@ -1,6 +1,7 @@
 //! Runs that are disturbed at every point and before every poll, contract sections 2 to 5 and 12.
 //!
-//! A disturbance is shutdown asked for, once or again and again, discovery lost, or both. Every
+//! A disturbance is shutdown asked for, once or again and again, discovery lost, or both, or an
+//! engine that fails. Every
 //! engine of [`engines`] meets every one of them at every place that its run has, and [`rules`]
 //! says what must hold of each.
 
@@ -19,15 +20,19 @@ enum Disturbance {
     LostAtPoint,
     LostBeforePoll,
     LostAndAskedAtPoint,
+    EngineFailedAtPoint,
+    EngineFailedBeforePoll,
 }
 
 impl Disturbance {
-    const ALL: [Self; 5] = [
+    const ALL: [Self; 7] = [
         Self::AskedAtPoint,
         Self::AskedBeforePoll,
         Self::LostAtPoint,
         Self::LostBeforePoll,
         Self::LostAndAskedAtPoint,
+        Self::EngineFailedAtPoint,
+        Self::EngineFailedBeforePoll,
     ];
 
     fn at(self, place: usize, plan: &Plan) -> Plan {
@@ -42,6 +47,8 @@ impl Disturbance {
                 plan.lose_at_point = place;
                 plan.ask_at_point = place;
             }
+            Self::EngineFailedAtPoint => plan.fail_at_point = place,
+            Self::EngineFailedBeforePoll => plan.fail_at_poll = place,
         }
         plan
     }
@@ -49,8 +56,10 @@ impl Disturbance {
     /// How many places the run had.
     fn places(self, ran: &Ran) -> usize {
         match self {
-            Self::AskedAtPoint | Self::LostAtPoint | Self::LostAndAskedAtPoint => ran.points.len(),
-            Self::AskedBeforePoll | Self::LostBeforePoll => ran.polls,
+            Self::AskedBeforePoll | Self::LostBeforePoll | Self::EngineFailedBeforePoll => {
+                ran.polls
+            }
+            _ => ran.points.len(),
         }
     }
 }

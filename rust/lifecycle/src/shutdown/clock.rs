@@ -4,7 +4,7 @@ use std::future::Future;
 use std::pin::pin;
 use std::time::Duration;
 
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::host::Observer;
@@ -52,22 +52,5 @@ impl<'a, O: Observer + ?Sized> Clock<'a, O> {
             output = &mut work => return output,
         }
         work.await
-    }
-
-    /// As [`watch`](Self::watch), but `work` gets no more than `limit` once shutdown has begun:
-    /// `None` where it took longer.
-    pub(crate) async fn watch_for<F: Future>(
-        &mut self,
-        shutdown: &CancellationToken,
-        limit: Duration,
-        work: F,
-    ) -> Option<F::Output> {
-        let mut work = pin!(work);
-        tokio::select! {
-            biased;
-            () = shutdown.cancelled(), if self.began.is_none() => self.begin(),
-            output = &mut work => return Some(output),
-        }
-        timeout(limit, work).await.ok()
     }
 }

@@ -6,6 +6,7 @@
 
 use std::fmt::Display;
 use std::future::Future;
+use std::pin::pin;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout};
@@ -14,11 +15,16 @@ use tracing::{info, warn};
 
 use super::{Budget, Clock, Stage};
 use crate::host::{Discovery, Engine, Observer, Serving};
+use crate::panics::caught;
 use crate::report::Report;
 use crate::state::{Event, Machine};
+use crate::watch::Watch;
 
 /// How often a prefill engine is asked whether it is quiescent.
 const QUIESCENCE_INTERVAL: Duration = Duration::from_millis(500);
+/// How long discovery gets to forget a worker whose engine has failed: its requests wait for that,
+/// as whoever is cut is not to come back here.
+const UNREGISTER_OF_FAILED: Duration = Duration::from_secs(1);
 
 /// One shutdown of one host, whichever way leads into it.
 pub(crate) struct Sequence<'a, H> {
@@ -50,18 +56,32 @@ where
         }
     }
 
-    /// Lets a step before serving finish. Shutdown that begins in it leaves the step its share: one
-    /// that hangs would take the engine's cleanup with it.
+    /// Lets a step before serving finish. Shutdown that begins in it, or an engine that fails and
+    /// so flips `stop`, leaves the step its share: one that hangs would take the engine's cleanup
+    /// with it.
     pub(crate) async fn finish(
         &mut self,
-        shutdown: &CancellationToken,
+        stop: &CancellationToken,
+        watch: &mut Watch<'_, E>,
         step: &str,
         work: impl Future<Output = Result<(), E>>,
     ) -> Result<(), E> {
         let limit = self.budget.finish();
-        match self.clock.watch_for(shutdown, limit, work).await {
-            Some(result) => result,
-            None => {
+        let mut work = pin!(caught(self.host, step, work));
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => {}
+            result = &mut work => {
+                // What fails beside an engine that failed does so because of it.
+                watch.look().await;
+                return result;
+            }
+            () = watch.failure() => stop.cancel(),
+        }
+        self.clock.begin();
+        match timeout(limit, work).await {
+            Ok(result) => result,
+            Err(_) => {
                 let message = format!("{step} did not end within {limit:?} and was dropped");
                 self.failed(Stage::Unregister, message);
                 Ok(())
@@ -69,14 +89,22 @@ where
         }
     }
 
-    /// Of a worker that has begun to serve: everything.
-    pub(crate) async fn after_serving(&mut self, polls_quiescence: bool) {
+    /// Of a worker that has begun to serve: everything. An engine that has failed, or does so
+    /// meanwhile, finishes no request and has nothing to drain.
+    pub(crate) async fn after_serving(&mut self, polls_quiescence: bool, mut watch: Watch<'_, E>) {
         self.clock.begin();
         let finished_before = self.host.finished();
-        self.unregister().await;
-        self.grace().await;
-        self.wait(finished_before).await;
-        self.drain(polls_quiescence).await;
+        self.unregister(watch.has_failed()).await;
+        self.grace(&mut watch).await;
+        self.wait(finished_before, &mut watch).await;
+        if let Some(error) = watch.tell() {
+            self.failed(Stage::Wait, format!("engine: {error}"));
+        }
+        let has_failed = watch.has_failed();
+        drop(watch);
+        if !has_failed {
+            self.drain(polls_quiescence).await;
+        }
         self.cleanup().await;
         self.release().await;
     }
@@ -104,8 +132,11 @@ where
     }
 
     /// Takes the instance out of discovery.
-    async fn unregister(&mut self) {
-        let limit = self.budget.unregister(self.clock.elapsed());
+    async fn unregister(&mut self, engine_failed: bool) {
+        let mut limit = self.budget.unregister(self.clock.elapsed());
+        if engine_failed {
+            limit = limit.min(UNREGISTER_OF_FAILED);
+        }
         let running = self.enter(Stage::Unregister);
         self.bounded(Stage::Unregister, limit, self.host.unregister(limit))
             .await;
@@ -126,10 +157,15 @@ where
     }
 
     /// Gives routers time to see that the instance is gone.
-    async fn grace(&mut self) {
+    async fn grace(&mut self, watch: &mut Watch<'_, E>) {
         let running = self.enter(Stage::Grace);
         let absent = self.host.absent_for();
-        sleep(self.budget.grace().saturating_sub(absent)).await;
+        let left = self.budget.grace().saturating_sub(absent);
+        tokio::select! {
+            biased;
+            () = watch.failure() => {}
+            () = sleep(left) => {}
+        }
         self.leave(running);
     }
 
@@ -137,18 +173,27 @@ where
     ///
     /// A request that is refused is lost at a frontend that does not migrate, so late ones are
     /// served until nothing is in flight or half of the time is used.
-    async fn wait(&mut self, finished_before: u64) {
+    async fn wait(&mut self, finished_before: u64, watch: &mut Watch<'_, E>) {
         let running = self.enter(Stage::Wait);
         let share = self.budget.wait(self.clock.elapsed());
         let in_flight = self.host.in_flight();
-        if in_flight > 0 {
+        if in_flight > 0 && !watch.has_failed() {
             info!("waiting for {in_flight} requests in flight, {share:?} at most");
         }
 
-        let _ = timeout(share / 2, self.host.idle()).await;
-        self.host.refuse();
+        let host = self.host;
+        tokio::select! {
+            biased;
+            _ = timeout(share / 2, host.idle()) => {}
+            () = watch.failure() => {}
+        }
+        host.refuse();
         let left = share.saturating_sub(running.since.elapsed());
-        let idle = timeout(left, self.host.idle()).await.is_ok();
+        let idle = tokio::select! {
+            biased;
+            idle = timeout(left, host.idle()) => idle.is_ok(),
+            () = watch.failure() => false,
+        };
 
         let finished = self.host.finished().saturating_sub(finished_before);
         self.report.finished = finished;
@@ -157,7 +202,8 @@ where
         } else {
             let cut = self.cut().await;
             self.report.cut = cut;
-            warn!("{finished} requests finished, {cut} were cut after {share:?}");
+            let waited = running.since.elapsed();
+            warn!("{finished} requests finished, {cut} were cut after {waited:.1?}");
         }
         self.host.waited(finished, self.report.cut);
         self.leave(running);
@@ -238,7 +284,14 @@ where
     /// Drops the publishers, through which the engine may write until its cleanup is over.
     async fn release(&mut self) {
         let running = self.enter(Stage::Release);
-        self.host.release().await;
+        let host = self.host;
+        let released = async {
+            host.release().await;
+            Ok(())
+        };
+        if let Err(error) = caught(host, "release", released).await {
+            self.failed(Stage::Release, error.to_string());
+        }
         self.leave(running);
     }
 
@@ -255,7 +308,7 @@ where
         limit: Duration,
         work: impl Future<Output = Result<(), E>>,
     ) {
-        match timeout(limit, work).await {
+        match timeout(limit, caught(self.host, stage.name(), work)).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => self.failed(stage, error.to_string()),
             Err(_) => self.failed(

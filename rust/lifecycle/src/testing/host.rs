@@ -1,5 +1,6 @@
 //! The fake host: hooks that follow a plan, requests that take simulated time.
 
+use std::panic::resume_unwind;
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -18,6 +19,7 @@ pub(crate) struct FakeHost {
     born: Instant,
     shutdown: CancellationToken,
     lost: CancellationToken,
+    engine_failed: CancellationToken,
     /// Flips when shutdown begins.
     began: CancellationToken,
     seen: Mutex<Seen>,
@@ -42,6 +44,7 @@ impl FakeHost {
             born: Instant::now(),
             shutdown: shutdown.clone(),
             lost: CancellationToken::new(),
+            engine_failed: CancellationToken::new(),
             began: CancellationToken::new(),
             seen: Mutex::default(),
         }
@@ -70,6 +73,14 @@ impl FakeHost {
         }
     }
 
+    /// Has the engine fail, if it has not yet.
+    pub(super) fn fail_engine(&self) {
+        if !self.engine_failed.is_cancelled() {
+            self.saw("engine failed");
+            self.engine_failed.cancel();
+        }
+    }
+
     /// Resolves at the deadline of a shutdown that has begun.
     pub(super) async fn deadline(&self) {
         self.began.cancelled().await;
@@ -94,6 +105,9 @@ impl FakeHost {
         if self.plan.lose_at_point == Some(number) {
             self.lose();
         }
+        if self.plan.fail_at_point == Some(number) {
+            self.fail_engine();
+        }
         if self.plan.ask_at_point == Some(number) {
             self.ask();
         } else if self.plan.ask_again && self.shutdown.is_cancelled() {
@@ -105,7 +119,7 @@ impl FakeHost {
         self.saw(name);
         self.point(format!("{name} is called"));
         match hook {
-            Hook::Takes(seconds) | Hook::Fails(seconds) => {
+            Hook::Takes(seconds) | Hook::Fails(seconds) | Hook::Panics(seconds) => {
                 sleep(Duration::from_secs_f64(seconds)).await;
             }
             Hook::Hangs | Hook::IsDeaf => std::future::pending().await,
@@ -113,6 +127,8 @@ impl FakeHost {
         self.point(format!("{name} returns"));
         match hook {
             Hook::Fails(_) => Err(format!("{name} failed")),
+            // Without the hook of panics, which would print thousands of them.
+            Hook::Panics(_) => resume_unwind(Box::new("no room")),
             _ => Ok(()),
         }
     }
@@ -150,6 +166,18 @@ impl Engine for FakeHost {
     async fn start(&self, worker_id: u64) -> Result<(), String> {
         assert_eq!(worker_id, 7);
         self.hook("start", self.plan.start).await
+    }
+
+    async fn watch(&self) -> Result<(), String> {
+        let watched = tokio::select! {
+            biased;
+            watched = self.hook("watch", self.plan.watch) => watched,
+            () = self.engine_failed.cancelled() => Err("watch failed".to_owned()),
+        };
+        if watched.is_err() {
+            self.fail_engine();
+        }
+        watched
     }
 
     async fn drain(&self) -> Result<(), String> {
@@ -202,6 +230,10 @@ impl Discovery for FakeHost {
         message
     }
 
+    fn panicked(&self, message: String) -> String {
+        message
+    }
+
     async fn publish(&self, shutdown: &CancellationToken) -> Result<(), String> {
         // The fetch gives up at once, as the trait demands; a failure is one of another step.
         let gives_up = matches!(self.plan.publish, Hook::Takes(_) | Hook::Hangs);
@@ -221,7 +253,7 @@ impl Discovery for FakeHost {
     }
 
     async fn release(&self) {
-        let _ = self.hook("release", Hook::Takes(0.0)).await;
+        let _ = self.hook("release", self.plan.release).await;
     }
 }
 

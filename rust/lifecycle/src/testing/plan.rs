@@ -15,6 +15,8 @@ pub(crate) enum Hook {
     Hangs,
     /// Never returns, whatever the trait wants.
     IsDeaf,
+    /// Panics after these seconds.
+    Panics(f64),
 }
 
 /// One answer of `is_quiescent`.
@@ -56,6 +58,8 @@ pub(crate) struct Plan {
     pub refusals: Refusals,
     pub connect: Hook,
     pub start: Hook,
+    /// How the engine's watch ends; `Hangs` where it does not.
+    pub watch: Hook,
     pub publish: Hook,
     pub serve: Hook,
     /// How serving ends by itself; `Hangs` where it does not.
@@ -67,6 +71,7 @@ pub(crate) struct Plan {
     pub quiescent: Vec<Answer>,
     pub cut: Hook,
     pub cleanup: Hook,
+    pub release: Hook,
     pub requests: Vec<Arrival>,
 
     /// Seconds by which the run sees late that shutdown was asked for, of a thread that was blocked.
@@ -83,6 +88,10 @@ pub(crate) struct Plan {
     pub lose_at_point: Option<usize>,
     /// The poll of the run before which discovery is lost.
     pub lose_at_poll: Option<usize>,
+    /// The point at which the engine fails: its watch says so as soon as it is looked at.
+    pub fail_at_point: Option<usize>,
+    /// The poll of the run before which it fails.
+    pub fail_at_poll: Option<usize>,
 }
 
 impl Default for Plan {
@@ -100,6 +109,7 @@ impl Default for Plan {
             },
             connect: Hook::Takes(0.5),
             start: Hook::Takes(3.0),
+            watch: Hook::Hangs,
             publish: Hook::Takes(1.0),
             serve: Hook::Takes(0.25),
             ended: Hook::Hangs,
@@ -109,6 +119,7 @@ impl Default for Plan {
             quiescent: vec![Answer::Says(Some(true))],
             cut: Hook::Takes(0.0),
             cleanup: Hook::Takes(2.0),
+            release: Hook::Takes(0.0),
             requests: Vec::new(),
             seen_late: 0.0,
             ask_at: 100.0,
@@ -117,6 +128,8 @@ impl Default for Plan {
             ask_again: false,
             lose_at_point: None,
             lose_at_poll: None,
+            fail_at_point: None,
+            fail_at_poll: None,
         }
     }
 }

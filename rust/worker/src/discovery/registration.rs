@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use dynamo_backend_lifecycle::controls::Presence;
 use dynamo_llm::protocols::common::llm_backend::LLMEngineOutput;
 use dynamo_llm::protocols::common::preprocessor::PreprocessedRequest;
-use dynamo_runtime::component::{Endpoint, StartedEndpoint};
+use dynamo_runtime::component::{Endpoint, build_transport_type};
 use dynamo_runtime::discovery::{DiscoveryInstance, DiscoveryQuery};
 use dynamo_runtime::pipeline::network::Ingress;
 use dynamo_runtime::pipeline::{ManyOut, SingleIn};
@@ -12,32 +13,34 @@ use dynamo_runtime::protocols::annotated::Annotated;
 use dynamo_runtime::traits::DistributedRuntimeProvider;
 use serde_json::Value;
 
-use crate::health::{ProbeEngine, Readiness};
-use crate::serve::EngineAdapter;
+use crate::health::Readiness;
+use crate::serve::{EngineAdapter, disable_nagle};
 
 type Request = SingleIn<PreprocessedRequest>;
 type Response = ManyOut<Annotated<LLMEngineOutput>>;
 
-/// Serves `adapter` at the endpoint; on return its instance is registered and callable.
+/// Serves `adapter` at the endpoint; on return its instance is registered and callable. Dropped
+/// midway or failed, it may be registered all the same, as the presence then says.
 pub(crate) async fn serve(
     endpoint: &Endpoint,
     adapter: Arc<EngineAdapter>,
     metrics_labels: &[(String, String)],
-    health_check_payload: Option<Value>,
-    readiness: &Arc<Readiness>,
-) -> anyhow::Result<StartedEndpoint> {
-    let probe = Arc::new(ProbeEngine::new(adapter.clone(), readiness.clone()));
+    readiness: &Readiness,
+) -> anyhow::Result<()> {
     let ingress = Ingress::<Request, Response>::for_engine(adapter)?;
-    let mut builder = endpoint
+    // Before anybody can connect.
+    let (id, worker_id) = (endpoint.id(), endpoint.drt().connection_id());
+    disable_nagle(&build_transport_type(endpoint, &id, worker_id).await?);
+    readiness.change(Presence::registers);
+    endpoint
         .endpoint_builder()
         .handler(ingress)
         .metrics_labels(Some(metrics_labels.to_vec()))
         .graceful_shutdown(true)
-        .register_local_engine(probe)?;
-    if let Some(payload) = health_check_payload {
-        builder = builder.health_check_payload(payload);
-    }
-    builder.start_with_registration().await
+        .start_with_registration()
+        .await?;
+    readiness.change(Presence::serving);
+    Ok(())
 }
 
 /// Takes the worker's model card out of discovery.

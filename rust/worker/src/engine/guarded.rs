@@ -98,6 +98,11 @@ impl LLMEngine for Guarded {
         let _ = self.call("abort", work).await;
     }
 
+    async fn watch(&self) -> Result<(), DynamoError> {
+        self.call("watch", async { self.engine.watch().await })
+            .await
+    }
+
     async fn drain(&self) -> Result<(), DynamoError> {
         self.call("drain", async { self.engine.drain().await })
             .await

@@ -111,6 +111,11 @@ impl LLMEngine for Echo {
         }))
     }
 
+    /// What it hands over travels with its answer.
+    async fn is_quiescent(&self) -> Result<Option<bool>, DynamoError> {
+        Ok(Some(true))
+    }
+
     async fn cleanup(&self) -> Result<(), DynamoError> {
         Ok(())
     }

@@ -35,6 +35,14 @@ impl Readiness {
         self.presence().why_not_wanted()
     }
 
+    /// Resolves when the canary may probe the engine.
+    pub(crate) async fn canary_goes_on(&self) {
+        let mut presence = self.presence.subscribe();
+        let _ = presence
+            .wait_for(|presence| !presence.pauses_canary())
+            .await;
+    }
+
     /// Resolves when the canary must leave the engine alone.
     pub(crate) async fn canary_pauses(&self) {
         self.until(Presence::pauses_canary).await;
@@ -67,7 +75,9 @@ mod tests {
         tokio::join!(readiness.canary_pauses(), async {
             readiness.change(|presence| presence.is_out(Out::Asleep));
         });
-        readiness.change(|presence| presence.back(Out::Asleep));
+        tokio::join!(readiness.canary_goes_on(), async {
+            readiness.change(|presence| presence.back(Out::Asleep));
+        });
         assert_eq!(readiness.why_not(), None);
         tokio::join!(readiness.canary_pauses(), async {
             readiness.change(Presence::close);

@@ -62,6 +62,10 @@ impl Discovery for Host {
         connecting::gave_up(message)
     }
 
+    fn panicked(&self, message: String) -> DynamoError {
+        unknown(message)
+    }
+
     async fn publish(&self, shutdown: &CancellationToken) -> Result<(), DynamoError> {
         let bindings = self.set_up_metrics().await?;
         if self.worker.config.enable_kv_routing {
@@ -131,6 +135,7 @@ impl Discovery for Host {
     }
 
     async fn release(&self) {
+        self.prober.lock().take();
         let Publishers {
             kv_events,
             snapshots,
@@ -170,7 +175,7 @@ fn warn_of_the_runtimes_own_server(drt: &DistributedRuntime) {
             tracing::warn!(
                 address = %info.socket_addr,
                 "the runtime's own system server is up, which has no engine controls; call \
-                 process::prepare_environment before the runtime is built to have the worker's"
+                 RuntimeConfig::apply_to_env before the runtime is built to have the worker's"
             );
         });
     }

@@ -25,6 +25,10 @@ impl Engine for Host {
         Ok(())
     }
 
+    async fn watch(&self) -> Result<(), DynamoError> {
+        self.worker.engine.watch().await
+    }
+
     async fn drain(&self) -> Result<(), DynamoError> {
         let drained = self.worker.engine.drain().await;
         signals::keep_handlers();

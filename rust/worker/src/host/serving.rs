@@ -5,14 +5,15 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use dynamo_backend_lifecycle::Serving;
-use dynamo_backend_lifecycle::controls::Presence;
+use dynamo_backend_lifecycle::canary::Vitals;
 use dynamo_runtime::error::DynamoError;
 
 use super::Host;
 use crate::config::DisaggregationMode;
 use crate::discovery::registration;
 use crate::error::{cannot_connect, unknown};
-use crate::serve::{EngineAdapter, disable_nagle};
+use crate::health::{self, Prober};
+use crate::serve::EngineAdapter;
 
 /// How long discovery gets to say whether the worker's lease is alive.
 const LEASE_CHECK: Duration = Duration::from_secs(1);
@@ -26,24 +27,37 @@ impl Serving for Host {
     async fn serve(&self) -> Result<(), DynamoError> {
         let connected = self.connected()?;
         *self.transports.lock() = Some(connected.drt.register_graceful_task());
+        let payload = self.health_check_payload.lock().take();
+        let canary = payload.zip(health::times()?);
+        let vitals = canary.as_ref().map(|_| Arc::new(Vitals::new()));
         let adapter = Arc::new(EngineAdapter::new(
             self.worker.engine.clone(),
             self.admission.clone(),
             self.worker.config.disaggregation_mode,
             self.request_metrics.get().cloned(),
+            vitals.clone(),
         ));
-        let payload = self.health_check_payload.lock().take();
-        let started = registration::serve(
+        if let Some(vitals) = &vitals {
+            // Before it can be called ready. A run serves once.
+            let _ = self.member.vitals.set(vitals.clone());
+        }
+        registration::serve(
             &connected.endpoint,
             adapter,
             &self.worker.config.metrics_labels,
-            payload,
             &self.member.readiness,
         )
         .await
         .map_err(|error| unknown(format!("{error:#}")))?;
-        disable_nagle(&started.instance().transport);
-        self.member.readiness.change(Presence::serving);
+        if let Some(((payload, times), vitals)) = canary.zip(vitals) {
+            *self.prober.lock() = Some(Prober::start(
+                self.worker.engine.clone(),
+                payload,
+                self.member.readiness.clone(),
+                vitals,
+                times,
+            ));
+        }
         if let Some(frontend) = &self.worker.frontend {
             let running = frontend.start(connected.drt.clone()).await?;
             // Set once: a run serves once.

@@ -1,4 +1,4 @@
-//! What is called back and panics: the engine has its cleanup all the same.
+//! What is called back, or Dynamo's own code, panics: the engine has its cleanup all the same.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use async_trait::async_trait;
 use dynamo_llm::protocols::common::preprocessor::PreprocessedRequest;
 use dynamo_runtime::error::DynamoError;
+use tracing::span::{Attributes, Id, Record};
+use tracing::{Metadata, Subscriber};
 
 use crate::config::WorkerConfig;
 use crate::context::RequestContext;
@@ -120,5 +122,37 @@ fn a_panic_of_who_is_told_the_events() {
             }
         }));
     block_on(worker.run_alone()).unwrap();
+    assert!(cleaned_up.load(Ordering::Relaxed));
+}
+
+/// Panics where the runtime logs what it does to the endpoint's instance.
+struct PanicsAtTheEndpoint;
+
+impl Subscriber for PanicsAtTheEndpoint {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.is_event() && metadata.target() == "dynamo_runtime::component::endpoint"
+    }
+    fn new_span(&self, _: &Attributes<'_>) -> Id {
+        Id::from_u64(1)
+    }
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+    fn event(&self, _: &tracing::Event<'_>) {
+        panic!("no room")
+    }
+    fn enter(&self, _: &Id) {}
+    fn exit(&self, _: &Id) {}
+}
+
+#[test]
+fn a_panic_of_dynamos_own_code() {
+    let engine = Recorded::default();
+    let cleaned_up = engine.cleaned_up.clone();
+    let worker = Worker::new(Arc::new(engine), on_mem());
+    // Both when the instance is registered and when it is unregistered.
+    let error = tracing::subscriber::with_default(PanicsAtTheEndpoint, || {
+        block_on(worker.run_alone()).unwrap_err()
+    });
+    assert_eq!(error.message(), "serve: serving panicked: no room");
     assert!(cleaned_up.load(Ordering::Relaxed));
 }

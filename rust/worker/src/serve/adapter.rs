@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use dynamo_backend_lifecycle::canary::Vitals;
 use dynamo_llm::protocols::common::llm_backend::LLMEngineOutput;
 use dynamo_llm::protocols::common::preprocessor::PreprocessedRequest;
 use dynamo_runtime::engine::{AsyncEngine, AsyncEngineContextProvider, ResponseStream};
@@ -29,6 +30,8 @@ pub(crate) struct EngineAdapter {
     admission: Admission,
     mode: DisaggregationMode,
     metrics: Option<RequestMetrics>,
+    /// Of an engine that is probed.
+    vitals: Option<Arc<Vitals>>,
 }
 
 impl EngineAdapter {
@@ -37,6 +40,7 @@ impl EngineAdapter {
         admission: Admission,
         mode: DisaggregationMode,
         metrics: Option<RequestMetrics>,
+        vitals: Option<Arc<Vitals>>,
     ) -> Self {
         Self {
             engine_name: engine.name().into(),
@@ -44,35 +48,24 @@ impl EngineAdapter {
             admission,
             mode,
             metrics,
+            vitals,
         }
-    }
-
-    /// Serves a probe of the health canary. It is nobody's request: it does not count as one in
-    /// flight, and shutdown does not wait for it.
-    pub(crate) async fn probe(
-        &self,
-        request: SingleIn<PreprocessedRequest>,
-    ) -> Result<ManyOut<Annotated<LLMEngineOutput>>, Error> {
-        self.serve(request, None).await
     }
 
     async fn serve(
         &self,
         request: SingleIn<PreprocessedRequest>,
-        admitted: Option<Admitted>,
+        admitted: Admitted,
     ) -> Result<ManyOut<Annotated<LLMEngineOutput>>, Error> {
         let runtime_context = request.context();
         let metadata = request.metadata().clone();
         let (request, _) = request.into_parts();
         let (trace, span) = trace::begin(&request, runtime_context.id());
         let mut context = RequestContext::new(runtime_context.clone(), metadata).with_trace(trace);
-        // A probe has no peer.
-        let is_traffic = admitted.is_some();
-        if self.mode == DisaggregationMode::Decode && is_traffic {
+        if self.mode == DisaggregationMode::Decode {
             context = context.keep_until_first_token();
         }
-        let counted = self.metrics.clone().filter(|_| is_traffic);
-        let mut measure = Measure::begin(counted, span, request.token_ids.len());
+        let mut measure = Measure::begin(self.metrics.clone(), span, request.token_ids.len());
         let live = Live::new(admitted);
         let cut = self.admission.cut_token();
 
@@ -104,7 +97,10 @@ impl EngineAdapter {
         }
         let name = self.engine_name.clone();
         let mut stream = RequestStream::new(live, context, monitor, name, measure);
-        if self.mode == DisaggregationMode::Prefill && is_traffic {
+        if let Some(vitals) = &self.vitals {
+            stream = stream.showing(vitals.clone());
+        }
+        if self.mode == DisaggregationMode::Prefill {
             stream = stream.handing_over();
         }
         Ok(ResponseStream::new(Box::pin(stream), runtime_context))
@@ -120,7 +116,7 @@ impl AsyncEngine<SingleIn<PreprocessedRequest>, ManyOut<Annotated<LLMEngineOutpu
         request: SingleIn<PreprocessedRequest>,
     ) -> Result<ManyOut<Annotated<LLMEngineOutput>>, Error> {
         let admitted = self.admission.enter().ok_or_else(unavailable)?;
-        self.serve(request, Some(admitted)).await
+        self.serve(request, admitted).await
     }
 }
 

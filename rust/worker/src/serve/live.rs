@@ -27,11 +27,11 @@ struct State {
 
 impl Live {
     /// A request that is in flight, and whose engine has not answered with a stream yet.
-    pub(super) fn new(admitted: Option<Admitted>) -> Self {
+    pub(super) fn new(admitted: Admitted) -> Self {
         Self {
             state: Arc::new(Mutex::new(State {
                 stream: None,
-                admitted,
+                admitted: Some(admitted),
                 reader: None,
                 cut: false,
             })),

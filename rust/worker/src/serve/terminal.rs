@@ -4,6 +4,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use dynamo_backend_lifecycle::canary::Vitals;
+use dynamo_llm::protocols::common::FinishReason;
 use dynamo_llm::protocols::common::llm_backend::LLMEngineOutput;
 use dynamo_runtime::error::DynamoError;
 use dynamo_runtime::protocols::annotated::Annotated;
@@ -38,6 +40,8 @@ pub(super) struct RequestStream {
     /// Taken when it is dropped.
     monitor: Option<DropGuard>,
     measure: Measure,
+    /// Of an engine that is probed.
+    vitals: Option<Arc<Vitals>>,
 }
 
 /// What the engine's stream gave; `None` is its end.
@@ -61,7 +65,14 @@ impl RequestStream {
             engine_name,
             monitor: Some(monitor),
             measure,
+            vitals: None,
         }
+    }
+
+    /// Of an engine whose answers are signs of its health.
+    pub(super) fn showing(mut self, vitals: Arc<Vitals>) -> Self {
+        self.vitals = Some(vitals);
+        self
     }
 
     /// Of a prefill: holds its first item back until it has what is handed over.
@@ -169,7 +180,12 @@ impl Stream for RequestStream {
                 this.context.notify_first_token();
             }
             this.measure.chunk(&chunk);
-            if chunk.finish_reason.is_some() {
+            if let Some(reason) = &chunk.finish_reason {
+                // What was stopped or failed shows nothing.
+                let is_answer = !matches!(reason, FinishReason::Error(_) | FinishReason::Cancelled);
+                if let Some(vitals) = this.vitals.as_ref().filter(|_| is_answer) {
+                    vitals.answered();
+                }
                 this.end(cx);
             }
             return Poll::Ready(Some(Annotated::from_data(chunk)));

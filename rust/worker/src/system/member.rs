@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
+use dynamo_backend_lifecycle::canary::Vitals;
 use dynamo_runtime::DistributedRuntime;
-use dynamo_runtime::config::HealthStatus;
 
 use crate::config::WorkerConfig;
 use crate::controls::{Controls, Status};
@@ -16,8 +16,9 @@ use crate::metrics::EngineTexts;
 pub(crate) struct Member {
     /// `NAMESPACE.COMPONENT.ENDPOINT`.
     pub(super) path: String,
-    endpoint: String,
     pub(crate) readiness: Arc<Readiness>,
+    /// What the engine has shown of its health; empty where it is not probed.
+    pub(crate) vitals: OnceLock<Arc<Vitals>>,
     /// The run told that it serves: where it has a frontend, that lists the model.
     announced: AtomicBool,
     /// Where the system server listens; empty where there is none.
@@ -34,8 +35,8 @@ impl Member {
                 "{}.{}.{}",
                 config.namespace, config.component, config.endpoint
             ),
-            endpoint: config.endpoint.clone(),
             readiness: Arc::default(),
+            vitals: OnceLock::new(),
             announced: AtomicBool::new(false),
             address: OnceLock::new(),
             drt: OnceLock::new(),
@@ -65,22 +66,10 @@ impl Member {
             Some(reason)
         } else if !self.announced.load(Ordering::Acquire) {
             Some("the worker's frontend does not list its model yet")
-        } else if self.canary_fails() {
+        } else if self.vitals.get().is_some_and(|vitals| !vitals.is_well()) {
             Some("the health canary's last probe was not answered well")
         } else {
             None
         }
-    }
-
-    /// Whether the runtime's canary probes this worker and has not been answered well.
-    fn canary_fails(&self) -> bool {
-        let Some(drt) = self.drt.get() else {
-            return false;
-        };
-        let health = drt.system_health();
-        let health = health.lock();
-        health.health_check_enabled()
-            && health.get_health_check_target(&self.endpoint).is_some()
-            && health.get_endpoint_health_status(&self.endpoint) != Some(HealthStatus::Ready)
     }
 }

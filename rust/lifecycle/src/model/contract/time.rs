@@ -37,10 +37,7 @@ impl Model<'_> {
 
     /// When the phase changes by itself.
     fn timer(&self) -> Option<u64> {
-        let step_over = self
-            .began
-            .filter(|_| self.asked)
-            .map(|began| began + WORK / 2);
+        let step_over = self.began.map(|began| began + WORK / 2);
         match self.phase {
             Phase::Pausing(until, _) => Some(until),
             Phase::Publishing | Phase::Registering => step_over,
@@ -65,6 +62,9 @@ impl Model<'_> {
             }
             Phase::Publishing => {
                 self.failed.push("unregister");
+                if self.noticed {
+                    self.fail("engine");
+                }
                 self.withdraw();
             }
             Phase::Registering => {
@@ -95,7 +95,7 @@ impl Model<'_> {
             Phase::Waiting { .. } => self.waited(),
             Phase::Cutting { .. } => {
                 self.failed.push("wait");
-                self.drain();
+                self.after_wait();
             }
             Phase::Draining { .. } => {
                 self.failed.push("drain");
@@ -126,7 +126,8 @@ impl Model<'_> {
     pub(super) fn settle(&mut self) {
         loop {
             self.advance_controls();
-            if matches!(self.phase, Phase::Waiting { .. }) && self.requests.is_empty() {
+            let over = self.requests.is_empty() || self.noticed;
+            if matches!(self.phase, Phase::Waiting { .. }) && over {
                 if !self.refuses {
                     self.refuse();
                 }

@@ -43,6 +43,11 @@ impl Engine for World {
         self.hook("start").await
     }
 
+    async fn watch(&self) -> Result<(), String> {
+        self.engine_failed.cancelled().await;
+        Err("watch failed".to_owned())
+    }
+
     async fn drain(&self) -> Result<(), String> {
         self.hook("drain").await
     }
@@ -65,6 +70,10 @@ impl Discovery for World {
     }
 
     fn gave_up(&self, message: String) -> String {
+        message
+    }
+
+    fn panicked(&self, message: String) -> String {
         message
     }
 

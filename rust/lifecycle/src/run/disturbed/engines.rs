@@ -60,6 +60,31 @@ fn idle() -> Vec<(&'static str, Plan)> {
             "stops serving by itself",
             with(|p| p.ended = Hook::Takes(9.0)),
         ),
+        ("fails by its watch", with(|p| p.watch = Hook::Fails(9.0))),
+        (
+            "panics where it connects",
+            with(|p| p.connect = Hook::Panics(0.5)),
+        ),
+        (
+            "panics where it publishes",
+            with(|p| {
+                p.publish = Hook::Panics(1.0);
+                p.withdraw = Hook::Panics(0.25);
+                p.release = Hook::Panics(0.0);
+            }),
+        ),
+        (
+            "panics where it serves",
+            with(|p| {
+                p.serve = Hook::Panics(0.1);
+                p.unregister = Hook::Panics(0.25);
+                p.release = Hook::Panics(0.0);
+            }),
+        ),
+        (
+            "panics while it serves",
+            with(|p| p.ended = Hook::Panics(9.0)),
+        ),
         (
             "fails wherever it may in shutdown",
             with(|p| {

@@ -215,7 +215,9 @@ fn result(plan: &Plan, ran: &Ran) -> Result<(), String> {
         outcome.error.is_some() == (outcome.report.reason == Reason::Failed),
         "the reason says whether the run failed",
     )?;
-    let fails = |hook: &str, plan: Hook| matches!(plan, Hook::Fails(_)) && did_return(ran, hook);
+    let fails = |hook: &str, plan: Hook| {
+        matches!(plan, Hook::Fails(_) | Hook::Panics(_)) && did_return(ran, hook)
+    };
     let lost = place(ran, "discovery lost");
     let failed =
         fails("start", plan.start) || fails("publish", plan.publish) || fails("serve", plan.serve);
@@ -227,8 +229,10 @@ fn result(plan: &Plan, ran: &Ran) -> Result<(), String> {
         "a failed step fails the run",
     )?;
     let error = ran.error().unwrap_or_default();
+    let engine_failed = place(ran, "engine failed");
+    let broke = failed || fails("ended", plan.ended) || engine_failed.is_some();
     must(
-        failed || lost.is_some() || !connected || outcome.error.is_none(),
+        broke || lost.is_some() || !connected || outcome.error.is_none(),
         "a shutdown is a success",
     )?;
     must(
@@ -246,7 +250,32 @@ fn result(plan: &Plan, ran: &Ran) -> Result<(), String> {
         !(served && lost.is_some())
             || asked_first
             || ended_first
-            || error == "serve: discovery was lost",
+            || error == "serve: discovery was lost"
+            || error == "serve: serving panicked: no room"
+            || error == "engine: watch failed",
         "a worker that lost discovery while it served does not end as a success",
+    )?;
+    engine_that_failed(ran, &error)
+}
+
+/// An engine that failed while it was published or served, before anything ended that.
+fn engine_that_failed(ran: &Ran, error: &str) -> Result<(), String> {
+    let (failed, began) = (place(ran, "engine failed"), place(ran, "shutdown began"));
+    let asked = place(ran, "shutdown asked").filter(|asked| Some(*asked) < failed);
+    let watched = place(ran, "watch").is_some() && asked.is_none();
+    if failed.is_none() || failed > began || !watched {
+        return Ok(());
+    }
+    // The end of serving is looked at first.
+    must(
+        error == "engine: watch failed" || did_return(ran, "ended"),
+        "an engine that failed fails the run",
+    )?;
+    must(ran.count("drain") == 0, "a failed engine is not drained")?;
+    let since = ran.serving_since.max(ran.first("shutdown began"));
+    let cut = ran.first("cut").zip(since).map(|(cut, since)| cut - since);
+    must(
+        cut.is_none_or(|took| took <= Duration::from_secs(1) + TIMERS),
+        "what a failed engine holds is cut at once",
     )
 }

@@ -47,8 +47,8 @@ struct Request {
 }
 
 impl Request {
-    /// A request, or a probe, of which no token has come and that is stopped.
-    async fn stopped(mode: DisaggregationMode, is_probe: bool) -> Self {
+    /// A request of which no token has come and that is stopped.
+    async fn stopped(mode: DisaggregationMode) -> Self {
         let (chunks, of_engine) = unbounded();
         let (of_aborts, aborts) = unbounded();
         let engine = Arc::new(Told {
@@ -56,15 +56,10 @@ impl Request {
             context: Mutex::default(),
             aborts: of_aborts,
         });
-        let adapter = EngineAdapter::new(engine.clone(), Admission::default(), mode, None);
+        let adapter = EngineAdapter::new(engine.clone(), Admission::default(), mode, None, None);
         let request = serde_json::from_value(json!({"token_ids": [1]})).unwrap();
         let request = SingleIn::new(request);
-        let answer = if is_probe {
-            adapter.probe(request).await
-        } else {
-            adapter.generate(request).await
-        }
-        .unwrap();
+        let answer = adapter.generate(request).await.unwrap();
         answer.context().stop_generating();
         Self {
             engine,
@@ -97,7 +92,7 @@ impl Request {
 #[tokio::test]
 async fn section_10_a_stopped_request_is_aborted_at_once() {
     for mode in [DisaggregationMode::Aggregated, DisaggregationMode::Prefill] {
-        assert!(Request::stopped(mode, false).await.is_aborted().await);
+        assert!(Request::stopped(mode).await.is_aborted().await);
     }
 }
 
@@ -130,7 +125,7 @@ async fn section_12_2_a_late_request_is_refused_as_by_a_worker_that_is_unavailab
 
 #[tokio::test]
 async fn section_10_a_decode_is_aborted_after_its_first_token() {
-    let mut request = Request::stopped(DisaggregationMode::Decode, false).await;
+    let mut request = Request::stopped(DisaggregationMode::Decode).await;
     assert!(!request.is_aborted().await);
     request.yields(Vec::new()).await;
     assert!(!request.is_aborted().await, "the chunk had no token");
@@ -140,7 +135,7 @@ async fn section_10_a_decode_is_aborted_after_its_first_token() {
 
 #[tokio::test]
 async fn section_10_a_decode_is_aborted_when_its_engine_announces_the_first_token() {
-    let mut request = Request::stopped(DisaggregationMode::Decode, false).await;
+    let mut request = Request::stopped(DisaggregationMode::Decode).await;
     assert!(!request.is_aborted().await);
     let context = request.engine.context.lock().clone().unwrap();
     context.notify_first_token();
@@ -149,7 +144,7 @@ async fn section_10_a_decode_is_aborted_when_its_engine_announces_the_first_toke
 
 #[tokio::test]
 async fn section_10_a_decode_whose_reader_left_goes_on_to_its_first_token() {
-    let mut request = Request::stopped(DisaggregationMode::Decode, false).await;
+    let mut request = Request::stopped(DisaggregationMode::Decode).await;
     request.answer = None;
     request.yields(Vec::new()).await;
     assert!(!request.is_aborted().await);
@@ -158,16 +153,10 @@ async fn section_10_a_decode_whose_reader_left_goes_on_to_its_first_token() {
     assert!(request.is_aborted().await);
     assert!(request.chunks.is_closed());
 
-    let mut aggregated = Request::stopped(DisaggregationMode::Aggregated, false).await;
+    let mut aggregated = Request::stopped(DisaggregationMode::Aggregated).await;
     aggregated.answer = None;
     assert!(aggregated.is_aborted().await);
     assert!(aggregated.chunks.is_closed());
-}
-
-#[tokio::test]
-async fn section_10_a_probe_of_a_decode_worker_has_no_peer_to_wait_for() {
-    let mut probe = Request::stopped(DisaggregationMode::Decode, true).await;
-    assert!(probe.is_aborted().await);
 }
 
 /// Answers with its stream when it is told to, as an engine does that has a queue of its own.

@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use dynamo_runtime::engine::AsyncEngineContext;
 use dynamo_runtime::pipeline::context::Controller;
+use futures::channel::mpsc::unbounded;
 use futures::{StreamExt, stream};
 
 use super::*;
@@ -29,7 +30,7 @@ impl Fixture {
     }
 
     fn stream(&self, engine: EngineStream) -> RequestStream {
-        let live = Live::new(self.admission.enter());
+        let live = Live::new(self.admission.enter().unwrap());
         live.open(engine);
         let monitor = Monitor {
             engine: Arc::new(Echo::new("echo", Duration::ZERO)),
@@ -191,4 +192,26 @@ async fn an_error_behind_ready_chunks_comes_after_them() {
     assert_eq!(items[0].data.as_ref().unwrap().token_ids, [1, 2]);
     assert_eq!(error_kind(&items[1]), BackendError::ResponseTimeout);
     assert_eq!(items.len(), 2);
+}
+
+#[tokio::test]
+async fn section_8_only_an_answer_that_ends_well_shows_that_the_engine_is_well() {
+    let rows = [
+        (LLMEngineOutput::stop(), true),
+        (LLMEngineOutput::length(), true),
+        (LLMEngineOutput::cancelled(), false),
+        (LLMEngineOutput::error("no".into()), false),
+    ];
+    for (last, is_well) in rows {
+        let fixture = Fixture::new();
+        let vitals = Arc::new(Vitals::new());
+        let (chunks, of_engine) = unbounded();
+        let mut stream = fixture.stream(of_engine.boxed()).showing(vitals.clone());
+        chunks.unbounded_send(token(1)).unwrap();
+        stream.next().await.unwrap();
+        assert!(!vitals.is_well(), "a first token shows nothing");
+        chunks.unbounded_send(Ok(last)).unwrap();
+        stream.next().await.unwrap();
+        assert_eq!(vitals.is_well(), is_well);
+    }
 }

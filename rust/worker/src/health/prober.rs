@@ -1,0 +1,151 @@
+//! Probes the engine with the same `generate` as traffic.
+//!
+//! In the place of the runtime's canary, which takes a first chunk for health, sends probe after
+//! probe into an engine that hangs, and keeps engine and runtime for the life of the process.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use dynamo_backend_lifecycle::canary::{Probed, Times, Vitals, keep_probing};
+use dynamo_llm::protocols::common::FinishReason;
+use dynamo_llm::protocols::common::preprocessor::PreprocessedRequest;
+use dynamo_runtime::config::RuntimeConfig as RuntimeSettings;
+use dynamo_runtime::engine::AsyncEngineContextProvider;
+use dynamo_runtime::error::DynamoError;
+use dynamo_runtime::pipeline::SingleIn;
+use futures::StreamExt;
+use parking_lot::Mutex;
+use serde_json::Value;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
+
+use super::Readiness;
+use crate::context::RequestContext;
+use crate::engine::LLMEngine;
+use crate::error::{invalid_argument, unknown};
+use crate::process::set_variable;
+
+const VARIABLE: &str = "DYN_HEALTH_CHECK_ENABLED";
+/// Written in place of the value. For the runtime it is `false`; a program that sets the variable
+/// again between two runs is told apart by its blank.
+const TAKEN_OVER: &str = "false ";
+
+static ENABLED: Mutex<Option<bool>> = Mutex::new(None);
+
+/// Keeps the configured value for this crate's prober, and switches the runtime's canary off.
+///
+/// Called again it finds what was kept, and takes what was set in between. A value that the runtime
+/// cannot read is left to the runtime, which names it.
+pub(crate) fn take_over() {
+    if std::env::var_os(VARIABLE).is_some_and(|value| value == TAKEN_OVER) {
+        return;
+    }
+    if let Ok(settings) = RuntimeSettings::from_settings() {
+        *ENABLED.lock() = Some(settings.health_check_enabled);
+        set_variable(VARIABLE, TAKEN_OVER);
+    }
+}
+
+/// How often the engine is to be probed; `None` where it is not.
+pub(crate) fn times() -> Result<Option<Times>, DynamoError> {
+    let settings = RuntimeSettings::from_settings()
+        .map_err(|error| invalid_argument(format!("health canary: {error:#}")))?;
+    let enabled = ENABLED.lock().unwrap_or(settings.health_check_enabled);
+    Ok(enabled.then(|| Times {
+        wait: Duration::from_secs(settings.canary_wait_time_secs),
+        timeout: Duration::from_secs(settings.health_check_request_timeout_secs),
+    }))
+}
+
+/// Probes until it is dropped.
+pub(crate) struct Prober {
+    _task: AbortOnDropHandle<()>,
+}
+
+impl Prober {
+    pub(crate) fn start(
+        engine: Arc<dyn LLMEngine>,
+        payload: Value,
+        readiness: Arc<Readiness>,
+        vitals: Arc<Vitals>,
+        times: Times,
+    ) -> Self {
+        let probe = Probe {
+            engine,
+            payload,
+            readiness,
+        };
+        let probing = async move { keep_probing(&probe, &vitals, times).await };
+        Self {
+            _task: AbortOnDropHandle::new(tokio::spawn(probing)),
+        }
+    }
+}
+
+struct Probe {
+    engine: Arc<dyn LLMEngine>,
+    payload: Value,
+    readiness: Arc<Readiness>,
+}
+
+#[async_trait]
+impl Probed for Probe {
+    async fn awake(&self) {
+        self.readiness.canary_goes_on().await
+    }
+
+    async fn asleep(&self) {
+        self.readiness.canary_pauses().await
+    }
+
+    async fn probe(&self, give_up: &CancellationToken) -> Result<(), String> {
+        let request = serde_json::from_value::<PreprocessedRequest>(self.payload.clone())
+            .map_err(|error| format!("the payload is no request: {error}"))?;
+        // A task of its own: an engine that blocks its thread must not hold up the clock.
+        let asking = ask(self.engine.clone(), request, give_up.clone());
+        match AbortOnDropHandle::new(tokio::spawn(asking)).await {
+            Ok(answer) => answer.map_err(|error| error.to_string()),
+            Err(crash) => Err(format!("the probe crashed: {crash}")),
+        }
+    }
+}
+
+/// Asks the engine once. It is nobody's request: it is in no count, and no shutdown waits for it.
+async fn ask(
+    engine: Arc<dyn LLMEngine>,
+    request: PreprocessedRequest,
+    give_up: CancellationToken,
+) -> Result<(), DynamoError> {
+    let runtime_context = SingleIn::new(()).context();
+    let context = RequestContext::new(runtime_context.clone(), Default::default());
+    tokio::select! {
+        biased;
+        answer = to_the_end(&*engine, request, context.clone()) => return answer,
+        () = give_up.cancelled() => {}
+    }
+    runtime_context.stop_generating();
+    engine.abort(context).await;
+    Err(unknown("it was given up"))
+}
+
+/// Reads up to the terminal chunk.
+async fn to_the_end(
+    engine: &dyn LLMEngine,
+    request: PreprocessedRequest,
+    context: RequestContext,
+) -> Result<(), DynamoError> {
+    let mut chunks = engine.generate(request, context).await?;
+    while let Some(chunk) = chunks.next().await {
+        match chunk?.finish_reason {
+            None => {}
+            Some(FinishReason::Error(message)) => return Err(unknown(message)),
+            Some(FinishReason::Cancelled) => return Err(unknown("it was cancelled")),
+            Some(_) => return Ok(()),
+        }
+    }
+    Err(unknown("the stream ended without a terminal chunk"))
+}
+
+#[cfg(test)]
+mod tests;
