@@ -1,4 +1,4 @@
-//! What the environment says about connecting and shutdown: the only reader of the environment.
+//! What the environment says about connecting, shutdown and kept requests: the only reader of the environment.
 //!
 //! | variable | read as | default |
 //! |---|---|---|
@@ -6,6 +6,7 @@
 //! | `DYN_WORKER_GRACEFUL_SHUTDOWN_TIMEOUT` | whole seconds | 5 in debug builds, 30 in release |
 //! | `DYN_PREFILL_DRAIN_TIMEOUT_S` | seconds, fractions allowed | 30 |
 //! | `DYN_CONNECT_TIMEOUT_SECS` | seconds, fractions allowed; 0: one attempt | 150 |
+//! | `DYN_DECODE_KEEP_TIMEOUT_SECS` | seconds, fractions allowed | 60 |
 //!
 //! Connecting is given more time than the runtime itself takes for a first connection to etcd
 //! (`ETCD_STARTUP_CONNECT_TIMEOUT_SECONDS`, 120), so that its error is heard and not cut short.
@@ -22,24 +23,28 @@ pub const TIMEOUT_VARIABLE: &str = "DYN_WORKER_GRACEFUL_SHUTDOWN_TIMEOUT";
 pub const PREFILL_DRAIN_VARIABLE: &str = "DYN_PREFILL_DRAIN_TIMEOUT_S";
 /// The variable of [`Settings::connect`].
 pub const CONNECT_VARIABLE: &str = "DYN_CONNECT_TIMEOUT_SECS";
+/// The variable of [`Settings::decode_keep`].
+pub const DECODE_KEEP_VARIABLE: &str = "DYN_DECODE_KEEP_TIMEOUT_SECS";
 
 const DEFAULT_GRACE: Duration = Duration::from_secs(5);
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(if cfg!(debug_assertions) { 5 } else { 30 });
 const DEFAULT_PREFILL_DRAIN: Duration = Duration::from_secs(30);
 const DEFAULT_CONNECT: Duration = Duration::from_secs(150);
+const DEFAULT_DECODE_KEEP: Duration = Duration::from_secs(60);
 
 /// The longest duration that a variable with fractions may give: a day, in seconds.
 const LONGEST: f64 = 86_400.0;
 
 /// Every variable that [`Settings`] reads.
-pub const VARIABLES: [&str; 4] = [
+pub const VARIABLES: [&str; 5] = [
     GRACE_VARIABLE,
     TIMEOUT_VARIABLE,
     PREFILL_DRAIN_VARIABLE,
     CONNECT_VARIABLE,
+    DECODE_KEEP_VARIABLE,
 ];
 
-/// How long connecting and the parts of a shutdown may take.
+/// How long connecting, the parts of a shutdown and a decode that nobody waits for may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// Between unregistering and waiting for requests; 5 s by default.
@@ -51,6 +56,9 @@ pub struct Settings {
     /// How long connecting is tried again, counted from the first attempt; 150 s by default, 0 is
     /// one attempt, which may take as long as it takes.
     pub connect: Duration,
+    /// How long a decode whose request was stopped is kept for its first token, so that the KV
+    /// cache which waits at its prefill worker is fetched; 60 s by default.
+    pub decode_keep: Duration,
 }
 
 impl Default for Settings {
@@ -60,6 +68,7 @@ impl Default for Settings {
             timeout: DEFAULT_TIMEOUT,
             prefill_drain: DEFAULT_PREFILL_DRAIN,
             connect: DEFAULT_CONNECT,
+            decode_keep: DEFAULT_DECODE_KEEP,
         }
     }
 }
@@ -111,6 +120,7 @@ impl Settings {
             timeout: read(TIMEOUT_VARIABLE, DEFAULT_TIMEOUT, whole_seconds),
             prefill_drain: read(PREFILL_DRAIN_VARIABLE, DEFAULT_PREFILL_DRAIN, seconds),
             connect: read(CONNECT_VARIABLE, DEFAULT_CONNECT, seconds),
+            decode_keep: read(DECODE_KEEP_VARIABLE, DEFAULT_DECODE_KEEP, seconds),
         };
         (settings, warnings)
     }
@@ -173,6 +183,7 @@ mod tests {
         assert_eq!(settings.timeout, Duration::from_secs(timeout));
         assert_eq!(settings.prefill_drain, Duration::from_secs(30));
         assert_eq!(settings.connect, Duration::from_secs(150));
+        assert_eq!(settings.decode_keep, Duration::from_secs(60));
         assert_eq!(warnings, Vec::<String>::new());
         assert_eq!(settings, Settings::default());
     }
@@ -204,12 +215,23 @@ mod tests {
             );
             let (settings, warnings) = read(CONNECT_VARIABLE, text);
             assert_eq!((settings.connect, warnings), (wanted, vec![]), "{text:?}");
+            let (settings, warnings) = read(DECODE_KEEP_VARIABLE, text);
+            assert_eq!(
+                (settings.decode_keep, warnings),
+                (wanted, vec![]),
+                "{text:?}"
+            );
         }
         let bad = [
             "inf", "-inf", "nan", "infinity", "86400.1", "1e300", "5s", "five", "1,5", "\u{fffd}",
         ];
         for text in bad {
-            for name in [GRACE_VARIABLE, PREFILL_DRAIN_VARIABLE, CONNECT_VARIABLE] {
+            for name in [
+                GRACE_VARIABLE,
+                PREFILL_DRAIN_VARIABLE,
+                CONNECT_VARIABLE,
+                DECODE_KEEP_VARIABLE,
+            ] {
                 let (settings, warnings) = read(name, text);
                 assert_eq!(settings, Settings::default(), "{name} {text:?}");
                 assert_eq!(warnings.len(), 1, "{name} {text:?}");
@@ -287,6 +309,7 @@ mod tests {
                     let (settings, _) = read(name, &text);
                     prop_assert!(settings.grace.as_secs_f64() <= LONGEST);
                     prop_assert!(settings.connect.as_secs_f64() <= LONGEST);
+                    prop_assert!(settings.decode_keep.as_secs_f64() <= LONGEST);
                 }
             }
         }

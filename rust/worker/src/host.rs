@@ -3,12 +3,13 @@
 mod connecting;
 mod discovery;
 mod engine;
+mod in_flight;
 mod kubernetes;
 mod observer;
 mod serving;
 
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use dynamo_backend_lifecycle::State;
@@ -17,6 +18,7 @@ use dynamo_runtime::error::DynamoError;
 use dynamo_runtime::utils::GracefulTaskGuard;
 use dynamo_runtime::{DistributedRuntime, Runtime};
 use parking_lot::Mutex;
+use tokio_util::sync::CancellationToken;
 
 use crate::admission::Admission;
 use crate::deadline::Deadline;
@@ -26,6 +28,7 @@ use crate::event::Event;
 use crate::frontend::RunningFrontend;
 use crate::metrics::{LifecycleGauges, RequestMetrics};
 use crate::publish::{OpenKvPublisher, SnapshotPublisher};
+use crate::serve::Inbound;
 use crate::system::Member;
 use crate::worker::Worker;
 
@@ -39,7 +42,13 @@ pub(crate) struct Host {
     pub(crate) member: Arc<Member>,
     runtime: Runtime,
     pub(crate) deadline: Arc<Deadline>,
+    /// How long a decode that was stopped is kept for its first token.
+    decode_keep: Duration,
     admission: Admission,
+    /// The endpoint's handler, which the runtime owns.
+    inbound: OnceLock<Weak<Inbound>>,
+    /// There once new requests are to be refused; flips when they are.
+    refused: OnceLock<CancellationToken>,
     /// The first attempt to connect was told.
     connecting: AtomicBool,
     /// The runtime connected: what fails after that would fail again.
@@ -72,13 +81,21 @@ struct Publishers {
 }
 
 impl Host {
-    pub(crate) fn new(worker: Worker, runtime: Runtime, deadline: Arc<Deadline>) -> Self {
+    pub(crate) fn new(
+        worker: Worker,
+        runtime: Runtime,
+        deadline: Arc<Deadline>,
+        decode_keep: Duration,
+    ) -> Self {
         Self {
             member: Member::new(&worker.config),
             worker,
             runtime,
             deadline,
+            decode_keep,
             admission: Admission::default(),
+            inbound: OnceLock::new(),
+            refused: OnceLock::new(),
             connecting: AtomicBool::new(false),
             reached: AtomicBool::new(false),
             unreached: Mutex::default(),
@@ -110,6 +127,20 @@ impl Host {
         self.emit(Event::Stopped);
     }
 
+    /// Ends the frontend in the process, before what it stands on. Its answers were waited for, or
+    /// cut: what is told of a cut has a moment to get out.
+    pub(crate) async fn end_frontend(&self) {
+        let Some(frontend) = self.running_frontend.get() else {
+            return;
+        };
+        frontend.close();
+        let limit = TEARDOWN.min(self.deadline.left() / 2);
+        if tokio::time::timeout(limit, frontend.ended()).await.is_err() {
+            tracing::info!("connections to the frontend were still open after {limit:?}");
+        }
+        frontend.end();
+    }
+
     /// Ends what the run left running on the runtime, and the runtime's place in discovery, as far
     /// as the deadline lets it: a backend that does not answer must not turn a good shutdown into
     /// a forced exit.
@@ -127,13 +158,8 @@ impl Host {
             None => self.runtime.shutdown(),
         }
         let teardown = self.runtime.primary_token();
-        let gone = async {
-            teardown.cancelled().await;
-            if let Some(frontend) = self.running_frontend.get() {
-                frontend.ended().await;
-            }
-        };
-        if tokio::time::timeout(limit, gone).await.is_err() {
+        let gone = tokio::time::timeout(limit, teardown.cancelled());
+        if gone.await.is_err() {
             tracing::warn!(
                 "the runtime was not down after {limit:?}; what it still holds in discovery goes \
                  with its lease"

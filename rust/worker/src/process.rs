@@ -86,10 +86,19 @@ pub(crate) fn set_variable(variable: &str, value: &str) {
 ///
 /// Keep it for the life of the process: the TCP request plane's server is one for all runs.
 pub fn build_tokio_runtime() -> io::Result<tokio::runtime::Runtime> {
+    tokio_runtime("dynamo-tokio")
+}
+
+/// The threads of the frontend in the process.
+pub(crate) fn build_frontend_runtime() -> io::Result<tokio::runtime::Runtime> {
+    tokio_runtime("dynamo-frontend")
+}
+
+fn tokio_runtime(thread_name: &str) -> io::Result<tokio::runtime::Runtime> {
     RuntimeSettings::from_settings()
         .map_err(io::Error::other)?
         .tokio_builder()
-        .thread_name("dynamo-tokio")
+        .thread_name(thread_name)
         .build()
 }
 

@@ -63,7 +63,7 @@ impl Run {
             .map_err(|error| unknown(format!("no thread for the shutdown deadline: {error}")))?;
         worker.shutdown.begin(deadline.clone());
         Ok(Self {
-            host: Host::new(worker, runtime, deadline.clone()),
+            host: Host::new(worker, runtime, deadline.clone(), settings.decode_keep),
             settings,
             hold: Hold { signals, deadline },
             alone,
@@ -87,6 +87,7 @@ impl Run {
         let shutdown = worker.shutdown.token();
         let outcome =
             dynamo_backend_lifecycle::run(&self.host, shutdown, &self.settings, prefill).await;
+        self.host.end_frontend().await;
         self.host.let_transports_go();
         if self.alone {
             self.host.shut_runtime_down().await;

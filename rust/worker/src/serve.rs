@@ -2,7 +2,9 @@
 
 mod adapter;
 mod cancel;
+mod delivery;
 mod handover;
+mod inbound;
 mod kept;
 mod live;
 mod measure;
@@ -10,4 +12,5 @@ mod nodelay;
 mod terminal;
 
 pub(crate) use adapter::EngineAdapter;
+pub(crate) use inbound::Inbound;
 pub(crate) use nodelay::disable_nagle;

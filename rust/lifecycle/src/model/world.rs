@@ -61,6 +61,7 @@ pub(super) fn play(sequence: &Sequence) -> Seen {
             timeout: Duration::from_secs(30),
             prefill_drain: Duration::from_secs(30),
             connect: Duration::from_secs(1000),
+            ..Settings::default()
         };
         let run = tokio::spawn({
             let (world, prefill) = (world.clone(), sequence.prefill);

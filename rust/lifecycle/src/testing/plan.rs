@@ -128,6 +128,7 @@ impl Plan {
             timeout: Duration::from_secs(self.timeout),
             prefill_drain: Duration::from_secs_f64(self.prefill_drain),
             connect: Duration::from_secs_f64(self.connect_limit),
+            ..Settings::default()
         }
     }
 }

@@ -61,7 +61,7 @@ impl Observer for Host {
         );
         if let Some(gauges) = self.gauges.get() {
             match stage {
-                Stage::Wait => gauges.waited(self.admission.in_flight()),
+                Stage::Wait => gauges.waited(self.requests_in_flight()),
                 Stage::Drain => gauges.drained(took),
                 Stage::Cleanup => gauges.cleaned_up(took),
                 Stage::Unregister | Stage::Grace | Stage::Release => {}

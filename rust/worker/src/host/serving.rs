@@ -12,12 +12,10 @@ use super::Host;
 use crate::config::DisaggregationMode;
 use crate::discovery::registration;
 use crate::error::{cannot_connect, unknown};
-use crate::serve::{EngineAdapter, disable_nagle};
+use crate::serve::{EngineAdapter, Inbound, disable_nagle};
 
 /// How long discovery gets to say whether the worker's lease is alive.
 const LEASE_CHECK: Duration = Duration::from_secs(1);
-/// How long the frontend gets to say whether the runtime's shutdown was its own.
-const FRONTEND_CHECK: Duration = Duration::from_secs(1);
 
 #[async_trait]
 impl Serving for Host {
@@ -30,24 +28,30 @@ impl Serving for Host {
             self.worker.engine.clone(),
             self.admission.clone(),
             self.worker.config.disaggregation_mode,
+            self.decode_keep,
             self.request_metrics.get().cloned(),
         ));
+        let failed = |error: anyhow::Error| unknown(format!("{error:#}"));
+        let inbound = Inbound::new(adapter.clone(), self.admission.clone()).map_err(failed)?;
+        // A run serves once.
+        let _ = self.inbound.set(Arc::downgrade(&inbound));
         let payload = self.health_check_payload.lock().take();
         let started = registration::serve(
             &connected.endpoint,
             adapter,
+            inbound,
             &self.worker.config.metrics_labels,
             payload,
             &self.member.readiness,
         )
         .await
-        .map_err(|error| unknown(format!("{error:#}")))?;
+        .map_err(failed)?;
         disable_nagle(&started.instance().transport);
         self.member.readiness.change(Presence::serving);
         if let Some(frontend) = &self.worker.frontend {
             let running = frontend.start(connected.drt.clone()).await?;
-            // Set once: a run serves once.
-            let _ = self.running_frontend.set(running.clone());
+            // A run serves once.
+            let running = self.running_frontend.get_or_init(|| running);
             let listed = self.is_listed_by_a_frontend();
             let model = listed.then(|| self.served_name());
             tokio::select! {
@@ -66,19 +70,13 @@ impl Serving for Host {
             return self.why_the_runtime_shut_down().await;
         };
         tokio::select! {
-            () = shut_down.cancelled() => {}
-            error = frontend.ended() => return Err(error),
-        }
-        // A frontend that ends shuts the runtime down first. One whose runtime others shut down
-        // goes on while this worker holds the transports.
-        match tokio::time::timeout(FRONTEND_CHECK, frontend.ended()).await {
-            Ok(error) => Err(error),
-            Err(_) => self.why_the_runtime_shut_down().await,
+            () = shut_down.cancelled() => self.why_the_runtime_shut_down().await,
+            error = frontend.ended() => Err(error),
         }
     }
 
     fn in_flight(&self) -> usize {
-        self.admission.in_flight()
+        self.requests_in_flight()
     }
 
     fn finished(&self) -> u64 {
@@ -86,38 +84,15 @@ impl Serving for Host {
     }
 
     async fn idle(&self) {
-        self.admission.idle().await
+        self.until_idle().await
     }
 
     fn refuse(&self) {
-        self.admission.close();
-        let Some(connected) = self.connected.get() else {
-            return;
-        };
-        // Without its handler the runtime answers as for a worker that is unavailable.
-        let (drt, endpoint) = (connected.drt.clone(), connected.endpoint.id());
-        tokio::spawn(async move {
-            let removed = match drt.request_plane_server().await {
-                Ok(server) => {
-                    server
-                        .unregister_endpoint_instance(&endpoint, drt.connection_id())
-                        .await
-                }
-                Err(error) => Err(error),
-            };
-            if let Err(error) = removed {
-                tracing::debug!(%error, "the endpoint's handler was not removed");
-            }
-        });
+        self.refuse_requests();
     }
 
     async fn cut(&self) -> usize {
-        let count = self.admission.cut();
-        if let Some(gauges) = self.gauges.get() {
-            gauges.cut(count);
-        }
-        self.admission.idle().await;
-        count
+        self.cut_requests().await
     }
 }
 

@@ -1,6 +1,7 @@
 //! The runtime's view of an engine.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use dynamo_llm::protocols::common::llm_backend::LLMEngineOutput;
@@ -10,6 +11,8 @@ use dynamo_runtime::pipeline::{Error, ManyOut, SingleIn};
 use dynamo_runtime::protocols::annotated::Annotated;
 
 use super::cancel::Monitor;
+use super::delivery::Delivery;
+use super::inbound;
 use super::live::Live;
 use super::measure::Measure;
 use super::terminal::RequestStream;
@@ -27,6 +30,8 @@ pub(crate) struct EngineAdapter {
     engine_name: Arc<str>,
     admission: Admission,
     mode: DisaggregationMode,
+    /// How long a decode that was stopped is kept for its first token.
+    decode_keep: Duration,
     metrics: Option<RequestMetrics>,
 }
 
@@ -35,6 +40,7 @@ impl EngineAdapter {
         engine: Arc<dyn LLMEngine>,
         admission: Admission,
         mode: DisaggregationMode,
+        decode_keep: Duration,
         metrics: Option<RequestMetrics>,
     ) -> Self {
         Self {
@@ -42,6 +48,7 @@ impl EngineAdapter {
             engine,
             admission,
             mode,
+            decode_keep,
             metrics,
         }
     }
@@ -68,12 +75,15 @@ impl EngineAdapter {
         // A probe has no peer.
         let is_traffic = admitted.is_some();
         if self.mode == DisaggregationMode::Decode && is_traffic {
-            context = context.keep_until_first_token();
+            context = context.keep_until_first_token(self.decode_keep);
         }
         let counted = self.metrics.clone().filter(|_| is_traffic);
         let mut measure = Measure::begin(counted, span, request.token_ids.len());
-        let live = Live::new(admitted);
-        let cut = self.admission.cut_token();
+        let live = Live::new(admitted.map(|admitted| Delivery {
+            admitted,
+            context: context.clone(),
+            cut: self.admission.cut_token(),
+        }));
 
         // Started before `generate`, so that a request stopped while the engine thinks is aborted.
         let monitor = Monitor {
@@ -85,16 +95,17 @@ impl EngineAdapter {
         .start();
         let stream = tokio::select! {
             biased;
-            () = cut.cancelled() => Err(cut_off()),
+            () = live.over() => Err(given_up(&live)),
             stream = self.engine.generate(request, context.clone()) => stream,
         };
-        match stream {
-            Ok(stream) => live.open(stream),
-            Err(error) => {
-                live.leave();
-                measure.failed(&error);
-                return Err(error.into());
-            }
+        let opened = stream.and_then(|stream| match live.open(stream) {
+            true => Ok(()),
+            false => Err(given_up(&live)),
+        });
+        if let Err(error) = opened {
+            live.leave();
+            measure.failed(&error);
+            return Err(error.into());
         }
         let name = self.engine_name.clone();
         let mut stream = RequestStream::new(live, context, monitor, name, measure);
@@ -113,7 +124,7 @@ impl AsyncEngine<SingleIn<PreprocessedRequest>, ManyOut<Annotated<LLMEngineOutpu
         &self,
         request: SingleIn<PreprocessedRequest>,
     ) -> Result<ManyOut<Annotated<LLMEngineOutput>>, Error> {
-        let admitted = self.admission.enter().ok_or_else(unavailable)?;
+        let admitted = inbound::admitted(&self.admission).ok_or_else(unavailable)?;
         self.serve(request, Some(admitted)).await
     }
 }
@@ -124,6 +135,17 @@ fn unavailable() -> DynamoError {
         .class(ErrorClass::WorkerUnavailable)
         .message("the worker shuts down and takes no more requests")
         .build()
+}
+
+/// The error of a request that ended before the engine had answered with its stream.
+fn given_up(live: &Live) -> DynamoError {
+    if live.was_cut() {
+        return cut_off();
+    }
+    backend(
+        BackendError::Cancelled,
+        "the request was cancelled before the engine began to answer it",
+    )
 }
 
 /// The error of a request that shutdown cuts: a frontend migrates it to another worker.
