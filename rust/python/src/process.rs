@@ -45,7 +45,7 @@ pub(crate) fn prepare(
                 "runtime settings of this worker are ignored: the process has its runtime already"
             );
         }
-        process::take_system_port();
+        process::take_over();
         return Ok(());
     }
     let scope = match &folder {

@@ -153,10 +153,17 @@ impl RunningFrontend {
         self.stop.cancel();
     }
 
-    /// Answers that are not written to their end.
+    /// Whether it takes no more requests.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.stop.is_cancelled()
+    }
+
+    /// Answers that are not written to their end, or that their client's kernel does not take.
     pub(crate) async fn answering(&self) -> usize {
-        let unsent = unsent::peers(self.address.port()).await.len();
-        self.unwritten().max(unsent)
+        let before = unsent::peers(self.address.port()).await;
+        tokio::time::sleep(POLL).await;
+        let now = unsent::peers(self.address.port()).await;
+        self.unwritten().max(before.intersection(&now).count())
     }
 
     /// Answers whose end the connection to the client has not got from the frontend.

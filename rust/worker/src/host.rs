@@ -9,7 +9,7 @@ mod observer;
 mod serving;
 
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, OnceLock, Weak};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use dynamo_backend_lifecycle::State;
@@ -18,7 +18,6 @@ use dynamo_runtime::error::DynamoError;
 use dynamo_runtime::utils::GracefulTaskGuard;
 use dynamo_runtime::{DistributedRuntime, Runtime};
 use parking_lot::Mutex;
-use tokio_util::sync::CancellationToken;
 
 use crate::admission::Admission;
 use crate::deadline::Deadline;
@@ -28,7 +27,6 @@ use crate::event::Event;
 use crate::frontend::RunningFrontend;
 use crate::metrics::{LifecycleGauges, RequestMetrics};
 use crate::publish::{OpenKvPublisher, SnapshotPublisher};
-use crate::serve::Inbound;
 use crate::system::Member;
 use crate::worker::Worker;
 
@@ -45,10 +43,6 @@ pub(crate) struct Host {
     /// How long a decode that was stopped is kept for its first token.
     decode_keep: Duration,
     admission: Admission,
-    /// The endpoint's handler, which the runtime owns.
-    inbound: OnceLock<Weak<Inbound>>,
-    /// There once new requests are to be refused; flips when they are.
-    refused: OnceLock<CancellationToken>,
     /// The first attempt to connect was told.
     connecting: AtomicBool,
     /// The runtime connected: what fails after that would fail again.
@@ -94,8 +88,6 @@ impl Host {
             deadline,
             decode_keep,
             admission: Admission::default(),
-            inbound: OnceLock::new(),
-            refused: OnceLock::new(),
             connecting: AtomicBool::new(false),
             reached: AtomicBool::new(false),
             unreached: Mutex::default(),

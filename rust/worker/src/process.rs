@@ -8,7 +8,7 @@ use dynamo_runtime::config::{
 };
 
 use crate::config::WorkerConfig;
-use crate::{credentials, system, trace};
+use crate::{credentials, serve, system, trace};
 
 /// Who finds the workers of this process, where the operator did not choose a discovery backend.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,7 +35,7 @@ pub fn prepare_environment(config: &WorkerConfig, scope: Scope<'_>) {
     config.runtime.apply_to_env();
     credentials::take_out(set_variable);
     set_default("DYN_SYSTEM_HOST", LOOPBACK);
-    take_system_port();
+    take_over();
     let chosen = std::env::var(DISCOVERY).unwrap_or_default();
     let alone = match (scope, chosen.as_str()) {
         (Scope::Process, "") => {
@@ -60,11 +60,14 @@ pub fn prepare_environment(config: &WorkerConfig, scope: Scope<'_>) {
     }
 }
 
-/// Keeps `DYN_SYSTEM_PORT` for the worker's own system server and switches the runtime's off.
+/// Keeps for the worker what the runtime would act on too: `DYN_SYSTEM_PORT`, whose server the
+/// runtime has switched off then, and the limit of requests (`DYN_ENGINE_REQUEST_LIMIT`,
+/// `DYN_DYNAMO_REQUEST_QUEUE_LIMIT`).
 ///
 /// [`prepare_environment`] does it; between two runs it takes what the program has set meanwhile.
-pub fn take_system_port() {
+pub fn take_over() {
     system::take_over();
+    serve::take_request_limit();
 }
 
 const DISCOVERY: &str = "DYN_DISCOVERY_BACKEND";
@@ -80,6 +83,12 @@ fn set_default(variable: &str, value: &str) {
 pub(crate) fn set_variable(variable: &str, value: &str) {
     // SAFETY: no other thread reads the environment meanwhile, as the callers are told.
     unsafe { std::env::set_var(variable, value) };
+}
+
+/// As [`set_variable`].
+pub(crate) fn remove_variable(variable: &str) {
+    // SAFETY: as there.
+    unsafe { std::env::remove_var(variable) };
 }
 
 /// Builds the tokio runtime that Dynamo's settings (`DYN_RUNTIME_*`) describe.

@@ -2,28 +2,35 @@
 
 use std::sync::Arc;
 
+use dynamo_llm::protocols::common::llm_backend::LLMEngineOutput;
+use dynamo_llm::protocols::common::preprocessor::PreprocessedRequest;
 use dynamo_runtime::component::{Endpoint, StartedEndpoint};
 use dynamo_runtime::discovery::{DiscoveryInstance, DiscoveryQuery};
+use dynamo_runtime::pipeline::network::Ingress;
+use dynamo_runtime::pipeline::{ManyOut, SingleIn};
+use dynamo_runtime::protocols::annotated::Annotated;
 use dynamo_runtime::traits::DistributedRuntimeProvider;
 use serde_json::Value;
 
 use crate::health::{ProbeEngine, Readiness};
-use crate::serve::{EngineAdapter, Inbound};
+use crate::serve::EngineAdapter;
 
-/// Serves `adapter`, behind `inbound`, at the endpoint; on return its instance is registered and
-/// callable.
+type Request = SingleIn<PreprocessedRequest>;
+type Response = ManyOut<Annotated<LLMEngineOutput>>;
+
+/// Serves `adapter` at the endpoint; on return its instance is registered and callable.
 pub(crate) async fn serve(
     endpoint: &Endpoint,
     adapter: Arc<EngineAdapter>,
-    inbound: Arc<Inbound>,
     metrics_labels: &[(String, String)],
     health_check_payload: Option<Value>,
     readiness: &Arc<Readiness>,
 ) -> anyhow::Result<StartedEndpoint> {
-    let probe = Arc::new(ProbeEngine::new(adapter, readiness.clone()));
+    let probe = Arc::new(ProbeEngine::new(adapter.clone(), readiness.clone()));
+    let ingress = Ingress::<Request, Response>::for_engine(adapter)?;
     let mut builder = endpoint
         .endpoint_builder()
-        .handler(inbound)
+        .handler(ingress)
         .metrics_labels(Some(metrics_labels.to_vec()))
         .graceful_shutdown(true)
         .register_local_engine(probe)?;

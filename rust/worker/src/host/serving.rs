@@ -12,7 +12,7 @@ use super::Host;
 use crate::config::DisaggregationMode;
 use crate::discovery::registration;
 use crate::error::{cannot_connect, unknown};
-use crate::serve::{EngineAdapter, Inbound, disable_nagle};
+use crate::serve::{EngineAdapter, Turns, disable_nagle};
 
 /// How long discovery gets to say whether the worker's lease is alive.
 const LEASE_CHECK: Duration = Duration::from_secs(1);
@@ -24,28 +24,26 @@ impl Serving for Host {
     async fn serve(&self) -> Result<(), DynamoError> {
         let connected = self.connected()?;
         *self.transports.lock() = Some(connected.drt.register_graceful_task());
-        let adapter = Arc::new(EngineAdapter::new(
-            self.worker.engine.clone(),
-            self.admission.clone(),
-            self.worker.config.disaggregation_mode,
-            self.decode_keep,
-            self.request_metrics.get().cloned(),
-        ));
-        let failed = |error: anyhow::Error| unknown(format!("{error:#}"));
-        let inbound = Inbound::new(adapter.clone(), self.admission.clone()).map_err(failed)?;
-        // A run serves once.
-        let _ = self.inbound.set(Arc::downgrade(&inbound));
+        let adapter = Arc::new(
+            EngineAdapter::new(
+                self.worker.engine.clone(),
+                self.admission.clone(),
+                self.worker.config.disaggregation_mode,
+                self.decode_keep,
+                self.request_metrics.get().cloned(),
+            )
+            .with_turns(Turns::configured()),
+        );
         let payload = self.health_check_payload.lock().take();
         let started = registration::serve(
             &connected.endpoint,
             adapter,
-            inbound,
             &self.worker.config.metrics_labels,
             payload,
             &self.member.readiness,
         )
         .await
-        .map_err(failed)?;
+        .map_err(|error| unknown(format!("{error:#}")))?;
         disable_nagle(&started.instance().transport);
         self.member.readiness.change(Presence::serving);
         if let Some(frontend) = &self.worker.frontend {

@@ -9,17 +9,18 @@ use dynamo_llm::protocols::common::preprocessor::PreprocessedRequest;
 use dynamo_runtime::engine::{AsyncEngine, AsyncEngineContextProvider, ResponseStream};
 use dynamo_runtime::pipeline::{Error, ManyOut, SingleIn};
 use dynamo_runtime::protocols::annotated::Annotated;
+use futures::{TryStreamExt, stream};
 
 use super::cancel::Monitor;
 use super::delivery::Delivery;
-use super::inbound;
 use super::live::Live;
 use super::measure::Measure;
 use super::terminal::RequestStream;
+use super::turns::{Turn, Turns};
 use crate::admission::{Admission, Admitted};
 use crate::config::DisaggregationMode;
 use crate::context::RequestContext;
-use crate::engine::LLMEngine;
+use crate::engine::{EngineStream, LLMEngine};
 use crate::error::{BackendError, DynamoError, ErrorClass, backend};
 use crate::metrics::RequestMetrics;
 use crate::trace;
@@ -32,6 +33,7 @@ pub(crate) struct EngineAdapter {
     mode: DisaggregationMode,
     /// How long a decode that was stopped is kept for its first token.
     decode_keep: Duration,
+    turns: Turns,
     metrics: Option<RequestMetrics>,
 }
 
@@ -49,8 +51,15 @@ impl EngineAdapter {
             admission,
             mode,
             decode_keep,
+            turns: Turns::default(),
             metrics,
         }
+    }
+
+    /// The engine has so many requests at a time.
+    pub(crate) fn with_turns(mut self, turns: Turns) -> Self {
+        self.turns = turns;
+        self
     }
 
     /// Serves a probe of the health canary. It is nobody's request: it does not count as one in
@@ -59,13 +68,14 @@ impl EngineAdapter {
         &self,
         request: SingleIn<PreprocessedRequest>,
     ) -> Result<ManyOut<Annotated<LLMEngineOutput>>, Error> {
-        self.serve(request, None).await
+        self.serve(request, None, Turn::Unlimited).await
     }
 
     async fn serve(
         &self,
         request: SingleIn<PreprocessedRequest>,
         admitted: Option<Admitted>,
+        turn: Turn,
     ) -> Result<ManyOut<Annotated<LLMEngineOutput>>, Error> {
         let runtime_context = request.context();
         let metadata = request.metadata().clone();
@@ -93,10 +103,18 @@ impl EngineAdapter {
             admission: self.admission.clone(),
         }
         .start();
-        let stream = tokio::select! {
-            biased;
-            () = live.over() => Err(given_up(&live)),
-            stream = self.engine.generate(request, context.clone()) => stream,
+        let waits = turn.is_awaited();
+        let asked = ask(turn, live.clone(), self.engine.clone(), request, context.clone());
+        let stream = if waits {
+            // The answer begins: a frontend drops one that has not when the instance leaves.
+            let later: EngineStream = Box::pin(stream::once(asked).try_flatten());
+            Ok(later)
+        } else {
+            tokio::select! {
+                biased;
+                () = live.over() => Err(given_up(&live)),
+                stream = asked => stream,
+            }
         };
         let opened = stream.and_then(|stream| match live.open(stream) {
             true => Ok(()),
@@ -124,9 +142,26 @@ impl AsyncEngine<SingleIn<PreprocessedRequest>, ManyOut<Annotated<LLMEngineOutpu
         &self,
         request: SingleIn<PreprocessedRequest>,
     ) -> Result<ManyOut<Annotated<LLMEngineOutput>>, Error> {
-        let admitted = inbound::admitted(&self.admission).ok_or_else(unavailable)?;
-        self.serve(request, Some(admitted)).await
+        let admitted = self.admission.enter().ok_or_else(unavailable)?;
+        let turn = self.turns.ask()?;
+        self.serve(request, Some(admitted), turn).await
     }
+}
+
+/// Has the engine answer when the request's turn comes.
+async fn ask(
+    turn: Turn,
+    live: Live,
+    engine: Arc<dyn LLMEngine>,
+    request: PreprocessedRequest,
+    context: RequestContext,
+) -> Result<EngineStream, DynamoError> {
+    let turn = turn.come().await;
+    if !live.begin() {
+        return Err(given_up(&live));
+    }
+    let stream = engine.generate(request, context).await?;
+    Ok(turn.with(stream))
 }
 
 /// The error of a request that arrives after the worker began to refuse.

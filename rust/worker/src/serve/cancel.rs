@@ -38,6 +38,9 @@ impl Monitor {
                 in_vain = self.context.unwanted() => in_vain,
                 () = ended.cancelled() => return,
             };
+            if self.live.give_up_waiting() {
+                return;
+            }
             // A task of its own: the end of the stream must not drop it midway. A cut does.
             let (engine, context) = (self.engine, self.context.clone());
             let (aborting, at_cut) = (self.admission.aborting(), cut.clone());

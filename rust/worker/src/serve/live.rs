@@ -25,6 +25,8 @@ struct State {
     stream: Option<EngineStream>,
     delivery: Option<Delivery>,
     reader: Option<Waker>,
+    /// The engine has the request.
+    begun: bool,
     cut: bool,
 }
 
@@ -36,10 +38,30 @@ impl Live {
                 stream: None,
                 delivery,
                 reader: None,
+                begun: false,
                 cut: false,
             })),
             over: CancellationToken::new(),
         }
+    }
+
+    /// The engine is to get the request now. False: nobody wants it any more.
+    pub(super) fn begin(&self) -> bool {
+        let mut state = self.state.lock();
+        state.begun = !self.over.is_cancelled();
+        state.begun
+    }
+
+    /// Ends a request that the engine does not have yet. False: it has it, and is to be told.
+    pub(super) fn give_up_waiting(&self) -> bool {
+        let state = self.state.lock();
+        if state.begun {
+            return false;
+        }
+        self.over.cancel();
+        drop(state);
+        self.give_up();
+        true
     }
 
     /// The engine answered with its stream. False: too late, the stream is dropped.

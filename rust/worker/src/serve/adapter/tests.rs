@@ -269,3 +269,35 @@ async fn a_stream_that_comes_too_late_is_dropped() {
     assert!(chunks.is_closed());
     assert_eq!(admission.in_flight(), 0);
 }
+
+#[tokio::test(start_paused = true)]
+async fn who_leaves_before_its_turn_never_reaches_the_engine() {
+    let engine = Arc::new(Queued {
+        answer: tokio::sync::Semaphore::new(0),
+        aborted: AtomicBool::new(false),
+        dropped: Arc::default(),
+    });
+    let admission = Admission::default();
+    let mode = DisaggregationMode::Aggregated;
+    let adapter = EngineAdapter::new(engine.clone(), admission.clone(), mode, KEEP, None)
+        .with_turns(Turns::new(1, 1));
+    let request = || -> SingleIn<PreprocessedRequest> {
+        SingleIn::new(serde_json::from_value(json!({"token_ids": [1]})).unwrap())
+    };
+    let mut first = Box::pin(adapter.generate(request()));
+    assert!(futures::poll!(&mut first).is_pending());
+    // Its answer begins before its turn.
+    let mut second = adapter.generate(request()).await.unwrap();
+    let refused = adapter.generate(request()).await.unwrap_err();
+    let refused = refused.downcast::<DynamoError>().unwrap();
+    assert_eq!(refused.class(), ErrorClass::WorkerOverloaded);
+    assert_eq!(admission.in_flight(), 2);
+    second.context().stop_generating();
+    let last = second.next().await.unwrap();
+    assert_eq!(last.data, Some(LLMEngineOutput::cancelled()));
+    drop(second);
+    engine.answer.add_permits(1);
+    drop(first.await.unwrap());
+    admission.idle().await;
+    assert!(!engine.aborted.load(Ordering::Relaxed));
+}
