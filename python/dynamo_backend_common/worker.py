@@ -93,6 +93,7 @@ class Worker:
                     f"{name}.configure returned {type(config).__name__};"
                     " it must return the WorkerConfig to use"
                 )
+        self._config = config
         self._core = WorkerCore(
             driven,
             name,
@@ -156,6 +157,11 @@ class Worker:
             finally:
                 loop.remove_reader(inbox)
                 inbox.close()
+
+    @property
+    def config(self) -> WorkerConfig:
+        """How the engine is presented, with what the engine's own ``configure`` filled in."""
+        return self._config
 
     @property
     def state(self) -> str:

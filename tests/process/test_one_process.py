@@ -101,13 +101,15 @@ def test_section_12_1_a_signal_ends_it_with_success(
     assert "KeyboardInterrupt" not in server.process.output
 
 
-@pytest.mark.parametrize("discovery", ["mem", "file"])
-def test_a_good_end_wakes_nobody(launcher: Launcher, model_folder: str, discovery: str) -> None:
-    server = launcher.serve(
-        "echo", "--model-name", model_folder, "--discovery-backend", discovery
-    )
-    assert server.api.complete(PROMPT).status == 200
-    assert server.process.terminate() == 0
+def test_a_good_end_wakes_nobody(launcher: Launcher, model_folder: str) -> None:
+    server = launcher.serve("lifecycles:Gated", "--model-name", model_folder)
+    with server.api.stream_completion(PROMPT) as stream:
+        stream.first_text()
+        server.process.send(signal.SIGTERM)
+        server.process.wait_for_line("waiting for 1 requests in flight")
+        launcher.latches.release("go")
+        read_text(stream)
+    assert server.process.wait() == 0
     loud = [line for line in server.process.lines if " WARN " in line or " ERROR " in line]
     assert loud == []
 

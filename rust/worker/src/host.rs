@@ -138,15 +138,16 @@ impl Host {
     /// a forced exit.
     pub(crate) async fn shut_runtime_down(&self) {
         let limit = TEARDOWN.min(self.deadline.left() / 2);
-        match self.connected.get() {
-            Some(connected) => {
-                // The lease takes the card with it, but the process may be gone before that is sent.
-                let withdrawn = registration::withdraw_card(&connected.endpoint);
-                if let Ok(Err(error)) = tokio::time::timeout(limit / 2, withdrawn).await {
-                    tracing::debug!(%error, "the card was out of discovery already");
-                }
-                connected.drt.shutdown();
+        if let Some(connected) = self.connected.get() {
+            // The lease takes the card with it, but the process may be gone before that is sent.
+            let withdrawn = registration::withdraw_card(&connected.endpoint);
+            if let Ok(Err(error)) = tokio::time::timeout(limit / 2, withdrawn).await {
+                tracing::debug!(%error, "the card was out of discovery already");
             }
+        }
+        self.end_frontend().await;
+        match self.connected.get() {
+            Some(connected) => connected.drt.shutdown(),
             None => self.runtime.shutdown(),
         }
         let teardown = self.runtime.primary_token();

@@ -36,6 +36,10 @@ pub fn prepare_environment(config: &WorkerConfig, scope: Scope<'_>) {
     credentials::take_out(set_variable);
     set_default("DYN_SYSTEM_HOST", LOOPBACK);
     take_over();
+    if scope != Scope::Cluster {
+        // The worker's shutdown says how long the frontend in its process waits.
+        set_default("DYN_HTTP_GRACEFUL_SHUTDOWN_TIMEOUT_SECS", "86400");
+    }
     let chosen = std::env::var(DISCOVERY).unwrap_or_default();
     let alone = match (scope, chosen.as_str()) {
         (Scope::Process, "") => {

@@ -87,10 +87,11 @@ impl Run {
         let shutdown = worker.shutdown.token();
         let outcome =
             dynamo_backend_lifecycle::run(&self.host, shutdown, &self.settings, prefill).await;
-        self.host.end_frontend().await;
         self.host.let_transports_go();
         if self.alone {
             self.host.shut_runtime_down().await;
+        } else {
+            self.host.end_frontend().await;
         }
         let limit = self.host.deadline.left() / 2;
         if tokio::time::timeout(limit, system.leave()).await.is_err() {

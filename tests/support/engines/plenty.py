@@ -7,12 +7,12 @@ from lifecycles import Recorded
 class Plenty(Recorded):
     """A token, and when the test lets it, the rest of a long answer at once.
 
-    ``wide`` chunks are few and large: fewer than a worker's writer has places for, and larger than
-    what the kernel takes.
+    ``wide`` chunks are few and large: fewer than a worker's writer has places for, and together
+    larger than what the kernel takes.
     """
 
     def __init__(self, argv=()):
-        self.chunks, self.tokens, self.wide = (60, 5000, True) if argv else (1000, 50, False)
+        self.chunks, self.tokens, self.wide = (60, 1, True) if argv else (1000, 50, False)
 
     @classmethod
     def from_args(cls, argv):
@@ -24,7 +24,8 @@ class Plenty(Recorded):
         await passed("go")
         chunk = {"token_ids": [token] * self.tokens}
         if self.wide:
-            chunk["log_probs"] = [-0.12345678901234567] * self.tokens
+            # No frontend reads it of a worker that is no prefill's.
+            chunk["disaggregated_params"] = {"wide": "x" * 500_000}
         for _ in range(self.chunks):
             yield chunk
         reach("done")

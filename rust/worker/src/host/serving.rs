@@ -52,6 +52,12 @@ impl Serving for Host {
             let running = self.running_frontend.get_or_init(|| running);
             let listed = self.is_listed_by_a_frontend();
             let model = listed.then(|| self.served_name());
+            if self.worker.config.model_name.is_empty() {
+                tracing::warn!(
+                    "the frontend cannot list a model without a tokenizer: set model_name to have \
+                     this one served there"
+                );
+            }
             tokio::select! {
                 biased;
                 () = self.worker.shutdown.token().cancelled() => {}

@@ -19,14 +19,14 @@ pub(super) struct Live {
     state: Arc<Mutex<State>>,
     /// Flips when the stream is taken away.
     over: CancellationToken,
+    /// Whether the engine has the request, once that is decided.
+    turn: Arc<Mutex<Option<bool>>>,
 }
 
 struct State {
     stream: Option<EngineStream>,
     delivery: Option<Delivery>,
     reader: Option<Waker>,
-    /// The engine has the request.
-    begun: bool,
     cut: bool,
 }
 
@@ -38,30 +38,26 @@ impl Live {
                 stream: None,
                 delivery,
                 reader: None,
-                begun: false,
                 cut: false,
             })),
             over: CancellationToken::new(),
+            turn: Arc::default(),
         }
     }
 
     /// The engine is to get the request now. False: nobody wants it any more.
     pub(super) fn begin(&self) -> bool {
-        let mut state = self.state.lock();
-        state.begun = !self.over.is_cancelled();
-        state.begun
+        // Within `poll` too, which holds the state.
+        *self.turn.lock().get_or_insert(true)
     }
 
     /// Ends a request that the engine does not have yet. False: it has it, and is to be told.
     pub(super) fn give_up_waiting(&self) -> bool {
-        let state = self.state.lock();
-        if state.begun {
-            return false;
+        let has_begun = *self.turn.lock().get_or_insert(false);
+        if !has_begun {
+            self.give_up();
         }
-        self.over.cancel();
-        drop(state);
-        self.give_up();
-        true
+        !has_begun
     }
 
     /// The engine answered with its stream. False: too late, the stream is dropped.
