@@ -43,9 +43,7 @@ def behind_a_frontend(
 def test_section_12_2_a_stream_whose_reader_stalls_is_cut_within_the_deadline(
     launcher: Launcher, model_folder: str
 ) -> None:
-    worker, frontend, api = behind_a_frontend(
-        launcher, model_folder, "endless:Endless", timeout=6
-    )
+    worker, frontend, api = behind_a_frontend(launcher, model_folder, "endless:Endless", timeout=6)
     with api.stream_completion(PROMPT, max_tokens=1_000_000) as stream:
         stream.first_text()
         frontend.send(signal.SIGSTOP)

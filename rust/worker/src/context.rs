@@ -128,7 +128,9 @@ impl RequestContext {
         let Some(limit) = self.kept_until_first_token else {
             return false;
         };
-        let in_vain = tokio::time::timeout(limit, self.first_token()).await.is_err();
+        let in_vain = tokio::time::timeout(limit, self.first_token())
+            .await
+            .is_err();
         if in_vain {
             tracing::warn!(
                 request_id = self.id(),

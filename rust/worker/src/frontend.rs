@@ -60,7 +60,8 @@ impl Frontend {
         drt: DistributedRuntime,
     ) -> Result<RunningFrontend, DynamoError> {
         let failed = |error: String| unknown(format!("http frontend: {error}"));
-        let threads = process::build_frontend_runtime().map_err(|error| failed(error.to_string()))?;
+        let threads =
+            process::build_frontend_runtime().map_err(|error| failed(error.to_string()))?;
         let threads = Threads(Mutex::new(Some(threads)));
         let (address, stop) = (self.address, CancellationToken::new());
         let (served, serves) = watch::channel(HashSet::new());
@@ -159,11 +160,9 @@ impl RunningFrontend {
     }
 
     /// Answers that are not written to their end, or that their client's kernel does not take.
-    pub(crate) async fn answering(&self) -> usize {
-        let before = unsent::peers(self.address.port()).await;
-        tokio::time::sleep(POLL).await;
-        let now = unsent::peers(self.address.port()).await;
-        self.unwritten().max(before.intersection(&now).count())
+    pub(crate) fn answering(&self) -> usize {
+        self.unwritten()
+            .max(unsent::peers(self.address.port()).len())
     }
 
     /// Answers whose end the connection to the client has not got from the frontend.
@@ -182,7 +181,7 @@ impl RunningFrontend {
             // The first time, too: the connection gets the end of an answer a moment after its
             // making ended.
             tokio::time::sleep(POLL).await;
-            let now = unsent::peers(self.address.port()).await;
+            let now = unsent::peers(self.address.port());
             unsent = Some(match unsent {
                 None => now,
                 Some(before) => before.intersection(&now).cloned().collect(),
@@ -200,9 +199,13 @@ impl RunningFrontend {
         .unwrap_or_else(|| unknown("the http frontend was dropped"))
     }
 
-    /// Ends what is left of it, at once.
-    pub(crate) fn end(&self) {
-        self.threads.end();
+    /// Ends what is left of it; on return nothing of it runs, unless that takes longer than `limit`.
+    pub(crate) async fn end(&self, limit: Duration) {
+        if let Some(threads) = self.threads.take() {
+            let ending = tokio::task::spawn_blocking(move || threads.shutdown_timeout(limit));
+            // Nothing in it can panic.
+            let _ = ending.await;
+        }
     }
 }
 
@@ -216,16 +219,16 @@ impl Threads {
         }
     }
 
-    fn end(&self) {
-        if let Some(threads) = self.0.lock().take() {
-            threads.shutdown_background();
-        }
+    fn take(&self) -> Option<Runtime> {
+        self.0.lock().take()
     }
 }
 
 impl Drop for Threads {
     fn drop(&mut self) {
         // A runtime that is dropped waits for its threads, which tokio forbids in a task.
-        self.end();
+        if let Some(threads) = self.take() {
+            threads.shutdown_background();
+        }
     }
 }

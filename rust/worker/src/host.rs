@@ -130,7 +130,7 @@ impl Host {
         if tokio::time::timeout(limit, frontend.ended()).await.is_err() {
             tracing::info!("connections to the frontend were still open after {limit:?}");
         }
-        frontend.end();
+        frontend.end(limit).await;
     }
 
     /// Ends what the run left running on the runtime, and the runtime's place in discovery, as far
@@ -138,16 +138,17 @@ impl Host {
     /// a forced exit.
     pub(crate) async fn shut_runtime_down(&self) {
         let limit = TEARDOWN.min(self.deadline.left() / 2);
-        if let Some(connected) = self.connected.get() {
-            // The lease takes the card with it, but the process may be gone before that is sent.
-            let withdrawn = registration::withdraw_card(&connected.endpoint);
-            if let Ok(Err(error)) = tokio::time::timeout(limit / 2, withdrawn).await {
-                tracing::debug!(%error, "the card was out of discovery already");
-            }
-        }
+        // It would take the card's end for a fault of its model.
         self.end_frontend().await;
         match self.connected.get() {
-            Some(connected) => connected.drt.shutdown(),
+            Some(connected) => {
+                // The lease takes the card with it, but the process may be gone before that is sent.
+                let withdrawn = registration::withdraw_card(&connected.endpoint);
+                if let Ok(Err(error)) = tokio::time::timeout(limit / 2, withdrawn).await {
+                    tracing::debug!(%error, "the card was out of discovery already");
+                }
+                connected.drt.shutdown();
+            }
             None => self.runtime.shutdown(),
         }
         let teardown = self.runtime.primary_token();

@@ -99,7 +99,9 @@ fn apply(http: &HttpService, update: ModelUpdate, served: &Served) -> anyhow::Re
             for route in card.model_type.as_endpoint_types_with_anthropic(anthropic) {
                 http.enable_model_endpoint(route, true)?;
             }
-            http.state().metrics_clone().update_metrics_from_mdc(&card)?;
+            http.state()
+                .metrics_clone()
+                .update_metrics_from_mdc(&card)?;
             served.send_modify(|served| {
                 served.insert(card.display_name.clone());
             });

@@ -47,10 +47,7 @@ impl Host {
 
     /// Cuts what is in flight; answers how many there were.
     pub(super) async fn cut_requests(&self) -> usize {
-        let answering = match self.running_frontend.get() {
-            Some(frontend) => frontend.answering().await,
-            None => 0,
-        };
+        let answering = self.running_frontend.get().map_or(0, |it| it.answering());
         let count = self.admission.cut().max(answering);
         if let Some(gauges) = self.gauges.get() {
             gauges.cut(count);

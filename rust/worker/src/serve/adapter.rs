@@ -104,7 +104,13 @@ impl EngineAdapter {
         }
         .start();
         let waits = turn.is_awaited();
-        let asked = ask(turn, live.clone(), self.engine.clone(), request, context.clone());
+        let asked = ask(
+            turn,
+            live.clone(),
+            self.engine.clone(),
+            request,
+            context.clone(),
+        );
         let stream = if waits {
             // The answer begins: a frontend drops one that has not when the instance leaves.
             let later: EngineStream = Box::pin(stream::once(asked).try_flatten());

@@ -60,7 +60,8 @@ impl Turns {
 
     /// `turns` requests at a time, and `places` for those that wait.
     pub(super) fn new(turns: usize, places: usize) -> Self {
-        let semaphore = |permits: usize| Arc::new(Semaphore::new(permits.min(Semaphore::MAX_PERMITS)));
+        let semaphore =
+            |permits: usize| Arc::new(Semaphore::new(permits.min(Semaphore::MAX_PERMITS)));
         Self {
             limit: Some(Limit {
                 turns: semaphore(turns),
