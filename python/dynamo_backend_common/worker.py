@@ -100,6 +100,7 @@ class Worker:
                     f"{name}.configure returned {type(config).__name__};"
                     " it must return the WorkerConfig to use"
                 )
+        self._config = config
         self._core = WorkerCore(
             driven,
             name,
@@ -184,6 +185,11 @@ class Worker:
             self._bridge.loop_closed()
         # Nobody else will: the deadline is of the run alone now, and not of the process.
         self._core.release()
+
+    @property
+    def config(self) -> WorkerConfig:
+        """How the engine is presented, with what the engine's own ``configure`` filled in."""
+        return self._config
 
     @property
     def state(self) -> str:

@@ -11,6 +11,7 @@ import pytest
 from support.api import Api, case, text_of, wait_for_routes
 from support.frontend import start_frontend
 from support.launcher import Launcher
+from support.metrics import sample
 from support.processes import Process, until
 from support.system import System, becomes_ready
 
@@ -20,6 +21,7 @@ CLIENT_GONE = "issuing cancellation"
 """In the frontend's log."""
 PROMPT = "alpha beta gamma"
 MODEL = "split"
+IN_FLIGHT = "dynamo_component_worker_requests_in_flight"
 
 
 def serve(
@@ -210,6 +212,32 @@ def test_section_10_a_decode_that_was_cancelled_before_its_turn_is_kept(
     assert launcher.latches.is_reached("stopped")
     blocking.close()
     answers(api)
+
+
+def test_section_10_a_cancelled_decode_without_a_first_token_is_kept_for_a_bounded_time(
+    launcher: Launcher, model_folder: str
+) -> None:
+    port = launcher.ports.reserve()
+    env = {"DYN_DECODE_KEEP_TIMEOUT_SECS": "1", "DYN_SYSTEM_PORT": str(port)}
+    serve(launcher, model_folder, "Prefill", "prefill")
+    worker = serve(launcher, model_folder, "LostTransfer", "decode", **env)
+    api = start_frontend(launcher)
+    wait_for_routes(api, MODEL, PROMPT)
+    cases = ["one", "two", "three"]
+    clients = [leave_early(api, name) for name in cases]
+    for name in cases:
+        launcher.latches.reached(f"transferring-{name}")
+    for client in clients:
+        client.close()
+    for name in cases:
+        launcher.latches.reached(f"cancelled-{name}")
+    launcher.latches.reached("abort")
+    worker.wait_for_line("had no first token within 1s; it is aborted")
+    metrics = System(port)
+    until(lambda: sample(metrics.get("/metrics").text, IN_FLIGHT) == 0, "none is in flight")
+    answers(api)
+    assert worker.terminate() == 0
+    assert "none was cut" in worker.output
 
 
 def test_section_8_a_decode_worker_is_probed_and_ready_without_a_peer(

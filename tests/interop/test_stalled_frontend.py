@@ -6,33 +6,45 @@ from pathlib import Path
 
 import pytest
 
-from support.api import wait_for_model
+from support.api import Api, read_text, wait_for_model
 from support.frontend import start_frontend
 from support.launcher import Launcher
 from support.processes import Process, until
 
 pytestmark = pytest.mark.frontend
 
+PROMPT = "alpha beta gamma delta"
 
-def test_section_12_2_a_stream_whose_reader_stalls_is_cut_within_the_deadline(
-    launcher: Launcher, model_folder: str
-) -> None:
+
+def behind_a_frontend(
+    launcher: Launcher, model_folder: str, engine: str, *argv: str, timeout: int
+) -> tuple[Process, Process, Api]:
+    """A worker, and the frontend that it is behind."""
     worker = launcher.command(
         "serve",
-        "endless:Endless",
+        engine,
         "--discovery-backend",
         "file",
         "--model-name",
         model_folder,
         "--served-model-name",
-        "endless",
-        env={"DYN_WORKER_GRACEFUL_SHUTDOWN_TIMEOUT": "6"},
+        "stalled",
+        "--",
+        *argv,
+        env={"DYN_WORKER_GRACEFUL_SHUTDOWN_TIMEOUT": str(timeout)},
     )
     worker.wait_for_line("^Serving on ")
     api = start_frontend(launcher)
     frontend = Process.started[-1]
-    wait_for_model(api, "endless")
-    with api.stream_completion("alpha beta gamma delta", max_tokens=1_000_000) as stream:
+    wait_for_model(api, "stalled")
+    return worker, frontend, api
+
+
+def test_section_12_2_a_stream_whose_reader_stalls_is_cut_within_the_deadline(
+    launcher: Launcher, model_folder: str
+) -> None:
+    worker, frontend, api = behind_a_frontend(launcher, model_folder, "endless:Endless", timeout=6)
+    with api.stream_completion(PROMPT, max_tokens=1_000_000) as stream:
         stream.first_text()
         frontend.send(signal.SIGSTOP)
         try:
@@ -43,6 +55,49 @@ def test_section_12_2_a_stream_whose_reader_stalls_is_cut_within_the_deadline(
             frontend.send(signal.SIGCONT)
     assert "1 request was cut" in worker.stderr
     assert "took longer" not in worker.stderr
+    assert launcher.latches.is_reached("cleanup")
+
+
+def test_section_12_2_what_the_runtime_has_still_to_write_is_in_flight(
+    launcher: Launcher, model_folder: str
+) -> None:
+    worker, frontend, api = behind_a_frontend(
+        launcher, model_folder, "plenty:Plenty", "wide", timeout=60
+    )
+    with api.stream_completion(PROMPT, max_tokens=1_000_000) as stream:
+        stream.first_text()
+        frontend.send(signal.SIGSTOP)
+        try:
+            launcher.latches.release("go")
+            launcher.latches.reached("done")
+            until(lambda: idles(worker.pid), "the worker has handed over what it could")
+            worker.send(signal.SIGTERM)
+            worker.wait_for_line("waiting for 1 requests in flight")
+            until(lambda: idles(worker.pid), "the worker does nothing but wait")
+            assert not launcher.latches.is_reached("cleanup")
+        finally:
+            frontend.send(signal.SIGCONT)
+        read_text(stream)
+    assert worker.wait() == 0
+    assert "drained: 1 requests finished, none was cut" in worker.output
+
+
+def test_section_12_2_what_the_runtime_cannot_write_is_counted_as_cut(
+    launcher: Launcher, model_folder: str
+) -> None:
+    worker, frontend, api = behind_a_frontend(
+        launcher, model_folder, "plenty:Plenty", "wide", timeout=4
+    )
+    with api.stream_completion(PROMPT, max_tokens=1_000_000) as stream:
+        stream.first_text()
+        frontend.send(signal.SIGSTOP)
+        try:
+            launcher.latches.release("go")
+            launcher.latches.reached("done")
+            assert worker.terminate() == 3
+        finally:
+            frontend.send(signal.SIGCONT)
+    assert "1 request was cut" in worker.stderr
     assert launcher.latches.is_reached("cleanup")
 
 

@@ -81,6 +81,7 @@ def test_the_runtimes_variables_exist() -> None:
         ("DYN_WORKER_GRACEFUL_SHUTDOWN_TIMEOUT", "DEFAULT_TIMEOUT"),
         ("DYN_PREFILL_DRAIN_TIMEOUT_S", "DEFAULT_PREFILL_DRAIN"),
         ("DYN_CONNECT_TIMEOUT_SECS", "DEFAULT_CONNECT"),
+        ("DYN_DECODE_KEEP_TIMEOUT_SECS", "DEFAULT_DECODE_KEEP"),
     ],
 )
 def test_the_defaults_of_times_are_the_codes(variable: str, constant: str) -> None:

@@ -139,6 +139,38 @@ def test_section_12_1_a_signal_ends_it_with_success(
     assert "KeyboardInterrupt" not in server.process.output
 
 
+def test_a_good_end_wakes_nobody(launcher: Launcher, model_folder: str) -> None:
+    server = launcher.serve("lifecycles:Gated", "--model-name", model_folder)
+    with server.api.stream_completion(PROMPT) as stream:
+        stream.first_text()
+        server.process.send(signal.SIGTERM)
+        server.process.wait_for_line("waiting for 1 requests in flight")
+        launcher.latches.release("go")
+        read_text(stream)
+    assert server.process.wait() == 0
+    loud = [line for line in server.process.lines if " WARN " in line or " ERROR " in line]
+    assert loud == []
+
+
+def test_what_is_announced_answers(launcher: Launcher, model_folder: str) -> None:
+    for _ in range(3):
+        server = launcher.serve("echo", "--model-name", model_folder)
+        replies = [
+            server.api.complete(PROMPT, model=server.model),
+            server.api.chat(MESSAGE, model=server.model),
+        ]
+        assert [reply.status for reply in replies] == [200, 200]
+        server.process.kill()
+
+
+def test_without_a_tokenizer_no_address_is_announced(launcher: Launcher) -> None:
+    port = launcher.ports.reserve()
+    process = launcher.command("serve", "echo", "--http-port", str(port))
+    process.wait_for_line("the frontend cannot list a model without a tokenizer")
+    process.wait_for_line("^Serving on dynamo.backend.generate")
+    assert f":{port}/v1" not in process.stdout
+
+
 def test_a_frontend_that_fails_is_no_success(launcher: Launcher) -> None:
     port = str(launcher.ports.reserve())
     process = launcher.command("serve", "robbing:TakesThePort", "--http-port", port, "--", port)

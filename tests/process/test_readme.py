@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from support.api import Api, text_of, wait_for_model
+from support.api import Api, text_of
 from support.launcher import Launcher
 
 README = Path(__file__).parents[2] / "README.md"
@@ -39,7 +39,7 @@ def test_the_program_serves(launcher: Launcher, model_folder: str, program: Path
         text = text.replace(given, value)
     program.write_text(text)
     process = launcher.start(sys.executable, program.name, cwd=launcher.folder)
-    wait_for_model(Api(port))
+    process.wait_for_line("Serving echo on dynamo.backend.generate")
     answers(Api(port))
     assert process.terminate() == 0
     assert "Traceback" not in process.output

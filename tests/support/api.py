@@ -212,7 +212,10 @@ def failed(events: list[Event]) -> bool:
 
 
 def wait_for_model(api: Api, model: str = "") -> None:
-    """Waits until a frontend that just started lists ``model``, or any where none is named."""
+    """Waits until a frontend that just started serves ``model``, or any where none is named.
+
+    For those that announce nothing, as Dynamo's own. What a worker announces answers at once.
+    """
 
     def listed() -> bool:
         try:

@@ -26,9 +26,8 @@ if TYPE_CHECKING:
 
 _REQUESTS_CUT = 3
 
-# For a person in front of a terminal; a log collector gets Dynamo's own default. The frontend
-# complains when discovery goes at the end of the one process that holds both.
-_CALM_LOG = "warn,dynamo_runtime::component::client=off,dynamo_llm::discovery::controller=off"
+# For a person in front of a terminal; a log collector gets Dynamo's own default.
+_CALM_LOG = "warn"
 
 
 def add_parser(commands: Any) -> Sequence[str]:
@@ -148,7 +147,8 @@ def _worker(
         line.state(state)
         if state != "Serving":
             return
-        if options.http_port is None:
+        # A frontend lists no model without a tokenizer.
+        if options.http_port is None or not worker.config.model_name:
             announce_endpoint(config)
         else:
             model = worker.served_model_name or ""

@@ -1,4 +1,4 @@
-//! What the environment says about connecting and shutdown: the only reader of the environment.
+//! What the environment says about connecting, shutdown and kept requests: the only reader of the environment.
 //!
 //! | variable | read as | default |
 //! |---|---|---|
@@ -7,6 +7,7 @@
 //! | `DYN_PREFILL_DRAIN_TIMEOUT_S` | seconds, fractions allowed | 30 |
 //! | `DYN_SLEEP_DRAIN_TIMEOUT_SECS` | seconds, fractions allowed | 30 |
 //! | `DYN_CONNECT_TIMEOUT_SECS` | seconds, fractions allowed; 0: one attempt | 150 |
+//! | `DYN_DECODE_KEEP_TIMEOUT_SECS` | seconds, fractions allowed | 60 |
 //!
 //! Connecting is given more time than the runtime itself takes for a first connection to etcd
 //! (`ETCD_STARTUP_CONNECT_TIMEOUT_SECONDS`, 120), so that its error is heard and not cut short.
@@ -25,26 +26,30 @@ pub const PREFILL_DRAIN_VARIABLE: &str = "DYN_PREFILL_DRAIN_TIMEOUT_S";
 pub const SLEEP_VARIABLE: &str = "DYN_SLEEP_DRAIN_TIMEOUT_SECS";
 /// The variable of [`Settings::connect`].
 pub const CONNECT_VARIABLE: &str = "DYN_CONNECT_TIMEOUT_SECS";
+/// The variable of [`Settings::decode_keep`].
+pub const DECODE_KEEP_VARIABLE: &str = "DYN_DECODE_KEEP_TIMEOUT_SECS";
 
 const DEFAULT_GRACE: Duration = Duration::from_secs(5);
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(if cfg!(debug_assertions) { 5 } else { 30 });
 const DEFAULT_PREFILL_DRAIN: Duration = Duration::from_secs(30);
 const DEFAULT_SLEEP: Duration = Duration::from_secs(30);
 const DEFAULT_CONNECT: Duration = Duration::from_secs(150);
+const DEFAULT_DECODE_KEEP: Duration = Duration::from_secs(60);
 
 /// The longest duration that a variable with fractions may give: a day, in seconds.
 const LONGEST: f64 = 86_400.0;
 
 /// Every variable that [`Settings`] reads.
-pub const VARIABLES: [&str; 5] = [
+pub const VARIABLES: [&str; 6] = [
     GRACE_VARIABLE,
     TIMEOUT_VARIABLE,
     PREFILL_DRAIN_VARIABLE,
     SLEEP_VARIABLE,
     CONNECT_VARIABLE,
+    DECODE_KEEP_VARIABLE,
 ];
 
-/// How long connecting and the parts of a shutdown may take.
+/// How long connecting, the parts of a shutdown and a decode that nobody waits for may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// Between unregistering and waiting for requests; 5 s by default.
@@ -58,6 +63,9 @@ pub struct Settings {
     /// How long connecting is tried again, counted from the first attempt; 150 s by default, 0 is
     /// one attempt, which may take as long as it takes.
     pub connect: Duration,
+    /// How long a decode whose request was stopped is kept for its first token, so that the KV
+    /// cache which waits at its prefill worker is fetched; 60 s by default.
+    pub decode_keep: Duration,
 }
 
 impl Default for Settings {
@@ -68,6 +76,7 @@ impl Default for Settings {
             prefill_drain: DEFAULT_PREFILL_DRAIN,
             sleep: DEFAULT_SLEEP,
             connect: DEFAULT_CONNECT,
+            decode_keep: DEFAULT_DECODE_KEEP,
         }
     }
 }
@@ -120,6 +129,7 @@ impl Settings {
             prefill_drain: read(PREFILL_DRAIN_VARIABLE, DEFAULT_PREFILL_DRAIN, seconds),
             sleep: read(SLEEP_VARIABLE, DEFAULT_SLEEP, seconds),
             connect: read(CONNECT_VARIABLE, DEFAULT_CONNECT, seconds),
+            decode_keep: read(DECODE_KEEP_VARIABLE, DEFAULT_DECODE_KEEP, seconds),
         };
         (settings, warnings)
     }
@@ -183,6 +193,7 @@ mod tests {
         assert_eq!(settings.prefill_drain, Duration::from_secs(30));
         assert_eq!(settings.sleep, Duration::from_secs(30));
         assert_eq!(settings.connect, Duration::from_secs(150));
+        assert_eq!(settings.decode_keep, Duration::from_secs(60));
         assert_eq!(warnings, Vec::<String>::new());
         assert_eq!(settings, Settings::default());
     }
@@ -216,6 +227,12 @@ mod tests {
             assert_eq!((settings.sleep, warnings), (wanted, vec![]), "{text:?}");
             let (settings, warnings) = read(CONNECT_VARIABLE, text);
             assert_eq!((settings.connect, warnings), (wanted, vec![]), "{text:?}");
+            let (settings, warnings) = read(DECODE_KEEP_VARIABLE, text);
+            assert_eq!(
+                (settings.decode_keep, warnings),
+                (wanted, vec![]),
+                "{text:?}"
+            );
         }
         let bad = [
             "inf", "-inf", "nan", "infinity", "86400.1", "1e300", "5s", "five", "1,5", "\u{fffd}",
@@ -226,6 +243,7 @@ mod tests {
                 PREFILL_DRAIN_VARIABLE,
                 SLEEP_VARIABLE,
                 CONNECT_VARIABLE,
+                DECODE_KEEP_VARIABLE,
             ] {
                 let (settings, warnings) = read(name, text);
                 assert_eq!(settings, Settings::default(), "{name} {text:?}");
@@ -304,6 +322,7 @@ mod tests {
                     let (settings, _) = read(name, &text);
                     prop_assert!(settings.grace.as_secs_f64() <= LONGEST);
                     prop_assert!(settings.connect.as_secs_f64() <= LONGEST);
+                    prop_assert!(settings.decode_keep.as_secs_f64() <= LONGEST);
                 }
             }
         }

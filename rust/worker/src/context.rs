@@ -1,6 +1,7 @@
 //! The context of one request: its identity, and whether it is still wanted.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use dynamo_runtime::engine::AsyncEngineContext;
 use tokio_util::sync::CancellationToken;
@@ -15,16 +16,19 @@ use crate::trace::TraceHeaders;
 /// has nobody left to read even that.
 #[derive(Clone, Debug)]
 pub struct RequestContext {
-    inner: Arc<dyn AsyncEngineContext>,
     sent: Arc<Sent>,
+    /// Flips with the first token, and where that is not waited for any longer.
     first_token: CancellationToken,
-    /// As on a decode worker: the KV transfer of a prefill peer must find its receiver.
-    kept_until_first_token: bool,
+    /// As on a decode worker: the KV transfer of a prefill peer must find its receiver. For how
+    /// long after the request was stopped.
+    kept_until_first_token: Option<Duration>,
 }
 
 /// What came with the request.
 #[derive(Debug)]
 struct Sent {
+    /// Held here alone, so that its other owners can be counted.
+    inner: Arc<dyn AsyncEngineContext>,
     metadata: RequestMetadata,
     trace: Option<TraceHeaders>,
 }
@@ -33,13 +37,13 @@ impl RequestContext {
     /// Wraps the runtime's context of a request.
     pub fn new(inner: Arc<dyn AsyncEngineContext>, metadata: RequestMetadata) -> Self {
         Self {
-            inner,
             sent: Arc::new(Sent {
+                inner,
                 metadata,
                 trace: None,
             }),
             first_token: CancellationToken::new(),
-            kept_until_first_token: false,
+            kept_until_first_token: None,
         }
     }
 
@@ -51,35 +55,36 @@ impl RequestContext {
         self
     }
 
-    /// Has the engine keep the request until its first token, also one that is stopped before.
-    pub(crate) fn keep_until_first_token(mut self) -> Self {
-        self.kept_until_first_token = true;
+    /// Has the engine keep the request until its first token, also one that is stopped before, for
+    /// `limit` from the stop on.
+    pub(crate) fn keep_until_first_token(mut self, limit: Duration) -> Self {
+        self.kept_until_first_token = Some(limit);
         self
     }
 
     /// The request's id, as the frontend gave it.
     pub fn id(&self) -> &str {
-        self.inner.id()
+        self.sent.inner.id()
     }
 
     /// True once nobody wants more output.
     pub fn is_stopped(&self) -> bool {
-        self.inner.is_stopped()
+        self.sent.inner.is_stopped()
     }
 
     /// True once nobody reads what still comes.
     pub fn is_killed(&self) -> bool {
-        self.inner.is_killed()
+        self.sent.inner.is_killed()
     }
 
     /// Resolves when the request is stopped or killed.
     pub async fn stopped(&self) {
-        self.inner.stopped().await
+        self.sent.inner.stopped().await
     }
 
     /// Resolves when the request is killed.
     pub async fn killed(&self) {
-        self.inner.killed().await
+        self.sent.inner.killed().await
     }
 
     /// Strings that the caller sent along.
@@ -108,18 +113,44 @@ impl RequestContext {
 
     /// Whether the engine must go on, whoever leaves.
     pub(crate) fn is_kept(&self) -> bool {
-        self.kept_until_first_token && !self.first_token.is_cancelled()
+        self.kept_until_first_token.is_some() && !self.first_token.is_cancelled()
     }
 
     pub(crate) async fn first_token(&self) {
         self.first_token.cancelled().await
     }
 
-    /// Resolves when [`may_abort`](Self::may_abort) turns true.
-    pub(crate) async fn unwanted(&self) {
+    /// Resolves when the engine is to let go of the request, which turns
+    /// [`may_abort`](Self::may_abort) true. Answers whether it was kept in vain: its first token
+    /// did not come in time.
+    pub(crate) async fn unwanted(&self) -> bool {
         self.stopped().await;
-        if self.kept_until_first_token {
-            self.first_token().await;
+        let Some(limit) = self.kept_until_first_token else {
+            return false;
+        };
+        let in_vain = tokio::time::timeout(limit, self.first_token())
+            .await
+            .is_err();
+        if in_vain {
+            tracing::warn!(
+                request_id = self.id(),
+                "a decode that nobody waits for had no first token within {limit:?}; it is aborted"
+            );
+            self.first_token.cancel();
+        }
+        in_vain
+    }
+
+    /// Resolves when the runtime has written the answer, or never will.
+    ///
+    /// Its reader and its writer own the request's context until they have ended. What waits for
+    /// the frontend to close the connection after that owns it too.
+    pub(crate) async fn written(&self) {
+        const THIS_AND_WAITING: usize = 2;
+        let mut pause = Duration::from_millis(1);
+        while Arc::strong_count(&self.sent.inner) > THIS_AND_WAITING {
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(Duration::from_millis(50));
         }
     }
 

@@ -1,23 +1,31 @@
-//! The one-process mode: Dynamo's OpenAI frontend beside the worker, on the same runtime.
+//! The one-process mode: Dynamo's OpenAI frontend beside the worker.
+//!
+//! It has tokio threads of its own. What it has running ends with them, silently: its watchers of
+//! discovery would otherwise log warnings and errors when discovery goes.
 
+mod service;
+mod unsent;
+
+use std::collections::HashSet;
 use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::time::Duration;
 
-use dynamo_llm::entrypoint::{EngineConfig, HttpFrontend};
-use dynamo_llm::local_model::LocalModelBuilder;
+use dynamo_llm::http::service::service_v2::HttpService;
 use dynamo_runtime::DistributedRuntime;
 use dynamo_runtime::error::DynamoError;
-use serde_json::Value;
+use parking_lot::Mutex;
+use tokio::net::TcpStream;
+use tokio::runtime::Runtime;
 use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 use crate::error::{invalid_argument, unknown};
 use crate::home;
+use crate::process;
 
-const POLL: Duration = Duration::from_millis(50);
-/// How long the frontend may take to see a model that is already in discovery.
-const MODEL_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long one look at its list may take.
-const LOOK_TIMEOUT: Duration = Duration::from_secs(1);
+const POLL: Duration = Duration::from_millis(20);
+/// After how long it is told that a model which is already in discovery is not served yet.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Where the frontend listens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,22 +73,25 @@ impl Frontend {
         &self,
         drt: DistributedRuntime,
     ) -> Result<RunningFrontend, DynamoError> {
-        let model = LocalModelBuilder::default()
-            .http_host(Some(self.address.ip().to_string()))
-            .http_port(self.address.port())
-            .build()
-            .await
-            .map_err(|error| unknown(format!("http frontend: {error:#}")))?;
-        let config = EngineConfig::Dynamic {
-            model: Box::new(model),
-            chat_engine_factory: None,
-            prefill_load_estimator: None,
-        };
-        let address = self.address;
-        let (end, ended) = watch::channel(None);
-        // A task within the task, so that a panic is an end like any other.
-        let task = tokio::spawn(HttpFrontend::default().run(drt, config));
-        tokio::spawn(async move {
+        let failed = |error: String| unknown(format!("http frontend: {error}"));
+        let threads =
+            process::build_frontend_runtime().map_err(|error| failed(error.to_string()))?;
+        let threads = Threads(Mutex::new(Some(threads)));
+        let (address, stop) = (self.address, CancellationToken::new());
+        let (served, serves) = watch::channel(HashSet::new());
+        let (ended, end) = watch::channel(None);
+        let (built, service) = tokio::sync::oneshot::channel();
+        let stopped = stop.clone();
+        threads.spawn(async move {
+            let http = match service::build(&drt, address, &stopped, served).await {
+                Ok(http) => http,
+                Err(error) => return drop(built.send(Err(error))),
+            };
+            if built.send(Ok(http.clone())).is_err() {
+                return;
+            }
+            // A task within the task, so that a panic is an end like any other.
+            let task = tokio::spawn(service::run(http, drt, stopped));
             let error = match task.await {
                 Ok(Ok(())) => unknown("the http frontend ended"),
                 Ok(Err(error)) => {
@@ -88,68 +99,150 @@ impl Frontend {
                 }
                 Err(error) => unknown(format!("the http frontend crashed: {error}")),
             };
-            end.send_replace(Some(error));
+            ended.send_replace(Some(error));
         });
-        Ok(RunningFrontend { address, ended })
+        let http = match service.await {
+            Ok(Ok(http)) => http,
+            Ok(Err(error)) => return Err(failed(format!("{error:#}"))),
+            Err(_) => return Err(failed("it crashed when it was built".to_owned())),
+        };
+        Ok(RunningFrontend {
+            address,
+            http,
+            stop,
+            serves,
+            end,
+            threads,
+        })
     }
 }
 
 /// A frontend that was started.
-#[derive(Clone)]
 pub(crate) struct RunningFrontend {
     address: SocketAddr,
-    ended: watch::Receiver<Option<DynamoError>>,
+    http: HttpService,
+    stop: CancellationToken,
+    serves: watch::Receiver<HashSet<String>>,
+    end: watch::Receiver<Option<DynamoError>>,
+    threads: Threads,
 }
 
 impl RunningFrontend {
-    /// Resolves when the frontend answers and lists `model`, so that what is announced can be
+    /// Resolves when the frontend answers requests for `model`, so that what is announced can be
     /// called; fails where the frontend ends before. `None`: a model that it will not list.
     pub(crate) async fn until_it_serves(&self, model: Option<&str>) -> Result<(), DynamoError> {
         tokio::select! {
             biased;
             error = self.ended() => Err(error),
-            listed = tokio::time::timeout(MODEL_TIMEOUT, self.listed(model)) => {
-                if listed.is_err() {
-                    tracing::warn!(
-                        model,
-                        "the frontend on {} does not answer, or does not list the model; its log \
-                         says why",
-                        self.address
-                    );
-                }
-                Ok(())
-            }
+            () = self.serves(model) => Ok(()),
         }
     }
 
-    async fn listed(&self, model: Option<&str>) {
-        // A proxy of the environment is none of the loopback's business.
-        let client = reqwest::Client::builder().no_proxy().timeout(LOOK_TIMEOUT);
-        let Ok(client) = client.build() else { return };
-        let url = format!("http://{}/v1/models", self.address);
-        loop {
-            let models = async { client.get(&url).send().await?.json::<Value>().await };
-            let serves = |models| model.is_none_or(|model| lists(&models, model));
-            if models.await.is_ok_and(serves) {
-                return;
+    async fn serves(&self, model: Option<&str>) {
+        let answers = async {
+            while TcpStream::connect(self.address).await.is_err() {
+                tokio::time::sleep(POLL).await;
             }
+            let Some(model) = model else { return };
+            let mut serves = self.serves.clone();
+            // Without a sender the frontend has ended, which is told elsewhere.
+            let _ = serves.wait_for(|served| served.contains(model)).await;
+            while !self.http.model_manager().is_model_ready_to_serve(model) {
+                tokio::time::sleep(POLL).await;
+            }
+        };
+        let mut answers = std::pin::pin!(answers);
+        if tokio::time::timeout(PATIENCE, &mut answers).await.is_err() {
+            tracing::warn!(
+                model,
+                "the frontend on {} does not serve the model yet; until it does the worker is not \
+                 ready; its log says why",
+                self.address
+            );
+            answers.await;
+        }
+    }
+
+    /// Takes no more requests. What it is answering it answers to the end, and ends then.
+    pub(crate) fn close(&self) {
+        self.stop.cancel();
+    }
+
+    /// Whether it takes no more requests.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.stop.is_cancelled()
+    }
+
+    /// Answers that are not written to their end, or that their client's kernel does not take.
+    pub(crate) fn answering(&self) -> usize {
+        self.unwritten()
+            .max(unsent::peers(self.address.port()).len())
+    }
+
+    /// Answers whose end the connection to the client has not got from the frontend.
+    pub(crate) fn unwritten(&self) -> usize {
+        usize::try_from(self.http.state().inflight_count()).unwrap_or(usize::MAX)
+    }
+
+    /// Of a frontend that was closed: resolves when each answer's last byte is with its client's
+    /// kernel. A connection that is written to only later has a refusal, and is not waited for.
+    pub(crate) async fn answered(&self) {
+        while self.unwritten() > 0 {
             tokio::time::sleep(POLL).await;
+        }
+        let mut unsent: Option<HashSet<String>> = None;
+        while unsent.as_ref().is_none_or(|unsent| !unsent.is_empty()) {
+            // The first time, too: the connection gets the end of an answer a moment after its
+            // making ended.
+            tokio::time::sleep(POLL).await;
+            let now = unsent::peers(self.address.port());
+            unsent = Some(match unsent {
+                None => now,
+                Some(before) => before.intersection(&now).cloned().collect(),
+            });
         }
     }
 
     /// Waits for the frontend's end and tells how it ended.
     pub(crate) async fn ended(&self) -> DynamoError {
-        let mut ended = self.ended.clone();
-        match ended.wait_for(Option::is_some).await {
+        let mut end = self.end.clone();
+        match end.wait_for(Option::is_some).await {
             Ok(error) => error.clone(),
             Err(_) => None,
         }
         .unwrap_or_else(|| unknown("the http frontend was dropped"))
     }
+
+    /// Ends what is left of it; on return nothing of it runs, unless that takes longer than `limit`.
+    pub(crate) async fn end(&self, limit: Duration) {
+        if let Some(threads) = self.threads.take() {
+            let ending = tokio::task::spawn_blocking(move || threads.shutdown_timeout(limit));
+            // Nothing in it can panic.
+            let _ = ending.await;
+        }
+    }
 }
 
-fn lists(models: &Value, model: &str) -> bool {
-    models["data"]
-        .as_array()
-        .is_some_and(|list| list.iter().any(|entry| entry["id"] == model))
+/// The frontend's own tokio threads.
+struct Threads(Mutex<Option<Runtime>>);
+
+impl Threads {
+    fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+        if let Some(threads) = &*self.0.lock() {
+            threads.spawn(work);
+        }
+    }
+
+    fn take(&self) -> Option<Runtime> {
+        self.0.lock().take()
+    }
+}
+
+impl Drop for Threads {
+    fn drop(&mut self) {
+        // A runtime that is dropped waits for its threads, which tokio forbids in a task.
+        if let Some(threads) = self.take() {
+            threads.shutdown_background();
+        }
+    }
 }

@@ -3,6 +3,7 @@
 mod connecting;
 mod discovery;
 mod engine;
+mod in_flight;
 mod kubernetes;
 mod observer;
 mod serving;
@@ -120,11 +121,27 @@ impl Host {
         self.emit(Event::Stopped);
     }
 
+    /// Ends the frontend in the process, before what it stands on. Its answers were waited for, or
+    /// cut: what is told of a cut has a moment to get out.
+    pub(crate) async fn end_frontend(&self) {
+        let Some(frontend) = self.running_frontend.get() else {
+            return;
+        };
+        frontend.close();
+        let limit = TEARDOWN.min(self.deadline.left() / 2);
+        if tokio::time::timeout(limit, frontend.ended()).await.is_err() {
+            tracing::info!("connections to the frontend were still open after {limit:?}");
+        }
+        frontend.end(limit).await;
+    }
+
     /// Ends what the run left running on the runtime, and the runtime's place in discovery, as far
     /// as the deadline lets it: a backend that does not answer must not turn a good shutdown into
     /// a forced exit.
     pub(crate) async fn shut_runtime_down(&self) {
         let limit = TEARDOWN.min(self.deadline.left() / 2);
+        // It would take the card's end for a fault of its model.
+        self.end_frontend().await;
         match self.connected.get() {
             Some(connected) => {
                 // The lease takes the card with it, but the process may be gone before that is sent.
@@ -137,13 +154,8 @@ impl Host {
             None => self.runtime.shutdown(),
         }
         let teardown = self.runtime.primary_token();
-        let gone = async {
-            teardown.cancelled().await;
-            if let Some(frontend) = self.running_frontend.get() {
-                frontend.ended().await;
-            }
-        };
-        if tokio::time::timeout(limit, gone).await.is_err() {
+        let gone = tokio::time::timeout(limit, teardown.cancelled());
+        if gone.await.is_err() {
             tracing::warn!(
                 "the runtime was not down after {limit:?}; what it still holds in discovery goes \
                  with its lease"

@@ -8,7 +8,7 @@ use dynamo_runtime::config::{
 };
 
 use crate::config::WorkerConfig;
-use crate::{credentials, health, home, system, trace};
+use crate::{credentials, health, home, serve, system, trace};
 
 /// Who finds the workers of this process, where the operator did not choose a discovery backend.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +32,10 @@ pub enum Scope<'a> {
 pub fn prepare_environment(config: &WorkerConfig, scope: Scope<'_>) {
     config.runtime.apply_to_env();
     home::provide();
+    if scope != Scope::Cluster {
+        // The worker's shutdown says how long the frontend in its process waits.
+        set_default("DYN_HTTP_GRACEFUL_SHUTDOWN_TIMEOUT_SECS", "86400");
+    }
     let chosen = std::env::var(DISCOVERY).unwrap_or_default();
     let alone = match (scope, chosen.as_str()) {
         (Scope::Process, "") => {
@@ -56,14 +60,16 @@ pub fn prepare_environment(config: &WorkerConfig, scope: Scope<'_>) {
     }
 }
 
-/// Keeps `DYN_SYSTEM_PORT` and `DYN_HEALTH_CHECK_ENABLED` for the worker's own system server and
-/// health canary, and switches the runtime's off.
+/// Keeps for the worker what the runtime would act on too, and switches that off there:
+/// `DYN_SYSTEM_PORT`, `DYN_HEALTH_CHECK_ENABLED`, and the limit of requests
+/// (`DYN_ENGINE_REQUEST_LIMIT`, `DYN_DYNAMO_REQUEST_QUEUE_LIMIT`).
 ///
 /// [`RuntimeConfig::apply_to_env`](crate::RuntimeConfig::apply_to_env) does it; between two runs it
 /// takes what the program has set meanwhile.
 pub fn take_over() {
     system::take_over();
     health::take_over();
+    serve::take_request_limit();
 }
 
 /// What every run needs of the environment.
@@ -88,14 +94,29 @@ pub(crate) fn set_variable(variable: &str, value: &str) {
     unsafe { std::env::set_var(variable, value) };
 }
 
+/// As [`set_variable`].
+pub(crate) fn remove_variable(variable: &str) {
+    // SAFETY: as there.
+    unsafe { std::env::remove_var(variable) };
+}
+
 /// Builds the tokio runtime that Dynamo's settings (`DYN_RUNTIME_*`) describe.
 ///
 /// Keep it for the life of the process: the TCP request plane's server is one for all runs.
 pub fn build_tokio_runtime() -> io::Result<tokio::runtime::Runtime> {
+    tokio_runtime("dynamo-tokio")
+}
+
+/// The threads of the frontend in the process.
+pub(crate) fn build_frontend_runtime() -> io::Result<tokio::runtime::Runtime> {
+    tokio_runtime("dynamo-frontend")
+}
+
+fn tokio_runtime(thread_name: &str) -> io::Result<tokio::runtime::Runtime> {
     RuntimeSettings::from_settings()
         .map_err(io::Error::other)?
         .tokio_builder()
-        .thread_name("dynamo-tokio")
+        .thread_name(thread_name)
         .build()
 }
 

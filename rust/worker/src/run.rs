@@ -92,6 +92,8 @@ impl Run {
         self.host.let_transports_go();
         if self.alone {
             self.host.shut_runtime_down().await;
+        } else {
+            self.host.end_frontend().await;
         }
         let limit = self.host.deadline.left() / 2;
         if tokio::time::timeout(limit, system.leave()).await.is_err() {

@@ -2,12 +2,15 @@
 
 mod adapter;
 mod cancel;
+mod delivery;
 mod handover;
 mod kept;
 mod live;
 mod measure;
 mod nodelay;
 mod terminal;
+mod turns;
 
 pub(crate) use adapter::EngineAdapter;
 pub(crate) use nodelay::disable_nagle;
+pub(crate) use turns::{Turns, take_over as take_request_limit};

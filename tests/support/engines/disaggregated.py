@@ -207,6 +207,21 @@ class LateDecode(Decode):
         yield {"token_ids": [], "finish_reason": "stop"}
 
 
+class LostTransfer(Decode):
+    """Its cases wait for what never comes, and note what becomes of that."""
+
+    async def decode(self, case, blocks, context):
+        if case:
+            reach(f"transferring-{case}")
+            try:
+                await asyncio.Event().wait()
+            finally:
+                reach(f"cancelled-{case}")
+        for token in blocks:
+            yield {"token_ids": [token]}
+        yield {"token_ids": [], "finish_reason": "stop"}
+
+
 class BlockingDecode(Decode):
     """A synchronous one, which is stopped before a chunk without tokens."""
 

@@ -81,7 +81,8 @@ def test_serving_ends_well(worker: type[FakeWorker], capsys: pytest.CaptureFixtu
 def test_with_a_frontend_address_and_model_are_said(
     worker: type[FakeWorker], free_port: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["serve", "echo", "--http-port", str(free_port)]) == 0
+    argv = ["serve", "echo", "--http-port", str(free_port), "--model-name", "somewhere"]
+    assert main(argv) == 0
     assert worker.made.http == ("127.0.0.1", free_port)
     said = capsys.readouterr().out
     assert said.startswith(f"announced 127.0.0.1 {free_port} the-model chat,completions")

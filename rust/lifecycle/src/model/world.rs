@@ -64,6 +64,7 @@ pub(super) fn play(sequence: &Sequence) -> Seen {
             prefill_drain: Duration::from_secs(30),
             sleep: Duration::from_millis(SLEEP),
             connect: Duration::from_secs(1000),
+            ..Settings::default()
         };
         let world = Arc::new(World::new(sequence.fetches, &settings));
         let run = tokio::spawn({

@@ -13,12 +13,10 @@ use crate::config::DisaggregationMode;
 use crate::discovery::registration;
 use crate::error::{cannot_connect, unknown};
 use crate::health::{self, Prober};
-use crate::serve::EngineAdapter;
+use crate::serve::{EngineAdapter, Turns};
 
 /// How long discovery gets to say whether the worker's lease is alive.
 const LEASE_CHECK: Duration = Duration::from_secs(1);
-/// How long the frontend gets to say whether the runtime's shutdown was its own.
-const FRONTEND_CHECK: Duration = Duration::from_secs(1);
 
 #[async_trait]
 impl Serving for Host {
@@ -30,13 +28,15 @@ impl Serving for Host {
         let payload = self.health_check_payload.lock().take();
         let canary = payload.zip(health::times()?);
         let vitals = canary.as_ref().map(|_| Arc::new(Vitals::new()));
-        let adapter = Arc::new(EngineAdapter::new(
+        let adapter = EngineAdapter::new(
             self.worker.engine.clone(),
             self.admission.clone(),
             self.worker.config.disaggregation_mode,
+            self.settings.decode_keep,
             self.request_metrics.get().cloned(),
             vitals.clone(),
-        ));
+        );
+        let adapter = Arc::new(adapter.with_turns(Turns::configured()));
         if let Some(vitals) = &vitals {
             // Before it can be called ready. A run serves once.
             let _ = self.member.vitals.set(vitals.clone());
@@ -60,10 +60,16 @@ impl Serving for Host {
         }
         if let Some(frontend) = &self.worker.frontend {
             let running = frontend.start(connected.drt.clone()).await?;
-            // Set once: a run serves once.
-            let _ = self.running_frontend.set(running.clone());
+            // A run serves once.
+            let running = self.running_frontend.get_or_init(|| running);
             let listed = self.is_listed_by_a_frontend();
             let model = listed.then(|| self.served_name());
+            if self.worker.config.model_name.is_empty() {
+                tracing::warn!(
+                    "the frontend cannot list a model without a tokenizer: set model_name to have \
+                     this one served there"
+                );
+            }
             tokio::select! {
                 biased;
                 () = self.worker.shutdown.token().cancelled() => {}
@@ -80,19 +86,13 @@ impl Serving for Host {
             return self.why_the_runtime_shut_down().await;
         };
         tokio::select! {
-            () = shut_down.cancelled() => {}
-            error = frontend.ended() => return Err(error),
-        }
-        // A frontend that ends shuts the runtime down first. One whose runtime others shut down
-        // goes on while this worker holds the transports.
-        match tokio::time::timeout(FRONTEND_CHECK, frontend.ended()).await {
-            Ok(error) => Err(error),
-            Err(_) => self.why_the_runtime_shut_down().await,
+            () = shut_down.cancelled() => self.why_the_runtime_shut_down().await,
+            error = frontend.ended() => Err(error),
         }
     }
 
     fn in_flight(&self) -> usize {
-        self.admission.in_flight()
+        self.requests_in_flight()
     }
 
     fn finished(&self) -> u64 {
@@ -100,38 +100,15 @@ impl Serving for Host {
     }
 
     async fn idle(&self) {
-        self.admission.idle().await
+        self.until_idle().await
     }
 
     fn refuse(&self) {
-        self.admission.close();
-        let Some(connected) = self.connected.get() else {
-            return;
-        };
-        // Without its handler the runtime answers as for a worker that is unavailable.
-        let (drt, endpoint) = (connected.drt.clone(), connected.endpoint.id());
-        tokio::spawn(async move {
-            let removed = match drt.request_plane_server().await {
-                Ok(server) => {
-                    server
-                        .unregister_endpoint_instance(&endpoint, drt.connection_id())
-                        .await
-                }
-                Err(error) => Err(error),
-            };
-            if let Err(error) = removed {
-                tracing::debug!(%error, "the endpoint's handler was not removed");
-            }
-        });
+        self.refuse_requests();
     }
 
     async fn cut(&self) -> usize {
-        let count = self.admission.cut();
-        if let Some(gauges) = self.gauges.get() {
-            gauges.cut(count);
-        }
-        self.admission.idle().await;
-        count
+        self.cut_requests().await
     }
 }
 

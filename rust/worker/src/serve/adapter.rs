@@ -1,6 +1,7 @@
 //! The runtime's view of an engine.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use dynamo_backend_lifecycle::canary::Vitals;
@@ -12,9 +13,11 @@ use dynamo_runtime::protocols::annotated::Annotated;
 use futures::{TryStreamExt, stream};
 
 use super::cancel::Monitor;
+use super::delivery::Delivery;
 use super::live::Live;
 use super::measure::Measure;
 use super::terminal::RequestStream;
+use super::turns::{Turn, Turns};
 use crate::admission::{Admission, Admitted};
 use crate::config::DisaggregationMode;
 use crate::context::RequestContext;
@@ -29,6 +32,9 @@ pub(crate) struct EngineAdapter {
     engine_name: Arc<str>,
     admission: Admission,
     mode: DisaggregationMode,
+    /// How long a decode that was stopped is kept for its first token.
+    decode_keep: Duration,
+    turns: Turns,
     metrics: Option<RequestMetrics>,
     /// Of an engine that is probed.
     vitals: Option<Arc<Vitals>>,
@@ -39,6 +45,7 @@ impl EngineAdapter {
         engine: Arc<dyn LLMEngine>,
         admission: Admission,
         mode: DisaggregationMode,
+        decode_keep: Duration,
         metrics: Option<RequestMetrics>,
         vitals: Option<Arc<Vitals>>,
     ) -> Self {
@@ -47,15 +54,24 @@ impl EngineAdapter {
             engine,
             admission,
             mode,
+            decode_keep,
+            turns: Turns::default(),
             metrics,
             vitals,
         }
+    }
+
+    /// The engine has so many requests at a time.
+    pub(crate) fn with_turns(mut self, turns: Turns) -> Self {
+        self.turns = turns;
+        self
     }
 
     async fn serve(
         &self,
         request: SingleIn<PreprocessedRequest>,
         admitted: Admitted,
+        turn: Turn,
     ) -> Result<ManyOut<Annotated<LLMEngineOutput>>, Error> {
         let runtime_context = request.context();
         let metadata = request.metadata().clone();
@@ -63,11 +79,14 @@ impl EngineAdapter {
         let (trace, span) = trace::begin(&request, runtime_context.id());
         let mut context = RequestContext::new(runtime_context.clone(), metadata).with_trace(trace);
         if self.mode == DisaggregationMode::Decode {
-            context = context.keep_until_first_token();
+            context = context.keep_until_first_token(self.decode_keep);
         }
         let mut measure = Measure::begin(self.metrics.clone(), span, request.token_ids.len());
-        let live = Live::new(admitted);
-        let cut = self.admission.cut_token();
+        let live = Live::new(Delivery {
+            admitted,
+            context: context.clone(),
+            cut: self.admission.cut_token(),
+        });
 
         // Started before `generate`, so that a request stopped while the engine thinks is aborted.
         let monitor = Monitor {
@@ -77,23 +96,35 @@ impl EngineAdapter {
             admission: self.admission.clone(),
         }
         .start();
-        let unanswered = is_traffic.then(|| self.admission.asks_engine());
-        let mut asked = Box::pin(ask(self.engine.clone(), request, context.clone()));
-        let stream = tokio::select! {
-            biased;
-            () = cut.cancelled() => Err(cut_off()),
-            stream = &mut asked => stream,
-            // A frontend drops what has no answer yet when the instance leaves.
-            () = self.admission.answers_at_once(), if is_traffic => Ok(later(asked)),
+        let unanswered = self.admission.asks_engine();
+        let waits = turn.is_awaited();
+        let mut asked = Box::pin(ask(
+            turn,
+            live.clone(),
+            self.engine.clone(),
+            request,
+            context.clone(),
+        ));
+        // A frontend drops what has no answer yet when the instance leaves.
+        let stream = if waits {
+            Ok(later(asked))
+        } else {
+            tokio::select! {
+                biased;
+                () = live.over() => Err(given_up(&live)),
+                stream = &mut asked => stream,
+                () = self.admission.answers_at_once() => Ok(later(asked)),
+            }
         };
         drop(unanswered);
-        match stream {
-            Ok(stream) => live.open(stream),
-            Err(error) => {
-                live.leave();
-                measure.failed(&error);
-                return Err(error.into());
-            }
+        let opened = stream.and_then(|stream| match live.open(stream) {
+            true => Ok(()),
+            false => Err(given_up(&live)),
+        });
+        if let Err(error) = opened {
+            live.leave();
+            measure.failed(&error);
+            return Err(error.into());
         }
         let name = self.engine_name.clone();
         let mut stream = RequestStream::new(live, context, monitor, name, measure);
@@ -116,17 +147,26 @@ impl AsyncEngine<SingleIn<PreprocessedRequest>, ManyOut<Annotated<LLMEngineOutpu
         request: SingleIn<PreprocessedRequest>,
     ) -> Result<ManyOut<Annotated<LLMEngineOutput>>, Error> {
         let admitted = self.admission.enter().ok_or_else(unavailable)?;
-        self.serve(request, admitted).await
+        let turn = self.turns.ask()?;
+        self.serve(request, admitted, turn).await
     }
 }
 
-/// Owned, as the engine's stream may be waited for after the answer has begun.
+/// Has the engine answer when the request's turn comes. Owned, as its stream may be waited for
+/// after the answer has begun.
 async fn ask(
+    turn: Turn,
+    live: Live,
     engine: Arc<dyn LLMEngine>,
     request: PreprocessedRequest,
     context: RequestContext,
 ) -> Result<EngineStream, DynamoError> {
-    engine.generate(request, context).await
+    let turn = turn.come().await;
+    if !live.begin() {
+        return Err(given_up(&live));
+    }
+    let stream = engine.generate(request, context).await?;
+    Ok(turn.with(stream))
 }
 
 /// The stream that `asked` will answer with.
@@ -142,6 +182,17 @@ fn unavailable() -> DynamoError {
         .class(ErrorClass::WorkerUnavailable)
         .message("the worker sleeps or shuts down, and takes no requests")
         .build()
+}
+
+/// The error of a request that ended before the engine had answered with its stream.
+fn given_up(live: &Live) -> DynamoError {
+    if live.was_cut() {
+        return cut_off();
+    }
+    backend(
+        BackendError::Cancelled,
+        "the request was cancelled before the engine began to answer it",
+    )
 }
 
 /// The error of a request that shutdown cuts: a frontend migrates it to another worker.

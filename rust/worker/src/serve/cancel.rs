@@ -32,11 +32,14 @@ impl Monitor {
         let span = Span::current();
         tokio::spawn(async move {
             // Biased: a stream is often dropped because its request was stopped.
-            tokio::select! {
+            let in_vain = tokio::select! {
                 biased;
                 () = cut.cancelled() => return self.live.cut(),
-                () = self.context.unwanted() => {}
+                in_vain = self.context.unwanted() => in_vain,
                 () = ended.cancelled() => return,
+            };
+            if self.live.give_up_waiting() {
+                return;
             }
             // A task of its own: the end of the stream must not drop it midway. A cut does.
             let (engine, context) = (self.engine, self.context.clone());
@@ -50,17 +53,20 @@ impl Monitor {
                 drop(aborting);
             };
             let aborted = tokio::spawn(abort.instrument(span));
-            let killed = async {
+            let has_no_reader = async {
                 // Told or crashed, the engine had its turn.
                 let _ = aborted.await;
-                self.context.killed().await;
+                // Who stopped a decode that was kept does not wait for its end.
+                if !in_vain {
+                    self.context.killed().await;
+                }
                 tokio::time::sleep(LAST_MOMENT).await;
             };
             tokio::select! {
                 biased;
                 () = cut.cancelled() => self.live.cut(),
                 () = ended.cancelled() => {}
-                () = killed => self.live.give_up(),
+                () = has_no_reader => self.live.give_up(),
             }
         });
         guard

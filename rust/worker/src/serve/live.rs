@@ -1,4 +1,4 @@
-//! The engine's stream of one request, which can be cut from outside.
+//! The engine's stream of one request, which can be taken away from outside.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -7,8 +7,9 @@ use std::task::{Context, Poll, Waker};
 use dynamo_llm::protocols::common::llm_backend::LLMEngineOutput;
 use dynamo_runtime::error::DynamoError;
 use parking_lot::Mutex;
+use tokio_util::sync::CancellationToken;
 
-use crate::admission::Admitted;
+use super::delivery::Delivery;
 use crate::engine::{EngineStream, panicked};
 
 /// Shared by a request's reader, which polls it, and its monitor, which cuts it: a reader that
@@ -16,34 +17,64 @@ use crate::engine::{EngineStream, panicked};
 #[derive(Clone)]
 pub(super) struct Live {
     state: Arc<Mutex<State>>,
+    /// Flips when the stream is taken away.
+    over: CancellationToken,
+    /// Whether the engine has the request, once that is decided.
+    turn: Arc<Mutex<Option<bool>>>,
 }
 
 struct State {
     stream: Option<EngineStream>,
-    admitted: Option<Admitted>,
+    delivery: Option<Delivery>,
     reader: Option<Waker>,
     cut: bool,
 }
 
 impl Live {
     /// A request that is in flight, and whose engine has not answered with a stream yet.
-    pub(super) fn new(admitted: Admitted) -> Self {
+    pub(super) fn new(delivery: Delivery) -> Self {
         Self {
             state: Arc::new(Mutex::new(State {
                 stream: None,
-                admitted: Some(admitted),
+                delivery: Some(delivery),
                 reader: None,
                 cut: false,
             })),
+            over: CancellationToken::new(),
+            turn: Arc::default(),
         }
     }
 
-    /// The engine answered with its stream.
-    pub(super) fn open(&self, stream: EngineStream) {
-        let mut state = self.state.lock();
-        if !state.cut {
-            state.stream = Some(stream);
+    /// The engine is to get the request now. False: nobody wants it any more.
+    pub(super) fn begin(&self) -> bool {
+        // Within `poll` too, which holds the state.
+        *self.turn.lock().get_or_insert(true)
+    }
+
+    /// Ends a request that the engine does not have yet. False: it has it, and is to be told.
+    pub(super) fn give_up_waiting(&self) -> bool {
+        let has_begun = *self.turn.lock().get_or_insert(false);
+        if !has_begun {
+            self.give_up();
         }
+        !has_begun
+    }
+
+    /// The engine answered with its stream. False: too late, the stream is dropped.
+    pub(super) fn open(&self, stream: EngineStream) -> bool {
+        let mut state = self.state.lock();
+        if self.over.is_cancelled() {
+            drop(state);
+            drop(stream);
+            return false;
+        }
+        state.stream = Some(stream);
+        true
+    }
+
+    /// Resolves when nobody reads any more, whatever the engine still answers.
+    pub(super) async fn over(&self) {
+        self.over.cancelled().await
     }
 
     /// Polls the engine's stream; a panic of the engine is an error of this request alone.
@@ -81,12 +112,15 @@ impl Live {
         drop(stream);
     }
 
-    /// The reader is gone.
+    /// The reader is gone; what it has passed on the runtime has still to write.
     pub(super) fn leave(&self) {
         let mut state = self.state.lock();
-        let gone = (state.stream.take(), state.admitted.take());
+        let (stream, delivery) = (state.stream.take(), state.delivery.take());
         drop(state);
-        drop(gone);
+        drop(stream);
+        if let Some(delivery) = delivery {
+            delivery.hand_over();
+        }
     }
 
     /// Takes the stream away, also from a reader that stalls; the request is in flight no more.
@@ -98,7 +132,8 @@ impl Live {
     /// Nobody reads what still comes: the stream goes, and the request is in flight no more.
     pub(super) fn give_up(&self) {
         let mut state = self.state.lock();
-        let gone = (state.stream.take(), state.admitted.take());
+        self.over.cancel();
+        let gone = (state.stream.take(), state.delivery.take());
         let reader = state.reader.take();
         drop(state);
         drop(gone);

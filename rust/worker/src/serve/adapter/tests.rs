@@ -1,5 +1,7 @@
 //! When a request that is stopped is told to the engine.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use futures::StreamExt;
 use futures::channel::mpsc::{UnboundedReceiver, UnboundedSender, unbounded};
 use parking_lot::Mutex;
@@ -7,6 +9,8 @@ use serde_json::json;
 
 use super::*;
 use crate::engine::{EngineConfig, EngineStream};
+
+const KEEP: Duration = Duration::from_secs(60);
 
 /// Answers one request with the chunks of a channel, and tells of its abort.
 struct Told {
@@ -56,7 +60,8 @@ impl Request {
             context: Mutex::default(),
             aborts: of_aborts,
         });
-        let adapter = EngineAdapter::new(engine.clone(), Admission::default(), mode, None, None);
+        let admission = Admission::default();
+        let adapter = EngineAdapter::new(engine.clone(), admission, mode, KEEP, None, None);
         let request = serde_json::from_value(json!({"token_ids": [1]})).unwrap();
         let request = SingleIn::new(request);
         let answer = adapter.generate(request).await.unwrap();
@@ -110,6 +115,8 @@ async fn section_12_2_a_late_request_is_refused_as_by_a_worker_that_is_unavailab
         engine.clone(),
         admission,
         DisaggregationMode::default(),
+        KEEP,
+        None,
         None,
     );
     let request = serde_json::from_value(json!({"token_ids": [1]})).unwrap();
@@ -160,13 +167,13 @@ async fn section_10_a_decode_whose_reader_left_goes_on_to_its_first_token() {
 }
 
 /// Answers with its stream when it is told to, as an engine does that has a queue of its own.
-struct Queued {
+struct Slow {
     go: Arc<tokio::sync::Notify>,
     fails: bool,
 }
 
 #[async_trait]
-impl LLMEngine for Queued {
+impl LLMEngine for Slow {
     async fn start(&self, _worker_id: u64) -> Result<EngineConfig, DynamoError> {
         Ok(EngineConfig::new("queued"))
     }
@@ -194,12 +201,12 @@ impl LLMEngine for Queued {
 async fn an_answer_begins_before_its_stream_where_the_instance_is_about_to_leave() {
     for fails in [false, true] {
         let (admission, go) = (Admission::default(), Arc::new(tokio::sync::Notify::new()));
-        let engine = Arc::new(Queued {
+        let engine = Arc::new(Slow {
             go: go.clone(),
             fails,
         });
         let mode = DisaggregationMode::Aggregated;
-        let adapter = EngineAdapter::new(engine, admission.clone(), mode, None);
+        let adapter = EngineAdapter::new(engine, admission.clone(), mode, KEEP, None, None);
         let request = serde_json::from_value(json!({"token_ids": [1]})).unwrap();
         let leaving = async {
             tokio::task::yield_now().await;
@@ -214,4 +221,159 @@ async fn an_answer_begins_before_its_stream_where_the_instance_is_about_to_leave
         drop(answer);
         assert_eq!(admission.in_flight(), 0);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_decode_without_a_first_token_is_kept_for_a_while_and_aborted_then() {
+    for reader_leaves in [false, true] {
+        let mut request = Request::stopped(DisaggregationMode::Decode).await;
+        if reader_leaves {
+            request.answer = None;
+        }
+        tokio::time::sleep(KEEP - Duration::from_secs(1)).await;
+        assert!(!request.is_aborted().await);
+        assert!(!request.chunks.is_closed());
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        assert!(request.is_aborted().await);
+        assert!(request.chunks.is_closed());
+        let context = request.engine.context.lock().clone().unwrap();
+        assert!(context.may_abort());
+    }
+}
+
+/// Answers with a stream when the test lets it, whatever becomes of the request.
+struct Queued {
+    answer: tokio::sync::Semaphore,
+    aborted: AtomicBool,
+    dropped: Arc<AtomicBool>,
+}
+
+#[async_trait]
+impl LLMEngine for Queued {
+    async fn start(&self, _worker_id: u64) -> Result<EngineConfig, DynamoError> {
+        Ok(EngineConfig::new("queued"))
+    }
+
+    async fn generate(
+        &self,
+        _request: PreprocessedRequest,
+        _context: RequestContext,
+    ) -> Result<EngineStream, DynamoError> {
+        struct Noticed(Arc<AtomicBool>);
+        impl Drop for Noticed {
+            fn drop(&mut self) {
+                self.0.store(true, Ordering::Relaxed);
+            }
+        }
+        let _noticed = Noticed(self.dropped.clone());
+        let _turn = self.answer.acquire().await;
+        Ok(Box::pin(futures::stream::pending()))
+    }
+
+    async fn abort(&self, _context: RequestContext) {
+        self.aborted.store(true, Ordering::Relaxed);
+    }
+
+    async fn cleanup(&self) -> Result<(), DynamoError> {
+        Ok(())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn section_10_what_ends_a_generate_that_does_not_return() {
+    type End = fn(&Admission, &dyn AsyncEngineContext);
+    let rows: [(DisaggregationMode, End, BackendError, bool); 3] = [
+        (
+            DisaggregationMode::Aggregated,
+            |_, context| context.kill(),
+            BackendError::Cancelled,
+            true,
+        ),
+        (
+            DisaggregationMode::Decode,
+            |_, context| context.stop_generating(),
+            BackendError::Cancelled,
+            true,
+        ),
+        (
+            DisaggregationMode::Aggregated,
+            |admission, _| {
+                admission.cut();
+            },
+            BackendError::EngineShutdown,
+            false,
+        ),
+    ];
+    for (mode, end, kind, is_aborted) in rows {
+        let engine = Arc::new(Queued {
+            answer: tokio::sync::Semaphore::new(0),
+            aborted: AtomicBool::new(false),
+            dropped: Arc::default(),
+        });
+        let admission = Admission::default();
+        let adapter = EngineAdapter::new(engine.clone(), admission.clone(), mode, KEEP, None, None);
+        let request = serde_json::from_value(json!({"token_ids": [1]})).unwrap();
+        let request: SingleIn<PreprocessedRequest> = SingleIn::new(request);
+        let context = request.context();
+        let (answer, ()) = tokio::join!(adapter.generate(request), async {
+            tokio::task::yield_now().await;
+            end(&admission, &*context);
+        });
+        let error = answer.unwrap_err().downcast::<DynamoError>().unwrap();
+        assert_eq!(crate::error::kind(&error), kind);
+        assert!(engine.dropped.load(Ordering::Relaxed), "generate goes on");
+        assert_eq!(engine.aborted.load(Ordering::Relaxed), is_aborted);
+        admission.idle().await;
+    }
+}
+
+#[tokio::test]
+async fn a_stream_that_comes_too_late_is_dropped() {
+    let admission = Admission::default();
+    let context = RequestContext::new(
+        Arc::new(dynamo_runtime::pipeline::context::Controller::default()),
+        Default::default(),
+    );
+    let live = Live::new(admission.enter().map(|admitted| Delivery {
+        admitted,
+        context,
+        cut: admission.cut_token(),
+    }));
+    live.give_up();
+    let (chunks, of_engine) = unbounded::<Result<LLMEngineOutput, DynamoError>>();
+    assert!(!live.open(Box::pin(of_engine)));
+    assert!(chunks.is_closed());
+    assert_eq!(admission.in_flight(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_leaves_before_its_turn_never_reaches_the_engine() {
+    let engine = Arc::new(Queued {
+        answer: tokio::sync::Semaphore::new(0),
+        aborted: AtomicBool::new(false),
+        dropped: Arc::default(),
+    });
+    let admission = Admission::default();
+    let mode = DisaggregationMode::Aggregated;
+    let adapter = EngineAdapter::new(engine.clone(), admission.clone(), mode, KEEP, None, None)
+        .with_turns(Turns::new(1, 1));
+    let request = || -> SingleIn<PreprocessedRequest> {
+        SingleIn::new(serde_json::from_value(json!({"token_ids": [1]})).unwrap())
+    };
+    let mut first = Box::pin(adapter.generate(request()));
+    assert!(futures::poll!(&mut first).is_pending());
+    // Its answer begins before its turn.
+    let mut second = adapter.generate(request()).await.unwrap();
+    let refused = adapter.generate(request()).await.unwrap_err();
+    let refused = refused.downcast::<DynamoError>().unwrap();
+    assert_eq!(refused.class(), ErrorClass::WorkerOverloaded);
+    assert_eq!(admission.in_flight(), 2);
+    second.context().stop_generating();
+    let last = second.next().await.unwrap();
+    assert_eq!(last.data, Some(LLMEngineOutput::cancelled()));
+    drop(second);
+    engine.answer.add_permits(1);
+    drop(first.await.unwrap());
+    admission.idle().await;
+    assert!(!engine.aborted.load(Ordering::Relaxed));
 }

@@ -11,6 +11,7 @@ use crate::engine::EngineStream;
 use crate::engines::Echo;
 use crate::error::kind;
 use crate::serve::cancel::Monitor;
+use crate::serve::delivery::Delivery;
 
 struct Fixture {
     admission: Admission,
@@ -30,8 +31,12 @@ impl Fixture {
     }
 
     fn stream(&self, engine: EngineStream) -> RequestStream {
-        let live = Live::new(self.admission.enter().unwrap());
-        live.open(engine);
+        let live = Live::new(Delivery {
+            admitted: self.admission.enter().unwrap(),
+            context: self.context.clone(),
+            cut: self.admission.cut_token(),
+        });
+        assert!(live.open(engine));
         let monitor = Monitor {
             engine: Arc::new(Echo::new("echo", Duration::ZERO)),
             context: self.context.clone(),
@@ -68,7 +73,27 @@ async fn the_stream_ends_at_the_first_terminal_item() {
     let last = items[0].data.as_ref().unwrap();
     assert_eq!(last.token_ids, [1]);
     assert!(last.finish_reason.is_some());
-    assert_eq!(fixture.admission.in_flight(), 0);
+    fixture.admission.idle().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn section_12_2_a_request_is_in_flight_until_the_runtime_has_written_its_answer() {
+    for is_cut in [false, true] {
+        let fixture = Fixture::new();
+        // As the runtime's reader and writer do.
+        let (reader, writer) = (fixture.controller.clone(), fixture.controller.clone());
+        let engine = stream::iter([Ok(LLMEngineOutput::stop())]);
+        let items: Vec<_> = fixture.stream(Box::pin(engine)).collect().await;
+        assert_eq!(items.len(), 1);
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        assert_eq!(fixture.admission.in_flight(), 1);
+        if is_cut {
+            assert_eq!(fixture.admission.cut(), 1);
+        } else {
+            drop((reader, writer));
+        }
+        fixture.admission.idle().await;
+    }
 }
 
 #[tokio::test]
@@ -154,7 +179,9 @@ async fn a_stream_that_panics_is_an_error_of_its_request() {
 #[tokio::test]
 async fn the_first_token_is_announced_with_its_chunk() {
     let mut fixture = Fixture::new();
-    fixture.context = fixture.context.keep_until_first_token();
+    fixture.context = fixture
+        .context
+        .keep_until_first_token(Duration::from_secs(60));
     fixture.controller.stop_generating();
     let (engine, chunks) = futures::channel::mpsc::unbounded();
     let mut stream = fixture.stream(Box::pin(chunks));

@@ -1,0 +1,83 @@
+"""Requests beyond the limit wait at the worker, where a shutdown sees them."""
+
+import signal
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING
+
+from support.api import text_of
+from support.launcher import Launcher, Server
+from support.metrics import sample
+from support.processes import until
+from support.streams import PROMPT, begin, finishes
+from support.system import System
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from support.api import Reply, Stream
+
+IN_FLIGHT = "dynamo_component_worker_requests_in_flight"
+REQUESTS = 6
+
+
+@contextmanager
+def one_at_a_time(
+    launcher: Launcher, model_folder: str, timeout: int
+) -> "Iterator[tuple[Server, tuple[Stream, str], list[Future[Reply]]]]":
+    """A server, the stream that has its turn, and the requests that wait for theirs."""
+    env = {
+        "DYN_ENGINE_REQUEST_LIMIT": "1",
+        "DYN_WORKER_GRACEFUL_SHUTDOWN_TIMEOUT": str(timeout),
+    }
+    server = launcher.serve("lifecycles:Gated", "--model-name", model_folder, env=env)
+    metrics = System(server.api.port)
+    with ExitStack() as stack:
+        pool = stack.enter_context(ThreadPoolExecutor(REQUESTS))
+        first = begin(stack, server.api)
+        rest = [pool.submit(server.api.complete, PROMPT) for _ in range(REQUESTS - 1)]
+        until(
+            lambda: sample(metrics.get("/metrics").text, IN_FLIGHT) == REQUESTS,
+            "the worker has all requests",
+        )
+        yield server, first, rest
+
+
+def test_section_12_2_requests_that_wait_for_their_turn_are_answered(
+    launcher: Launcher, model_folder: str
+) -> None:
+    with one_at_a_time(launcher, model_folder, timeout=60) as (server, first, rest):
+        server.process.send(signal.SIGTERM)
+        server.process.wait_for_line(f"waiting for {REQUESTS} requests in flight")
+        launcher.latches.release("go")
+        finishes(*first)
+        for future in rest:
+            reply = future.result()
+            assert reply.status == 200, reply.text
+            assert text_of(reply.json).strip() == PROMPT
+    assert server.process.wait() == 0
+    server.process.wait_for_line(f"drained: {REQUESTS} requests finished, none was cut")
+
+
+def test_section_12_2_requests_whose_turn_never_comes_are_counted_as_cut(
+    launcher: Launcher, model_folder: str
+) -> None:
+    with one_at_a_time(launcher, model_folder, timeout=4) as (server, (stream, _), rest):
+        server.process.send(signal.SIGTERM)
+        assert all(future.result().status != 200 for future in rest)
+        list(stream.events())
+        assert server.process.wait() == 3
+    assert f"{REQUESTS} requests were cut" in server.process.stderr
+    assert launcher.latches.is_reached("cleanup")
+
+
+def test_who_finds_no_place_to_wait_is_refused(launcher: Launcher, model_folder: str) -> None:
+    env = {"DYN_ENGINE_REQUEST_LIMIT": "1", "DYN_DYNAMO_REQUEST_QUEUE_LIMIT": "0"}
+    server = launcher.serve("lifecycles:Gated", "--model-name", model_folder, env=env)
+    with ExitStack() as stack:
+        stream = begin(stack, server.api)
+        refused = server.api.complete(PROMPT)
+        assert refused.status in (503, 529), refused.text
+        launcher.latches.release("go")
+        finishes(*stream)
+    until(lambda: server.api.complete(PROMPT).status == 200, "there is room again")
