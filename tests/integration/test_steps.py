@@ -105,6 +105,7 @@ def test_what_is_no_entry_keeps_nothing_from_the_others(
     # The report that the refused step swallowed is that of the next one.
     launcher.latches.reached("cancelled")
     assert "step: entry 0 is 'nothing'" in launcher.latches.reached("refused")
+    server.process.wait_for_line("ERROR.*step: entry .* is a value of type tuple, of length 5")
     told = left(launcher, server)
     assert (told["open"], len(told["cancelled"])) == (0, 1)
 

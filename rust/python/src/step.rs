@@ -180,15 +180,17 @@ impl Steps {
             let entry = match entry {
                 Ok(entry) => entry,
                 Err(raised) => {
-                    wrong = Some(raised);
+                    if let Some(refused) = wrong.replace(raised) {
+                        tracing::error!("{refused}");
+                    }
                     break;
                 }
             };
             match self.read_entry(place, &entry, &mut failures) {
                 Ok(item) => items.push(item),
-                Err(refused) => {
-                    wrong.get_or_insert(refused);
-                }
+                // One of them is raised.
+                Err(refused) if wrong.is_some() => tracing::error!("{refused}"),
+                Err(refused) => wrong = Some(refused),
             }
         }
         let mut push = Push::new(self);

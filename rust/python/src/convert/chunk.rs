@@ -32,6 +32,7 @@ const RARE: [&str; 13] = [
     "routing_data",
     "completion_usage",
 ];
+
 impl Chunk {
     /// This chunk as the last one of its stream.
     pub(crate) fn ending(
