@@ -38,14 +38,14 @@ class Watching(Plain):
 
     async def generate(self, request, context):
         for name in ("stopped", "killed"):
-            self.tasks.add(asyncio.create_task(self.watch(name, getattr(context, name)())))
+            self.tasks.add(asyncio.create_task(self.told(name, getattr(context, name)())))
         reach("context", json.dumps({"metadata": context.metadata, "id": context.id}))
         yield {"token_ids": [request["token_ids"][0]]}
         if case_of(request) == "waits":
             await context.stopped()
         yield {"token_ids": [], "finish_reason": "stop"}
 
-    async def watch(self, name, future):
+    async def told(self, name, future):
         await future
         reach(name)
 
