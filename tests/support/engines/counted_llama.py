@@ -5,7 +5,7 @@ import json
 from latches import case_of, reach
 
 from dynamo_backend_common import Steps
-from dynamo_backend_common.engines.llama_cpp import LlamaCpp
+from dynamo_backend_common.engines.llama_cpp import LlamaCpp, engine
 
 
 def ends(what, end):
@@ -43,15 +43,17 @@ class WatchedSteps:
                 reach(f"{case}-ended", json.dumps(told))
         return report
 
+    def fail(self, error):
+        self.steps.fail(error)
+
     def __len__(self):
         return len(self.steps)
 
 
-class Counted(LlamaCpp):
-    def __init__(self, **options):
-        super().__init__(**options)
-        self._steps = WatchedSteps()
+engine.Steps = WatchedSteps
 
+
+class Counted(LlamaCpp):
     async def generate(self, request, context):
         stream = await super().generate(request, context)
         if case := case_of(request):
