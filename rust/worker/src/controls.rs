@@ -3,8 +3,8 @@
 
 mod quiescence;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -21,6 +21,7 @@ use crate::admission::Admission;
 use crate::discovery::departure;
 use crate::engine::LLMEngine;
 use crate::error::{at_step, unknown};
+use crate::frontend::{RunningFrontend, in_flight};
 use crate::health::Readiness;
 use quiescence::Quiescence;
 
@@ -34,6 +35,8 @@ pub(crate) struct Surroundings {
     pub(crate) engine: Arc<dyn LLMEngine>,
     pub(crate) readiness: Arc<Readiness>,
     pub(crate) admission: Admission,
+    /// The frontend in the process, once it runs.
+    pub(crate) frontend: Arc<OnceLock<RunningFrontend>>,
     /// Counts the requests that a sleep cuts.
     pub(crate) cut: Option<IntCounter>,
 }
@@ -151,7 +154,7 @@ impl Controls {
     }
 
     pub(crate) fn status(&self) -> Status {
-        let in_flight = self.around.admission.in_flight();
+        let in_flight = in_flight(&self.around.admission, self.around.frontend.get());
         let service = self
             .around
             .readiness

@@ -19,6 +19,7 @@ use tokio::runtime::Runtime;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use crate::admission::Admission;
 use crate::error::{invalid_argument, unknown};
 use crate::home;
 use crate::process;
@@ -115,6 +116,13 @@ impl Frontend {
             threads,
         })
     }
+}
+
+/// Requests in flight at the engine, and at the frontend in the process on the way to a client:
+/// mostly they are the same.
+pub(crate) fn in_flight(admission: &Admission, frontend: Option<&RunningFrontend>) -> usize {
+    let unwritten = frontend.map_or(0, RunningFrontend::unwritten);
+    admission.in_flight().max(unwritten)
 }
 
 /// A frontend that was started.

@@ -61,7 +61,7 @@ pub(crate) struct Host {
     card_registered: AtomicBool,
     /// While it lives, a runtime that is shut down from outside keeps its transports.
     transports: Mutex<Option<GracefulTaskGuard>>,
-    running_frontend: OnceLock<RunningFrontend>,
+    running_frontend: Arc<OnceLock<RunningFrontend>>,
 }
 
 struct Connected {
@@ -102,7 +102,7 @@ impl Host {
             prober: Mutex::default(),
             card_registered: AtomicBool::new(false),
             transports: Mutex::default(),
-            running_frontend: OnceLock::new(),
+            running_frontend: Arc::default(),
         }
     }
 

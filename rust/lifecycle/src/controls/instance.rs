@@ -134,7 +134,7 @@ impl Instance {
         if !place.presence(|presence| presence.must_unregister()) {
             return Ok(());
         }
-        take_out(place, within / 2).await
+        take_out(place, within * 3 / 4).await
     }
 
     async fn put_to_sleep<P: Place>(

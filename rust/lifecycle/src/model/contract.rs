@@ -320,7 +320,11 @@ impl Model<'_> {
         let elapsed = self.begin();
         self.finished_before = self.finished;
         let share = WORK.saturating_sub(elapsed).div_ceil(2);
-        let share = if self.noticed { share.min(1_000) } else { share };
+        let share = if self.noticed {
+            share.min(1_000)
+        } else {
+            share
+        };
         let until = self.now + share;
         match self.controls.changing() {
             Some(free) => self.phase = Phase::Changing { free, until },
@@ -361,7 +365,11 @@ impl Model<'_> {
         let out = self.controls.left_at.filter(|_| !self.controls.listed);
         let since = out.unwrap_or(self.now);
         self.noticed |= self.engine_failed;
-        let until = if self.noticed { self.now } else { self.now.max(since + GRACE) };
+        let until = if self.noticed {
+            self.now
+        } else {
+            self.now.max(since + GRACE)
+        };
         self.phase = Phase::Grace { until };
     }
 

@@ -99,6 +99,7 @@ impl Discovery for Host {
             engine: self.worker.engine.clone(),
             readiness: self.member.readiness.clone(),
             admission: self.admission.clone(),
+            frontend: self.running_frontend.clone(),
             cut: self.gauges.get().map(LifecycleGauges::cut_counter),
         };
         let hands_over = config.disaggregation_mode == DisaggregationMode::Prefill;

@@ -2,12 +2,11 @@
 //! the way to a client.
 
 use super::Host;
+use crate::frontend;
 
 impl Host {
     pub(super) fn requests_in_flight(&self) -> usize {
-        // What the frontend in the process is answering is mostly here too.
-        let unwritten = self.running_frontend.get().map_or(0, |it| it.unwritten());
-        self.admission.in_flight().max(unwritten)
+        frontend::in_flight(&self.admission, self.running_frontend.get())
     }
 
     /// Before requests are refused: resolves when the worker has none. After that: when every
