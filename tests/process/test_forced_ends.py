@@ -3,6 +3,7 @@
 import signal
 import sys
 import time
+from pathlib import Path
 
 from support.launcher import Launcher
 from support.processes import Process, lives, until
@@ -26,6 +27,9 @@ def test_fault_28_nothing_is_left_after_the_deadline(launcher: Launcher) -> None
     assert process.terminate() == 143
     until(lambda: not any(map(lives, family)), "none of the engine's processes is left")
     assert other.alive
+    # Python's tracker, a child too, lives until it has done that.
+    shared = Path("/dev/shm") / launcher.latches.reached("shared")
+    until(lambda: not shared.exists(), "the shared memory is removed")
 
 
 def test_fault_28_nothing_is_left_after_a_second_ctrl_c(launcher: Launcher) -> None:

@@ -27,12 +27,16 @@ pub fn adopt_orphans() {
 
 /// Kills all descendants of this process, in whatever group or session they are, and waits a moment
 /// for their end. Needs no lock and no GIL.
+///
+/// Python's resource tracker is left alone: it has nothing itself, and once all others are gone it
+/// removes the shared memory that they had, and ends.
 pub(crate) fn kill() {
     // Else the children of one that is killed would get away.
     adopt_orphans();
     let until = Instant::now() + PATIENCE;
     loop {
-        let living = living();
+        let mut living = living();
+        living.retain(|process| !is_resource_tracker(process.pid));
         for process in &living {
             if read(process.pid).is_some_and(|now| now.began == process.began) {
                 // SAFETY: takes no pointer.
@@ -44,6 +48,13 @@ pub(crate) fn kill() {
         }
         std::thread::sleep(PAUSE);
     }
+}
+
+/// Python's own one, or joblib's, by how they are started.
+fn is_resource_tracker(pid: i32) -> bool {
+    fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|command| {
+        String::from_utf8_lossy(&command).contains("resource_tracker import main")
+    })
 }
 
 /// The descendants that have not ended.
