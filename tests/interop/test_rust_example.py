@@ -29,7 +29,9 @@ def start(
     binary = f"{target}/debug/examples/reverse"
     assert os.access(binary, os.X_OK), f"no {binary}: run `make python-test`"
     port = launcher.ports.reserve()
-    process = launcher.start(binary, "--http-port", str(port), "--model-name", model_folder, env=env)
+    process = launcher.start(
+        binary, "--http-port", str(port), "--model-name", model_folder, env=env
+    )
     api = Api(port)
     wait_for_model(api)
     return process, api
