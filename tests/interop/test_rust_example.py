@@ -72,6 +72,7 @@ def test_section_2_an_engine_tells_a_probe_from_traffic(
 ) -> None:
     env = {
         "DYN_SYSTEM_PORT": str(launcher.ports.reserve()),
+        "DYN_HEALTH_CHECK_ENABLED": "true",
         "DYN_CANARY_WAIT_TIME": "1",
         "DYN_HEALTH_CHECK_PAYLOAD": json.dumps({"token_ids": [1], "model": "reverse"}),
     }
