@@ -168,11 +168,15 @@ def _server(
     program: Path, folder: Path, engine: str
 ) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
     """A worker that serves the model's folder below ``folder``; its log is beside it."""
-    port = _free_port()
+    # Bound here without listening, it is nobody else's, and the worker can listen on it.
+    held = socket.socket()
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    held.bind(("127.0.0.1", 0))
+    port = held.getsockname()[1]
     options = ["--model-name", str(folder / "model"), "--http-port", str(port)]
     command = [str(program), "serve", engine, *options]
     environment = {key: value for key, value in os.environ.items() if not key.startswith("DYN_")}
-    with (folder / f"{engine}.log").open("wb") as log:
+    with held, (folder / f"{engine}.log").open("wb") as log:
         server = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log)
         try:
             yield server, f"http://127.0.0.1:{port}/v1/completions"
@@ -195,12 +199,6 @@ def _ask(server: subprocess.Popen[bytes], url: str, body: dict[str, Any]) -> Any
             if server.poll() is not None or time.monotonic() > until:
                 raise
             time.sleep(0.1)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 if __name__ == "__main__":

@@ -163,11 +163,13 @@ def test_a_step_may_be_a_generator_that_uses_the_steps_itself(launcher: Launcher
 def test_a_push_tells_who_is_gone_and_who_is_behind(launcher: Launcher, model_folder: str) -> None:
     server = launcher.serve("stepped:Conversing", "--model-name", model_folder)
     with ExitStack() as stack:
-        for number in range(REQUESTS):
+        for number in range(REQUESTS - 1):
             body = server.api.body_of_completion(PROMPT, stream=True, **case(str(number)))
             client = server.api.hang_up("completions", body)
             stack.callback(client.close)
-        launcher.latches.reached("leave")
-        client.close()
+        last = server.api.stream_completion(PROMPT, **case(str(REQUESTS - 1)))
+        stream = stack.enter_context(last)
+        assert stream.first_text()
+        stream.leave()
         told = launcher.latches.reached("told")
     assert json.loads(told) == EXPECTED

@@ -179,6 +179,18 @@ def _is_answered(api: Api) -> bool:
         return False
 
 
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+def test_an_engine_with_a_process_of_its_own(
+    launcher: Launcher, model_folder: str, method: str
+) -> None:
+    server = launcher.serve("spawning:Engine", "--model-name", model_folder, "--", method)
+    answers(server.api)
+    assert server.process.terminate() == 0
+    assert launcher.latches.reached("child-ended") == "0"
+    # The command line ran once, not in the child again.
+    assert server.process.output.count("Serving plain on http") == 1
+
+
 def test_section_12_1_a_second_ctrl_c_within_a_second_is_the_same_keypress(
     launcher: Launcher, model_folder: str
 ) -> None:

@@ -46,5 +46,5 @@ class Shell:
 
     def call(self, *command: str) -> subprocess.CompletedProcess[str]:
         with self.start(*command) as process:
-            out, err = process.communicate(timeout=60)
+            out, err = process.communicate(timeout=110)
         return subprocess.CompletedProcess(command, process.returncode, out, err)

@@ -12,7 +12,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use dynamo_backend_worker::{
     DynamoError, EngineConfig, EngineStream, Frontend, LLMEngine, LLMEngineOutput,
-    PreprocessedRequest, RequestContext, Runtime, Worker, WorkerConfig, process, process::Scope,
+    PreprocessedRequest, RequestContext, Runtime, Worker, WorkerConfig, is_probe, process,
+    process::Scope,
 };
 use futures::StreamExt;
 
@@ -30,6 +31,9 @@ impl LLMEngine for Reverse {
         request: PreprocessedRequest,
         _context: RequestContext,
     ) -> Result<EngineStream, DynamoError> {
+        if is_probe(&request) {
+            println!("probed");
+        }
         let tokens: Vec<u32> = request.token_ids.iter().rev().copied().collect();
         let chunks = tokens.into_iter().map(|token| LLMEngineOutput {
             token_ids: vec![token],

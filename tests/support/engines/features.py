@@ -82,9 +82,7 @@ class Crowd(Plain):
         yield {"token_ids": [first]}
         self.begun += 1
         if self.begun == self.expected:
-            reach("all-are-here")
-            if case_of(request) != "stay":
-                self.all_are_here.set()
-        await self.all_are_here.wait()
+            self.all_are_here.set()
+        await (asyncio.Event() if case_of(request) == "stay" else self.all_are_here).wait()
         yield {"token_ids": rest}
         yield {"token_ids": [], "finish_reason": "stop"}

@@ -159,29 +159,42 @@ class PackedNumpy(Packed):
 
 
 class Conversing(Plain):
-    """Puts `Steps` through its rules; the requests' streams are not read before that is over."""
+    """Puts `Steps` through its rules; only the last request's stream is read meanwhile."""
 
     def __init__(self):
         self.steps = Steps()
         self.contexts = {}
+        self.last = asyncio.Event()
         self.over = asyncio.Event()
 
     async def generate(self, request, context):
-        self.contexts[int(case_of(request))] = context
+        number = int(case_of(request))
+        self.contexts[number] = context
         if len(self.contexts) == steps_rules.REQUESTS:
-            await self.converse([context for _, context in sorted(self.contexts.items())])
+            self.conversation = asyncio.create_task(self.converse())
+        if number == steps_rules.REQUESTS - 1:
+            await self.last.wait()
+            return self.stream
         await self.over.wait()
         raise Unknown("the conversation is over")
 
-    async def converse(self, contexts):
-        async def last_leaves():
-            reach("leave")
-            await contexts[-1].stopped()
-
-        capacity = steps_rules.CAPACITY
-        told = await steps_rules.told_by(self.steps, contexts, last_leaves, capacity)
+    async def converse(self):
+        contexts = [context for _, context in sorted(self.contexts.items())]
+        told = await steps_rules.told_by(self, contexts, contexts[-1].stopped)
         reach("told", json.dumps(told))
         self.over.set()
+
+    def open(self, context):
+        self.stream = self.steps.open(context)
+        if context == self.contexts[steps_rules.REQUESTS - 1]:
+            self.last.set()
+        return self.stream
+
+    def push(self, step):
+        return self.steps.push(step)
+
+    def __len__(self):
+        return len(self.steps)
 
 
 class Flooding(Stepped):

@@ -22,7 +22,7 @@ from dynamo_backend_common import Worker, WorkerConfig, serve
 LOOP, PORT, MODEL, REQUESTS = sys.argv[1], int(sys.argv[2]), sys.argv[3], int(sys.argv[4])
 CLIENTS = 8
 WARM_UP = 200
-SETTLING = 100
+SETTLING = 30
 """Tenths of a second."""
 OF_A_REQUEST = ("Pump", "ThreadIteration", "Future", "Task")
 OF_LINUX = ("task", "fd")

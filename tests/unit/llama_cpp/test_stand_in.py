@@ -10,4 +10,4 @@ async def test_the_stand_in_keeps_the_rules_of_steps(direct_steps, make_context)
         contexts[-1].stopped = True
 
     steps = direct_steps()
-    assert await told_by(steps, contexts, last_leaves, steps.CAPACITY) == EXPECTED
+    assert await told_by(steps, contexts, last_leaves) == EXPECTED
