@@ -86,7 +86,7 @@ def test_section_12_2_what_the_runtime_cannot_write_is_counted_as_cut(
     launcher: Launcher, model_folder: str
 ) -> None:
     worker, frontend, api = behind_a_frontend(
-        launcher, model_folder, "plenty:Plenty", "wide", timeout=4
+        launcher, model_folder, "plenty:Plenty", "wide", timeout=6
     )
     with api.stream_completion(PROMPT, max_tokens=1_000_000) as stream:
         stream.first_text()

@@ -62,7 +62,7 @@ def test_section_12_2_requests_that_wait_for_their_turn_are_answered(
 def test_section_12_2_requests_whose_turn_never_comes_are_counted_as_cut(
     launcher: Launcher, model_folder: str
 ) -> None:
-    with one_at_a_time(launcher, model_folder, timeout=4) as (server, (stream, _), rest):
+    with one_at_a_time(launcher, model_folder, timeout=6) as (server, (stream, _), rest):
         server.process.send(signal.SIGTERM)
         assert all(future.result().status != 200 for future in rest)
         list(stream.events())

@@ -6,7 +6,7 @@ import time
 from support.launcher import Launcher
 from support.slow_client import SlowClient, longest_token
 
-NEVER_READ = {"DYN_WORKER_GRACEFUL_SHUTDOWN_TIMEOUT": "4"}
+NEVER_READ = {"DYN_WORKER_GRACEFUL_SHUTDOWN_TIMEOUT": "6"}
 
 
 def test_section_12_2_an_answer_is_finished_when_its_client_has_it(

@@ -128,7 +128,7 @@ impl Host {
             return;
         };
         frontend.close();
-        let limit = TEARDOWN.min(self.deadline.left() / 2);
+        let limit = TEARDOWN.min(self.deadline.left() / 4);
         if tokio::time::timeout(limit, frontend.ended()).await.is_err() {
             tracing::info!("connections to the frontend were still open after {limit:?}");
         }
@@ -139,9 +139,9 @@ impl Host {
     /// as the deadline lets it: a backend that does not answer must not turn a good shutdown into
     /// a forced exit.
     pub(crate) async fn shut_runtime_down(&self) {
-        let limit = TEARDOWN.min(self.deadline.left() / 2);
         // It would take the card's end for a fault of its model.
         self.end_frontend().await;
+        let limit = TEARDOWN.min(self.deadline.left() / 2);
         match self.connected.get() {
             Some(connected) => {
                 // The lease takes the card with it, but the process may be gone before that is sent.
