@@ -14,6 +14,7 @@ from dynamo_backend_common import (
     Request,
     RequestContext,
 )
+from dynamo_backend_common._bridge import Bridge
 
 
 class Least(LLMEngine):
@@ -51,6 +52,23 @@ async def test_the_defaults_do_nothing() -> None:
     assert list(await engine.kv_event_sources()) == []
     assert await engine.health_check_payload() is None
     assert list(await engine.supported_controls()) == []
+
+
+class Draining(Least):
+    async def drain(self) -> None: ...
+
+
+class Telling(Least):
+    async def is_quiescent(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(("engine", "warned"), [(Least, 1), (Draining, 0), (Telling, 0)])
+def test_what_the_base_class_offers_tells_a_prefill_worker_nothing(
+    caplog: pytest.LogCaptureFixture, engine: type[Least], warned: int
+) -> None:
+    Bridge(engine(), None).check_prefill()
+    assert caplog.text.count("neither is_quiescent nor drain") == warned
 
 
 async def test_an_unknown_control_is_named() -> None:

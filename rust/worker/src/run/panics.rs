@@ -24,6 +24,7 @@ use crate::worker::Worker;
 struct Recorded {
     snapshots: bool,
     kv_events: bool,
+    watch: bool,
     cleaned_up: Arc<AtomicBool>,
 }
 
@@ -55,6 +56,13 @@ impl LLMEngine for Recorded {
         Ok(Vec::from_iter(
             self.kv_events.then(|| KvEventSource::push(0, no_room)),
         ))
+    }
+
+    async fn watch(&self) -> Result<(), DynamoError> {
+        match self.watch {
+            true => panic!("no room"),
+            false => Ok(()),
+        }
     }
 
     async fn cleanup(&self) -> Result<(), DynamoError> {
@@ -105,6 +113,23 @@ fn section_4_12_a_panic_of_who_gets_a_kv_publisher() {
         kv_events: true,
         ..Recorded::default()
     });
+}
+
+#[test]
+fn a_panic_of_the_watch_is_an_engine_that_failed() {
+    let engine = Recorded {
+        watch: true,
+        ..Recorded::default()
+    };
+    let cleaned_up = engine.cleaned_up.clone();
+    let worker = Worker::new(Arc::new(engine), on_mem());
+    let message = block_on(worker.run_alone()).unwrap_err().to_string();
+    assert!(message.contains("engine: "), "{message}");
+    assert!(
+        message.ends_with("Recorded.watch panicked: no room"),
+        "{message}"
+    );
+    assert!(cleaned_up.load(Ordering::Relaxed));
 }
 
 #[test]
