@@ -33,6 +33,8 @@ impl From<DynamoError> for CallError {
 /// The controls of one worker, and its instance's one way out of discovery and back.
 pub(crate) struct Controls {
     endpoint: Endpoint,
+    /// Without the suffix that tells generations apart.
+    namespace: String,
     served_name: String,
     engine: Arc<dyn LLMEngine>,
     names: Vec<String>,
@@ -47,6 +49,7 @@ impl Controls {
     /// Asks the engine which controls it supports.
     pub(crate) async fn of(
         endpoint: &Endpoint,
+        namespace: &str,
         served_name: &str,
         engine: &Arc<dyn LLMEngine>,
         readiness: &Arc<Readiness>,
@@ -59,6 +62,7 @@ impl Controls {
         names.dedup();
         Ok(Self {
             endpoint: endpoint.clone(),
+            namespace: namespace.to_owned(),
             served_name: served_name.to_owned(),
             engine: engine.clone(),
             names,
@@ -91,8 +95,15 @@ impl Controls {
         if !self.readiness.presence().must_unregister() {
             return Ok(());
         }
-        departure::announce(&self.endpoint, &self.served_name).await;
+        departure::announce(&self.endpoint, &self.namespace, &self.served_name).await;
         self.unregister_instance().await
+    }
+
+    /// Holds off whoever changes discovery while a lost registration is made again. `None` where
+    /// somebody is at it, or the instance belongs out of it.
+    pub(crate) fn begin_repair(&self) -> Option<MutexGuard<'_, ()>> {
+        let changing = self.changing.try_lock().ok()?;
+        self.readiness.presence().is_wanted().then_some(changing)
     }
 
     async fn perform(&self, name: &str, body: Value) -> Result<Value, CallError> {

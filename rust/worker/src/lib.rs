@@ -33,6 +33,7 @@ mod exit;
 mod frontend;
 mod health;
 mod host;
+mod hosts;
 pub mod metrics;
 pub mod process;
 pub mod publish;

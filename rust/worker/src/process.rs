@@ -8,7 +8,7 @@ use dynamo_runtime::config::{
 };
 
 use crate::config::WorkerConfig;
-use crate::{credentials, system, trace};
+use crate::{credentials, hosts, system, trace};
 
 /// Who finds the workers of this process, where the operator did not choose a discovery backend.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,7 +25,8 @@ pub enum Scope<'a> {
 /// defaults where the environment has nothing.
 ///
 /// Credentials inside the addresses of etcd and NATS move to the variables that there are for them,
-/// as the runtime logs the addresses.
+/// as the runtime logs the addresses. Host names become addresses, as the runtime does not resolve
+/// them.
 ///
 /// What only this process can find listens on loopback and needs no grace period. The system server
 /// is the worker's own, one for the process; it listens on loopback always, unless told otherwise.
@@ -58,6 +59,7 @@ pub fn prepare_environment(config: &WorkerConfig, scope: Scope<'_>) {
         // No other process has to learn that this worker goes.
         set_default("DYN_GRACEFUL_SHUTDOWN_GRACE_PERIOD_SECS", "0");
     }
+    hosts::resolve_names(set_variable);
 }
 
 /// Keeps `DYN_SYSTEM_PORT` for the worker's own system server and switches the runtime's off.

@@ -12,8 +12,8 @@ use crate::deadline::Deadline;
 use crate::error::{at_step, unknown};
 use crate::event::Event;
 use crate::host::Host;
+use crate::hosts;
 use crate::signals::Signals;
-use crate::system;
 use crate::trace;
 use crate::worker::Worker;
 
@@ -50,6 +50,7 @@ impl Run {
         alone: bool,
     ) -> Result<Self, DynamoError> {
         worker.config.validate()?;
+        hosts::check()?;
         trace::prepare();
         if let Some(frontend) = &worker.frontend {
             frontend.check_port()?;
@@ -73,8 +74,9 @@ impl Run {
     /// Runs the worker to its end. What it holds of the process comes with the answer, for those
     /// who have more to end within the deadline.
     pub async fn to_the_end(self) -> (Result<Report, DynamoError>, Hold) {
-        // Before anything is started: an address that cannot be had loses nothing.
-        let system = match system::join(self.host.member.clone()).await {
+        let shutdown = self.host.worker.shutdown.token();
+        // `None`: shutdown came first, and the run does nothing but say so.
+        let system = match shutdown.run_until_cancelled(self.host.prepare()).await.transpose() {
             Ok(membership) => membership,
             Err(error) => {
                 self.host.never_began(self.alone);
@@ -84,7 +86,6 @@ impl Run {
         };
         let worker = &self.host.worker;
         let prefill = worker.config.disaggregation_mode == DisaggregationMode::Prefill;
-        let shutdown = worker.shutdown.token();
         let outcome =
             dynamo_backend_lifecycle::run(&self.host, shutdown, &self.settings, prefill).await;
         self.host.let_transports_go();
@@ -92,7 +93,9 @@ impl Run {
             self.host.shut_runtime_down().await;
         }
         let limit = self.host.deadline.left() / 2;
-        if tokio::time::timeout(limit, system.leave()).await.is_err() {
+        if let Some(system) = system
+            && tokio::time::timeout(limit, system.leave()).await.is_err()
+        {
             tracing::warn!("the system server was not closed within {limit:?}");
         }
         trace::flush(FLUSH.min(self.host.deadline.left() / 2)).await;

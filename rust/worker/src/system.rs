@@ -29,4 +29,4 @@ mod token;
 
 pub(crate) use address::take_over;
 pub(crate) use member::Member;
-pub(crate) use server::join;
+pub(crate) use server::{Membership, join};

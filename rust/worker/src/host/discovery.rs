@@ -38,7 +38,7 @@ impl Discovery for Host {
         let drt = self.connect_runtime().await?;
         self.reached.store(true, Ordering::Relaxed);
         let endpoint = drt
-            .namespace(&self.worker.config.namespace)
+            .namespace(self.worker.config.effective_namespace())
             .and_then(|namespace| namespace.component(&self.worker.config.component))
             .map(|component| component.endpoint(&self.worker.config.endpoint))
             .map_err(failed)?;
@@ -78,25 +78,10 @@ impl Discovery for Host {
         if shutdown.is_cancelled() {
             return Ok(());
         }
-        let files = tokio::select! {
-            biased;
-            _ = shutdown.cancelled() => return Ok(()),
-            files = card::fetch(&self.worker.config.model_name) => files?,
-        };
-        let endpoint = &self.connected()?.endpoint;
-        // Before the attempt: one that fails may have got through.
-        self.card_registered.store(true, Ordering::Relaxed);
-        let config = &self.worker.config;
-        card::register(
-            endpoint,
-            config,
-            self.engine_config()?,
-            files,
-            self.member.address.get().copied(),
-        )
-        .await?;
+        // All that the engine is asked comes first: a worker that is known is about to serve.
         let controls = Controls::of(
-            endpoint,
+            &self.connected()?.endpoint,
+            &self.worker.config.namespace,
             self.served_name(),
             &self.worker.engine,
             &self.member.readiness,
@@ -106,7 +91,26 @@ impl Discovery for Host {
         let _ = self.member.controls.set(Arc::new(controls));
         *self.health_check_payload.lock() =
             health::payload(&self.worker.config, &*self.worker.engine).await;
-        Ok(())
+        let files = tokio::select! {
+            biased;
+            _ = shutdown.cancelled() => return Ok(()),
+            files = card::fetch(&self.worker.config.model_name) => files?,
+        };
+        let endpoint = &self.connected()?.endpoint;
+        let card = card::build(
+            endpoint,
+            &self.worker.config,
+            self.engine_config()?,
+            files,
+            self.folder_checked.load(Ordering::Relaxed),
+            self.member.address.get().copied(),
+        )
+        .await?;
+        // A run publishes once.
+        let card = self.card.get_or_init(|| card);
+        // Before the attempt: one that fails may have got through.
+        self.card_registered.store(true, Ordering::Relaxed);
+        card::register(endpoint, card).await
     }
 
     async fn withdraw(&self) {
