@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from support.processes import until
-from support.system import System, becomes_ready, serve
+from support.system import SERVING, System, becomes_ready, serve
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -82,6 +82,18 @@ def test_section_6_what_a_frontend_does_not_load_is_not_asked_for(
     broken(copy, how)
     process, system = serve(launcher, "plain:Plain", "--model-name", str(copy), *options)
     becomes_ready(system)
+    assert process.terminate() == 0
+
+
+def test_section_4_7_a_card_is_registered_when_the_engine_was_asked_all(
+    launcher: Launcher,
+) -> None:
+    process = launcher.command("serve", "lifecycles:ControlsWait", "--discovery-backend", "file")
+    launcher.latches.reached("asked")
+    assert cards(launcher) == []
+    launcher.latches.release("go")
+    process.wait_for_line(SERVING)
+    assert len(cards(launcher)) == 1
     assert process.terminate() == 0
 
 

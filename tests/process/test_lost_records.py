@@ -12,12 +12,13 @@ import pytest
 
 from support.processes import until
 from support.servers import Etcd
-from support.system import System, becomes_not_ready, becomes_ready, instances, serve
+from support.system import System, becomes_not_ready, becomes_ready, serve
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from support.launcher import Launcher
+
 
 def records(launcher: Launcher, kind: str = "*") -> list[Path]:
     """The records of file discovery: ``instances``, ``mdc``, or all."""
@@ -76,7 +77,9 @@ def test_section_12_4_what_cannot_be_registered_again_ends_the_worker(
     becomes_ready(system)
     # The folder; or all records, with what makes known where the worker's load is published.
     for path in launcher.folder.glob(removed):
-        shutil.rmtree(path) if removed == "discovery" else [file.unlink() for file in path.iterdir()]
+        shutil.rmtree(path) if removed == "discovery" else [
+            file.unlink() for file in path.iterdir()
+        ]
     becomes_not_ready(system)
     assert process.wait() == 1
     assert "discovery was lost" in process.stderr.splitlines()[-1]

@@ -52,7 +52,8 @@ pub(crate) fn check() -> Result<(), DynamoError> {
         let Some(host) = value(variable) else {
             continue;
         };
-        let usable = Host::of(&host).and_then(|found| match (found, port) {
+        let usable = Host::of(&host).and_then(|found| {
+            match (found, port) {
             (Host::Name(_), _) => Err(
                 "is a name, which process::prepare_environment resolves before the runtime is built"
                     .to_owned(),
@@ -67,6 +68,7 @@ pub(crate) fn check() -> Result<(), DynamoError> {
                 Err("is no address that others can reach".to_owned())
             }
             _ => Ok(()),
+        }
         });
         usable.map_err(|why| {
             invalid_argument(format!(
@@ -80,7 +82,10 @@ pub(crate) fn check() -> Result<(), DynamoError> {
 
 /// Unset and empty are the runtime's own choice.
 fn value(variable: &str) -> Option<String> {
-    let value = std::env::var_os(variable)?.to_string_lossy().trim().to_owned();
+    let value = std::env::var_os(variable)?
+        .to_string_lossy()
+        .trim()
+        .to_owned();
     (!value.is_empty()).then_some(value)
 }
 
@@ -106,7 +111,9 @@ impl Host {
 }
 
 fn literal(text: &str) -> Option<IpAddr> {
-    let inner = text.strip_prefix('[').and_then(|text| text.strip_suffix(']'));
+    let inner = text
+        .strip_prefix('[')
+        .and_then(|text| text.strip_suffix(']'));
     inner.unwrap_or(text).parse().ok()
 }
 

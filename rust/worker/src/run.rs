@@ -76,7 +76,11 @@ impl Run {
     pub async fn to_the_end(self) -> (Result<Report, DynamoError>, Hold) {
         let shutdown = self.host.worker.shutdown.token();
         // `None`: shutdown came first, and the run does nothing but say so.
-        let system = match shutdown.run_until_cancelled(self.host.prepare()).await.transpose() {
+        let system = match shutdown
+            .run_until_cancelled(self.host.prepare())
+            .await
+            .transpose()
+        {
             Ok(membership) => membership,
             Err(error) => {
                 self.host.never_began(self.alone);

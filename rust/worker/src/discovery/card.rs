@@ -168,10 +168,13 @@ fn absolute(path: &Path) -> PathBuf {
 /// A frontend that cannot load the card would never list the model, and nobody would say why.
 async fn check(card: ModelDeploymentCard, folder: PathBuf) -> Result<(), DynamoError> {
     let loaded = tokio::task::spawn_blocking(move || loading::load(&card)).await;
-    loaded.context("loading it crashed").flatten().map_err(|error| {
-        let folder = folder.display();
-        failed(error.context(format!("no frontend could load the model of '{folder}'")))
-    })
+    loaded
+        .context("loading it crashed")
+        .flatten()
+        .map_err(|error| {
+            let folder = folder.display();
+            failed(error.context(format!("no frontend could load the model of '{folder}'")))
+        })
 }
 
 /// A prefill worker has no surface of its own, whatever the operator listed.

@@ -36,7 +36,11 @@ pub(crate) async fn announce(endpoint: &Endpoint, namespace: &str, served_name: 
 
 /// Whether another instance serves the same model in the same place, of whichever generation: a
 /// frontend that serves one of them serves them all.
-async fn has_peers(endpoint: &Endpoint, namespace: &str, served_name: &str) -> anyhow::Result<bool> {
+async fn has_peers(
+    endpoint: &Endpoint,
+    namespace: &str,
+    served_name: &str,
+) -> anyhow::Result<bool> {
     let id = endpoint.id();
     let discovery = endpoint.drt().discovery();
     let cards = discovery.list(DiscoveryQuery::AllModels);

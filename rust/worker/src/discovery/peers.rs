@@ -58,7 +58,9 @@ pub(super) fn why_rejected<'a>(
     found: impl IntoIterator<Item = &'a DiscoveryInstance>,
 ) -> Option<String> {
     let (own, others) = own_and_others(endpoint, found);
-    why_rejected_among(&own?, &others)
+    // A card with a name only is served by no frontend.
+    let own = own.filter(|card| card.model_info.is_some())?;
+    why_rejected_among(&own, &others)
 }
 
 fn own_and_others<'a>(

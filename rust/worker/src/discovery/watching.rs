@@ -24,8 +24,6 @@ use crate::health::Readiness;
 
 /// How often it is made sure that the process did not stand still, and a repair is tried again.
 const LOOK: Duration = Duration::from_secs(1);
-/// How often everything is listed, as frontends do it: a watch may have missed something.
-const LIST: Duration = Duration::from_secs(30);
 /// How long discovery may take for one answer.
 const ANSWER: Duration = Duration::from_secs(3);
 /// How long repairs may fail until the worker counts as lost.
@@ -48,7 +46,8 @@ pub(crate) struct Watching<'a> {
 /// What lists of discovery mean.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Backend {
-    /// A list that fails says that nothing is there.
+    /// Lists cost nothing, and one that fails says that nothing is there. Files are better not
+    /// watched: their events get lost, and whoever ends a watch has the runtime log an error.
     Local,
     /// A list that fails says nothing: a lease keeps the records meanwhile.
     Leased,
@@ -56,8 +55,21 @@ pub(crate) enum Backend {
     OfReadyPods,
 }
 
+impl Backend {
+    /// How often everything is listed. Where others are watched, as often as frontends do it: a
+    /// watch may have missed something.
+    fn lists_every(self) -> Duration {
+        match self {
+            Self::Local => Duration::ZERO,
+            Self::Leased => Duration::from_secs(30),
+            // It watches by itself, and has the list at hand.
+            Self::OfReadyPods => Duration::MAX,
+        }
+    }
+}
+
 /// What discovery has in the endpoint's place.
-#[derive(Default)]
+#[derive(Default, PartialEq)]
 struct Records(HashMap<DiscoveryInstanceId, DiscoveryInstance>);
 
 type Changes = BoxStream<'static, anyhow::Result<DiscoveryEvent>>;
@@ -86,21 +98,23 @@ impl Watching<'_> {
                     }
                 },
             }
-            if changes.is_none() {
+            if changes.is_none() && self.backend != Backend::Local {
                 changes = self.watch().await.ok();
                 listed = None;
             }
             let stood_still = self.readiness.has_stood_still();
-            if stood_still || listed.is_none_or(|at| at.elapsed() > LIST) {
+            if stood_still || listed.is_none_or(|at| at.elapsed() > self.backend.lists_every()) {
                 match self.list().await {
-                    Ok(found) => records = found,
+                    Ok(found) => {
+                        is_new |= found != records;
+                        records = found;
+                    }
                     Err(_) if self.backend == Backend::Local => records = Records::default(),
                     // What is known may be long out of date.
                     Err(_) if stood_still || listed.is_none() => continue,
                     Err(error) => tracing::debug!("discovery was not listed: {error:#}"),
                 }
                 listed = Some(Instant::now());
-                is_new = true;
             }
             let missing = self.missing_in(&records);
             if missing.is_empty() || !self.readiness.presence().is_wanted() {
@@ -111,7 +125,10 @@ impl Watching<'_> {
                 self.say(why_rejected.clone());
                 continue;
             }
-            self.say(Some(format!("not in discovery: {} gone", missing.join(" and "))));
+            self.say(Some(format!(
+                "not in discovery: {} gone",
+                missing.join(" and ")
+            )));
             // Seen by a list before anybody is told that the worker is ready.
             listed = None;
             let repaired = timeout(ANSWER, self.repair()).await;
@@ -165,8 +182,14 @@ impl Watching<'_> {
             all.any(|record| record.instance_id() == own && wanted(record))
         };
         [
-            (INSTANCE, has(|record| matches!(record, DiscoveryInstance::Endpoint(_)))),
-            (CARD, has(|record| matches!(record, DiscoveryInstance::Model { .. }))),
+            (
+                INSTANCE,
+                has(|record| matches!(record, DiscoveryInstance::Endpoint(_))),
+            ),
+            (
+                CARD,
+                has(|record| matches!(record, DiscoveryInstance::Model { .. })),
+            ),
         ]
         .into_iter()
         .filter(|(_, there)| !there)
