@@ -1,5 +1,5 @@
-"""Section 6: a card that frontends can load, that is the same wherever its files lie, and that tells
-what becomes of one which differs from those before it."""
+"""Section 6: a card that frontends can load, the same wherever its files lie; and one that differs
+from those before it."""
 
 from __future__ import annotations
 

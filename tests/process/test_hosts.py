@@ -1,13 +1,16 @@
-"""The hosts that an operator names: addresses, interfaces and names, or an error that names them."""
+"""The hosts that an operator names: addresses, interfaces and names, or an error about them."""
 
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING
 
 import pytest
 
-from support.launcher import Launcher
 from support.system import becomes_ready, instances, serve
+
+if TYPE_CHECKING:
+    from support.launcher import Launcher
 
 HOSTS = ("DYN_TCP_RPC_HOST", "DYN_TCP_RESPONSE_STREAM_HOST", "DYN_EVENT_PLANE_HOST")
 

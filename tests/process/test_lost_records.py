@@ -1,4 +1,4 @@
-"""Section 12.4: a worker whose records are gone from discovery, with its life or against its will."""
+"""Section 12.4: a worker whose records are gone from discovery against its will."""
 
 from __future__ import annotations
 
