@@ -33,6 +33,7 @@ BROKEN: dict[str, tuple[Callable[..., None], str, str]] = {
     "no JSON in the configuration": (edited, "config.json", "{"),
     "no configuration": (without, "config.json", ""),
     "no JSON beside the tokenizer": (edited, "tokenizer_config.json", "{"),
+    "nothing beside the tokenizer": (without, "tokenizer_config.json", ""),
     "a template that does not parse": (edited, "chat_template.jinja", "{% for %}"),
 }
 

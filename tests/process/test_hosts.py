@@ -30,6 +30,7 @@ def test_a_host_is_a_name_an_interface_or_an_address(launcher: Launcher, host: s
     [
         *[(variable, "no-such-host.invalid", "no name") for variable in HOSTS],
         *[(variable, "192.0.2.1", "cannot be listened on") for variable in HOSTS[:2]],
+        *[(variable, "fe80::1", "no address of one machine") for variable in HOSTS],
         ("DYN_EVENT_PLANE_HOST", "0.0.0.0", "others"),
     ],
 )

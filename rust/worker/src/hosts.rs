@@ -58,6 +58,9 @@ pub(crate) fn check() -> Result<(), DynamoError> {
                 "is a name, which process::prepare_environment resolves before the runtime is built"
                     .to_owned(),
             ),
+            (Host::Address(address), _) if !is_of_one(address) => {
+                Err("is no address of one machine".to_owned())
+            }
             (Host::Address(address), Some(port)) => TcpListener::bind((address, port))
                 .map(drop)
                 .map_err(|error| match port {
@@ -115,6 +118,14 @@ fn literal(text: &str) -> Option<IpAddr> {
         .strip_prefix('[')
         .and_then(|text| text.strip_suffix(']'));
     inner.unwrap_or(text).parse().ok()
+}
+
+/// As the runtime wants them: a link-local address needs an interface beside it.
+fn is_of_one(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => !address.is_multicast() && !address.is_broadcast(),
+        IpAddr::V6(address) => !address.is_multicast() && !address.is_unicast_link_local(),
+    }
 }
 
 /// As the runtime prefers them.

@@ -3,6 +3,7 @@
 use anyhow::Context;
 use dynamo_llm::model_card::ModelDeploymentCard;
 use dynamo_llm::preprocessor::OpenAIPreprocessor;
+use dynamo_llm::preprocessor::prompt::prompt_formatter_from_mdc;
 use dynamo_llm::worker_type::WorkerType;
 
 /// Loads `card`, whose files are on this machine, as a frontend does before it lists the model. It
@@ -20,6 +21,10 @@ pub(super) fn load(card: &ModelDeploymentCard) -> anyhow::Result<()> {
         "the model has no tokenizer.json, tiktoken.model or *.tiktoken beside its config.json"
     );
     if card.model_type.supports_chat() {
+        // By itself first, for an error that says what for.
+        prompt_formatter_from_mdc(card).map(drop).context(
+            "the chat template and tokenizer_config.json, which 'completions' needs not",
+        )?;
         return OpenAIPreprocessor::new(card.clone()).map(drop);
     }
     // Completions are made without a chat template.

@@ -170,6 +170,8 @@ fn contents(value: &Value) -> Value {
 
 #[cfg(test)]
 mod tests {
+    use std::slice::from_ref;
+
     use super::*;
 
     fn card(block_size: u32, seniority: u64) -> ModelDeploymentCard {
@@ -183,13 +185,13 @@ mod tests {
     fn the_first_kind_stays_first_for_as_long_as_one_of_it_is_there() {
         let (first, second) = (card(16, 0), card(32, 1));
         assert_eq!(seniority_among(&card(16, 9), &[]), 0);
-        assert_eq!(seniority_among(&card(32, 9), &[first.clone()]), 1);
+        assert_eq!(seniority_among(&card(32, 9), from_ref(&first)), 1);
         // Of the first kind, though it comes last.
         let both = [second.clone(), first.clone()];
         assert_eq!(seniority_among(&card(16, 9), &both), 0);
         assert_eq!(seniority_among(&card(64, 9), &both), 2);
 
-        assert_eq!(why_rejected_among(&first, &[second.clone()]), None);
+        assert_eq!(why_rejected_among(&first, from_ref(&second)), None);
         assert_eq!(why_rejected_among(&card(16, 0), &both), None);
         let why = why_rejected_among(&second, &[first]).unwrap();
         assert!(
@@ -203,7 +205,7 @@ mod tests {
     fn of_two_kinds_that_came_at_once_one_is_first() {
         let (one, other) = (card(16, 0), card(32, 0));
         let rejected = [
-            why_rejected_among(&one, &[other.clone()]),
+            why_rejected_among(&one, from_ref(&other)),
             why_rejected_among(&other, &[one]),
         ];
         assert_eq!(rejected.iter().flatten().count(), 1);
