@@ -80,6 +80,9 @@ class WorkerConfig:
 
     Attributes:
         namespace: Discovery namespace.
+        namespace_worker_suffix: Appended to the namespace with a hyphen. Workers whose card differs
+            from that of those before them are served beside them by a frontend that knows
+            namespaces by their prefix. None: nothing is appended.
         component: Component in the namespace.
         endpoint: Endpoint that is served.
         model_name: Repository name on the hub, or a local path. Empty: a card with a name only,
@@ -108,6 +111,7 @@ class WorkerConfig:
     """
 
     namespace: str = "dynamo"
+    namespace_worker_suffix: str | None = None
     component: str = "backend"
     endpoint: str = "generate"
     model_name: str = ""
@@ -127,6 +131,12 @@ class WorkerConfig:
     structural_tag_scope: StructuralTagScope = "Auto"
     structural_tag_schema: StructuralTagSchema = "Auto"
     runtime: RuntimeConfig = RuntimeConfig()
+
+    @property
+    def effective_namespace(self) -> str:
+        """The discovery namespace: ``namespace``, and the suffix where there is one."""
+        suffix = (self.namespace_worker_suffix or "").strip()
+        return f"{self.namespace}-{suffix}" if suffix else self.namespace
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -113,6 +113,10 @@ class Etcd(Server):
         found = self._ask("/v3/lease/leases", {}).get("leases", [])
         return [lease["ID"] for lease in found]
 
+    def delete(self) -> None:
+        """Deletes all keys; their leases stay."""
+        self._ask("/v3/kv/deleterange", _everything())
+
     def revoke(self, lease: str) -> None:
         """Ends a lease before its time, as when it ran out."""
         self._ask("/v3/lease/revoke", {"ID": lease})

@@ -23,7 +23,7 @@ _TRIALS: dict[str, tuple[str, dict[str, object]]] = {
 
 def announce_endpoint(config: WorkerConfig) -> None:
     """Says on stdout which endpoint is served."""
-    path = f"{config.namespace}.{config.component}.{config.endpoint}"
+    path = f"{config.effective_namespace}.{config.component}.{config.endpoint}"
     _say(f"Serving on {path}")
 
 

@@ -99,6 +99,9 @@ impl DisaggregationMode {
 #[derive(Clone, Debug, PartialEq)]
 pub struct WorkerConfig {
     pub namespace: String,
+    /// Appended to `namespace`, with a hyphen: workers whose card differs are of another generation,
+    /// and a frontend that knows namespaces by their prefix serves both.
+    pub namespace_worker_suffix: Option<String>,
     pub component: String,
     pub endpoint: String,
     /// Hub repository or local path; empty: a name-only card.
@@ -125,6 +128,7 @@ impl Default for WorkerConfig {
     fn default() -> Self {
         Self {
             namespace: "dynamo".into(),
+            namespace_worker_suffix: None,
             component: "backend".into(),
             endpoint: "generate".into(),
             model_name: String::new(),
@@ -196,6 +200,20 @@ impl WorkerConfig {
             }
         }
         Ok(())
+    }
+
+    /// The discovery namespace: the configured one, and the suffix where there is one.
+    pub fn effective_namespace(&self) -> String {
+        match self.namespace_worker_suffix.as_deref().map(str::trim) {
+            None | Some("") => self.namespace.clone(),
+            Some(suffix) => format!("{}-{suffix}", self.namespace),
+        }
+    }
+
+    /// The endpoint that is served, as `NAMESPACE.COMPONENT.ENDPOINT`.
+    pub(crate) fn path(&self) -> String {
+        let namespace = self.effective_namespace();
+        format!("{namespace}.{}.{}", self.component, self.endpoint)
     }
 
     /// The model type that the card registers.

@@ -10,15 +10,15 @@ use std::time::Duration;
 use async_trait::async_trait;
 use dynamo_backend_lifecycle::Settings;
 use dynamo_backend_lifecycle::controls::{Instance, Place, Presence, Service};
-use dynamo_llm::local_model::register_model_card;
 use dynamo_llm::model_card::ModelDeploymentCard;
 use dynamo_runtime::component::Endpoint;
 use dynamo_runtime::error::DynamoError;
 use prometheus::IntCounter;
 use serde_json::Value;
+use tokio::sync::MutexGuard;
 
 use crate::admission::Admission;
-use crate::discovery::departure;
+use crate::discovery::{departure, peers};
 use crate::engine::LLMEngine;
 use crate::error::{at_step, unknown};
 use crate::frontend::{RunningFrontend, in_flight};
@@ -31,6 +31,8 @@ pub(crate) const OWN: [&str; 3] = ["drain", "resume", "status"];
 /// What the controls of one worker act on.
 pub(crate) struct Surroundings {
     pub(crate) endpoint: Endpoint,
+    /// The endpoint's, without the suffix that tells generations apart.
+    pub(crate) namespace: String,
     pub(crate) card: ModelDeploymentCard,
     pub(crate) engine: Arc<dyn LLMEngine>,
     pub(crate) readiness: Arc<Readiness>,
@@ -153,6 +155,17 @@ impl Controls {
         self.instance.unregister(self, within).await
     }
 
+    /// Holds off whoever changes discovery while a lost registration is made again. `None` where
+    /// somebody is at it, or the instance belongs out of it.
+    pub(crate) fn begin_repair(&self) -> Option<MutexGuard<'_, ()>> {
+        self.instance.begin_repair(self)
+    }
+
+    /// The card, as it is registered.
+    pub(crate) fn card(&self) -> &ModelDeploymentCard {
+        &self.around.card
+    }
+
     pub(crate) fn status(&self) -> Status {
         let in_flight = in_flight(&self.around.admission, self.around.frontend.get());
         let service = self
@@ -200,11 +213,12 @@ impl Place for Controls {
     async fn announce(&self) {
         let Surroundings {
             endpoint,
+            namespace,
             card,
             admission,
             ..
         } = &self.around;
-        if departure::withdraw_card(endpoint, card.name()).await {
+        if departure::withdraw_card(endpoint, namespace, card.name()).await {
             self.card_is_out.store(true, Ordering::Release);
         }
         departure::begin_answers(admission).await;
@@ -225,7 +239,7 @@ impl Place for Controls {
             .map_err(failed)?;
         // Last: a frontend chooses an instance when it has both.
         if self.card_is_out.load(Ordering::Acquire) {
-            register_model_card(endpoint, card).await.map_err(failed)?;
+            peers::register(endpoint, card).await.map_err(failed)?;
             self.card_is_out.store(false, Ordering::Release);
         }
         Ok(())

@@ -2,5 +2,8 @@
 
 pub(crate) mod card;
 pub(crate) mod departure;
+mod loading;
+pub(crate) mod peers;
 pub(crate) mod registration;
 pub(crate) mod self_host;
+pub(crate) mod watching;

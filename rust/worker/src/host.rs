@@ -8,7 +8,7 @@ mod kubernetes;
 mod observer;
 mod serving;
 
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -21,14 +21,14 @@ use parking_lot::Mutex;
 
 use crate::admission::Admission;
 use crate::deadline::Deadline;
-use crate::discovery::registration;
+use crate::discovery::{card, registration};
 use crate::engine::EngineConfig;
 use crate::event::Event;
 use crate::frontend::RunningFrontend;
 use crate::health::Prober;
 use crate::metrics::{LifecycleGauges, RequestMetrics};
 use crate::publish::{OpenKvPublisher, SnapshotPublisher};
-use crate::system::Member;
+use crate::system::{self, Member, Membership};
 use crate::worker::Worker;
 
 /// How long the runtime may take to go where the deadline leaves that much.
@@ -57,6 +57,8 @@ pub(crate) struct Host {
     publishers: Mutex<Publishers>,
     health_check_payload: Mutex<Option<serde_json::Value>>,
     prober: Mutex<Option<Prober>>,
+    /// The model's folder was found to be one that a frontend can load.
+    folder_checked: AtomicBool,
     /// The card is in discovery.
     card_registered: AtomicBool,
     /// While it lives, a runtime that is shut down from outside keeps its transports.
@@ -73,6 +75,12 @@ struct Connected {
 struct Publishers {
     kv_events: Vec<OpenKvPublisher>,
     snapshots: Option<SnapshotPublisher>,
+}
+
+impl Publishers {
+    fn are_there(&self) -> bool {
+        !self.kv_events.is_empty() || self.snapshots.is_some()
+    }
 }
 
 impl Host {
@@ -100,10 +108,19 @@ impl Host {
             publishers: Mutex::default(),
             health_check_payload: Mutex::default(),
             prober: Mutex::default(),
+            folder_checked: AtomicBool::new(false),
             card_registered: AtomicBool::new(false),
             transports: Mutex::default(),
             running_frontend: Arc::default(),
         }
+    }
+
+    /// What can be found out before anything is started: a model that no frontend could load, an
+    /// address that cannot be had. Then nothing is lost yet.
+    pub(crate) async fn prepare(&self) -> Result<Membership, DynamoError> {
+        let checked = card::check_folder(&self.worker.config).await?;
+        self.folder_checked.store(checked, Ordering::Relaxed);
+        system::join(self.member.clone()).await
     }
 
     /// The run is over: a runtime that was shut down from outside may go on with that.

@@ -36,6 +36,7 @@ mod frontend;
 mod health;
 mod home;
 mod host;
+mod hosts;
 pub mod metrics;
 pub mod process;
 pub mod publish;

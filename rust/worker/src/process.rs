@@ -8,7 +8,7 @@ use dynamo_runtime::config::{
 };
 
 use crate::config::WorkerConfig;
-use crate::{credentials, health, home, serve, system, trace};
+use crate::{credentials, health, home, hosts, serve, system, trace};
 
 /// Who finds the workers of this process, where the operator did not choose a discovery backend.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,7 +26,8 @@ pub enum Scope<'a> {
 /// environment has nothing. What only this process can find listens on loopback and needs no grace
 /// period.
 ///
-/// A home that cannot be written to is another one afterwards, as Dynamo keeps files below it.
+/// A home that cannot be written to is another one afterwards, as Dynamo keeps files below it. Host
+/// names become addresses, as the runtime does not resolve them.
 ///
 /// Call it before the runtime exists, and with it any thread that might read the environment.
 pub fn prepare_environment(config: &WorkerConfig, scope: Scope<'_>) {
@@ -58,6 +59,7 @@ pub fn prepare_environment(config: &WorkerConfig, scope: Scope<'_>) {
         // No other process has to learn that this worker goes.
         set_default("DYN_GRACEFUL_SHUTDOWN_GRACE_PERIOD_SECS", "0");
     }
+    hosts::resolve_names(set_variable);
 }
 
 /// Keeps for the worker what the runtime would act on too, and switches that off there:

@@ -13,8 +13,8 @@ use crate::error::{at_step, unknown};
 use crate::event::Event;
 use crate::forked;
 use crate::host::Host;
+use crate::hosts;
 use crate::signals::Signals;
-use crate::system;
 use crate::trace;
 use crate::worker::Worker;
 
@@ -51,6 +51,7 @@ impl Run {
     ) -> Result<Self, DynamoError> {
         worker.config.validate()?;
         trace::check_endpoints()?;
+        hosts::check()?;
         trace::prepare();
         if let Some(frontend) = &worker.frontend {
             frontend.check_port()?;
@@ -75,8 +76,13 @@ impl Run {
     /// Runs the worker to its end. What it holds of the process comes with the answer, for those
     /// who have more to end within the deadline.
     pub async fn to_the_end(self) -> (Result<Report, DynamoError>, Hold) {
-        // Before anything is started: an address that cannot be had loses nothing.
-        let system = match system::join(self.host.member.clone()).await {
+        let shutdown = self.host.worker.shutdown.token();
+        // `None`: shutdown came first, and the run does nothing but say so.
+        let system = match shutdown
+            .run_until_cancelled(self.host.prepare())
+            .await
+            .transpose()
+        {
             Ok(membership) => membership,
             Err(error) => {
                 self.host.never_began(self.alone);
@@ -86,7 +92,6 @@ impl Run {
         };
         let worker = &self.host.worker;
         let prefill = worker.config.disaggregation_mode == DisaggregationMode::Prefill;
-        let shutdown = worker.shutdown.token();
         let settings = &self.host.settings;
         let outcome = dynamo_backend_lifecycle::run(&self.host, shutdown, settings, prefill).await;
         self.host.let_transports_go();
@@ -96,7 +101,9 @@ impl Run {
             self.host.end_frontend().await;
         }
         let limit = self.host.deadline.left() / 2;
-        if tokio::time::timeout(limit, system.leave()).await.is_err() {
+        if let Some(system) = system
+            && tokio::time::timeout(limit, system.leave()).await.is_err()
+        {
             tracing::warn!("the system server was not closed within {limit:?}");
         }
         trace::flush(FLUSH.min(self.host.deadline.left() / 2)).await;

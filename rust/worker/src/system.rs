@@ -35,4 +35,4 @@ mod token;
 
 pub(crate) use address::take_over;
 pub(crate) use member::Member;
-pub(crate) use server::join;
+pub(crate) use server::{Membership, join};

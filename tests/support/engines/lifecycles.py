@@ -48,6 +48,13 @@ class StartWaits(Recorded):
         return config
 
 
+class ControlsWait(Recorded):
+    async def supported_controls(self):
+        reach("asked")
+        await passed("go")
+        return []
+
+
 class Gated(Recorded):
     """Yields a token, waits for the test, then yields the rest of the prompt."""
 

@@ -137,6 +137,15 @@ impl Instance {
         take_out(place, within * 3 / 4).await
     }
 
+    /// Holds off whoever changes discovery while a registration that was lost is made again. `None`
+    /// where somebody is at it, or the instance belongs out of it.
+    pub fn begin_repair<P: Place>(&self, place: &P) -> Option<MutexGuard<'_, ()>> {
+        let change = self.change.try_lock().ok()?;
+        place
+            .presence(|presence| presence.is_wanted())
+            .then_some(change)
+    }
+
     async fn put_to_sleep<P: Place>(
         &self,
         place: &P,

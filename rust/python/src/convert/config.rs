@@ -23,6 +23,7 @@ pub(crate) fn worker_config(config: &Bound<'_, PyAny>) -> Result<WorkerConfig, D
     expect_class(&runtime, "RuntimeConfig", "runtime")?;
     Ok(WorkerConfig {
         namespace: from.get("namespace")?,
+        namespace_worker_suffix: from.get("namespace_worker_suffix")?,
         component: from.get("component")?,
         endpoint: from.get("endpoint")?,
         model_name: from.get("model_name")?,

@@ -74,6 +74,8 @@ macro_rules! fields {
 pub const FIELDS: &[Field] = fields![
     Worker "namespace" Kind::Text, "DYN_NAMESPACE", Some("dynamo"),
         "discovery namespace";
+    Worker "namespace_worker_suffix" Kind::OptionalText, "DYN_NAMESPACE_WORKER_SUFFIX", None,
+        "appended to the namespace with a hyphen: the generation of a rolling update";
     Worker "component" Kind::Text, "DYN_COMPONENT", Some("backend"),
         "component in the namespace";
     Worker "endpoint" Kind::Text, "DYN_ENDPOINT", Some("generate"),

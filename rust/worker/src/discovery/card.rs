@@ -3,14 +3,15 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use anyhow::Context;
 use dynamo_llm::local_model::runtime_config::{DisaggregatedEndpoint, ModelRuntimeConfig};
-use dynamo_llm::local_model::{LocalModel, LocalModelBuilder, register_model_card};
+use dynamo_llm::local_model::{LocalModel, LocalModelBuilder};
 use dynamo_llm::model_card::ModelDeploymentCard;
 use dynamo_llm::model_type::{ModelInput, ModelType};
 use dynamo_runtime::component::Endpoint;
 use dynamo_runtime::error::DynamoError;
 
-use super::self_host;
+use super::{loading, peers, self_host};
 use crate::config::{DisaggregationMode, WorkerConfig};
 use crate::engine::EngineConfig;
 use crate::error::{at_step, cannot_connect, unknown};
@@ -34,55 +35,71 @@ pub(crate) fn served_name(config: &WorkerConfig, engine: &EngineConfig) -> Strin
     .to_owned()
 }
 
+/// Where a model's files are on this machine.
+pub(crate) struct Files {
+    folder: PathBuf,
+    from_hub: bool,
+}
+
+impl Files {
+    /// The path that the configuration names; `None` where there is none.
+    fn local(model_name: &str) -> Option<Self> {
+        let folder = PathBuf::from(model_name);
+        folder.exists().then_some(Self {
+            folder,
+            from_hub: false,
+        })
+    }
+}
+
 /// Where the model's files are: the configured path, or the hub's files without the weights.
 /// `None` for a name-only card.
-pub(crate) async fn fetch(model_name: &str) -> Result<Option<PathBuf>, DynamoError> {
+pub(crate) async fn fetch(model_name: &str) -> Result<Option<Files>, DynamoError> {
     if model_name.is_empty() {
         return Ok(None);
     }
-    if Path::new(model_name).exists() {
-        return Ok(Some(PathBuf::from(model_name)));
+    if let Some(files) = Files::local(model_name) {
+        return Ok(Some(files));
     }
-    LocalModel::fetch(model_name, true)
-        .await
-        .map(Some)
-        .map_err(|error| {
-            cannot_connect(format!(
-                "fetch '{model_name}': no such path here, and the hub did not give it: {error:#}"
-            ))
-        })
+    let fetched = LocalModel::fetch(model_name, true).await.map_err(|error| {
+        cannot_connect(format!(
+            "fetch '{model_name}': no such path here, and the hub did not give it: {error:#}"
+        ))
+    })?;
+    Ok(Some(Files {
+        folder: fetched,
+        from_hub: true,
+    }))
 }
 
-/// Builds the card. `system` is where the system server listens.
+/// Makes sure that a frontend will load the model in the folder that the configuration names, as
+/// long as the engine has not started yet. Whether there is such a folder.
+pub(crate) async fn check_folder(config: &WorkerConfig) -> Result<bool, DynamoError> {
+    let Some(files) = Files::local(&config.model_name) else {
+        return Ok(false);
+    };
+    // What the engine will say of itself changes nothing about the files.
+    let (card, folder) = made_from(config, &EngineConfig::new(""), Some(&files)).await?;
+    check(card, folder).await.map(|()| true)
+}
+
+/// Builds the card. `checked`: a frontend is known to load the files; `system` is where the system
+/// server listens.
 pub(crate) async fn build(
     endpoint: &Endpoint,
     config: &WorkerConfig,
     engine: &EngineConfig,
-    files: Option<PathBuf>,
+    files: Option<Files>,
+    checked: bool,
     system: Option<SocketAddr>,
 ) -> Result<ModelDeploymentCard, DynamoError> {
-    let mut builder = LocalModelBuilder::default();
-    builder
-        .model_name(Some(served_name(config, engine)))
-        .kv_cache_block_size(engine.kv_cache_block_size)
-        .custom_template_path(config.custom_jinja_template.clone())
-        .runtime_config(runtime_config(config, engine))
-        .self_host_metadata(false);
-    if let Some(files) = files {
-        builder
-            .model_path(files)
-            .source_path(PathBuf::from(&config.model_name));
+    let (mut card, folder) = made_from(config, engine, files.as_ref()).await?;
+    if !checked {
+        check(card.clone(), folder.clone()).await?;
     }
-    let model = builder.build().await.map_err(failed)?;
-    let folder = model.path().to_owned();
-    let mut card = model.into_card();
-    card.model_type = registered_type(config)?;
-    card.model_input = ModelInput::Tokens;
-    card.worker_type = Some(config.disaggregation_mode.worker_type());
-    card.needs = config.disaggregation_mode.needs();
     if let Some(address) = self_host::reachable(system) {
         self_host::point_at(address, &mut card, &folder, endpoint).map_err(failed)?;
-    } else if !Path::new(card.source_path()).exists() {
+    } else if files.is_some_and(|files| files.from_hub) {
         // A frontend fetches by the source; of these URLs it takes the files' names.
         let hub = format!("hf://{}/", card.source_path());
         card.move_to_url(&hub).map_err(failed)?;
@@ -102,11 +119,62 @@ pub(crate) async fn register(
     endpoint: &Endpoint,
     card: &ModelDeploymentCard,
 ) -> Result<(), DynamoError> {
-    register_model_card(endpoint, card).await.map_err(failed)
+    peers::register(endpoint, card).await.map_err(failed)
 }
 
 fn failed(error: anyhow::Error) -> DynamoError {
     at_step("card", unknown(format!("{error:#}")))
+}
+
+/// The card of these files, and their folder.
+async fn made_from(
+    config: &WorkerConfig,
+    engine: &EngineConfig,
+    files: Option<&Files>,
+) -> Result<(ModelDeploymentCard, PathBuf), DynamoError> {
+    let name = served_name(config, engine);
+    let mut builder = LocalModelBuilder::default();
+    builder
+        .model_name(Some(name.clone()))
+        .kv_cache_block_size(engine.kv_cache_block_size)
+        .custom_template_path(config.custom_jinja_template.as_deref().map(absolute))
+        .runtime_config(runtime_config(config, engine))
+        .self_host_metadata(false);
+    if let Some(files) = files {
+        // Part of the card's checksum: the same files are the same model in every folder.
+        let source = match files.from_hub {
+            true => &config.model_name,
+            false => &name,
+        };
+        builder
+            .model_path(files.folder.clone())
+            .source_path(PathBuf::from(source));
+    }
+    let model = builder.build().await.map_err(failed)?;
+    let folder = model.path().to_owned();
+    let mut card = model.into_card();
+    card.model_type = registered_type(config)?;
+    card.model_input = ModelInput::Tokens;
+    card.worker_type = Some(config.disaggregation_mode.worker_type());
+    card.needs = config.disaggregation_mode.needs();
+    Ok((card, folder))
+}
+
+/// For a frontend on this machine, whose current folder is another.
+fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+}
+
+/// A frontend that cannot load the card would never list the model, and nobody would say why.
+async fn check(card: ModelDeploymentCard, folder: PathBuf) -> Result<(), DynamoError> {
+    let loaded = tokio::task::spawn_blocking(move || loading::load(&card)).await;
+    loaded
+        .context("loading it crashed")
+        .flatten()
+        .map_err(|error| {
+            let folder = folder.display();
+            failed(error.context(format!("no frontend could load the model of '{folder}'")))
+        })
 }
 
 /// A prefill worker has no surface of its own, whatever the operator listed.

@@ -25,9 +25,9 @@ const ON_ITS_WAY: Duration = Duration::from_millis(100);
 
 /// Withdraws the card of one worker of several and lets frontends see that, before its instance
 /// leaves; answers whether it did. A failure costs requests that are being handed over, and nothing
-/// else: it is logged.
-pub(crate) async fn withdraw_card(endpoint: &Endpoint, served_name: &str) -> bool {
-    match has_peers(endpoint, served_name).await {
+/// else: it is logged. `namespace` is without the suffix that tells generations apart.
+pub(crate) async fn withdraw_card(endpoint: &Endpoint, namespace: &str, served_name: &str) -> bool {
+    match has_peers(endpoint, namespace, served_name).await {
         Ok(false) => false,
         Ok(true) => match registration::withdraw_card(endpoint).await {
             Ok(()) => {
@@ -55,24 +55,29 @@ pub(crate) async fn begin_answers(admission: &Admission) {
     }
 }
 
-/// Whether another instance of the endpoint serves the same model.
-async fn has_peers(endpoint: &Endpoint, served_name: &str) -> anyhow::Result<bool> {
+/// Whether another instance serves the same model in the same place, of whichever generation: a
+/// frontend that serves one of them serves them all.
+async fn has_peers(
+    endpoint: &Endpoint,
+    namespace: &str,
+    served_name: &str,
+) -> anyhow::Result<bool> {
     let id = endpoint.id();
     let discovery = endpoint.drt().discovery();
-    let (namespace, component) = (id.namespace, id.component);
-    let cards = discovery.list(DiscoveryQuery::EndpointModels {
-        namespace: namespace.clone(),
-        component: component.clone(),
-        endpoint: id.name.clone(),
-    });
-    let instances = discovery.list(DiscoveryQuery::Endpoint {
-        namespace,
-        component,
-        endpoint: id.name,
-    });
+    let cards = discovery.list(DiscoveryQuery::AllModels);
+    let instances = discovery.list(DiscoveryQuery::AllEndpoints);
     let (cards, instances) = tokio::try_join!(cards, instances)?;
+    let is_here = |of: &str, component: &str, name: &str| {
+        is_generation_of(namespace, of) && component == id.component && name == id.name
+    };
     let serving: HashSet<u64> = instances
         .iter()
+        .filter(|record| match record {
+            DiscoveryInstance::Endpoint(instance) => {
+                is_here(&instance.namespace, &instance.component, &instance.endpoint)
+            }
+            _ => false,
+        })
         .map(DiscoveryInstance::instance_id)
         .filter(|id| *id != endpoint.drt().connection_id())
         .collect();
@@ -81,9 +86,32 @@ async fn has_peers(endpoint: &Endpoint, served_name: &str) -> anyhow::Result<boo
         .any(|card| serving.contains(&card.instance_id()) && is_of(card, served_name)))
 }
 
+/// Whether `name` is the namespace, with a suffix or without.
+fn is_generation_of(namespace: &str, name: &str) -> bool {
+    name.strip_prefix(namespace)
+        .is_some_and(|suffix| suffix.is_empty() || suffix.starts_with('-'))
+}
+
 fn is_of(card: &DiscoveryInstance, served_name: &str) -> bool {
     match card {
         DiscoveryInstance::Model { card_json, .. } => card_json["display_name"] == served_name,
         _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn generations_share_the_namespace_up_to_their_suffix() {
+        for (name, is_one) in [
+            ("dynamo", true),
+            ("dynamo-v2", true),
+            ("dynamo2", false),
+            ("dyn", false),
+        ] {
+            assert_eq!(is_generation_of("dynamo", name), is_one, "{name}");
+        }
     }
 }

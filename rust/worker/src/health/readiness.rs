@@ -1,12 +1,27 @@
 //! Whether a worker is ready for requests, and why not.
 
+use std::borrow::Cow;
+use std::time::{Duration, Instant};
+
 use dynamo_backend_lifecycle::controls::Presence;
+use parking_lot::Mutex;
 use tokio::sync::watch;
+
+/// For how long what was seen in discovery holds. Looks are a second apart; where records outlive
+/// their worker's last sign, they do so for longer.
+const SIGHT: Duration = Duration::from_secs(5);
 
 /// What one run knows of its readiness. Written by the run and its controls, read by everybody.
 #[derive(Default)]
 pub(crate) struct Readiness {
     presence: watch::Sender<Presence>,
+    seen: Mutex<Option<Seen>>,
+}
+
+/// What the last look at discovery found.
+struct Seen {
+    at: Instant,
+    why_not: Option<String>,
 }
 
 impl Readiness {
@@ -31,8 +46,31 @@ impl Readiness {
     }
 
     /// Why no request is to be sent here; `None` where nothing speaks against it.
-    pub(crate) fn why_not(&self) -> Option<&'static str> {
-        self.presence().why_not_wanted()
+    pub(crate) fn why_not(&self) -> Option<Cow<'static, str>> {
+        if let Some(reason) = self.presence().why_not_wanted() {
+            return Some(reason.into());
+        }
+        if self.has_stood_still() {
+            return Some("the worker stood still, and looks whether it is in discovery".into());
+        }
+        let seen = self.seen.lock();
+        seen.as_ref()?.why_not.clone().map(Cow::Owned)
+    }
+
+    /// Notes why discovery has no place for the worker, `None` where it has. Whether that is new.
+    pub(crate) fn looked_at_discovery(&self, why_not: Option<String>) -> bool {
+        let at = Instant::now();
+        let before = self.seen.lock().replace(Seen {
+            at,
+            why_not: why_not.clone(),
+        });
+        before.and_then(|before| before.why_not) != why_not
+    }
+
+    /// Whether the last look is longer ago than what it saw holds.
+    pub(crate) fn has_stood_still(&self) -> bool {
+        let seen = self.seen.lock();
+        seen.as_ref().is_some_and(|seen| seen.at.elapsed() > SIGHT)
     }
 
     /// Resolves when the canary may probe the engine.

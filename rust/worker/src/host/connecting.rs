@@ -12,6 +12,7 @@ use futures::FutureExt;
 
 use super::{Host, kubernetes};
 use crate::credentials;
+use crate::discovery::watching::Backend;
 use crate::engine::panic_message;
 use crate::error::{cannot_connect, invalid_argument};
 
@@ -62,12 +63,18 @@ impl Host {
     }
 }
 
+/// What is known of the discovery backend.
+pub(super) fn backend() -> Backend {
+    match settings().map(|config| config.discovery_backend) {
+        Ok(DiscoveryBackend::Kubernetes) => Backend::OfReadyPods,
+        Ok(DiscoveryBackend::KvStore(kv::Selector::Etcd(_))) => Backend::Leased,
+        _ => Backend::Local,
+    }
+}
+
 /// The environment cannot change: what is missing in it stays missing.
 pub(super) fn is_hopeless() -> bool {
-    settings().is_ok_and(|config| {
-        matches!(config.discovery_backend, DiscoveryBackend::Kubernetes)
-            && kubernetes::missing().is_some()
-    })
+    backend() == Backend::OfReadyPods && kubernetes::missing().is_some()
 }
 
 /// The last word of attempts without an answer: with every place where one was looked for.

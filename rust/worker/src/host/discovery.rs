@@ -88,13 +88,13 @@ impl Discovery for Host {
         };
         let endpoint = &self.connected()?.endpoint;
         let config = &self.worker.config;
+        let checked = self.folder_checked.load(Ordering::Relaxed);
         let system = self.member.address.get().copied();
-        let card = card::build(endpoint, config, self.engine_config()?, files, system).await?;
-        // Before the attempt: one that fails may have got through.
-        self.card_registered.store(true, Ordering::Relaxed);
-        card::register(endpoint, &card).await?;
+        let engine = self.engine_config()?;
+        let card = card::build(endpoint, config, engine, files, checked, system).await?;
         let around = Surroundings {
             endpoint: endpoint.clone(),
+            namespace: config.namespace.clone(),
             card,
             engine: self.worker.engine.clone(),
             readiness: self.member.readiness.clone(),
@@ -103,12 +103,14 @@ impl Discovery for Host {
             cut: self.gauges.get().map(LifecycleGauges::cut_counter),
         };
         let hands_over = config.disaggregation_mode == DisaggregationMode::Prefill;
-        let controls = Controls::of(around, &self.settings, hands_over).await?;
+        // All that the engine is asked comes first: a worker that is known is about to serve.
+        let controls = Arc::new(Controls::of(around, &self.settings, hands_over).await?);
         // A run publishes once.
-        let _ = self.member.controls.set(Arc::new(controls));
-        *self.health_check_payload.lock() =
-            health::payload(&self.worker.config, &*self.worker.engine).await;
-        Ok(())
+        let _ = self.member.controls.set(controls.clone());
+        *self.health_check_payload.lock() = health::payload(config, &*self.worker.engine).await;
+        // Before the attempt: one that fails may have got through.
+        self.card_registered.store(true, Ordering::Relaxed);
+        card::register(endpoint, controls.card()).await
     }
 
     async fn withdraw(&self) {
@@ -157,7 +159,7 @@ impl Discovery for Host {
 /// `Namespace::component` keeps it beside the namespace, which the component owns in turn: neither
 /// of them, nor the runtime that both own, would ever be freed.
 fn endpoint(drt: &DistributedRuntime, config: &WorkerConfig) -> anyhow::Result<Endpoint> {
-    let namespace = drt.namespace(&config.namespace)?;
+    let namespace = drt.namespace(config.effective_namespace())?;
     let component = ComponentBuilder::from_runtime(Arc::new(drt.clone()))
         .name(&config.component)
         .namespace(namespace.clone())

@@ -97,11 +97,9 @@ impl Observer for Host {
 
     fn serving(&self) {
         tracing::info!(
-            "Serving {} on {}.{}.{}",
+            "Serving {} on {}",
             self.served_name(),
-            self.worker.config.namespace,
-            self.worker.config.component,
-            self.worker.config.endpoint
+            self.worker.config.path()
         );
         self.member.announce();
         self.emit(Event::Serving);

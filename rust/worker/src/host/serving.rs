@@ -7,11 +7,14 @@ use async_trait::async_trait;
 use dynamo_backend_lifecycle::Serving;
 use dynamo_backend_lifecycle::canary::Vitals;
 use dynamo_runtime::error::DynamoError;
+use futures::future;
 
-use super::Host;
+use super::{Host, connecting};
 use crate::config::DisaggregationMode;
 use crate::discovery::registration;
+use crate::discovery::watching::Watching;
 use crate::error::{cannot_connect, unknown};
+use crate::frontend::RunningFrontend;
 use crate::health::{self, Prober};
 use crate::serve::{EngineAdapter, Turns};
 
@@ -81,13 +84,11 @@ impl Serving for Host {
 
     async fn ended(&self) -> Result<(), DynamoError> {
         let shut_down = self.runtime.shutdown_started_token();
-        let Some(frontend) = self.running_frontend.get() else {
-            shut_down.cancelled().await;
-            return self.why_the_runtime_shut_down().await;
-        };
         tokio::select! {
+            biased;
             () = shut_down.cancelled() => self.why_the_runtime_shut_down().await,
-            error = frontend.ended() => Err(error),
+            error = frontend_ended(self.running_frontend.get()) => Err(error),
+            lost = self.until_discovery_is_lost() => Err(lost?),
         }
     }
 
@@ -120,6 +121,23 @@ impl Host {
             && config.disaggregation_mode == DisaggregationMode::Aggregated
     }
 
+    /// Keeps the worker's records in discovery for as long as it can.
+    async fn until_discovery_is_lost(&self) -> Result<DynamoError, DynamoError> {
+        let endpoint = &self.connected()?.endpoint;
+        let Some(controls) = self.member.controls.get() else {
+            return future::pending().await;
+        };
+        let watching = Watching {
+            endpoint,
+            controls,
+            readiness: &self.member.readiness,
+            card: controls.card(),
+            backend: connecting::backend(),
+            publishes: self.publishers.lock().are_there(),
+        };
+        Ok(discovery_was_lost(&watching.until_lost().await))
+    }
+
     /// A lease that is lost takes the worker's card with it; a runtime that somebody else shut
     /// down keeps both until this worker is done.
     async fn why_the_runtime_shut_down(&self) -> Result<(), DynamoError> {
@@ -134,11 +152,21 @@ impl Host {
             Ok(Err(error)) => format!("{error:#}"),
             Err(_) => format!("no answer within {LEASE_CHECK:?}"),
         };
-        Err(cannot_connect(format!(
-            "discovery was lost and did not come back within the worker's lease ({why}); nobody \
-             could find this worker any more, so it shuts down: see to the discovery backend and \
-             start it again"
-        )))
+        Err(discovery_was_lost(&why))
+    }
+}
+
+fn discovery_was_lost(why: &str) -> DynamoError {
+    cannot_connect(format!(
+        "discovery was lost and did not come back in time ({why}); nobody could find this worker \
+         any more, so it shuts down: see to the discovery backend and start it again"
+    ))
+}
+
+async fn frontend_ended(frontend: Option<&RunningFrontend>) -> DynamoError {
+    match frontend {
+        Some(frontend) => frontend.ended().await,
+        None => future::pending().await,
     }
 }
 

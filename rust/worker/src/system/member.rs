@@ -1,5 +1,6 @@
 //! One worker, as the system server sees it.
 
+use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -31,10 +32,7 @@ pub(crate) struct Member {
 impl Member {
     pub(crate) fn new(config: &WorkerConfig) -> Arc<Self> {
         Arc::new(Self {
-            path: format!(
-                "{}.{}.{}",
-                config.namespace, config.component, config.endpoint
-            ),
+            path: config.path(),
             readiness: Arc::default(),
             vitals: OnceLock::new(),
             announced: AtomicBool::new(false),
@@ -61,13 +59,13 @@ impl Member {
     }
 
     /// Why the worker is not ready; `None` when it is.
-    pub(super) fn why_not_ready(&self) -> Option<&'static str> {
+    pub(super) fn why_not_ready(&self) -> Option<Cow<'static, str>> {
         if let Some(reason) = self.readiness.why_not() {
             Some(reason)
         } else if !self.announced.load(Ordering::Acquire) {
-            Some("the worker's frontend does not list its model yet")
+            Some("the worker's frontend does not list its model yet".into())
         } else if self.vitals.get().is_some_and(|vitals| !vitals.is_well()) {
-            Some("the health canary's last probe was not answered well")
+            Some("the health canary's last probe was not answered well".into())
         } else {
             None
         }

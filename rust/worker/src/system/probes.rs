@@ -12,12 +12,12 @@ pub(super) fn live(shared: &Shared) -> Response {
     Json(json!({"status": "live", "uptime": uptime(shared)})).into_response()
 }
 
-/// Ready when every worker is.
+/// Ready when every worker is, and there is one: the server is there before the first and after
+/// the last.
 pub(super) fn health(shared: &Shared) -> Response {
-    let mut ready = true;
-    let workers: Vec<Value> = shared
-        .members
-        .read()
+    let members = shared.members.read();
+    let mut ready = !members.is_empty();
+    let workers: Vec<Value> = members
         .iter()
         .map(|member| match member.why_not_ready() {
             None => json!({"endpoint": member.path, "status": "ready"}),
@@ -32,7 +32,10 @@ pub(super) fn health(shared: &Shared) -> Response {
     } else {
         (StatusCode::SERVICE_UNAVAILABLE, "notready")
     };
-    let answer = json!({"status": status, "uptime": uptime(shared), "workers": workers});
+    let mut answer = json!({"status": status, "uptime": uptime(shared), "workers": workers});
+    if members.is_empty() {
+        answer["reason"] = json!("no worker runs");
+    }
     (code, Json(answer)).into_response()
 }
 

@@ -116,10 +116,17 @@ impl Server {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{Read, Write};
     use std::net::TcpStream;
+
+    use dynamo_backend_lifecycle::Reason;
 
     use super::*;
     use crate::config::WorkerConfig;
+    use crate::engines::Echo;
+    use crate::process::{Scope, prepare_environment};
+    use crate::shutdown::Shutdown;
+    use crate::worker::Worker;
 
     fn runtime() -> tokio::runtime::Runtime {
         tokio::runtime::Builder::new_multi_thread()
@@ -135,6 +142,39 @@ mod tests {
 
     fn listens(member: &Member) -> bool {
         TcpStream::connect(member.address.get().unwrap()).is_ok()
+    }
+
+    #[test]
+    fn section_12_8_a_server_without_a_worker_is_not_ready() {
+        address::listen_on_any_port();
+        let tokio = runtime();
+        let server = tokio.block_on(Server::open()).unwrap().unwrap();
+        let mut client = TcpStream::connect(server.address).unwrap();
+        write!(client, "GET /health HTTP/1.0\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).unwrap();
+        assert!(answer.contains(" 503 "), "{answer}");
+        assert!(answer.contains("no worker runs"), "{answer}");
+        tokio.block_on(server.close());
+    }
+
+    #[test]
+    fn section_12_7_shutdown_ends_the_wait_for_the_server() {
+        let mut config = WorkerConfig::default();
+        config.runtime.discovery_backend = Some("mem".into());
+        prepare_environment(&config, Scope::Process);
+        let shutdown = Shutdown::default();
+        let engine = Arc::new(Echo::new("echo", Duration::ZERO));
+        let worker = Worker::new(engine, config).with_shutdown(shutdown.clone());
+        let ended = runtime().block_on(async {
+            let _opening = SERVER.lock().await;
+            let asked = async {
+                tokio::task::yield_now().await;
+                shutdown.ask();
+            };
+            tokio::join!(worker.run_alone(), asked).0
+        });
+        assert_eq!(ended.unwrap().reason, Reason::Asked);
     }
 
     #[test]

@@ -1,0 +1,233 @@
+//! The cards of the other workers in the same place, which a frontend compares with this one.
+//!
+//! Of the workers of one model in one place a frontend takes those whose cards have the same
+//! checksum as the first that it saw, and leaves the others aside for as long as one of these is
+//! there. So that a worker knows on which side it is, each card says when its kind came: a number,
+//! in the card's data that frontends do not look at.
+
+use dynamo_llm::local_model::register_model_card;
+use dynamo_llm::model_card::ModelDeploymentCard;
+use dynamo_runtime::component::Endpoint;
+use dynamo_runtime::discovery::{DiscoveryInstance, DiscoveryQuery};
+use dynamo_runtime::traits::DistributedRuntimeProvider;
+use serde_json::{Value, json};
+
+/// In a card's `user_data`: 0 for the first kind of card in its place, more for those after it.
+const SENIORITY: &str = "seniority";
+/// What of a card is part of its checksum, by its name in the card.
+const COMPARED: [&str; 12] = [
+    "model_info",
+    "tokenizer",
+    "prompt_formatter",
+    "chat_template_file",
+    "gen_config",
+    "extra_files",
+    "prompt_context",
+    "context_length",
+    "kv_cache_block_size",
+    "needs",
+    "router_config",
+    "source_path",
+];
+
+/// Registers `card`, which says there after which others it came.
+pub(crate) async fn register(
+    endpoint: &Endpoint,
+    card: &ModelDeploymentCard,
+) -> anyhow::Result<()> {
+    let found = endpoint.drt().discovery().list(cards(endpoint)).await?;
+    let (_, others) = own_and_others(endpoint, &found);
+    let mut card = card.clone();
+    card.user_data = Some(json!({SENIORITY: seniority_among(&card, &others)}));
+    register_model_card(endpoint, &card).await
+}
+
+/// What lists the cards in the endpoint's place.
+pub(super) fn cards(endpoint: &Endpoint) -> DiscoveryQuery {
+    let id = endpoint.id();
+    DiscoveryQuery::EndpointModels {
+        namespace: id.namespace,
+        component: id.component,
+        endpoint: id.name,
+    }
+}
+
+/// Why frontends leave this worker aside, by the cards among `found`; `None` where they do not.
+pub(super) fn why_rejected<'a>(
+    endpoint: &Endpoint,
+    found: impl IntoIterator<Item = &'a DiscoveryInstance>,
+) -> Option<String> {
+    let (own, others) = own_and_others(endpoint, found);
+    // A card with a name only is served by no frontend.
+    let own = own.filter(|card| card.model_info.is_some())?;
+    why_rejected_among(&own, &others)
+}
+
+fn own_and_others<'a>(
+    endpoint: &Endpoint,
+    found: impl IntoIterator<Item = &'a DiscoveryInstance>,
+) -> (Option<ModelDeploymentCard>, Vec<ModelDeploymentCard>) {
+    let id = endpoint.drt().connection_id();
+    let (mut own, mut others) = (None, Vec::new());
+    for record in found {
+        // What cannot be read, frontends cannot read either.
+        let Ok(card) = record.deserialize_model() else {
+            continue;
+        };
+        match record.instance_id() == id {
+            true => own = Some(card),
+            false => others.push(card),
+        }
+    }
+    (own, others)
+}
+
+fn why_rejected_among(
+    card: &ModelDeploymentCard,
+    others: &[ModelDeploymentCard],
+) -> Option<String> {
+    let first = others
+        .iter()
+        .filter(|other| is_peer(card, other))
+        .map(|other| (rank(other), other))
+        .min_by_key(|(rank, _)| *rank)
+        .filter(|(first, _)| *first < rank(card))?
+        .1;
+    (first.mdcsum() != card.mdcsum()).then(|| {
+        format!(
+            "its model card differs from that of the workers that were there first, which \
+             frontends keep to until these are gone, unless DYN_NAMESPACE_WORKER_SUFFIX sets them \
+             apart: {}",
+            differences(card, first).join(", ")
+        )
+    })
+}
+
+/// Those of the same kind have the same number, whenever they come.
+fn seniority_among(card: &ModelDeploymentCard, others: &[ModelDeploymentCard]) -> u64 {
+    let peers = || others.iter().filter(|other| is_peer(card, other));
+    peers()
+        .find(|other| other.mdcsum() == card.mdcsum())
+        .map(seniority)
+        .or_else(|| peers().map(seniority).max().map(|last| last + 1))
+        .unwrap_or_default()
+}
+
+/// Whether a frontend would serve both by one pipeline.
+fn is_peer(card: &ModelDeploymentCard, other: &ModelDeploymentCard) -> bool {
+    card.display_name == other.display_name
+        && card.model_type == other.model_type
+        && card.effective_worker_type() == other.effective_worker_type()
+        && other.lora.is_none()
+}
+
+fn seniority(card: &ModelDeploymentCard) -> u64 {
+    let data = card.user_data.as_ref();
+    data.and_then(|data| data[SENIORITY].as_u64()).unwrap_or(0)
+}
+
+/// Two kinds that came at the same moment agree on which is first.
+fn rank(card: &ModelDeploymentCard) -> (u64, &str) {
+    (seniority(card), card.mdcsum())
+}
+
+fn differences(card: &ModelDeploymentCard, other: &ModelDeploymentCard) -> Vec<String> {
+    let [own, others] = [card, other].map(|card| {
+        let json = card.to_json().ok();
+        json.and_then(|json| serde_json::from_str(&json).ok())
+            .unwrap_or(Value::Null)
+    });
+    let mut found: Vec<String> = COMPARED
+        .into_iter()
+        .filter(|field| contents(&own[*field]) != contents(&others[*field]))
+        .map(|field| match (&own[field], &others[field]) {
+            (Value::Number(here), Value::Number(there)) => {
+                format!("{field} ({here} here, {there} there)")
+            }
+            _ => field.to_owned(),
+        })
+        .collect();
+    if found.is_empty() {
+        found.push("runtime_config".to_owned());
+    }
+    found
+}
+
+/// Without the places of files, which no checksum has.
+fn contents(value: &Value) -> Value {
+    match value {
+        Value::Object(fields) => match fields.get("checksum") {
+            Some(checksum) => checksum.clone(),
+            None => fields
+                .iter()
+                .map(|(name, value)| (name.clone(), contents(value)))
+                .collect(),
+        },
+        Value::Array(items) => items.iter().map(contents).collect(),
+        _ => value.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::slice::from_ref;
+
+    use super::*;
+
+    fn card(block_size: u32, seniority: u64) -> ModelDeploymentCard {
+        let mut card = ModelDeploymentCard::with_name_only("m");
+        card.kv_cache_block_size = block_size;
+        card.user_data = Some(json!({ SENIORITY: seniority }));
+        card
+    }
+
+    #[test]
+    fn the_first_kind_stays_first_for_as_long_as_one_of_it_is_there() {
+        let (first, second) = (card(16, 0), card(32, 1));
+        assert_eq!(seniority_among(&card(16, 9), &[]), 0);
+        assert_eq!(seniority_among(&card(32, 9), from_ref(&first)), 1);
+        // Of the first kind, though it comes last.
+        let both = [second.clone(), first.clone()];
+        assert_eq!(seniority_among(&card(16, 9), &both), 0);
+        assert_eq!(seniority_among(&card(64, 9), &both), 2);
+
+        assert_eq!(why_rejected_among(&first, from_ref(&second)), None);
+        assert_eq!(why_rejected_among(&card(16, 0), &both), None);
+        let why = why_rejected_among(&second, &[first]).unwrap();
+        assert!(
+            why.ends_with("kv_cache_block_size (32 here, 16 there)"),
+            "{why}"
+        );
+        assert_eq!(why_rejected_among(&second, &[card(64, 2)]), None);
+    }
+
+    #[test]
+    fn of_two_kinds_that_came_at_once_one_is_first() {
+        let (one, other) = (card(16, 0), card(32, 0));
+        let rejected = [
+            why_rejected_among(&one, from_ref(&other)),
+            why_rejected_among(&other, &[one]),
+        ];
+        assert_eq!(rejected.iter().flatten().count(), 1);
+    }
+
+    #[test]
+    fn another_model_and_another_role_are_no_peers() {
+        let late = card(32, 1);
+        let mut named = card(16, 0);
+        named.display_name = "n".into();
+        let mut prefill = card(16, 0);
+        prefill.worker_type = Some(dynamo_llm::worker_type::WorkerType::Prefill);
+        assert_eq!(why_rejected_among(&late, &[named, prefill]), None);
+    }
+
+    #[test]
+    fn the_place_of_a_file_is_no_difference() {
+        let file = |path: &str, checksum: &str| {
+            contents(&json!({"hf_chat_template": {"is_custom": false, "file":
+                {"path": path, "checksum": checksum, "size": 3}}}))
+        };
+        assert_eq!(file("/a", "x"), file("/b", "x"));
+        assert_ne!(file("/a", "x"), file("/a", "y"));
+    }
+}

@@ -1,0 +1,159 @@
+//! Hosts that the operator names for the runtime's sockets. The runtime knows addresses and network
+//! interfaces; a name is resolved here, and what cannot be had is told before the engine starts.
+
+use std::net::{IpAddr, TcpListener, ToSocketAddrs};
+
+use dynamo_runtime::error::DynamoError;
+use dynamo_runtime::pipeline::network::manager::get_actual_tcp_rpc_port;
+use dynamo_runtime::utils::ip_resolver::{DefaultIpResolver, IpResolver};
+
+use crate::error::invalid_argument;
+
+const REQUESTS: &str = "DYN_TCP_RPC_HOST";
+const REQUESTS_PORT: &str = "DYN_TCP_RPC_PORT";
+const ANSWERS: &str = "DYN_TCP_RESPONSE_STREAM_HOST";
+const EVENTS: &str = "DYN_EVENT_PLANE_HOST";
+const SYSTEM: &str = "DYN_SYSTEM_HOST";
+
+/// What a variable's value is to the runtime.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Host {
+    Address(IpAddr),
+    Interface(IpAddr),
+    /// A name, as resolved.
+    Name(IpAddr),
+}
+
+/// Writes addresses in place of names, which the runtime does not resolve. `set` writes a variable.
+pub(crate) fn resolve_names(set: impl Fn(&str, &str)) {
+    for variable in [REQUESTS, ANSWERS, EVENTS, SYSTEM] {
+        match value(variable).as_deref().map(Host::of) {
+            // The system server is ours, and knows no interfaces.
+            Some(Ok(Host::Interface(address))) if variable == SYSTEM => {
+                set(variable, &address.to_string());
+            }
+            Some(Ok(Host::Name(address))) => set(variable, &address.to_string()),
+            // Told by `check`.
+            _ => {}
+        }
+    }
+}
+
+/// Makes sure that the runtime can listen where it is told to.
+///
+/// # Errors
+///
+/// `InvalidArgument` that names the variable.
+pub(crate) fn check() -> Result<(), DynamoError> {
+    // Bound once for the process: by now it may be in use by ourselves.
+    let port = value(REQUESTS_PORT).filter(|_| get_actual_tcp_rpc_port().is_err());
+    let port = port.and_then(|port| port.parse().ok()).unwrap_or(0);
+    for (variable, port) in [(REQUESTS, Some(port)), (ANSWERS, Some(0)), (EVENTS, None)] {
+        let Some(host) = value(variable) else {
+            continue;
+        };
+        let usable = Host::of(&host).and_then(|found| {
+            match (found, port) {
+            (Host::Name(_), _) => Err(
+                "is a name, which process::prepare_environment resolves before the runtime is built"
+                    .to_owned(),
+            ),
+            (Host::Address(address), _) if !is_of_one(address) => {
+                Err("is no address of one machine".to_owned())
+            }
+            (Host::Address(address), Some(port)) => TcpListener::bind((address, port))
+                .map(drop)
+                .map_err(|error| match port {
+                    0 => format!("cannot be listened on: {error}"),
+                    _ => format!("cannot be listened on with {REQUESTS_PORT} {port}: {error}"),
+                }),
+            (Host::Address(address), None) if address.is_unspecified() => {
+                Err("is no address that others can reach".to_owned())
+            }
+            _ => Ok(()),
+        }
+        });
+        usable.map_err(|why| {
+            invalid_argument(format!(
+                "{variable} is '{host}', which {why}; accepted: an address or a name of this \
+                 machine, or one of its network interfaces"
+            ))
+        })?;
+    }
+    Ok(())
+}
+
+/// Unset and empty are the runtime's own choice.
+fn value(variable: &str) -> Option<String> {
+    let value = std::env::var_os(variable)?
+        .to_string_lossy()
+        .trim()
+        .to_owned();
+    (!value.is_empty()).then_some(value)
+}
+
+impl Host {
+    fn of(text: &str) -> Result<Self, String> {
+        if let Some(address) = literal(text) {
+            return Ok(Self::Address(address));
+        }
+        let interfaces = DefaultIpResolver
+            .list_afinet_netifas()
+            .map_err(|error| format!("could not be looked for: {error}"))?;
+        let of_interface = interfaces.into_iter().filter(|(name, _)| name == text);
+        if let Some(address) = preferred(of_interface.map(|(_, address)| address)) {
+            return Ok(Self::Interface(address));
+        }
+        let resolved = (text, 0)
+            .to_socket_addrs()
+            .map_err(|error| format!("is no address and no interface, and no name: {error}"))?;
+        preferred(resolved.map(|address| address.ip()))
+            .map(Self::Name)
+            .ok_or_else(|| "is a name without an address".to_owned())
+    }
+}
+
+fn literal(text: &str) -> Option<IpAddr> {
+    let inner = text
+        .strip_prefix('[')
+        .and_then(|text| text.strip_suffix(']'));
+    inner.unwrap_or(text).parse().ok()
+}
+
+/// As the runtime wants them: a link-local address needs an interface beside it.
+fn is_of_one(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => !address.is_multicast() && !address.is_broadcast(),
+        IpAddr::V6(address) => !address.is_multicast() && !address.is_unicast_link_local(),
+    }
+}
+
+/// As the runtime prefers them.
+fn preferred(addresses: impl Iterator<Item = IpAddr>) -> Option<IpAddr> {
+    addresses.min_by_key(IpAddr::is_ipv6)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_is_an_address_an_interface_or_a_name() {
+        let loopback: IpAddr = [127, 0, 0, 1].into();
+        let rows = [
+            ("127.0.0.1", Host::Address(loopback)),
+            ("0.0.0.0", Host::Address([0, 0, 0, 0].into())),
+            ("[::1]", Host::Address("::1".parse().unwrap())),
+            ("::1", Host::Address("::1".parse().unwrap())),
+            ("lo", Host::Interface(loopback)),
+            ("localhost", Host::Name(loopback)),
+        ];
+        for (text, wanted) in rows {
+            assert_eq!(Host::of(text), Ok(wanted), "{text}");
+        }
+        for text in ["no-such-host.invalid", "[127.0.0.1", "1.2.3.4.5", "a b"] {
+            let refused = Host::of(text).unwrap_err();
+            assert!(refused.contains("no name"), "{text}: {refused}");
+        }
+    }
+}
