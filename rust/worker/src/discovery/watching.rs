@@ -102,6 +102,8 @@ impl Watching<'_> {
                 changes = self.watch().await.ok();
                 listed = None;
             }
+            // Before the look: who comes back while it is under way is not missed by it.
+            let was_wanted = self.readiness.presence().is_wanted();
             let stood_still = self.readiness.has_stood_still();
             if stood_still || listed.is_none_or(|at| at.elapsed() > self.backend.lists_every()) {
                 match self.list().await {
@@ -117,12 +119,21 @@ impl Watching<'_> {
                 listed = Some(Instant::now());
             }
             let missing = self.missing_in(&records);
-            if missing.is_empty() || !self.readiness.presence().is_wanted() {
+            let is_wanted = was_wanted && self.readiness.presence().is_wanted();
+            if missing.is_empty() || !is_wanted {
                 failing = None;
                 if is_new {
                     why_rejected = peers::why_rejected(self.endpoint, records.0.values());
                 }
                 self.say(why_rejected.clone());
+                continue;
+            }
+            // A watch may be behind a worker that has just come back.
+            if changes.is_some()
+                && let Ok(found) = self.list().await
+                && self.missing_in(&found).is_empty()
+            {
+                records = found;
                 continue;
             }
             self.say(Some(format!(
