@@ -16,7 +16,7 @@ def test_a_worker_that_nobody_can_answer_for_leaves_discovery_and_ends(
     # Shorter than the test's patience: past it the process would be ended.
     env = {"DYN_WORKER_GRACEFUL_SHUTDOWN_TIMEOUT": "20"}
     program = launcher.script("closed_loop", how, engine, str(port), model_folder, env=env)
-    program.wait_for_line("^serving")
+    program.wait_for_line("^state Serving")
     instances = launcher.folder / "discovery" / "v1" / "instances"
     assert list(instances.iterdir())
     with Api(port).stream_completion("alpha beta gamma") as stream:
@@ -30,6 +30,20 @@ def test_a_worker_that_nobody_can_answer_for_leaves_discovery_and_ends(
     until(lambda: not list(instances.iterdir()), "the instance is out of discovery")
     assert program.wait() == 0
     assert program.output.count("the event loop was closed, or") == 1
+
+
+def test_a_loop_that_is_closed_while_the_engine_starts(
+    launcher: Launcher, model_folder: str
+) -> None:
+    port = str(launcher.ports.reserve())
+    engine = "lifecycles:StartWaits"
+    program = launcher.script("closed_loop", "asyncio", engine, port, model_folder)
+    launcher.latches.reached("start")
+    launcher.latches.release("close")
+    program.wait_for_line("^stopped")
+    launcher.latches.release("leave")
+    assert program.wait() == 0
+    assert "state Serving" not in program.stdout
 
 
 def test_the_log_of_two_runs_lasts_to_the_end_of_the_second(launcher: Launcher) -> None:

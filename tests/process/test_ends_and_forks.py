@@ -8,7 +8,7 @@ from support.launcher import Launcher
 PROMPT = "alpha beta gamma"
 
 
-@pytest.mark.parametrize(("what", "times"), [("steps", 5), ("events", 3), ("blocking", 2)])
+@pytest.mark.parametrize(("what", "times"), [("steps", 5), ("events", 3)])
 def test_section_12_11_the_program_ends_while_daemon_threads_hand_over(
     launcher: Launcher, model_folder: str, what: str, times: int
 ) -> None:

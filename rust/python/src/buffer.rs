@@ -18,7 +18,6 @@ use crate::calls::resolve;
 use crate::chunk::Chunk;
 use crate::fork::Origin;
 use crate::inbox::Outbox;
-use crate::interpreter_end::{self, LOOK};
 use crate::wakeups;
 
 /// Chunks that wait before the engine has to. The reader holds as many again.
@@ -153,15 +152,12 @@ impl Writer {
         }
     }
 
-    /// Blocks until there is room; false where nobody reads any more, or the interpreter ends.
+    /// Blocks until there is room; false where nobody reads any more.
     pub(crate) fn wait_for_room(&self) -> bool {
         let mut state = self.end.shared.state.lock();
-        while state.unread >= CAPACITY && !state.abandoned {
-            self.end.shared.room.wait_for(&mut state, LOOK);
-            if interpreter_end::has_begun() {
-                return false;
-            }
-        }
+        self.end.shared.room.wait_while(&mut state, |state| {
+            state.unread >= CAPACITY && !state.abandoned
+        });
         !state.abandoned
     }
 }

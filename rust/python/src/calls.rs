@@ -69,9 +69,14 @@ impl EventLoop {
             event_loop: self,
             call,
         };
-        let answer = receiver.await;
+        let answer = tokio::select! {
+            biased;
+            answer = receiver => answer.ok(),
+            // A task that was begun there hangs for ever.
+            () = self.outbox.gone() => None,
+        };
         std::mem::forget(unfinished);
-        answer.unwrap_or_else(|_| Err(errors::loop_ended()))
+        answer.unwrap_or_else(|| Err(errors::loop_ended()))
     }
 
     fn start_task(&self, call: u64, coroutine: Bound<'_, PyAny>, on_done: OnDone) -> PyResult<()> {

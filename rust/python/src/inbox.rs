@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use pyo3::prelude::*;
+use tokio_util::sync::CancellationToken;
 
 use crate::eventfd::EventFd;
 use crate::interpreter_end::Running;
@@ -24,6 +25,7 @@ pub(crate) type Message = Box<dyn FnOnce(Python<'_>) -> PyResult<()> + Send>;
 #[derive(Clone)]
 pub(crate) struct Outbox {
     shared: Weak<Shared>,
+    gone: CancellationToken,
 }
 
 struct Shared {
@@ -37,6 +39,11 @@ impl Outbox {
     /// Whether both post to one event loop.
     pub(crate) fn is(&self, other: &Self) -> bool {
         self.shared.ptr_eq(&other.shared)
+    }
+
+    /// Resolves when the loop's end is gone: what was posted may never run.
+    pub(crate) async fn gone(&self) {
+        self.gone.cancelled().await
     }
 
     pub(crate) fn post(&self, message: impl FnOnce(Python<'_>) -> PyResult<()> + Send + 'static) {
@@ -59,6 +66,7 @@ pub(crate) struct Inbox {
     shared: Arc<Shared>,
     /// What an earlier turn left, older than all that is shared.
     left: Mutex<VecDeque<Message>>,
+    gone: CancellationToken,
 }
 
 impl Inbox {
@@ -72,6 +80,7 @@ impl Inbox {
         let inbox = Self {
             shared,
             left: Mutex::default(),
+            gone: CancellationToken::new(),
         };
         let outbox = inbox.outbox();
         Ok((inbox, outbox))
@@ -80,6 +89,7 @@ impl Inbox {
     fn outbox(&self) -> Outbox {
         Outbox {
             shared: Arc::downgrade(&self.shared),
+            gone: self.gone.clone(),
         }
     }
 }
@@ -130,6 +140,7 @@ impl Drop for Inbox {
     fn drop(&mut self) {
         if self.shared.wake.is_ours() {
             crate::logging::detach(&self.outbox());
+            self.gone.cancel();
         }
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! The interpreter ends a thread that wants the GIL from then on by unwinding it (before Python 3.14).
 //! A frame of ours below the Python that it was running cannot be unwound so: the process would abort.
+//! One that let go of the GIL itself and wants it back is safe: PyO3 has it wait for ever.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
@@ -14,8 +15,6 @@ use crate::fork::{self, Origin};
 /// How long the end waits for what runs.
 const PATIENCE: Duration = Duration::from_secs(1);
 const PAUSE: Duration = Duration::from_millis(1);
-/// How often a thread that waits above a frame of ours looks whether the end has begun.
-pub(crate) const LOOK: Duration = Duration::from_millis(200);
 
 // Both change under the GIL alone, so that nobody begins between the hook's look and its wait.
 static BEGUN: AtomicBool = AtomicBool::new(false);
@@ -31,7 +30,7 @@ pub(crate) struct Running {
 impl Running {
     /// `None` where the interpreter ends: nothing is to begin any more.
     pub(crate) fn begin(_py: Python<'_>) -> Option<Self> {
-        if has_begun() && ENDING.load(Ordering::Acquire) != this_thread() {
+        if BEGUN.load(Ordering::Acquire) && ENDING.load(Ordering::Acquire) != this_thread() {
             return None;
         }
         RUNNING.fetch_add(1, Ordering::AcqRel);
@@ -48,11 +47,6 @@ impl Drop for Running {
             RUNNING.fetch_sub(1, Ordering::AcqRel);
         }
     }
-}
-
-/// Whether the interpreter ends: who waits without the GIL is to wait no longer.
-pub(crate) fn has_begun() -> bool {
-    BEGUN.load(Ordering::Acquire)
 }
 
 /// Has the interpreter's end wait for what runs, before the hooks that were registered until now.

@@ -101,10 +101,13 @@ impl Sink {
 
     /// Takes a chunk as `push` does, on a thread that may wait: it blocks while the buffer is full.
     fn push_blocking<'py>(&self, py: Python<'py>, value: &Bound<'py, PyAny>) -> Bound<'py, PyAny> {
-        let Some(_running) = Running::begin(py) else {
+        let Some(running) = Running::begin(py) else {
             return answered(py, Some(false));
         };
-        let answer = match self.put(value) {
+        let pushed = self.put(value);
+        // The wait is above no Python.
+        drop(running);
+        let answer = match pushed {
             Pushed::Answer(answer) => answer,
             Pushed::Full => (!py.detach(|| self.writer.wait_for_room())).then_some(false),
             Pushed::Pause => None,

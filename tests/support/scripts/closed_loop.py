@@ -14,14 +14,13 @@ from latches import FOLDER, passed
 from dynamo_backend_common import RuntimeConfig, Worker, WorkerConfig
 
 how, spec, port, model = sys.argv[1:]
-serving = asyncio.Event()
 module, _, name = spec.partition(":")
 engine = getattr(importlib.import_module(module), name)()
 worker = Worker(
     engine,
     WorkerConfig(model_name=model, runtime=RuntimeConfig(discovery_backend="file")),
     http_port=int(port),
-    on_state=lambda state: state == "Serving" and serving.set(),
+    on_state=lambda state: print("state", state, flush=True),
 )
 if how == "uvloop":
     import uvloop
@@ -31,15 +30,9 @@ else:
     loop = asyncio.new_event_loop()
 
 
-async def until_told():
-    await serving.wait()
-    print("serving", flush=True)
-    await passed("close")
-
-
 coroutine = worker.serve()
 task = loop.create_task(coroutine)
-loop.run_until_complete(until_told())
+loop.run_until_complete(passed("close"))
 if how == "closed":
     coroutine.close()
 else:

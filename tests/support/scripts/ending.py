@@ -1,13 +1,11 @@
 """A program that ends while daemon threads are inside the package: ``ending.py WHAT PORT MODEL``.
 
 ``WHAT``: ``steps``, threads that push generators; ``events``, threads that publish KV events from
-iterables; ``blocking``, a synchronous engine whose client does not read.
+iterables.
 """
 
 import sys
 import threading
-import time
-from http.client import HTTPConnection
 
 from plain import Plain
 
@@ -53,12 +51,6 @@ class Publishing(Plain):
         for_ever(publish)
 
 
-class Blocking(Plain):
-    def generate(self, request, context):
-        while True:
-            yield {"token_ids": [504], "text": "x" * 10_000}
-
-
 def serve(engine):
     config = WorkerConfig(model_name=model, runtime=RuntimeConfig(discovery_backend="mem"))
     serving = threading.Event()
@@ -72,25 +64,10 @@ def serve(engine):
     serving.wait()
 
 
-def ask_and_do_not_read():
-    body = f'{{"model": "{Plain.model}", "prompt": "alpha", "max_tokens": 1000, "stream": true}}'
-    while True:
-        connection = HTTPConnection("127.0.0.1", int(port))
-        connection.request("POST", "/v1/completions", body, {"content-type": "application/json"})
-        answer = connection.getresponse()
-        if answer.status == 200:
-            return answer
-        time.sleep(0.05)
-
-
 match what:
     case "steps":
         steps = Steps()
         for_ever(lambda: steps.push((stream, 7) for stream in range(50)))
     case "events":
         serve(Publishing())
-    case "blocking":
-        serve(Blocking())
-        unread = [ask_and_do_not_read() for _ in range(4)]
-        time.sleep(0.5)
 print("ends", flush=True)
