@@ -61,12 +61,17 @@ pub(crate) fn check() -> Result<(), DynamoError> {
             (Host::Address(address), _) if !is_of_one(address) => {
                 Err("is no address of one machine".to_owned())
             }
-            (Host::Address(address), Some(port)) => TcpListener::bind((address, port))
-                .map(drop)
-                .map_err(|error| match port {
-                    0 => format!("cannot be listened on: {error}"),
-                    _ => format!("cannot be listened on with {REQUESTS_PORT} {port}: {error}"),
-                }),
+            (Host::Address(address), Some(port)) => match TcpListener::bind((address, port)) {
+                Ok(_) => Ok(()),
+                // Of descriptors there may be more in a moment.
+                Err(error) if matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE)) => {
+                    Ok(())
+                }
+                Err(error) if port == 0 => Err(format!("cannot be listened on: {error}")),
+                Err(error) => Err(format!(
+                    "cannot be listened on with {REQUESTS_PORT} {port}: {error}"
+                )),
+            },
             (Host::Address(address), None) if address.is_unspecified() => {
                 Err("is no address that others can reach".to_owned())
             }
