@@ -163,7 +163,7 @@ mod tests {
         let second = turns.ask().unwrap();
         assert!(second.is_awaited());
         let error = turns.ask().err().unwrap();
-        assert_eq!(error.class(), ErrorClass::WorkerOverloaded);
+        assert_eq!(error.class(), ErrorClass::CapacityExhausted);
         let stream = first.with(Box::pin(futures::stream::empty()));
         let mut second = std::pin::pin!(second.come());
         assert!(futures::poll!(&mut second).is_pending());

@@ -367,7 +367,7 @@ async fn who_leaves_before_its_turn_never_reaches_the_engine() {
     let mut second = adapter.generate(request()).await.unwrap();
     let refused = adapter.generate(request()).await.unwrap_err();
     let refused = refused.downcast::<DynamoError>().unwrap();
-    assert_eq!(refused.class(), ErrorClass::WorkerOverloaded);
+    assert_eq!(refused.class(), ErrorClass::CapacityExhausted);
     assert_eq!(admission.in_flight(), 2);
     second.context().stop_generating();
     let last = second.next().await.unwrap();
