@@ -124,6 +124,7 @@ class Pump:
         if not (self.task.done() or self._told):
             log_no_end(self._context, self._engine, in_thread=self.in_thread)
             self.end()
+
     @property
     def is_busy(self) -> bool:
         """Whether a task, a thread or a step loop still has the request."""

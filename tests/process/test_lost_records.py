@@ -77,9 +77,11 @@ def test_section_12_4_what_cannot_be_registered_again_ends_the_worker(
     becomes_ready(system)
     # The folder; or all records, with what makes known where the worker's load is published.
     for path in launcher.folder.glob(removed):
-        shutil.rmtree(path) if removed == "discovery" else [
-            file.unlink() for file in path.iterdir()
-        ]
+        if removed == "discovery":
+            shutil.rmtree(path)
+            continue
+        for file in path.iterdir():
+            file.unlink()
     becomes_not_ready(system)
     assert process.wait() == 1
     assert "discovery was lost" in process.stderr.splitlines()[-1]

@@ -47,7 +47,7 @@ async def test_the_defaults_do_nothing() -> None:
     await engine.abort(context)
     await engine.drain()
     assert await engine.is_quiescent() is None
-    assert await engine.watch() is None
+    await engine.watch()
     assert await engine.setup_metrics(context) is None
     assert list(await engine.kv_event_sources()) == []
     assert await engine.health_check_payload() is None

@@ -335,11 +335,11 @@ async fn a_stream_that_comes_too_late_is_dropped() {
         Arc::new(dynamo_runtime::pipeline::context::Controller::default()),
         Default::default(),
     );
-    let live = Live::new(admission.enter().map(|admitted| Delivery {
-        admitted,
+    let live = Live::new(Delivery {
+        admitted: admission.enter().unwrap(),
         context,
         cut: admission.cut_token(),
-    }));
+    });
     live.give_up();
     let (chunks, of_engine) = unbounded::<Result<LLMEngineOutput, DynamoError>>();
     assert!(!live.open(Box::pin(of_engine)));
