@@ -6,4 +6,3 @@ mod loading;
 pub(crate) mod peers;
 pub(crate) mod registration;
 pub(crate) mod self_host;
-pub(crate) mod watching;

@@ -7,6 +7,7 @@ mod in_flight;
 mod kubernetes;
 mod observer;
 mod serving;
+mod watching;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};

@@ -43,7 +43,7 @@ pub(crate) async fn register(
 }
 
 /// What lists the cards in the endpoint's place.
-pub(super) fn cards(endpoint: &Endpoint) -> DiscoveryQuery {
+pub(crate) fn cards(endpoint: &Endpoint) -> DiscoveryQuery {
     let id = endpoint.id();
     DiscoveryQuery::EndpointModels {
         namespace: id.namespace,
@@ -53,7 +53,7 @@ pub(super) fn cards(endpoint: &Endpoint) -> DiscoveryQuery {
 }
 
 /// Why frontends leave this worker aside, by the cards among `found`; `None` where they do not.
-pub(super) fn why_rejected<'a>(
+pub(crate) fn why_rejected<'a>(
     endpoint: &Endpoint,
     found: impl IntoIterator<Item = &'a DiscoveryInstance>,
 ) -> Option<String> {

@@ -10,9 +10,9 @@ use dynamo_runtime::storage::kv;
 use dynamo_runtime::transports::nats;
 use futures::FutureExt;
 
+use super::watching::Backend;
 use super::{Host, kubernetes};
 use crate::credentials;
-use crate::discovery::watching::Backend;
 use crate::engine::panic_message;
 use crate::error::{cannot_connect, invalid_argument};
 

@@ -9,10 +9,10 @@ use dynamo_backend_lifecycle::canary::Vitals;
 use dynamo_runtime::error::DynamoError;
 use futures::future;
 
+use super::watching::Watching;
 use super::{Host, connecting};
 use crate::config::DisaggregationMode;
 use crate::discovery::registration;
-use crate::discovery::watching::Watching;
 use crate::error::{cannot_connect, unknown};
 use crate::frontend::RunningFrontend;
 use crate::health::{self, Prober};

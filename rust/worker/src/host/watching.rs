@@ -18,8 +18,8 @@ use futures::stream::{BoxStream, once, select};
 use futures::{StreamExt, future};
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
-use super::peers;
 use crate::controls::Controls;
+use crate::discovery::peers;
 use crate::health::Readiness;
 
 /// How often it is made sure that the process did not stand still, and a repair is tried again.
@@ -33,19 +33,19 @@ const INSTANCE: &str = "its instance";
 const CARD: &str = "its model card";
 
 /// What is watched, and for whom.
-pub(crate) struct Watching<'a> {
-    pub(crate) endpoint: &'a Endpoint,
-    pub(crate) controls: &'a Controls,
-    pub(crate) readiness: &'a Readiness,
-    pub(crate) card: &'a ModelDeploymentCard,
-    pub(crate) backend: Backend,
+pub(super) struct Watching<'a> {
+    pub(super) endpoint: &'a Endpoint,
+    pub(super) controls: &'a Controls,
+    pub(super) readiness: &'a Readiness,
+    pub(super) card: &'a ModelDeploymentCard,
+    pub(super) backend: Backend,
     /// Whether the worker publishes. What makes its publishers known cannot be put back from here.
-    pub(crate) publishes: bool,
+    pub(super) publishes: bool,
 }
 
 /// What lists of discovery mean.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Backend {
+pub(super) enum Backend {
     /// Lists cost nothing, and one that fails says that nothing is there. Files are better not
     /// watched: their events get lost, and whoever ends a watch has the runtime log an error.
     Local,
@@ -76,7 +76,7 @@ type Changes = BoxStream<'static, anyhow::Result<DiscoveryEvent>>;
 
 impl Watching<'_> {
     /// Resolves when the worker's records are gone and cannot be put back, with the reason.
-    pub(crate) async fn until_lost(self) -> String {
+    pub(super) async fn until_lost(self) -> String {
         let mut looks = interval(LOOK);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut changes: Option<Changes> = None;
