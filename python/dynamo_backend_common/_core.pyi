@@ -242,7 +242,8 @@ class Steps:
                         self.free(stream)
 
     A push never waits. It is one call, and with many streams costs each of them a fraction of what
-    a chunk of its own would. All methods may be called from any thread.
+    a chunk of its own would. All methods may be called from any thread. In a child that was forked
+    from the worker's process, opening and pushing raise `RuntimeError`.
     """
 
     def __new__(cls) -> Steps: ...
@@ -253,7 +254,6 @@ class Steps:
             InvalidArgument: ``context`` is one that ``abort`` got.
             EngineShutdown: `fail` was called; of the class that it was given, if that is one of
                 `dynamo_backend_common.exceptions`.
-            RuntimeError: In a child that was forked from the worker's process.
         """
 
     def fail(self, error: BaseException) -> None:
@@ -271,8 +271,10 @@ class Steps:
     def push(self, step: Iterable[Step]) -> StepReport:
         """Hands over one step.
 
-        While the interpreter ends, a push from a daemon thread takes nothing, and every stream is
-        cancelled.
+        An entry whose tokens or chunk cannot be read ends the request of its stream with an error,
+        and the log says why. An exception that requests are ended with is in the log, with its
+        traceback, once. Where ``step`` itself raises, what came before was handed over. While the
+        interpreter ends, a push from a daemon thread takes nothing, and every stream is cancelled.
 
         Args:
             step: For each stream ``(stream, tokens)``, with one token or a list of them, and at its
@@ -283,11 +285,6 @@ class Steps:
         Raises:
             InvalidArgument: An entry is none of these; all others were handed over. What the push
                 would have reported, the next one does.
-            RuntimeError: In a child that was forked from the worker's process.
-
-        An entry whose tokens or chunk cannot be read ends the request of its stream with an error,
-        and the log says why. An exception that requests are ended with is in the log, with its
-        traceback, once. Where ``step`` itself raises, what came before was handed over.
         """
 
     def push_packed(
@@ -302,8 +299,7 @@ class Steps:
 
         Raises:
             InvalidArgument: They are of different length, or one has what is no stream or no token,
-                as a negative number; the message names it. Nothing was handed over.
-            RuntimeError: In a child that was forked from the worker's process.
+                such as a negative number; the message names it. Nothing was handed over.
         """
 
     def __len__(self) -> int:
@@ -359,7 +355,7 @@ class ConfigField:
     def values(self) -> list[str]: ...
 
 def check_environment() -> None:
-    """Looks at the variables that no field of the configuration has; else `InvalidArgument`."""
+    """Checks the variables that no field has; one that cannot be used is an `InvalidArgument`."""
 
 def cleanup_seconds() -> float:
     """Seconds that a shutdown keeps for the engine's cleanup, whatever came before it."""
@@ -393,10 +389,7 @@ def keep_handlers() -> None:
     """Gives SIGTERM and SIGINT back to the workers that run, after Python has set handlers."""
 
 def log_to_stderr() -> tuple[bool, bool]:
-    """Sets up Dynamo's own logging, where the process has no subscriber yet.
-
-    Whether its lines are JSON, and whether their times are local.
-    """
+    """Sets up Dynamo's own logging, unless there is one; whether it is JSON, and in local time."""
 
 def log_to_python() -> None:
     """Sends the log of the Rust side to `logging`, where the process has no subscriber yet."""

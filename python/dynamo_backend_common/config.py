@@ -80,9 +80,9 @@ class WorkerConfig:
 
     Attributes:
         namespace: Discovery namespace.
-        namespace_worker_suffix: Appended to the namespace with a hyphen. Workers whose card differs
-            from that of those before them are served beside them by a frontend that knows
-            namespaces by their prefix. None: nothing is appended.
+        namespace_worker_suffix: Appended to the namespace with a hyphen: the generation of a
+            rolling update. Workers of different cards are then in different namespaces, and a
+            frontend that is given the prefix of both serves both. None: nothing is appended.
         component: Component in the namespace.
         endpoint: Endpoint that is served.
         model_name: Repository name on the hub, or a local path. Empty: a card with a name only,

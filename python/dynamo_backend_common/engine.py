@@ -97,15 +97,15 @@ class LLMEngine(ABC):
 
         After its last chunk a generator has a second to end by itself. One that goes on is
         cancelled, once, and a line of the log says so; it is closed with ``aclose`` in any case.
-        It is not called for a client that left before its turn, nor is ``abort`` then.
+        For a client that left before its turn neither ``generate`` nor ``abort`` is called.
 
-        Where it is synchronous, a plain generator or a plain function that returns chunks, a thread
-        of its own calls, iterates and closes it, with the request's context variables; at most 256
-        requests at a time. It may block: it waits by itself while the client is slow. Nothing can
-        interrupt it, but between two chunks it is closed when the request is stopped; what may
-        block for long should look at ``context.is_stopped()``, or be woken by ``abort``, which runs
-        on the event loop. A plain function that is annotated as returning an ``AsyncIterator`` or
-        an ``Awaitable`` is called on the event loop.
+        Where ``generate`` is synchronous, a plain generator or a plain function that returns
+        chunks, a thread of its own calls, iterates and closes it, with the request's context
+        variables; at most 256 requests at a time. It may block, and is held up while the client is
+        slow. Nothing can interrupt it, but between two chunks it is closed when the request is
+        stopped; what may block for long should look at ``context.is_stopped()``, or be woken by
+        ``abort``, which runs on the event loop. A plain function that is annotated as returning an
+        ``AsyncIterator`` or an ``Awaitable`` is called on the event loop.
 
         Exactly one chunk has a ``finish_reason``, and it is the last one. When
         ``context.is_stopped()`` turns true the stream ends with ``"cancelled"``. What is raised
@@ -155,7 +155,9 @@ class LLMEngine(ABC):
 
         Polled in the shutdown of a prefill worker, after ``drain``, until it is True or the budget
         ends (``DYN_PREFILL_DRAIN_TIMEOUT_S``): an engine that cannot tell keeps for all of that
-        time what peers may still fetch from it. One that keeps nothing for them returns True.
+        time what peers may still fetch from it. One that keeps nothing for them returns True. Also
+        polled while such a worker is out of discovery without a shutdown: ``/engine/status`` calls
+        it safe to delete only once this is True.
         """
         return None
 
@@ -186,7 +188,8 @@ class LLMEngine(ABC):
         ``pause_generation`` take the worker out of discovery first; ``wake_up``,
         ``resume_memory_occupation`` and ``resume_generation`` put it back afterwards. Before the
         first two, requests in flight finish, or are cut after ``DYN_SLEEP_DRAIN_TIMEOUT_SECS``;
-        from then on none comes until the engine is awake. ``pause_generation`` holds its requests.
+        from then on none comes until the engine is awake. Before ``pause_generation`` none is
+        waited for, and none is cut: the engine holds them.
         ``drain``, ``resume`` and ``status`` are the worker's own; an engine's control of such a
         name is called by ``POST /engine/control/NAME``.
         """

@@ -120,8 +120,8 @@ class Request(TypedDict):
     model: NotRequired[str]
     """The name that the client asked for; absent in a probe."""
     token_ids: TokenIds | list[int]
-    """The prompt. From a worker a `TokenIds`, which becomes a list when somebody wants one, and is
-    one for an engine with ``token_ids_as_list``."""
+    """The prompt. From a worker a `TokenIds`, which becomes a list when somebody wants one; for an
+    engine with ``token_ids_as_list`` a list."""
     stop_conditions: StopConditions
     """When to stop."""
     sampling_options: SamplingOptions
@@ -188,8 +188,8 @@ class Chunk(TypedDict):
     completion_usage: NotRequired[Usage | None]
     """Tokens used so far, on the last chunk at least.
 
-    What was cached (``prompt_tokens_details``) belongs on the first one too: an output that the
-    frontend ends itself, by a stop text, and the usage of a stream that is not over, have no other.
+    What was cached (``prompt_tokens_details``) belongs on the first one too: where the frontend
+    ends the output itself, by a stop text, or asks for the usage midway, it has no other.
     """
     stop_reason: NotRequired[str | int | list[int] | None]
     """The text or tokens that ended the output, where ``finish_reason`` is ``stop``."""
