@@ -1,4 +1,5 @@
-//! What the environment says about connecting, shutdown and kept requests: the only reader of the environment.
+//! What the environment says about connecting, shutdown, sleep and requests that are kept: the only
+//! reader of these variables.
 //!
 //! | variable | read as | default |
 //! |---|---|---|

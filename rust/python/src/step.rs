@@ -1,6 +1,7 @@
 //! The step push: one call hands over what one step of an engine made for all its requests.
 
 mod failures;
+mod push;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -15,7 +16,7 @@ use pyo3::exceptions::PyBaseException;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
-use crate::buffer::{CAPACITY, Item, Put, Writer};
+use crate::buffer::{Item, Writer};
 use crate::chunk::{Chunk, Tokens};
 use crate::context::RequestContext;
 use crate::convert::chunk;
@@ -27,9 +28,7 @@ use crate::fork::Origin;
 use crate::interpreter_end::Running;
 use crate::wakeups;
 use failures::Failures;
-
-/// Chunks that may wait for a client before its request fails: its engine did not heed `stalled`.
-const LONGEST: usize = 65_536;
+use push::Push;
 
 /// Where a step loop hands over its tokens, from any thread that holds the GIL already.
 #[pyclass(frozen, module = "dynamo_backend_common._core")]
@@ -253,71 +252,6 @@ impl Steps {
     }
 }
 
-/// One call of `push`, with the lock: no Python runs while it lives.
-struct Push<'a> {
-    streams: parking_lot::MutexGuard<'a, Streams>,
-    readers: Vec<Waker>,
-    cancelled: Vec<u64>,
-    stalled: Vec<u64>,
-}
-
-impl<'a> Push<'a> {
-    fn new(steps: &'a Steps) -> Self {
-        Self {
-            streams: steps.streams.lock(),
-            readers: Vec::new(),
-            cancelled: std::mem::take(&mut *steps.untold.lock()),
-            stalled: Vec::new(),
-        }
-    }
-
-    fn item(&mut self, stream: u64, item: Item) {
-        let last = !matches!(&item, Ok(chunk) if !chunk.is_terminal());
-        let Some(open) = self.streams.open.get(&stream) else {
-            self.cancelled.push(stream);
-            return;
-        };
-        let (put, reader) = open.writer.put_quietly(item, last);
-        self.readers.extend(reader);
-        if put == Put::Refused {
-            self.cancelled.push(stream);
-        }
-        if last || put == Put::Refused {
-            self.streams.open.remove(&stream);
-        }
-    }
-
-    /// Looks at all that is open, also at what was not in this step.
-    fn done(mut self) -> StepReport {
-        let (readers, cancelled) = (&mut self.readers, &mut self.cancelled);
-        let stalled = &mut self.stalled;
-        self.streams.open.retain(|id, open| {
-            let Some(unread) = open.writer.unread() else {
-                cancelled.push(*id);
-                return false;
-            };
-            let last = if open.request.context.may_abort() {
-                Ok(Chunk::cancelled())
-            } else if unread > LONGEST {
-                Err(Box::new(overrun()))
-            } else {
-                if unread >= CAPACITY {
-                    stalled.push(*id);
-                }
-                return true;
-            };
-            readers.extend(open.writer.put_quietly(last, true).1);
-            cancelled.push(*id);
-            false
-        });
-        wakeups::wake(self.readers);
-        StepReport {
-            cancelled: self.cancelled,
-            stalled: self.stalled,
-        }
-    }
-}
-
 impl Steps {
     /// What an entry of a step hands over, and to which stream.
     fn read_entry(
@@ -418,12 +352,4 @@ where
             })
         })
         .collect()
-}
-
-fn overrun() -> DynamoError {
-    let message = format!(
-        "the engine pushed {LONGEST} chunks that its client did not read, though it was told that \
-         the stream is stalled"
-    );
-    backend(BackendError::Unknown, message)
 }

@@ -195,7 +195,6 @@ impl Host {
             model,
             self.served_name(),
             load_time,
-            self.admission.clone(),
             Arc::downgrade(&self.member),
         )
         .map_err(failed)?;

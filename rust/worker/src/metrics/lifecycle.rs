@@ -10,7 +10,6 @@ use dynamo_runtime::metrics::MetricsHierarchy;
 use dynamo_runtime::metrics::prometheus_names::{labels, lifecycle, model_info};
 use prometheus::{Gauge, IntCounter, IntGauge, IntGaugeVec};
 
-use crate::admission::Admission;
 use crate::controls::Status;
 use crate::event::Event;
 use crate::system::Member;
@@ -40,7 +39,6 @@ impl LifecycleGauges {
         model: &str,
         model_name: &str,
         load_time: Duration,
-        admission: Admission,
         member: Weak<Member>,
     ) -> anyhow::Result<Self> {
         let labels = [(labels::MODEL, model), (labels::MODEL_NAME, model_name)];
@@ -53,7 +51,7 @@ impl LifecycleGauges {
         .set(load_time.as_secs_f64());
         let in_flight = metrics.create_intgauge(
             REQUESTS_IN_FLIGHT,
-            "Requests that the engine is answering",
+            "Requests that wait, that the engine has, or whose answer is not written to its end",
             &labels,
         )?;
         let ready = metrics.create_intgauge(
@@ -76,7 +74,6 @@ impl LifecycleGauges {
         endpoint
             .get_metrics_registry()
             .add_update_callback(Arc::new(move || {
-                in_flight.set(admission.in_flight() as i64);
                 let member = member.upgrade();
                 ready.set(
                     member
@@ -90,6 +87,7 @@ impl LifecycleGauges {
                         .with_label_values(&[other.name()])
                         .set(i64::from(other == status.service));
                 }
+                in_flight.set(status.in_flight as i64);
                 safe_to_delete.set(i64::from(status.safe_to_delete));
                 Ok(())
             }));

@@ -1,0 +1,87 @@
+//! One call of `push`, while it holds the lock.
+
+use std::task::Waker;
+
+use dynamo_backend_worker::DynamoError;
+use dynamo_backend_worker::error::{BackendError, backend};
+
+use super::{StepReport, Steps, Streams};
+use crate::buffer::{CAPACITY, Item, Put};
+use crate::chunk::Chunk;
+use crate::wakeups;
+
+/// Chunks that may wait for a client before its request fails: its engine did not heed `stalled`.
+const LONGEST: usize = 65_536;
+
+/// One call of `push`, with the lock: no Python runs while it lives.
+pub(super) struct Push<'a> {
+    streams: parking_lot::MutexGuard<'a, Streams>,
+    readers: Vec<Waker>,
+    cancelled: Vec<u64>,
+    stalled: Vec<u64>,
+}
+
+impl<'a> Push<'a> {
+    pub(super) fn new(steps: &'a Steps) -> Self {
+        Self {
+            streams: steps.streams.lock(),
+            readers: Vec::new(),
+            cancelled: std::mem::take(&mut *steps.untold.lock()),
+            stalled: Vec::new(),
+        }
+    }
+
+    pub(super) fn item(&mut self, stream: u64, item: Item) {
+        let last = !matches!(&item, Ok(chunk) if !chunk.is_terminal());
+        let Some(open) = self.streams.open.get(&stream) else {
+            self.cancelled.push(stream);
+            return;
+        };
+        let (put, reader) = open.writer.put_quietly(item, last);
+        self.readers.extend(reader);
+        if put == Put::Refused {
+            self.cancelled.push(stream);
+        }
+        if last || put == Put::Refused {
+            self.streams.open.remove(&stream);
+        }
+    }
+
+    /// Looks at all that is open, also at what was not in this step.
+    pub(super) fn done(mut self) -> StepReport {
+        let (readers, cancelled) = (&mut self.readers, &mut self.cancelled);
+        let stalled = &mut self.stalled;
+        self.streams.open.retain(|id, open| {
+            let Some(unread) = open.writer.unread() else {
+                cancelled.push(*id);
+                return false;
+            };
+            let last = if open.request.context.may_abort() {
+                Ok(Chunk::cancelled())
+            } else if unread > LONGEST {
+                Err(Box::new(overrun()))
+            } else {
+                if unread >= CAPACITY {
+                    stalled.push(*id);
+                }
+                return true;
+            };
+            readers.extend(open.writer.put_quietly(last, true).1);
+            cancelled.push(*id);
+            false
+        });
+        wakeups::wake(self.readers);
+        StepReport {
+            cancelled: self.cancelled,
+            stalled: self.stalled,
+        }
+    }
+}
+
+fn overrun() -> DynamoError {
+    let message = format!(
+        "the engine pushed {LONGEST} chunks that its client did not read, though it was told that \
+         the stream is stalled"
+    );
+    backend(BackendError::Unknown, message)
+}
