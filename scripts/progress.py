@@ -81,21 +81,22 @@ class Job:
 
 def main() -> int:
     """Runs what the command line says; returns the exit status."""
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.default_int_handler)
+    interrupted: list[int] = []
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        # Raises nothing: between a command's start and its entry in `jobs` it would be forgotten.
+        signal.signal(number, lambda number, _: interrupted.append(number))
     folder = Path(os.environ["LOGS"])
     folder.mkdir(parents=True, exist_ok=True)
     jobs: list[Job] = []
     try:
         for name, *command in _split(sys.argv[1:]):
             jobs.append(Job(name, command, folder))
-        failed = _wait(jobs)
-    except KeyboardInterrupt:
-        return _INTERRUPTED
+        failed = _wait(jobs, interrupted)
     finally:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second one would leave some running
         for job in jobs:
             job.end()
+    if interrupted:
+        return _INTERRUPTED
     if failed is None:
         return 0
     failed.show()
@@ -112,8 +113,8 @@ def _split(arguments: list[str]) -> list[list[str]]:
     return parts
 
 
-def _wait(jobs: list[Job]) -> Job | None:
-    """Waits until all have ended well, or one has failed, which is returned."""
+def _wait(jobs: list[Job], interrupted: list[int]) -> Job | None:
+    """Waits until all have ended well, one has failed, which is returned, or a signal came."""
     begun = time.monotonic()
     seen = sys.stdout.isatty()
     said = begun
@@ -127,7 +128,7 @@ def _wait(jobs: list[Job]) -> Job | None:
         elif time.monotonic() - said >= _LINE_SECONDS:
             said = time.monotonic()
             print(line, flush=True)
-        if failed is not None or not running:
+        if failed is not None or not running or interrupted:
             print("" if seen else line, flush=True)
             return failed
         time.sleep(_LOOK_SECONDS)

@@ -62,6 +62,13 @@ class StartHoldsTheGil(Recorded):
         return config
 
 
+class GenerateHoldsTheGil(Recorded):
+    async def generate(self, request, context):
+        reach("generating")
+        hold_the_gil()
+        yield {}
+
+
 class ExitHookHangs(Recorded):
     async def cleanup(self):
         await super().cleanup()

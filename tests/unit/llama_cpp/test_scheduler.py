@@ -173,17 +173,15 @@ def test_who_wants_no_output_needs_no_slot(model):
     none = _sequence(model, 4, 0)
     scheduler.add(none)
     assert _step(scheduler)[0] == (none.stream, [], "length", none.usage)
-    scheduler.add(none)
-    assert none in scheduler.close()
+    scheduler.close()
 
 
-def test_the_given_up_are_named(model):
+def test_closed_it_has_given_up_all(model):
     scheduler = _scheduler(model)
-    sequences = [_sequence(model, 4, 100) for _ in range(5)]
-    for sequence in sequences:
+    for sequence in [_sequence(model, 4, 100) for _ in range(5)]:
         scheduler.add(sequence)
     _step(scheduler)
-    assert scheduler.close() == sequences
+    scheduler.close()
     assert scheduler.idle
 
 
