@@ -1,0 +1,154 @@
+"""What an operator does to vLLM: sleep, pause, the prefix cache, profiling, weights, adapters."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from typing import TYPE_CHECKING, Any
+
+from ...exceptions import InvalidArgument
+from . import weights
+from .control_body import Body, failed
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from .control_body import Control, Reply
+    from .lora import Adapters
+
+_PAUSE_MODES = ("keep", "wait", "abort")
+# What of a GPU's memory is put to sleep, and the scheduler with it.
+_TAGS = ("weights", "kv_cache", "scheduling")
+
+
+class Controls:
+    """The controls of one vLLM: those that its configuration allows.
+
+    One acts at a time, but for those that only look.
+    """
+
+    def __init__(self, llm: Any, adapters: Adapters | None) -> None:
+        """Takes a vLLM that has started.
+
+        Args:
+            llm: vLLM's ``AsyncLLM``.
+            adapters: The LoRA adapters; None: they are off.
+        """
+        self._llm = llm
+        self._acting = asyncio.Lock()
+        # Whether memory is put away: vLLM would let requests run without it.
+        self._is_asleep = False
+        self._table: dict[str, Control] = self._allowed(adapters)
+
+    @property
+    def names(self) -> list[str]:
+        """The names by which they are called."""
+        return sorted(self._table)
+
+    async def __call__(self, name: str, body: Mapping[str, Any]) -> Reply:
+        """Performs a control.
+
+        Raises:
+            InvalidArgument: There is none of that name, or its body is not accepted.
+        """
+        control = self._table.get(name)
+        if control is None:
+            raise InvalidArgument(
+                f"vLLM as it is configured has no control '{name}'; it has {', '.join(self.names)}"
+            )
+        return await control(body)
+
+    def _allowed(self, adapters: Adapters | None) -> dict[str, Control]:
+        config = self._llm.vllm_config
+        looking: dict[str, Control] = {"get_weight_version": self._get_weight_version}
+        acting: dict[str, Control] = {
+            "pause_generation": self._pause_generation,
+            "resume_generation": self._resume_generation,
+            "reset_prefix_cache": self._reset_prefix_cache,
+        }
+        if config.model_config.enable_sleep_mode:
+            looking["is_sleeping"] = self._is_sleeping
+            acting["sleep"] = self._sleep
+            acting["wake_up"] = self._wake_up
+        if config.profiler_config.profiler is not None:
+            acting["start_profile"] = self._start_profile
+            acting["stop_profile"] = self._stop_profile
+        acting |= weights.controls(self._llm)
+        if adapters is not None:
+            looking["list_loras"] = adapters.list
+            acting["load_lora"] = adapters.load
+            acting["unload_lora"] = adapters.unload
+        return looking | {name: self._alone(control) for name, control in acting.items()}
+
+    def _alone(self, control: Control) -> Control:
+        async def acts(body: Mapping[str, Any]) -> Reply:
+            async with self._acting:
+                return await control(body)
+
+        return acts
+
+    async def _sleep(self, body: Mapping[str, Any]) -> Reply:
+        level = Body("sleep", body, ["level"]).number("level", 1, least=0, most=2)
+        # The worker has waited for requests, and has cut those that were left.
+        self._is_asleep = level > 0
+        await self._llm.sleep(level, mode="abort")
+        return {"status": "ok", "level": level, "is_sleeping": True}
+
+    async def _wake_up(self, body: Mapping[str, Any]) -> Reply:
+        tags = Body("wake_up", body, ["tags"]).choices("tags", _TAGS)
+        await self._llm.wake_up(tags)
+        is_sleeping = await self._llm.is_sleeping()
+        self._is_asleep = self._is_asleep and is_sleeping
+        return {"status": "ok", "is_sleeping": is_sleeping}
+
+    async def _is_sleeping(self, body: Mapping[str, Any]) -> Reply:
+        Body("is_sleeping", body)
+        return {"status": "ok", "is_sleeping": await self._llm.is_sleeping()}
+
+    async def _pause_generation(self, body: Mapping[str, Any]) -> Reply:
+        given = Body("pause_generation", body, ["mode", "clear_cache"])
+        mode = given.choice("mode", "keep", _PAUSE_MODES)
+        clear_cache = given.flag("clear_cache", False)
+        await self._llm.pause_generation(mode=mode, clear_cache=clear_cache)
+        return {"status": "ok", "mode": mode, "clear_cache": clear_cache}
+
+    async def _resume_generation(self, body: Mapping[str, Any]) -> Reply:
+        Body("resume_generation", body)
+        if self._is_asleep:
+            return failed("vLLM sleeps; wake_up resumes it too")
+        await self._llm.resume_generation()
+        return {"status": "ok"}
+
+    async def _reset_prefix_cache(self, body: Mapping[str, Any]) -> Reply:
+        given = Body("reset_prefix_cache", body, ["reset_running_requests", "reset_connector"])
+        was_reset = await self._llm.reset_prefix_cache(
+            given.flag("reset_running_requests", False), given.flag("reset_connector", False)
+        )
+        if not was_reset:
+            return failed(
+                "requests that run hold blocks of the cache; try again, or with"
+                " reset_running_requests, by which they begin anew"
+            )
+        return {"status": "ok"}
+
+    async def _start_profile(self, body: Mapping[str, Any]) -> Reply:
+        # 0.31 has the prefix only.
+        known = list(inspect.signature(self._llm.start_profile).parameters)
+        given = Body("start_profile", body, known)
+        options = {
+            "profile_prefix": given.text("profile_prefix"),
+            "delay_iterations": given.number("delay_iterations", None, least=0),
+            "max_iterations": given.number("max_iterations", None, least=0),
+        }
+        given_options = {key: value for key, value in options.items() if value is not None}
+        await self._llm.start_profile(**given_options)
+        return {"status": "ok"}
+
+    async def _stop_profile(self, body: Mapping[str, Any]) -> Reply:
+        Body("stop_profile", body)
+        await self._llm.stop_profile()
+        return {"status": "ok"}
+
+    async def _get_weight_version(self, body: Mapping[str, Any]) -> Reply:
+        Body("get_weight_version", body)
+        return {"status": "ok", "weight_version": await self._llm.get_weight_version()}
