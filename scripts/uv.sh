@@ -1,4 +1,4 @@
-# shellcheck shell=bash disable=SC2034
+# shellcheck shell=bash disable=SC2034,SC2154
 # Sourced after new-venv.sh: uv, which has the files of one package once on the disk, however many
 # environments it is in.
 
