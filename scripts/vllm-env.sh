@@ -27,6 +27,8 @@ fill() {
             scripts/vllm-run.sh "$release" -m dynamo.vllm --help
 }
 
+[ -d "$cache/vllm-0.31.0" ] || [ "$(free_megabytes)" -ge 8000 ] ||
+    fail "the disk of $cache has $(free_megabytes) MB left, and vLLM takes 8000: free some room"
 mkdir -p "$cache/models"
 for release in 0.31.0 0.32.0; do
     environment=$cache/vllm-$release
