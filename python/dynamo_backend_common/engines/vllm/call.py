@@ -54,7 +54,8 @@ class Call:
     @property
     def logprobs(self) -> int | None:
         """Candidates per token whose log probabilities are wanted, -1: all; None: none at all."""
-        return self.params.num_logprobs
+        count: int | None = self.params.num_logprobs
+        return count
 
     @property
     def by_socket(self) -> bool:

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from ...exceptions import InvalidArgument
-from .schema_cycles import refuse_endless_schema
+from .refusals import refuse
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -14,7 +14,15 @@ if TYPE_CHECKING:
     from vllm.sampling_params import StructuredOutputsParams
 
 _CONSTRAINTS = ("json", "regex", "choice", "grammar", "structural_tag")
-_KNOWN = {*_CONSTRAINTS, "whitespace_pattern", "backend"}
+_TYPES: Mapping[str, tuple[type, ...]] = {
+    "json": (str, dict),
+    "regex": (str,),
+    "choice": (list,),
+    "grammar": (str,),
+    "structural_tag": (str, dict),
+    "whitespace_pattern": (str,),
+    "backend": (str,),
+}
 
 
 def structured_outputs(
@@ -35,12 +43,12 @@ def structured_outputs(
         del given["choice"]
     if not any(name in given for name in _CONSTRAINTS):
         return None
-    for name in given:
-        if name not in _KNOWN:
-            raise InvalidArgument(
-                f"guided_decoding.{name} is given, which the vllm engine does not have; leave it"
-                " out"
-            )
+    for name, value in given.items():
+        if name not in _TYPES:
+            refuse(f"guided_decoding.{name}", value)
+        elif not isinstance(value, _TYPES[name]):
+            allowed = " or ".join(kind.__name__ for kind in _TYPES[name])
+            raise InvalidArgument(f"guided_decoding.{name} is {value!r}; it must be {allowed}")
     asked = given.pop("backend", backend)
     if asked != backend:
         raise InvalidArgument(
@@ -48,8 +56,6 @@ def structured_outputs(
             " no other for one request; leave it out, or start with --structured-outputs-config"
             f' \'{{"backend": "{asked}"}}\''
         )
-    if "json" in given:
-        refuse_endless_schema(given["json"])
     tag = given.get("structural_tag")
     if tag is not None and not isinstance(tag, str):
         given["structural_tag"] = json.dumps(tag)

@@ -100,8 +100,9 @@ class Output:
             return prefill_chunk(list(tokens), params, completion_usage=self._usage())
         chunk: Chunk = {"token_ids": tokens}
         if told is not None and tokens:
-            chunk["top_logprobs"] = list(told)
-            chunk["log_probs"] = [position[0]["logprob"] for position in chunk["top_logprobs"]]
+            candidates = list(told)
+            chunk["top_logprobs"] = candidates
+            chunk["log_probs"] = [position[0]["logprob"] for position in candidates]
         if finish_reason is not None:
             chunk["finish_reason"] = _FINISH_REASONS[finish_reason]
             if stop_reason is not None:

@@ -42,7 +42,7 @@ class Requests:
         Args:
             config: vLLM's, as it is when the engine has started.
             mode: What the worker does: `WorkerConfig.disaggregation_mode`.
-            dp_ranks: Data-parallel ranks of this worker as the router counts them, over all workers.
+            dp_ranks: Data-parallel ranks of this worker, as the router counts over all workers.
             lora_names: Adapters that are loaded, at the time that it is asked.
 
         Raises:
@@ -67,10 +67,7 @@ class Requests:
             request = _of_one_token(request)
         handover = self._transfer.handover(request)
         taken_over = self._transfer.taken_over(request)
-        if handover is not None:
-            transfer, details = handover.asked, None
-        else:
-            transfer, details = taken_over or (None, None)
+        transfer, details = taken_over or (handover.asked if handover else None, None)
         params = self._sampling.params(request, transfer=transfer)
         if params.prompt_logprobs is not None and (handover or taken_over):
             raise InvalidArgument(
@@ -151,8 +148,8 @@ def _of_one_token(request: Mapping[str, Any]) -> Mapping[str, Any]:
     request = prefill_request(request)
     if request.get(HEALTH_CHECK_KEY):
         return request
-    # The decode computes this token again. Could it be the end of the output, there would be nothing
-    # to decode, and the end would come twice as often as it should.
+    # The decode computes this token again: could it be the end of the output here too, there would
+    # be nothing to decode, and the end would come twice as often as it should.
     return {**request, "stop_conditions": {**request["stop_conditions"], "min_tokens": 1}}
 
 

@@ -53,8 +53,8 @@ class Sampling:
         """Looks up what the model and the operator say once for all requests."""
         model = config.model_config
         self._defaults: Mapping[str, Any] = model.get_diff_sampling_param()
-        # As vLLM's own server has it: a limit of the operator's is one for every request, a limit of
-        # the model's is but a default.
+        # As vLLM's own server has it: a limit of the operator's is one for every request, a limit
+        # of the model's is but a default.
         self._most_tokens: int | None = (
             (model.override_generation_config or {}).get("max_new_tokens")
             if model.generation_config in ("auto", "vllm")
