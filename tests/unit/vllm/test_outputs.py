@@ -45,7 +45,7 @@ def usage(completion: int, details: dict[str, Any] | None = None) -> dict[str, A
     return told if details is None else told | {"prompt_tokens_details": details}
 
 
-def test_usage_is_on_the_first_chunk_and_on_the_last():
+def test_usage_is_on_the_first_chunk_and_on_the_last() -> None:
     output = Output(call())
     assert output.chunk(step(8, cached=2)) == {
         "token_ids": [8],
@@ -63,19 +63,19 @@ def test_usage_is_on_the_first_chunk_and_on_the_last():
     ("theirs", "ours"),
     [("stop", "stop"), ("length", "length"), ("abort", "cancelled"), ("repetition", "stop")],
 )
-def test_finish_reasons(theirs, ours):
+def test_finish_reasons(theirs: Any, ours: Any) -> None:
     chunk: Any = Output(call()).chunk(step(finish_reason=theirs))
     assert chunk["finish_reason"] == ours
     assert "stop_reason" not in chunk
 
 
-def test_the_token_that_ended_it():
+def test_the_token_that_ended_it() -> None:
     chunk: Any = Output(call()).chunk(step(8, finish_reason="stop", stop_reason=8))
     assert chunk["token_ids"] == [8]
     assert chunk["stop_reason"] == 8
 
 
-def test_an_error_has_the_request_migrated():
+def test_an_error_has_the_request_migrated() -> None:
     output = Output(call())
     output.chunk(step(8))
     error = output.chunk(step(finish_reason="error"))
@@ -83,14 +83,14 @@ def test_an_error_has_the_request_migrated():
     assert "'r' after 1 tokens" in str(error)
 
 
-def test_a_grammar_that_fits_no_token_does_not():
+def test_a_grammar_that_fits_no_token_does_not() -> None:
     guided = SimpleNamespace(regex="a")
     assert isinstance(Output(call(guided=guided)).chunk(step(finish_reason="error")), Disconnected)
     error = Output(call(guided=guided)).chunk(step(8, finish_reason="error"))
     assert isinstance(error, Unknown)
 
 
-def test_a_prefill_hands_over():
+def test_a_prefill_hands_over() -> None:
     output = Output(call(handover=Handover(asked={"do_remote_decode": True})))
     chunk = output.chunk(
         step(8, cached=2, finish_reason="length", kv_transfer_params={"remote_port": 1})
@@ -103,19 +103,19 @@ def test_a_prefill_hands_over():
     }
 
 
-def test_a_prefill_that_was_aborted_hands_nothing_over():
+def test_a_prefill_that_was_aborted_hands_nothing_over() -> None:
     chunk: Any = Output(call(handover=Handover())).chunk(step(finish_reason="abort"))
     assert chunk["finish_reason"] == "cancelled"
     assert "disaggregated_params" not in chunk
 
 
 @pytest.mark.parametrize("details", [{"cached_tokens": 32}, {}])
-def test_of_a_decode_the_details_are_its_prefills(details):
+def test_of_a_decode_the_details_are_its_prefills(details: Any) -> None:
     chunk: Any = Output(call(prompt_tokens_details=details)).chunk(step(8, cached=3))
     assert chunk["completion_usage"] == usage(1, details or None)
 
 
-def test_log_probabilities():
+def test_log_probabilities() -> None:
     rows = (np.array([[8, 8, 4]]), np.array([[-1.0, -1.0, -np.inf]]), np.array([1]), None)
     chunk: Any = Output(call(logprobs=2)).chunk(step(8, new_logprobs=rows))
     assert chunk["log_probs"] == [-1.0]
@@ -128,7 +128,7 @@ def test_log_probabilities():
     ]
 
 
-def test_log_probabilities_of_the_prompt_are_on_the_last_chunk():
+def test_log_probabilities_of_the_prompt_are_on_the_last_chunk() -> None:
     output = Output(call(prompt_logprobs=0))
     rows = (np.array([[6], [7]]), np.array([[-2.0], [-np.inf]]), np.array([4, 9]), None)
     assert "engine_data" not in output.chunk(step(8, new_prompt_logprobs_tensors=rows))  # type: ignore[operator]
@@ -142,7 +142,7 @@ def test_log_probabilities_of_the_prompt_are_on_the_last_chunk():
     }
 
 
-def test_generate_gives_the_same():
+def test_generate_gives_the_same() -> Any:
     def at(value: float, rank: int) -> Any:
         return SimpleNamespace(logprob=value, rank=rank)
 

@@ -23,7 +23,7 @@ from dynamo_backend_common.exceptions import EngineShutdown, InvalidArgument
         (None, "encoder_result", {"a": 1}),
     ],
 )
-def test_refused_by_name(part, name, value):
+def test_refused_by_name(part: Any, name: Any, value: Any) -> None:
     request = {name: value} if part is None else {part: {name: value}}
     with pytest.raises(InvalidArgument, match=f"^{name} is .*vllm engine"):
         refuse_unsupported(request)
@@ -48,17 +48,17 @@ def test_refused_by_name(part, name, value):
         },
     ],
 )
-def test_nothing_asked_for(request_: dict[str, Any]):
+def test_nothing_asked_for(request_: dict[str, Any]) -> None:
     refuse_unsupported(request_)
 
 
 @pytest.mark.parametrize("raised", [ValueError("top_p must be"), TypeError("top_p must be")])
-def test_wrong_values_are_the_requests_fault(raised):
+def test_wrong_values_are_the_requests_fault(raised: Any) -> None:
     with pytest.raises(InvalidArgument, match="top_p must be") as refused, refusing():
         raise raised
     assert refused.value.__cause__ is raised
 
 
-def test_an_error_of_ours_passes():
+def test_an_error_of_ours_passes() -> None:
     with pytest.raises(EngineShutdown), refusing():
         raise EngineShutdown("gone")

@@ -26,7 +26,7 @@ def prefilled(params: Any, **more: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("connector", ["NixlConnector", "NixlPushConnector", "TheirsConnector"])
-def test_what_the_engine_answers_is_handed_on(connector):
+def test_what_the_engine_answers_is_handed_on(connector: Any) -> None:
     handover = transfer("prefill", connector).handover({})
     assert handover is not None
     assert handover.asked["do_remote_decode"] is True
@@ -36,7 +36,7 @@ def test_what_the_engine_answers_is_handed_on(connector):
 
 
 @pytest.mark.parametrize("connector", ["ExampleConnector", "LMCacheMPConnector"])
-def test_of_a_cache_that_both_share_nothing_is_handed_over(connector):
+def test_of_a_cache_that_both_share_nothing_is_handed_over(connector: Any) -> None:
     sharing = transfer("prefill", connector)
     handover = sharing.handover({})
     assert handover is not None
@@ -47,7 +47,7 @@ def test_of_a_cache_that_both_share_nothing_is_handed_over(connector):
     assert not transfer("decode").is_fetched
 
 
-def test_a_connector_of_several_is_that_which_hands_over():
+def test_a_connector_of_several_is_that_which_hands_over() -> None:
     children = [{"kv_connector": "OffloadingConnector"}, {"kv_connector": "NixlConnector"}]
     handover = transfer("prefill", "MultiConnector", connectors=children).handover({})
     assert handover is not None
@@ -57,7 +57,7 @@ def test_a_connector_of_several_is_that_which_hands_over():
     assert not handover.asked
 
 
-def test_what_a_prefill_said_is_taken_over():
+def test_what_a_prefill_said_is_taken_over() -> None:
     details = {"cached_tokens": 32}
     request = prefilled(OF_ENGINE, prompt_tokens_details=details)
     assert transfer("decode").taken_over(request) == (OF_ENGINE, details)
@@ -66,24 +66,24 @@ def test_what_a_prefill_said_is_taken_over():
 
 
 @pytest.mark.parametrize("mode", ["Aggregated", " AGG "])
-def test_alone_nothing_is_transferred(mode):
+def test_alone_nothing_is_transferred(mode: Any) -> None:
     alone = transfer(mode, None)
     assert alone.handover({}) is None
     assert alone.taken_over({}) is None
 
 
-def test_a_probe_has_no_peer():
+def test_a_probe_has_no_peer() -> None:
     assert transfer("Prefill").handover(PROBE) is None
     assert transfer("Decode").taken_over(PROBE) is None
 
 
-def test_a_decode_may_be_asked_to_prefill():
+def test_a_decode_may_be_asked_to_prefill() -> None:
     request = {"annotations": ["x-bypass-remote-prefill"]}
     assert transfer("decode").taken_over(request) is None
 
 
 @pytest.mark.parametrize("mode", ["prefill", "DECODE"])
-def test_without_a_connector_there_is_nothing_to_do(mode):
+def test_without_a_connector_there_is_nothing_to_do(mode: Any) -> None:
     with pytest.raises(InvalidArgument, match="--kv-transfer-config"):
         transfer(mode, None)
 
@@ -96,6 +96,6 @@ def test_without_a_connector_there_is_nothing_to_do(mode):
         (prefilled([1]), r"kv_transfer_params: \[1\]"),
     ],
 )
-def test_a_decode_without_its_prefill_is_refused(request_, message):
+def test_a_decode_without_its_prefill_is_refused(request_: Any, message: Any) -> None:
     with pytest.raises(InvalidArgument, match=message):
         transfer("decode").taken_over(request_)

@@ -46,18 +46,15 @@ def processor(config: VllmConfig) -> InputProcessor:
     return InputProcessor(config)
 
 
-def context(trace_headers: dict[str, str] | None = None) -> Any:
-    return SimpleNamespace(id="request", trace_headers=lambda: trace_headers or {})
-
-
 @pytest.fixture
 def read(config: VllmConfig) -> Callable[..., Call]:
     """Reads a request, of which the parts are given."""
 
     def read(
-        config: VllmConfig = config, mode: str = "agg", context: Any = context(), **parts: Any
+        config: VllmConfig = config, mode: str = "agg", headers: Any = None, **parts: Any
     ) -> Call:
         requests = Requests(config, mode, dp_ranks=range(4, 6), lora_names={"adapter"})
+        context: Any = SimpleNamespace(id="request", trace_headers=lambda: headers or {})
         return requests.read({"token_ids": [5, 6, 7], **parts}, context)
 
     return read

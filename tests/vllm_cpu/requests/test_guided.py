@@ -1,6 +1,7 @@
 """Guided decoding, as vLLM gets it."""
 
 import json
+from typing import Any
 
 import pytest
 
@@ -10,7 +11,7 @@ SCHEMA = {"type": "object", "properties": {"a": {"type": "integer"}}, "required"
 TAG = {"type": "structural_tag", "format": {"type": "json_schema", "json_schema": SCHEMA}}
 
 
-def guided(**given):
+def guided(**given: Any) -> Any:
     return {"sampling_options": {"guided_decoding": given}}
 
 
@@ -28,13 +29,13 @@ def guided(**given):
         ({"json": SCHEMA, "backend": "auto", "regex": None}, "json", SCHEMA),
     ],
 )
-def test_constraints(admit, read, given, name, told):
+def test_constraints(admit: Any, read: Any, given: Any, name: Any, told: Any) -> None:
     assert getattr(read(**guided(**given)).params.structured_outputs, name) == told
     assert admit(**guided(**given)).sampling_params.structured_outputs is not None
 
 
 @pytest.mark.parametrize("given", [{}, {"json": None}, {"choice": []}, {"backend": "xgrammar"}])
-def test_no_constraint(admit, given):
+def test_no_constraint(admit: Any, given: Any) -> None:
     assert admit(**guided(**given)).sampling_params.structured_outputs is None
 
 
@@ -54,6 +55,6 @@ def test_no_constraint(admit, given):
         ({"regex": "a", "xpath": "//a"}, "guided_decoding.xpath is given"),
     ],
 )
-def test_wrong_constraints_are_refused(admit, given, message):
+def test_wrong_constraints_are_refused(admit: Any, given: Any, message: Any) -> None:
     with pytest.raises(InvalidArgument, match=message):
         admit(**guided(**given))

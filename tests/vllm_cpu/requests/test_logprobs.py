@@ -1,5 +1,7 @@
 """Log probabilities are those that vLLM's own output processor makes of the same outputs."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -14,10 +16,10 @@ TOKENS = 50
 
 
 @pytest.fixture
-def theirs(read):
+def theirs(read: Any) -> Any:
     """What vLLM makes of outputs, and what is ours."""
 
-    def make(**options):
+    def make(**options: Any) -> Any:
         call = read(**options)
         request = EngineCoreRequest(
             request_id="request",
@@ -35,7 +37,7 @@ def theirs(read):
     return make
 
 
-def rows(count, width, seed=0):
+def rows(count: Any, width: Any, seed: Any = 0) -> Any:
     """Chosen tokens, with the ``width`` likeliest ones: as few values as to have equal ones."""
     random = np.random.default_rng(seed)
     values = np.round(random.normal(size=(count, VOCABULARY)), 1).astype(np.float32)
@@ -47,17 +49,17 @@ def rows(count, width, seed=0):
     return ids, told, (values >= told[:, :1]).sum(axis=1)
 
 
-def told_by_vllm(position):
+def told_by_vllm(position: Any) -> Any:
     return {token: (at.logprob, at.rank) for token, at in position.items()}
 
 
-def told_by_us(position):
+def told_by_us(position: Any) -> Any:
     return {at["token_id"]: (at["logprob"], at["rank"]) for at in position}
 
 
 # A row is as wide as the widest of its batch.
 @pytest.mark.parametrize(("asked", "width"), [(0, 0), (0, 5), (1, 1), (5, 5), (3, 8), (None, 0)])
-def test_of_the_output(theirs, asked, width):
+def test_of_the_output(theirs: Any, asked: Any, width: Any) -> None:
     vllms, ours = theirs(output_options={"logprobs": asked})
     ids, values, ranks = rows(TOKENS, width)
     made = []
@@ -81,7 +83,7 @@ def test_of_the_output(theirs, asked, width):
 
 
 @pytest.mark.parametrize("asked", [0, 1, 4])
-def test_of_the_prompt(theirs, asked):
+def test_of_the_prompt(theirs: Any, asked: Any) -> None:
     vllms, ours = theirs(output_options={"prompt_logprobs": asked})
     tensors = LogprobsTensors(*(torch.from_numpy(part) for part in rows(2, asked)))
     output = EngineCoreOutput(
@@ -100,7 +102,7 @@ def test_of_the_prompt(theirs, asked):
     assert read == [told_by_vllm(position) for position in vllms.prompt_logprobs[1:]]
 
 
-def test_as_generate_tells_them(theirs):
+def test_as_generate_tells_them(theirs: Any) -> None:
     """The same from vLLM's own output processor, for the path that goes through it."""
     vllms, ours = theirs(output_options={"logprobs": 3})
     ids, values, ranks = rows(1, 3)

@@ -2,6 +2,7 @@
 
 import copy
 import json
+from typing import Any
 
 import pytest
 
@@ -10,7 +11,7 @@ from dynamo_backend_common.exceptions import InvalidArgument
 ALL = 2**32 - 1
 
 
-def with_defaults(config, folder=None, **defaults):
+def with_defaults(config: Any, folder: Any = None, **defaults: Any) -> Any:
     """A configuration of a model that recommends ``defaults``, or of an operator who does."""
     changed = copy.deepcopy(config)
     if folder is None:
@@ -22,7 +23,7 @@ def with_defaults(config, folder=None, **defaults):
     return changed
 
 
-def test_nothing_asked_for_is_vllms_own_default(admit):
+def test_nothing_asked_for_is_vllms_own_default(admit: Any) -> None:
     params = admit().sampling_params
     assert (params.temperature, params.top_p, params.top_k, params.min_p) == (1.0, 1.0, 0, 0.0)
     # Three of 256 are the prompt's.
@@ -36,7 +37,9 @@ def test_nothing_asked_for_is_vllms_own_default(admit):
     assert params.output_kind.name == "DELTA"
 
 
-def test_the_models_defaults_are_where_the_request_says_nothing(config, read, tmp_path):
+def test_the_models_defaults_are_where_the_request_says_nothing(
+    config: Any, read: Any, tmp_path: Any
+) -> None:
     defaults = {"temperature": 0.7, "top_k": 20, "repetition_penalty": 1.1, "max_new_tokens": 9}
     recommended = with_defaults(config, tmp_path, **defaults)
     params = read(recommended, sampling_options={"top_k": 5, "temperature": None}).params
@@ -46,7 +49,7 @@ def test_the_models_defaults_are_where_the_request_says_nothing(config, read, tm
     assert read(recommended, stop_conditions={"max_tokens": 64}).params.max_tokens == 64
 
 
-def test_a_limit_of_the_operators_is_one(config, read):
+def test_a_limit_of_the_operators_is_one(config: Any, read: Any) -> None:
     limited = with_defaults(config, max_new_tokens=9)
     assert read(limited).params.max_tokens == 9
     assert read(limited, stop_conditions={"max_tokens": 64}).params.max_tokens == 9
@@ -72,20 +75,20 @@ def test_a_limit_of_the_operators_is_one(config, read):
         ("include_stop_str_in_output", True),
     ],
 )
-def test_sampling_options(admit, name, value):
+def test_sampling_options(admit: Any, name: Any, value: Any) -> None:
     assert getattr(admit(sampling_options={name: value}).sampling_params, name) == value
     # What the frontend passes on unread.
     passed_on = admit(extra_args={"sampling_options": {name: value}}).sampling_params
     assert getattr(passed_on, name) == value
 
 
-def test_greedy(admit):
+def test_greedy(admit: Any) -> None:
     options = {"temperature": 0.0, "top_k": 7, "top_p": 0.5}
     params = admit(sampling_options=options).sampling_params
     assert (params.temperature, params.top_k, params.top_p) == (0.0, 0, 1.0)
 
 
-def test_logit_bias_has_openais_keys_and_limits(admit):
+def test_logit_bias_has_openais_keys_and_limits(admit: Any) -> None:
     bias = {"7": 5, 8: -1000.0}
     assert admit(sampling_options={"logit_bias": bias}).sampling_params.logit_bias == {
         7: 5,
@@ -93,14 +96,14 @@ def test_logit_bias_has_openais_keys_and_limits(admit):
     }
 
 
-def test_bad_words_reach_vllm_as_tokens(admit):
+def test_bad_words_reach_vllm_as_tokens(admit: Any) -> None:
     words = [[7], [8, 9]]
     passed_on = {"sampling_options": {"bad_words_token_ids": words}}
     assert admit(extra_args=passed_on).sampling_params.bad_words_token_ids == words
     assert admit(sampling_options={"bad_words": ["w10"]}).sampling_params.bad_words_token_ids
 
 
-def test_stop_tokens_of_every_kind_are_merged(admit):
+def test_stop_tokens_of_every_kind_are_merged(admit: Any) -> None:
     stops = {
         "stop_token_ids": [9, 10],
         "stop_token_ids_visible": [11],
@@ -113,7 +116,7 @@ def test_stop_tokens_of_every_kind_are_merged(admit):
     assert params.stop == []
 
 
-def test_without_the_models_ends_the_requests_still_end_it(admit):
+def test_without_the_models_ends_the_requests_still_end_it(admit: Any) -> None:
     stops = {"ignore_eos": True, "stop_token_ids": [9], "stop_token_ids_hidden": [2]}
     params = admit(stop_conditions=stops).sampling_params
     assert params.ignore_eos
@@ -121,7 +124,7 @@ def test_without_the_models_ends_the_requests_still_end_it(admit):
     assert params.eos_token_id is None
 
 
-def test_lengths(admit):
+def test_lengths(admit: Any) -> None:
     params = admit(stop_conditions={"max_tokens": 9, "min_tokens": 3}).sampling_params
     assert (params.max_tokens, params.min_tokens) == (9, 3)
     # What the context has no room for is no limit.
@@ -130,14 +133,16 @@ def test_lengths(admit):
 
 @pytest.mark.parametrize(("asked", "told"), [(0, 0), (5, 5), (ALL, -1)])
 @pytest.mark.parametrize("name", ["logprobs", "prompt_logprobs"])
-def test_log_probabilities(read, name, asked, told):
+def test_log_probabilities(read: Any, name: Any, asked: Any, told: Any) -> None:
     call = read(output_options={name: asked})
     assert getattr(call.params, name) == told
     assert call.by_socket is (name == "logprobs" and told != -1)
     assert call.logprobs == (told if name == "logprobs" else None)
 
 
-def test_log_probabilities_of_chosen_tokens_take_the_place_of_the_likeliest(admit, read):
+def test_log_probabilities_of_chosen_tokens_take_the_place_of_the_likeliest(
+    admit: Any, read: Any
+) -> None:
     options = {"sampling_options": {"logprob_token_ids": [7, 8, 9]}}
     call = read(extra_args=options, output_options={"logprobs": 1})
     assert call.params.logprobs is None
@@ -182,7 +187,7 @@ def test_log_probabilities_of_chosen_tokens_take_the_place_of_the_likeliest(admi
         ("output_options", {"prompt_logprobs": 21}, "prompt logprobs of 21"),
     ],
 )
-def test_wrong_values_are_refused(admit, part, given, message):
+def test_wrong_values_are_refused(admit: Any, part: Any, given: Any, message: Any) -> None:
     with pytest.raises(InvalidArgument, match=message):
         admit(**{part: given})
 
@@ -191,5 +196,5 @@ def test_wrong_values_are_refused(admit, part, given, message):
     "options",
     [{"warmth": None}, {"tags": []}, {"detokenize": False}, {"bad_words_token_ids": []}],
 )
-def test_what_asks_for_nothing_is_taken(admit, options):
+def test_what_asks_for_nothing_is_taken(admit: Any, options: Any) -> None:
     admit(extra_args={"sampling_options": options})
