@@ -52,7 +52,6 @@ class Client:
         self._stat_loggers = stat_loggers
         self._loading: asyncio.Future[Any] | None = None
         self._thread: int | None = None
-        self._llm: Any = None
         self._processes = Processes()
         self._sockets: TemporaryDirectory[str] | None = None
         self._watched: list[int] = []
@@ -90,12 +89,11 @@ class Client:
         if isinstance(failed, DynamoError):
             # It says all that there is to say: how the thread got there does not matter.
             raise failed.with_traceback(None)
-        self._llm = self._loading.result()
-        return self._llm
+        return self._loading.result()
 
-    def watch(self, died: Callable[[EngineShutdown], None]) -> None:
-        """Calls ``died`` on the event loop when one of vLLM's own processes has ended."""
-        resources = self._llm.engine_core.resources
+    def watch(self, llm: Any, died: Callable[[EngineShutdown], None]) -> None:
+        """Calls ``died`` on the event loop when one of the processes of ``llm`` has ended."""
+        resources = llm.engine_core.resources
         processes = list(resources.engine_manager.processes)
         if resources.coordinator is not None:
             processes.append(resources.coordinator.proc)
@@ -118,19 +116,20 @@ class Client:
             os.close(descriptor)
         until = loop.time() + cleanup_seconds()
         await asyncio.to_thread(self._look)
-        llm, self._llm = self._llm, None
         ending, self._loading = self._loading, None
+        llm = _result(ending)
         if llm is not None:
             seconds = (until - loop.time()) * _SHARE_OF_SHUTDOWN
-            ending = asyncio.ensure_future(asyncio.to_thread(_shutdown, llm, seconds))
+            ending = asyncio.ensure_future(asyncio.to_thread(_shut_down, llm, seconds))
             await asyncio.wait([ending], timeout=seconds)
         await asyncio.to_thread(self._kill)
         while ending is not None and not ending.done() and loop.time() < until:
             # Its processes have ended, for which it waits, but for those that a start still makes.
             await asyncio.wait([ending], timeout=_LOOK_SECONDS / 5)
             await asyncio.to_thread(self._kill)
-        if llm is not None:
-            _close_sockets(llm.engine_core.resources)
+        for made in (llm, _result(ending)):
+            if made is not None:
+                _close_sockets(made.engine_core.resources)
         self._processes.remove_shared_memory()
         if self._sockets is not None:
             self._sockets.cleanup()
@@ -241,11 +240,18 @@ def _refuse_several_nodes(parallel: Any) -> None:
             )
 
 
-def _shutdown(llm: Any, seconds: float) -> None:
+def _shut_down(llm: Any, seconds: float) -> None:
     try:
         llm.shutdown(timeout=seconds)
     except Exception:
         logger.exception("vLLM's shutdown failed; its processes are killed")
+
+
+def _result(loading: asyncio.Future[Any] | None) -> Any:
+    """What was loaded; None: nothing, or not yet."""
+    if loading is None or not loading.done() or loading.cancelled() or loading.exception():
+        return None
+    return loading.result()
 
 
 def _close_sockets(resources: Any) -> None:

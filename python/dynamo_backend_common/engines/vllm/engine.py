@@ -97,7 +97,7 @@ class Vllm:
         if llm is None:
             return EngineConfig(model=self._engine_args.model)
         self._serving = serving = Serving(llm, self._config)
-        client.watch(serving.fail)
+        client.watch(llm, serving.fail)
         await serving.begin(
             self._token_path, counts_requests=not self._engine_args.disable_log_stats
         )
