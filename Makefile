@@ -12,7 +12,7 @@ export PYTHON
 
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-exclusive := clean test setup build lint fmt rust-test python-test fuzz wheel bench
+exclusive := clean test setup build lint fmt rust-test python-test fuzz wheel bench vllm-env
 .PHONY: help demo install prepare smoke $(exclusive)
 
 ifndef ALONE
@@ -63,6 +63,9 @@ wheel: prepare ## build the wheel and the source distribution to hand out, into 
 
 bench: prepare ## compare with the reference: tables and a plot in benches/results (ARGS=--quick: minutes)
 	@scripts/bench.sh $(ARGS)
+
+vllm-env: build ## make the environments with vLLM on a CPU, and the tiny model (10 minutes, 8 GB)
+	@scripts/vllm-env.sh
 
 clean: ## remove all that was built or installed in the cache folder
 	@scripts/clean.sh

@@ -141,6 +141,7 @@ def registries(request: pytest.FixtureRequest, shell: Shell) -> Iterator[Shell]:
     [
         ("scripts/crates.sh", "crates could not be fetched"),
         ("scripts/interop-venv.sh", "what ai-dynamo==1.6.1 needs could not be fetched"),
+        ("scripts/vllm-env.sh", "uv could not be fetched"),
     ],
 )
 def test_a_registry_that_does_not_answer(registries: Shell, script: str, what: str) -> None:

@@ -1,0 +1,166 @@
+"""Tokens by the engine core's socket: read in Rust, and in their streams without the GIL."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Any
+
+from .by_steps import BySteps
+
+if TYPE_CHECKING:
+    from ..._core import RequestContext, Steps, StepRecord, StepStream
+    from .call import Call
+    from .statistics import Counted, Statistics
+
+_FETCH_SECONDS = 0.1
+
+
+class BySocket(BySteps):
+    """Stands between the engine core and vLLM's client of it.
+
+    The engine core sends to an address that the client has bound. A thread of Rust takes its place
+    there, and passes on what it was not told to expect: to where the client listens from then on.
+    """
+
+    def __init__(self, llm: Any, steps: Steps, statistics: Statistics, tasks: Any) -> None:
+        """Takes a vLLM that has started, and of which no request runs.
+
+        Raises:
+            InvalidArgument: Its messages are not as they are known, or come by a network.
+        """
+        super().__init__(llm, steps, statistics, tasks)
+        self._socket = _between(llm, steps, statistics)
+        self._counted: dict[str, Counted] = {}
+        self._records = _Records(statistics, self._counted)
+
+    async def serve(self, call: Call, lora_request: Any, context: RequestContext) -> StepStream:
+        """Has vLLM serve a request; the stream gets its output.
+
+        Raises:
+            InvalidArgument: vLLM does not accept it.
+        """
+        if not call.by_socket:
+            return await super().serve(call, lora_request, context)
+        request = self.make_request(call, lora_request)
+        stream = self._steps.open(context)
+        self._socket.expect(
+            request.request_id,
+            stream,
+            prompt_tokens=call.prompt_tokens,
+            logprobs=call.logprobs,
+            prompt_tokens_details=call.prompt_tokens_details,
+        )
+        counted = self._statistics.count(call, request)
+        if counted is not None:
+            self._counted[request.request_id] = counted
+        await self._core.add_request_async(request)
+        return stream
+
+    async def run(self) -> None:
+        """Moves what is not the socket's, and fetches what the socket knows."""
+        tasks = [asyncio.ensure_future(super().run()), asyncio.ensure_future(self._fetch_on())]
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            done.pop().result()
+        finally:
+            for task in tasks:
+                task.cancel()
+
+    async def look(self) -> None:
+        """Has vLLM let go of what nobody wants any more."""
+        await self._fetch()
+        await super().look()
+
+    def close(self) -> None:
+        """Ends the thread."""
+        self._socket.close()
+
+    def publish_snapshots(self, publisher: Any, total_blocks: int, ranks: list[int]) -> None:
+        """Has the socket publish the load of each rank at every step."""
+        self._socket.publish_snapshots(publisher, dict.fromkeys(ranks, total_blocks))
+
+    async def _fetch_on(self) -> None:
+        while True:
+            await asyncio.sleep(_FETCH_SECONDS)
+            await self._fetch()
+
+    async def _fetch(self) -> None:
+        taken = self._socket.take()
+        for record in taken.steps:
+            self._records.tell(record)
+        for request_id in taken.given_up:
+            self._statistics.drop(self._counted.pop(request_id, None))
+        if taken.given_up:
+            await self._core.abort_requests_async(taken.given_up)
+
+
+class _Records:
+    """Tells vLLM's statistics of the steps that passed by Python."""
+
+    def __init__(self, statistics: Statistics, counted: dict[str, Counted]) -> None:
+        from vllm.v1.engine import EngineCoreOutput
+        from vllm.v1.metrics.stats import SchedulerStats
+        from vllm.v1.serial_utils import MsgpackDecoder
+
+        self._statistics = statistics
+        self._counted = counted
+        self._output = MsgpackDecoder(EngineCoreOutput)
+        self._scheduler_stats = MsgpackDecoder(SchedulerStats)
+
+    def tell(self, record: StepRecord) -> None:
+        stats = record.scheduler_stats
+        self._statistics.record(
+            record.engine_index,
+            None if stats is None else self._scheduler_stats.decode(stats),
+            self._iteration(record),
+        )
+
+    def _iteration(self, record: StepRecord) -> Any:
+        if not record.generation_tokens and not record.notable:
+            return None
+        iteration = self._statistics.iteration()
+        if iteration is None:
+            return None
+        # Both clocks are this machine's.
+        iteration.iteration_timestamp -= time.monotonic() - record.timestamp
+        iteration.num_generation_tokens += record.generation_tokens
+        iteration.inter_token_latencies_iter += record.inter_token_latencies
+        for packed, tokens, last in record.notable:
+            output = self._output.decode(packed)
+            counted = self._counted.get(output.request_id)
+            if counted is None:
+                continue
+            counted.stats.num_generation_tokens = tokens
+            if last:
+                counted.stats.last_token_ts = last
+            self._statistics.observe(output, record.timestamp, counted, iteration)
+            if output.finish_reason is not None:
+                del self._counted[output.request_id]
+        return iteration
+
+
+def _between(llm: Any, steps: Steps, statistics: Statistics) -> OutputSocket:
+    import zmq
+    from ..._core import OutputSocket
+    from vllm.v1.engine import EngineCoreOutput, EngineCoreOutputs, UtilityOutput
+
+    structs = (EngineCoreOutputs, EngineCoreOutput, UtilityOutput)
+    layout = {struct.__name__: list(struct.__struct_fields__) for struct in structs}
+    theirs = llm.engine_core.resources.output_socket
+    address = theirs.getsockopt(zmq.LAST_ENDPOINT).decode().rstrip("\0")
+    aside = f"{address}-aside"
+    theirs.unbind(address)
+    theirs.bind(aside)
+    try:
+        return OutputSocket(
+            steps,
+            layout,
+            address=address,
+            forward_to=aside,
+            statistics=statistics.per_request,
+        )
+    except BaseException:
+        theirs.unbind(aside)
+        theirs.bind(address)
+        raise

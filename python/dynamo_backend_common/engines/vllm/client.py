@@ -1,0 +1,243 @@
+"""vLLM's `AsyncLLM` in this process: its start, its death and its end."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import threading
+from contextlib import suppress
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any, Protocol
+
+from ..._core import cleanup_seconds
+from ...exceptions import DynamoError, EngineShutdown, InvalidArgument, Unknown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+logger = logging.getLogger(__name__)
+
+_SOCKETS = "VLLM_RPC_BASE_PATH"
+# What vLLM reads of its environment, and its profile of the memory, are of the whole process.
+_one_at_a_time = threading.Lock()
+
+_LOOK_SECONDS = 0.5
+# Of what a shutdown keeps for cleanup: the rest is for those that had to be killed.
+_SHARE_OF_SHUTDOWN = 0.7
+
+
+class Progress(Protocol):
+    """What ``start`` reports to."""
+
+    def __call__(self, message: str, fraction: float | None = None) -> None: ...
+
+
+class Client:
+    """One ``AsyncLLM``, and the processes that it starts."""
+
+    def __init__(self, engine_args: Any, stat_loggers: list[Any]) -> None:
+        """Prepares; `start` starts it.
+
+        Args:
+            engine_args: vLLM's ``AsyncEngineArgs``.
+            stat_loggers: What vLLM has to tell its statistics to, beside its own loggers.
+        """
+        # What it needs comes with vLLM.
+        from .processes import Processes
+
+        self._engine_args = engine_args
+        self._stat_loggers = stat_loggers
+        self._loading: asyncio.Future[Any] | None = None
+        self._thread: int | None = None
+        self._llm: Any = None
+        self._processes = Processes()
+        self._sockets: TemporaryDirectory[str] | None = None
+        self._watched: list[int] = []
+        self._closing = False
+
+    async def start(self, progress: Progress | None) -> Any:
+        """Starts vLLM in a thread: where no event loop runs it reads no output by itself.
+
+        Returns:
+            vLLM's ``AsyncLLM``.
+
+        Raises:
+            InvalidArgument: vLLM does not accept its arguments, or they ask for several nodes.
+            Unknown: Its processes did not start; their log says why.
+        """
+        self._loading = asyncio.ensure_future(asyncio.to_thread(self._load, progress))
+        while not self._loading.done():
+            await asyncio.wait([self._loading], timeout=_LOOK_SECONDS)
+            await asyncio.to_thread(self._look)
+        self._llm = self._loading.result()
+        return self._llm
+
+    def watch(self, died: Callable[[EngineShutdown], None]) -> None:
+        """Calls ``died`` on the event loop when one of vLLM's own processes has ended."""
+        resources = self._llm.engine_core.resources
+        processes = list(resources.engine_manager.processes)
+        if resources.coordinator is not None:
+            processes.append(resources.coordinator.proc)
+        loop = asyncio.get_running_loop()
+        for process in processes:
+            descriptor = os.pidfd_open(process.pid)
+            self._watched.append(descriptor)
+            loop.add_reader(descriptor, self._ended, process, descriptor, died)
+
+    async def stop(self) -> None:
+        """Ends vLLM and all that it started, within the time that a shutdown keeps for cleanup.
+
+        May be called again, and after a start that failed.
+        """
+        self._closing = True
+        loop = asyncio.get_running_loop()
+        while self._watched:
+            descriptor = self._watched.pop()
+            loop.remove_reader(descriptor)
+            os.close(descriptor)
+        until = loop.time() + cleanup_seconds()
+        await asyncio.to_thread(self._look)
+        llm, self._llm = self._llm, None
+        ending, self._loading = self._loading, None
+        if llm is not None:
+            seconds = (until - loop.time()) * _SHARE_OF_SHUTDOWN
+            ending = asyncio.ensure_future(asyncio.to_thread(_shutdown, llm, seconds))
+            await asyncio.wait([ending], timeout=seconds)
+        left = max(until - loop.time(), 0.1) / 2
+        await asyncio.to_thread(self._processes.kill, left)
+        if ending is not None:
+            # What it waited for has ended.
+            await asyncio.wait([ending], timeout=left)
+        if llm is not None:
+            _close_sockets(llm.engine_core.resources)
+        self._processes.remove_shared_memory()
+        if self._sockets is not None:
+            self._sockets.cleanup()
+            self._sockets = None
+
+    def _load(self, progress: Progress | None) -> Any:
+        from vllm.usage.usage_lib import UsageContext
+        from vllm.v1.engine.async_llm import AsyncLLM
+
+        def report(message: str) -> None:
+            if progress is not None:
+                progress(message)
+
+        arguments = self._engine_args
+        report(f"reading the configuration of {arguments.model}")
+        context = UsageContext.OPENAI_API_SERVER
+        config = _config(arguments, context)
+        _refuse_several_nodes(config.parallel_config)
+        with _one_at_a_time:
+            self._thread = threading.get_native_id()
+            report(f"starting vLLM with {arguments.model}")
+            try:
+                with self._own_sockets():
+                    return AsyncLLM.from_vllm_config(
+                        config,
+                        usage_context=context,
+                        stat_loggers=self._stat_loggers,
+                        enable_log_requests=arguments.enable_log_requests,
+                        disable_log_stats=arguments.disable_log_stats,
+                    )
+            except (RuntimeError, TimeoutError) as error:
+                raise Unknown(f"vLLM did not start: {error}") from error
+            finally:
+                self._look()
+                self._thread = None
+
+    def _own_sockets(self) -> _Environment:
+        """A folder for vLLM's sockets, which it never removes."""
+        self._sockets = TemporaryDirectory(
+            prefix="dynamo-vllm-", dir=os.environ.get(_SOCKETS), ignore_cleanup_errors=True
+        )
+        return _Environment(_SOCKETS, self._sockets.name)
+
+    def _look(self) -> None:
+        if self._thread is not None:
+            self._processes.add_children_of(self._thread)
+        else:
+            self._processes.add(())
+
+    def _ended(
+        self, process: Any, descriptor: int, died: Callable[[EngineShutdown], None]
+    ) -> None:
+        asyncio.get_running_loop().remove_reader(descriptor)
+        if not self._closing:
+            died(EngineShutdown(f"vLLM's process {process.name} {_end_of(process)}"))
+
+
+class _Environment:
+    """A variable of the environment, for a while; what is started meanwhile inherits it."""
+
+    def __init__(self, name: str, value: str) -> None:
+        self._name, self._value = name, value
+        self._before = os.environ.get(name)
+
+    def __enter__(self) -> None:
+        os.environ[self._name] = self._value
+
+    def __exit__(self, *_: object) -> None:
+        if self._before is None:
+            del os.environ[self._name]
+        else:
+            os.environ[self._name] = self._before
+
+
+def _config(arguments: Any, context: Any) -> Any:
+    try:
+        return arguments.create_engine_config(context)
+    except DynamoError:
+        raise
+    except (ValueError, TypeError, NotImplementedError, AssertionError, OSError) as error:
+        raise InvalidArgument(f"vLLM does not accept its arguments: {error}") from None
+
+
+def _refuse_several_nodes(parallel: Any) -> None:
+    asked = {
+        "--nnodes": parallel.nnodes > 1,
+        "--data-parallel-external-lb, or --data-parallel-rank": parallel.data_parallel_external_lb,
+        "--data-parallel-hybrid-lb, or --data-parallel-start-rank": (
+            parallel.data_parallel_hybrid_lb
+        ),
+        "--data-parallel-size-local": (
+            parallel.data_parallel_size_local < parallel.data_parallel_size
+        ),
+        "--data-parallel-backend ray": parallel.data_parallel_backend != "mp",
+        "--distributed-executor-backend ray": parallel.distributed_executor_backend == "ray",
+    }
+    for arguments, is_asked in asked.items():
+        if is_asked:
+            raise InvalidArgument(
+                f"{arguments}: this engine serves a vLLM whose processes are all on this node; run"
+                " a worker on each node, and have Dynamo's router balance among them"
+            )
+
+
+def _shutdown(llm: Any, seconds: float) -> None:
+    try:
+        llm.shutdown(timeout=seconds)
+    except Exception:
+        logger.exception("vLLM's shutdown failed; its processes are killed")
+
+
+def _close_sockets(resources: Any) -> None:
+    """Closes what vLLM may have had no time to: Python would wait for it at its end."""
+    import zmq
+
+    for held in vars(resources).values():
+        if isinstance(held, zmq.Socket):
+            held.close(linger=0)
+
+
+def _end_of(process: Any) -> str:
+    status = None
+    with suppress(Exception):
+        status = process.exitcode
+    if status is None:
+        return f"({process.pid}) has ended"
+    if status < 0:
+        return f"({process.pid}) was killed by {signal.Signals(-status).name}"
+    return f"({process.pid}) ended with status {status}"

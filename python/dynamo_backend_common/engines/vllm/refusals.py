@@ -1,0 +1,75 @@
+"""What a request asks for and does not get: each refused by its name."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from ...exceptions import DynamoError, InvalidArgument
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+# By the part of the request: options, and the values that ask for nothing. None is one always.
+_UNSUPPORTED: Mapping[str, Mapping[str, tuple[Any, ...]]] = {
+    "sampling_options": {
+        # Each output ends with a finish reason of its own, and a worker's stream with the first.
+        "n": (0, 1),
+        "best_of": (0, 1),
+        "use_beam_search": (False,),
+        "length_penalty": (1.0,),
+    },
+    "output_options": {"formatted_prompt": (False,)},
+    # Of what a frontend passes on unread, requests of other APIs than OpenAI's.
+    "extra_args": {"vllm_tito": (), "sglang_tito": (), "kv_transfer_params": ({},)},
+}
+
+
+def refuse_unsupported(request: Mapping[str, Any]) -> None:
+    """Refuses what would have to be left aside.
+
+    Raises:
+        InvalidArgument: ``request`` asks for such a thing; the message names it.
+    """
+    for part, options in _UNSUPPORTED.items():
+        given = request.get(part) or {}
+        for name, nothing in options.items():
+            refuse(name, given.get(name), nothing)
+    for name in ("multi_modal_data", "prompt_embeds", "encoder_result"):
+        refuse(name, request.get(name), ({}, ""))
+
+
+def refuse(name: str, value: Any, nothing: tuple[Any, ...] = ()) -> None:
+    """Refuses ``value``, unless it is None or one of ``nothing``.
+
+    Raises:
+        InvalidArgument: The message names it.
+    """
+    if value is None or value in nothing:
+        return
+    shown = f"{name} is {value}" if isinstance(value, int | float) else f"{name} is given"
+    raise InvalidArgument(f"{shown}, which the vllm engine does not have; leave it out")
+
+
+@contextmanager
+def refusing() -> Iterator[None]:
+    """Makes what vLLM raises for a request that it does not take an `InvalidArgument`.
+
+    Its words are vLLM's. What is no fault of the request's passes as it is.
+    """
+    try:
+        yield
+    except DynamoError:
+        raise
+    except Exception as error:
+        if not _is_the_requests_fault(error):
+            raise
+        raise InvalidArgument(str(error)) from error
+
+
+def _is_the_requests_fault(error: Exception) -> bool:
+    if isinstance(error, ValueError | TypeError):
+        return True
+    from vllm.exceptions import VLLMClientError
+
+    return isinstance(error, VLLMClientError)

@@ -1,0 +1,163 @@
+"""Reading a request: Dynamo's dict becomes the `Call` that vLLM is asked with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from ...disaggregation import prefill_request
+from ...exceptions import InvalidArgument
+from ...messages import HEALTH_CHECK_KEY
+from .call import Call
+from .refusals import refuse_unsupported
+from .sampling import Sampling
+from .transfer import Transfer
+
+if TYPE_CHECKING:
+    from collections.abc import Container, Mapping
+
+    from vllm.config import VllmConfig
+    from vllm.inputs import TokensInput
+
+    from ..._core import RequestContext
+    from ...config import DisaggregationMode
+
+_SALT = "dynamo-cache-salt:"
+"""By which the router knows the salt among the keys of a KV event."""
+
+
+class Requests:
+    """Reads the requests of one worker."""
+
+    def __init__(
+        self,
+        config: VllmConfig,
+        mode: DisaggregationMode,
+        *,
+        dp_ranks: range,
+        lora_names: Container[str] = frozenset(),
+    ) -> None:
+        """Looks up what is the same for all requests.
+
+        Args:
+            config: vLLM's, as it is when the engine has started.
+            mode: What the worker does: `WorkerConfig.disaggregation_mode`.
+            dp_ranks: Data-parallel ranks of this worker, as the router counts over all workers.
+            lora_names: Adapters that are loaded, at the time that it is asked.
+
+        Raises:
+            InvalidArgument: The worker prefills or decodes, and vLLM has no connector for that.
+        """
+        self._config = config
+        self._dp_ranks = dp_ranks
+        self._lora_names = lora_names
+        self._sampling = Sampling(config)
+        self._transfer = Transfer(config, mode)
+
+    def read(self, request: Mapping[str, Any], context: RequestContext) -> Call:
+        """Reads a request.
+
+        Some of it vLLM checks itself when it gets the call: see `refusing`.
+
+        Raises:
+            InvalidArgument: Something in it cannot be served; the message names it.
+        """
+        refuse_unsupported(request)
+        if self._transfer.prefills:
+            request = _of_one_token(request)
+        handover = self._transfer.handover(request)
+        taken_over = self._transfer.taken_over(request)
+        transfer, details = taken_over or (handover.asked if handover else None, None)
+        params = self._sampling.params(request, transfer=transfer)
+        if params.prompt_logprobs is not None and (handover or taken_over):
+            raise InvalidArgument(
+                "prompt_logprobs is given, which the vllm engine does not have where prefill and"
+                " decode are apart: the KV cache comes without them; leave it out"
+            )
+        prompt = self._prompt(request)
+        routing: Mapping[str, Any] = request.get("routing") or {}
+        passed_on: Mapping[str, Any] = request.get("extra_args") or {}
+        return Call(
+            request_id=context.id,
+            prompt=prompt,
+            params=params,
+            prompt_tokens=len(prompt["prompt_token_ids"]),
+            lora_name=self._lora_name(request, routing),
+            trace_headers=self._trace_headers(context),
+            # Dynamo's router serves the highest first.
+            priority=-(routing.get("priority") or 0),
+            data_parallel_rank=self._rank(routing.get("dp_rank")),
+            reasoning_ended=passed_on.get("reasoning_ended"),
+            reasoning_parser_kwargs=passed_on.get("reasoning_parser_kwargs"),
+            handover=handover,
+            prompt_tokens_details=details,
+        )
+
+    def _prompt(self, request: Mapping[str, Any]) -> TokensInput:
+        given = request.get("token_ids")
+        if not isinstance(given, Sequence) or isinstance(given, str | bytes):
+            raise InvalidArgument(f"token_ids is {type(given).__name__}; it must be a list of int")
+        tokens = list(given)
+        if not tokens:
+            raise InvalidArgument("the prompt is empty: token_ids must have at least one token")
+        if set(map(type, tokens)) != {int}:
+            raise InvalidArgument("token_ids has what is no int; it must be a list of int")
+        model = self._config.model_config
+        # With a tokenizer vLLM looks at this itself; without, such a token ends its engine core.
+        if model.skip_tokenizer_init and not (
+            min(tokens) >= 0 and max(tokens) < model.get_vocab_size()
+        ):
+            raise InvalidArgument(
+                f"token_ids has a token out of vocabulary; tokens are 0 to"
+                f" {model.get_vocab_size() - 1}"
+            )
+        from vllm.inputs.engine import tokens_input
+
+        salt = _cache_salt(request)
+        return tokens_input(tokens, cache_salt=f"{_SALT}{salt}" if salt else None)
+
+    def _lora_name(self, request: Mapping[str, Any], routing: Mapping[str, Any]) -> str | None:
+        name = routing.get("lora_name")
+        if name is None:
+            # From a client that sends its requests past Dynamo's frontend.
+            model = request.get("model")
+            return model if model in self._lora_names else None
+        if name not in self._lora_names:
+            raise InvalidArgument(f"routing.lora_name: no adapter {name!r} is loaded here")
+        return str(name)
+
+    def _rank(self, rank: int | None) -> int | None:
+        """The rank as this worker's vLLM counts."""
+        if rank is None:
+            return None
+        if rank not in self._dp_ranks:
+            ranks = self._dp_ranks
+            raise InvalidArgument(
+                f"routing.dp_rank is {rank}; this worker has {ranks.start} to {ranks.stop - 1}"
+            )
+        return self._dp_ranks.index(rank)
+
+    def _trace_headers(self, context: RequestContext) -> Mapping[str, str] | None:
+        # Without a collector of its own vLLM would carry them around for nothing.
+        if not self._config.observability_config.otlp_traces_endpoint:
+            return None
+        return context.trace_headers() or None
+
+
+def _of_one_token(request: Mapping[str, Any]) -> Mapping[str, Any]:
+    request = prefill_request(request)
+    if request.get(HEALTH_CHECK_KEY):
+        return request
+    # The decode computes this token again: could it be the end of the output here too, there would
+    # be nothing to decode, and the end would come twice as often as it should.
+    return {**request, "stop_conditions": {**request["stop_conditions"], "min_tokens": 1}}
+
+
+def _cache_salt(request: Mapping[str, Any]) -> str | None:
+    """What keeps the request's KV blocks apart from those of others."""
+    salt = (request.get("routing") or {}).get("cache_salt")
+    if salt is None:
+        salt = ((request.get("extra_args") or {}).get("nvext") or {}).get("cache_salt")
+    if salt is not None and not isinstance(salt, str):
+        raise InvalidArgument(f"cache_salt is {salt!r}; it must be a text")
+    return salt

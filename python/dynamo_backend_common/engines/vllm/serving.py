@@ -1,0 +1,160 @@
+"""A vLLM that has started, as it serves: requests in, tokens out, until it fails or is ended."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Any
+
+from ..._core import Steps
+from ...exceptions import DynamoError, EngineShutdown
+from . import card
+from .by_generate import ByGenerate
+from .by_socket import BySocket
+from .controls import Controls
+from .lora import Adapters
+from .paths import choose_path
+from .requests import Requests
+from .statistics import Statistics
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine, Mapping
+
+    from ..._core import RequestContext, SnapshotPublisher, StepStream
+    from ...config import WorkerConfig
+    from .paths import TokenPath
+    from .snapshots import Snapshots
+
+logger = logging.getLogger(__name__)
+
+
+class Serving:
+    """What the engine has from its start to its end."""
+
+    def __init__(self, llm: Any, config: WorkerConfig) -> None:
+        """Takes a vLLM that has just started; `begin` has it serve.
+
+        Args:
+            llm: vLLM's ``AsyncLLM``.
+            config: The worker's.
+
+        Raises:
+            InvalidArgument: The worker prefills or decodes, and vLLM has no connector for that.
+        """
+        self.llm = llm
+        self.engine_config = card.engine_config(llm)
+        self.ranks: list[int] = list(llm.engine_core.engine_ranks_managed)
+        adapters = None
+        if llm.vllm_config.lora_config is not None:
+            adapters = Adapters(llm, frozenset({self.engine_config.model}))
+        self._adapters = adapters
+        self.controls = Controls(llm, adapters)
+        self._requests = Requests(
+            llm.vllm_config,
+            config.disaggregation_mode,
+            dp_ranks=range(self.ranks[0], self.ranks[-1] + 1),
+            lora_names=frozenset() if adapters is None else adapters,
+        )
+        self._steps = Steps()
+        self._path: TokenPath | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+        self._failure: asyncio.Future[EngineShutdown] = (
+            asyncio.get_running_loop().create_future()
+        )
+
+    async def begin(self, token_path: str, *, counts_requests: bool) -> None:
+        """Begins to take requests.
+
+        Raises:
+            InvalidArgument: The way for tokens that was asked for is none with this vLLM.
+        """
+        statistics = Statistics(self.llm, per_request=counts_requests)
+        path = self._path = await choose_path(token_path, self.llm, self._steps, statistics)
+        moving = self._begin(path.run())
+        if self.llm.output_handler is None and not isinstance(path, ByGenerate):
+            # By it vLLM knows whether somebody reads, and ends it with the rest.
+            self.llm.output_handler = moving
+        if counts_requests:
+            self._begin(statistics.log_on())
+
+    async def serve(self, request: Mapping[str, Any], context: RequestContext) -> StepStream:
+        """Serves one request.
+
+        Raises:
+            InvalidArgument: The request cannot be served; the message says why.
+            EngineShutdown: vLLM has failed.
+        """
+        if self._path is None:
+            raise EngineShutdown("the vllm engine is not serving")
+        call = self._requests.read(request, context)
+        lora_request = None
+        if call.lora_name is not None and self._adapters is not None:
+            lora_request = self._adapters.request(call.lora_name)
+        try:
+            return await self._path.serve(call, lora_request, context)
+        except DynamoError:
+            raise
+        except Exception as error:
+            if self.llm.errored:
+                raise EngineShutdown("vLLM has failed, and can serve no more") from error
+            raise
+
+    async def look(self) -> None:
+        """Has vLLM let go of what nobody wants any more."""
+        if self._path is not None:
+            await self._path.look()
+
+    def publish(self, publisher: SnapshotPublisher, snapshots: Snapshots) -> None:
+        """Publishes how full each rank's KV cache is, from now on."""
+        total = self.engine_config.total_kv_blocks or 0
+        if isinstance(self._path, BySocket):
+            self._path.publish_snapshots(publisher, total, self.ranks)
+        else:
+            snapshots.publish_to(publisher, total)
+
+    def fail(self, error: EngineShutdown) -> None:
+        """Ends every request with ``error``, and the engine."""
+        if not self._failure.done():
+            self._steps.fail(error)
+            self._failure.set_result(error)
+
+    async def failure(self) -> EngineShutdown:
+        """Waits for what vLLM fails with."""
+        return await asyncio.shield(self._failure)
+
+    async def end(self) -> None:
+        """Takes no more, and moves no more."""
+        self.fail(EngineShutdown("the vllm engine was shut down"))
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+        if self._path is not None:
+            self._path.close()
+
+    def _begin(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.get_running_loop().create_task(work)
+        task.add_done_callback(self._ended)
+        self._tasks.append(task)
+        return task
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        if task.cancelled():
+            return
+        cause = task.exception()
+        error = EngineShutdown(f"vLLM can serve no more: {type(cause).__name__}: {cause}")
+        error.__cause__ = cause
+        self.fail(error)
+
+    @property
+    def bos_token(self) -> int:
+        """The token that a prompt begins with, or any."""
+        token = getattr(self.llm.model_config.hf_text_config, "bos_token_id", None)
+        return token if isinstance(token, int) else 0
+
+    @property
+    def is_quiescent(self) -> bool | None:
+        """Whether nothing runs; None where a peer may still fetch what was prefilled for it."""
+        if len(self._steps):
+            return False
+        return None if getattr(self._requests, 'are_fetched', False) else True
