@@ -13,6 +13,7 @@
 - `RequestLogFilter` lets a program's own log say which request a line belongs to.
 - `MetricsContext`, `MetricsBindings`, `EndpointMetrics`, `PushKvEvents`, `ZmqKvEvents` and the
   publishers are for engines that publish metrics and KV events of their own.
+- `AdapterCards` is for engines that load LoRA adapters while they serve.
 - `prefill_request`, `prefill_chunk`, `require_prefill_result` and `require_bootstrap_info` are for
   engines that prefill in one worker and decode in another; see the module `disaggregation`.
 - `DynamoError` and its subclasses are the errors that Dynamo knows.
@@ -21,6 +22,7 @@
 """
 
 from ._core import (
+    AdapterCards,
     KvPublisher,
     RequestContext,
     RustEngine,
@@ -63,6 +65,7 @@ from .worker import Report, Worker
 
 __all__ = [
     "HEALTH_CHECK_KEY",
+    "AdapterCards",
     "BlockHash",
     "BootstrapInfo",
     "Cancelled",

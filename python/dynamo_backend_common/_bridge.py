@@ -26,7 +26,7 @@ from .publish import MetricsContext
 if TYPE_CHECKING:
     from collections.abc import Callable, Container
 
-    from ._core import MetricsCore, RequestContext, Sink
+    from ._core import AdapterCards, MetricsCore, RequestContext, Sink
 
 _REQUIRED = ("start", "generate", "cleanup")
 
@@ -198,6 +198,9 @@ class Bridge:
 
     async def health_check_payload(self) -> Any:
         return await self._logged("health_check_payload")
+
+    async def on_adapter_cards(self, cards: AdapterCards) -> None:
+        await self._hook("on_adapter_cards", cards)
 
     async def supported_controls(self) -> Any:
         return await self._hook("supported_controls", default=())

@@ -8,12 +8,13 @@ from typing import Any, ClassVar, Final, final, overload
 
 from typing_extensions import Buffer
 
-from ._core_publish import KvPublisher, MetricsCore, MetricsSource, SnapshotPublisher
+from ._core_publish import AdapterCards, KvPublisher, MetricsCore, MetricsSource, SnapshotPublisher
 from .config import WorkerConfig
 from .messages import Step
 
 __all__ = [
     "HEALTH_CHECK_KEY",
+    "AdapterCards",
     "ConfigField",
     "Inbox",
     "KvPublisher",

@@ -1,5 +1,6 @@
 """Of the compiled core, what an engine publishes with; no module of its own when it runs."""
 
+from asyncio import Future
 from collections.abc import Iterable
 from typing import SupportsIndex, final, overload
 
@@ -68,6 +69,29 @@ class SnapshotPublisher:
         Raises:
             OverflowError: A rank or a count of blocks is negative.
         """
+
+@final
+class AdapterCards:
+    """Registers a card in discovery for each LoRA adapter that an engine has loaded.
+
+    By such a card frontends serve an adapter as a model of its own: requests for it come with the
+    adapter's name in ``request["routing"]["lora_name"]``. The cards leave discovery with the worker.
+
+    On the event loop's thread only; what the methods return is to be awaited. When the run is over
+    they raise `EngineShutdown`.
+    """
+
+    def publish(self, name: str) -> Future[None]:
+        """Registers the card of the adapter; one that is there stays.
+
+        Raises:
+            InvalidArgument: The name is empty, the model's own, or one that discovery cannot tell
+                from another adapter's; or the worker's own card has a name only, without
+                ``model_name``, so that no frontend would serve it.
+        """
+
+    def withdraw(self, name: str) -> Future[None]:
+        """Takes the card of the adapter out of discovery; does nothing where there is none."""
 
 @final
 class KvPublisher:

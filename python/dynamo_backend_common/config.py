@@ -155,6 +155,7 @@ class EngineConfig:
         data_parallel_start_rank: First of its data-parallel ranks; None means 0.
         bootstrap_host: Host of the disaggregation bootstrap server; only with the port.
         bootstrap_port: Port of the disaggregation bootstrap server; only with the host.
+        max_gpu_lora_count: LoRA adapters that requests may use at once; None: none.
         runtime_data: JSON values that only this kind of engine knows.
     """
 
@@ -169,4 +170,5 @@ class EngineConfig:
     data_parallel_start_rank: int | None = None
     bootstrap_host: str | None = None
     bootstrap_port: int | None = None
+    max_gpu_lora_count: int | None = None
     runtime_data: Mapping[str, Any] = field(default_factory=dict)

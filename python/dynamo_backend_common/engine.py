@@ -16,7 +16,7 @@ from .messages import HEALTH_CHECK_KEY, Chunk, Request
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Iterable, Mapping, Sequence
 
-    from ._core import RequestContext, StepStream
+    from ._core import AdapterCards, RequestContext, StepStream
     from .config import EngineConfig
     from .publish import MetricsBindings, MetricsContext, PushKvEvents, ZmqKvEvents
 
@@ -182,6 +182,13 @@ class LLMEngine(ABC):
         Asked only where the operator gave none. The request that arrives has ``HEALTH_CHECK_KEY``.
         """
         return None
+
+    async def on_adapter_cards(self, cards: AdapterCards) -> None:  # noqa: B027 (optional)
+        """Called once, before requests are served, with what registers LoRA adapters' cards.
+
+        An engine that loads adapters keeps it, and says ``max_gpu_lora_count`` in its
+        `EngineConfig`. What is raised ends the run.
+        """
 
     async def supported_controls(self) -> Sequence[str]:
         """Names of the controls that become routes of the system server; none by default.

@@ -13,8 +13,8 @@ use dynamo_backend_worker::error::{invalid_argument, unknown};
 use dynamo_backend_worker::metrics::{MetricsBindings, MetricsContext};
 use dynamo_backend_worker::publish::KvEventSource;
 use dynamo_backend_worker::{
-    DisaggregationMode, DynamoError, EngineConfig, EngineStream, LLMEngine, LLMEngineOutput,
-    PreprocessedRequest, RequestContext, Shutdown, WorkerConfig,
+    AdapterCards, DisaggregationMode, DynamoError, EngineConfig, EngineStream, LLMEngine,
+    LLMEngineOutput, PreprocessedRequest, RequestContext, Shutdown, WorkerConfig,
 };
 use futures::future::BoxFuture;
 use futures::{FutureExt, Stream};
@@ -24,6 +24,7 @@ use pyo3::prelude::*;
 use serde_json::Value;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use crate::adapters;
 use crate::buffer::Reader;
 use crate::calls::EventLoop;
 use crate::context;
@@ -278,6 +279,12 @@ impl LLMEngine for PythonEngine {
             Ok((!value.is_null()).then_some(value))
         })
         .await
+    }
+
+    async fn on_adapter_cards(&self, cards: AdapterCards) -> Result<(), DynamoError> {
+        let cards = adapters::AdapterCards::new(cards, self.event_loop.clone());
+        self.call("on_adapter_cards", (cards,), self.fatal(), |_| Ok(()))
+            .await
     }
 
     async fn supported_controls(&self) -> Result<Vec<String>, DynamoError> {

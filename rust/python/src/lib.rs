@@ -12,12 +12,13 @@
 //! | `inbox`, `calls` | from Rust to the event loop's thread |
 //! | `chunk`, `buffer`, `sink`, `step`, `wakeups` | from Python to Rust: the chunks of requests |
 //! | `logging` | the log of the Rust side, to Python's `logging` |
-//! | `kv_events`, `publishers`, `metrics` | what a Python engine publishes |
+//! | `kv_events`, `publishers`, `metrics`, `adapters` | what a Python engine publishes |
 //! | `context`, `signal`, `token_ids` | the context and the prompt of a request |
 //! | `interpreter_end`, `fork` | threads that end under us, and processes that have none |
 //! | `convert` | values, both ways |
 //! | `errors` | exceptions, both ways; the only place that makes one of ours |
 
+mod adapters;
 mod buffer;
 mod calls;
 mod chunk;
@@ -50,6 +51,8 @@ use pyo3::prelude::*;
 mod _core {
     use super::*;
 
+    #[pymodule_export]
+    use crate::adapters::AdapterCards;
     #[pymodule_export]
     use crate::context::RequestContext;
     #[pymodule_export]

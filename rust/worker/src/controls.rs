@@ -18,7 +18,7 @@ use serde_json::Value;
 use tokio::sync::MutexGuard;
 
 use crate::admission::Admission;
-use crate::discovery::{departure, peers};
+use crate::discovery::{adapters, departure, peers};
 use crate::engine::LLMEngine;
 use crate::error::{at_step, unknown};
 use crate::frontend::{RunningFrontend, in_flight};
@@ -34,6 +34,7 @@ pub(crate) struct Surroundings {
     /// The endpoint's, without the suffix that tells generations apart.
     pub(crate) namespace: String,
     pub(crate) card: ModelDeploymentCard,
+    pub(crate) adapters: Arc<adapters::Published>,
     pub(crate) engine: Arc<dyn LLMEngine>,
     pub(crate) readiness: Arc<Readiness>,
     pub(crate) admission: Admission,
@@ -164,6 +165,11 @@ impl Controls {
     /// The card, as it is registered.
     pub(crate) fn card(&self) -> &ModelDeploymentCard {
         &self.around.card
+    }
+
+    /// The cards of the engine's LoRA adapters.
+    pub(crate) fn adapters(&self) -> &Arc<adapters::Published> {
+        &self.around.adapters
     }
 
     pub(crate) fn status(&self) -> Status {

@@ -1,5 +1,6 @@
 //! What makes the worker known: the model deployment card, and the endpoint's instance.
 
+pub(crate) mod adapters;
 pub(crate) mod card;
 pub(crate) mod departure;
 mod loading;

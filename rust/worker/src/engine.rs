@@ -17,6 +17,7 @@ use serde_json::{Map, Value};
 
 use crate::config::WorkerConfig;
 use crate::context::RequestContext;
+use crate::discovery::adapters::AdapterCards;
 use crate::metrics::{MetricsBindings, MetricsContext};
 use crate::publish::KvEventSource;
 
@@ -129,6 +130,12 @@ pub trait LLMEngine: Send + Sync + 'static {
         Ok(None)
     }
 
+    /// Called once, before the worker serves, with what registers a card for each LoRA adapter that
+    /// the engine loads.
+    async fn on_adapter_cards(&self, _cards: AdapterCards) -> Result<(), DynamoError> {
+        Ok(())
+    }
+
     /// Names of the controls that become routes of the system server, `POST /engine/NAME`. Those
     /// by which an engine sleeps take the worker out of discovery and wait for what is in flight, and
     /// those that wake it put it back. `pause_generation` holds what is in flight. `drain`, `resume`
@@ -173,6 +180,8 @@ pub struct EngineConfig {
     pub bootstrap_host: Option<String>,
     /// Port of the disaggregation bootstrap server; advertised only together with the host.
     pub bootstrap_port: Option<u16>,
+    /// LoRA adapters that requests may use at once; a card without it is of an engine without them.
+    pub max_gpu_lora_count: Option<u32>,
     /// Values for the card's runtime config that only this kind of engine knows.
     pub runtime_data: Map<String, Value>,
 }

@@ -163,7 +163,12 @@ impl Host {
         match self.connected.get() {
             Some(connected) => {
                 // The lease takes the card with it, but the process may be gone before that is sent.
-                let withdrawn = registration::withdraw_card(&connected.endpoint);
+                let withdrawn = async {
+                    if let Some(controls) = self.member.controls.get() {
+                        controls.adapters().withdraw_all().await;
+                    }
+                    registration::withdraw_card(&connected.endpoint).await
+                };
                 if let Ok(Err(error)) = tokio::time::timeout(limit / 2, withdrawn).await {
                     tracing::debug!(%error, "the card was out of discovery already");
                 }

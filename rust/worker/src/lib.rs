@@ -53,6 +53,7 @@ pub use config::{DisaggregationMode, RuntimeConfig, WorkerConfig};
 pub use context::RequestContext;
 pub use deadline::DEADLINE_EXIT_CODE;
 pub use descendants::adopt_orphans;
+pub use discovery::adapters::AdapterCards;
 pub use dynamo_backend_lifecycle::canary::HEALTH_CHECK_KEY;
 pub use dynamo_backend_lifecycle::{Report, State};
 pub use dynamo_llm::protocols::common::FinishReason;

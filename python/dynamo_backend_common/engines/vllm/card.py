@@ -18,6 +18,7 @@ logger = logging.getLogger(__name__)
 _TOKEN_BUDGET = "token_budget"
 _TAG_WITHOUT_REASONING = "tool_call_structural_tag_excludes_reasoning"
 _SPEC_DECODE = "spec_decode"
+_ADAPTERS_FIRST = "lora_requires_registration"
 
 
 def configured(config: WorkerConfig, engine_args: Any, *, model_given: bool) -> WorkerConfig:
@@ -91,6 +92,7 @@ def engine_config(llm: Any) -> EngineConfig:
         max_num_batched_tokens=config.scheduler_config.max_num_batched_tokens,
         data_parallel_size=len(ranks),
         data_parallel_start_rank=ranks[0],
+        max_gpu_lora_count=config.lora_config and config.lora_config.max_loras,
         runtime_data=_runtime_data(config),
     )
 
@@ -133,4 +135,7 @@ def _runtime_data(config: Any) -> dict[str, Any]:
             "method": str(speculative.method),
             "source": "backend_config",
         }
+    if config.lora_config is not None:
+        # No request makes the worker load an adapter that it was not told to.
+        data[_ADAPTERS_FIRST] = True
     return data

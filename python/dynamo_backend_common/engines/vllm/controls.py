@@ -128,10 +128,9 @@ class Controls:
 
     async def _reset_prefix_cache(self, body: Mapping[str, Any]) -> Reply:
         given = Body("reset_prefix_cache", body, ["reset_running_requests", "reset_connector"])
-        was_reset = await self._llm.reset_prefix_cache(
-            given.flag("reset_running_requests", False), given.flag("reset_connector", False)
-        )
-        if not was_reset:
+        running = given.flag("reset_running_requests", False)
+        connector = given.flag("reset_connector", False)
+        if not await self._llm.reset_prefix_cache(running, connector):
             return failed(
                 "requests that run hold blocks of the cache; try again, or with"
                 " reset_running_requests, by which they begin anew"

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
-from ...exceptions import InvalidArgument
+from ...exceptions import DynamoError, InvalidArgument
 from .control_body import Body, failed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from ..._core import AdapterCards
     from .control_body import Reply
+
+# From the end of an adapter's card to that of the adapter: frontends see the one, and what they
+# were sending finds the other.
+_HANDOVER_SECONDS = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +31,8 @@ class _Adapter:
 class Adapters:
     """The adapters that requests may name.
 
-    vLLM itself keeps the latest of them in memory, and reads another again when a request wants it.
+    Frontends know of each by a card of its own. vLLM keeps the latest of them in memory, and reads
+    another again when a request wants it.
     """
 
     def __init__(self, llm: Any, reserved: frozenset[str]) -> None:
@@ -37,11 +44,16 @@ class Adapters:
         """
         self._llm = llm
         self._reserved = reserved
+        self._cards: AdapterCards | None = None
         self._adapters: dict[str, _Adapter] = {}
         # Never used again: vLLM takes the number for the adapter.
         self._ids = itertools.count(1)
         # What was computed with an adapter may be in the prefix cache, by these.
         self._computed: set[tuple[str, str]] = set()
+
+    def register_with(self, cards: AdapterCards) -> None:
+        """Registers a card for each adapter from now on."""
+        self._cards = cards
 
     def request(self, name: str) -> Any:
         """The ``LoRARequest`` by which a request to vLLM names an adapter.
@@ -75,15 +87,24 @@ class Adapters:
             return failed(f"the prefix cache still has what '{name}' computed before; try again")
         self._computed.add((name, path))
         self._adapters[name] = adapter
+        try:
+            if self._cards is not None:
+                await self._cards.publish(name)
+        except DynamoError:
+            await self._forget(name, adapter)
+            raise
         return _reply(name, adapter)
 
     async def unload(self, body: Mapping[str, Any]) -> Reply:
         """The control ``unload_lora``: ``lora_name``. Requests that run with it go on."""
         name = Body("unload_lora", body, ["lora_name"]).required_text("lora_name")
-        adapter = self._adapters.pop(name, None)
+        adapter = self._adapters.get(name)
         if adapter is None:
             return failed(f"no LoRA adapter '{name}' is loaded here; {self._loaded()}")
-        await self._llm.remove_lora(adapter.id)
+        if self._cards is not None:
+            await self._cards.withdraw(name)
+            await asyncio.sleep(_HANDOVER_SECONDS)
+        await self._forget(name, adapter)
         return _reply(name, adapter)
 
     async def list(self, body: Mapping[str, Any]) -> Reply:
@@ -91,6 +112,10 @@ class Adapters:
         Body("list_loras", body)
         loras = {name: adapter.id for name, adapter in sorted(self._adapters.items())}
         return {"status": "ok", "loras": loras, "count": len(loras)}
+
+    async def _forget(self, name: str, adapter: _Adapter) -> None:
+        del self._adapters[name]
+        await self._llm.remove_lora(adapter.id)
 
     def _loaded(self) -> str:
         return f"loaded: {', '.join(sorted(self._adapters)) or 'none'}"

@@ -59,12 +59,10 @@ class Snapshots:
     def _push(self, rank: int, usage: float, caching: Any) -> None:
         if self._publisher is None:
             return
-        # One block is none: vLLM keeps it for places without a block, and counts without it.
-        used = round(usage * (self._total_blocks - 1))
         rate = caching.hit_rate if caching.aggregated_query_total else None
         self._publisher.push(
             rank,
             total_blocks=self._total_blocks,
-            used_blocks=max(used, 0),
+            used_blocks=round(min(max(usage, 0.0), 1.0) * self._total_blocks),
             kv_cache_hit_rate=rate,
         )

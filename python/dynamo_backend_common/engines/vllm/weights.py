@@ -83,11 +83,11 @@ class Weights:
         return await self._version()
 
     async def _init_transfer(self, body: Mapping[str, Any]) -> Reply:
+        given = Body("init_weight_transfer_engine", body, ["init_info"])
+        init_info = given.mapping("init_info")
         from vllm.distributed.weight_transfer.base import WeightTransferInitRequest
 
-        given = Body("init_weight_transfer_engine", body, ["init_info"])
-        request = WeightTransferInitRequest(init_info=given.mapping("init_info"))
-        await self._llm.init_weight_transfer_engine(request)
+        await self._llm.init_weight_transfer_engine(WeightTransferInitRequest(init_info=init_info))
         return {"status": "ok"}
 
     async def _shutdown_transfer(self, body: Mapping[str, Any]) -> Reply:
@@ -108,11 +108,10 @@ class Weights:
         return {"status": "ok"}
 
     async def _update(self, body: Mapping[str, Any]) -> Reply:
+        update_info = Body("update_weights", body, ["update_info"]).payload("update_info")
         from vllm.distributed.weight_transfer.base import WeightTransferUpdateRequest
 
-        given = Body("update_weights", body, ["update_info"])
-        request = WeightTransferUpdateRequest(update_info=given.payload("update_info"))
-        await self._llm.update_weights(request)
+        await self._llm.update_weights(WeightTransferUpdateRequest(update_info=update_info))
         return {"status": "ok"}
 
     async def _finish_update(self, body: Mapping[str, Any]) -> Reply:

@@ -88,6 +88,7 @@ pub(crate) fn engine_config(
         data_parallel_start_rank: from.get("data_parallel_start_rank")?,
         bootstrap_host: from.get("bootstrap_host")?,
         bootstrap_port: from.get("bootstrap_port")?,
+        max_gpu_lora_count: from.get("max_gpu_lora_count")?,
         runtime_data,
     })
 }

@@ -216,6 +216,7 @@ fn runtime_config(config: &WorkerConfig, engine: &EngineConfig) -> ModelRuntimeC
         structural_tag_mode: config.structural_tag_mode,
         structural_tag_scope: config.structural_tag_scope,
         structural_tag_schema: config.structural_tag_schema,
+        max_gpu_lora_count: engine.max_gpu_lora_count,
         enable_local_indexer: config.effective_local_indexer(),
         runtime_data: engine.runtime_data.clone().into_iter().collect(),
         disaggregated_endpoint,

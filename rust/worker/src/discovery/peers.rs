@@ -71,10 +71,12 @@ fn own_and_others<'a>(
     let (mut own, mut others) = (None, Vec::new());
     for record in found {
         // What cannot be read, frontends cannot read either.
-        let Ok(card) = record.deserialize_model() else {
+        let Ok(card) = record.deserialize_model::<ModelDeploymentCard>() else {
             continue;
         };
         match record.instance_id() == id {
+            // A frontend compares none with those.
+            _ if card.lora.is_some() => {}
             true => own = Some(card),
             false => others.push(card),
         }
@@ -118,7 +120,6 @@ fn is_peer(card: &ModelDeploymentCard, other: &ModelDeploymentCard) -> bool {
     card.display_name == other.display_name
         && card.model_type == other.model_type
         && card.effective_worker_type() == other.effective_worker_type()
-        && other.lora.is_none()
 }
 
 fn seniority(card: &ModelDeploymentCard) -> u64 {

@@ -59,6 +59,17 @@ pub(crate) async fn withdraw_card(endpoint: &Endpoint) -> anyhow::Result<()> {
         .await
 }
 
+/// Whether it is a card, and not that of an adapter.
+pub(crate) fn is_of_the_model(record: &DiscoveryInstance) -> bool {
+    matches!(
+        record,
+        DiscoveryInstance::Model {
+            model_suffix: None,
+            ..
+        }
+    )
+}
+
 /// Whether the worker's model card is in discovery.
 pub(crate) async fn lists_card(endpoint: &Endpoint) -> anyhow::Result<bool> {
     let id = endpoint.id();
@@ -71,5 +82,5 @@ pub(crate) async fn lists_card(endpoint: &Endpoint) -> anyhow::Result<bool> {
     let cards = drt.discovery().list(query).await?;
     Ok(cards
         .iter()
-        .any(|card| card.instance_id() == drt.connection_id()))
+        .any(|card| card.instance_id() == drt.connection_id() && is_of_the_model(card)))
 }

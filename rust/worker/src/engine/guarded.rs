@@ -14,6 +14,7 @@ use serde_json::Value;
 use super::{EngineConfig, EngineStream, LLMEngine};
 use crate::config::WorkerConfig;
 use crate::context::RequestContext;
+use crate::discovery::adapters::AdapterCards;
 use crate::error::unknown;
 use crate::metrics::{MetricsBindings, MetricsContext};
 use crate::publish::KvEventSource;
@@ -135,6 +136,13 @@ impl LLMEngine for Guarded {
     async fn health_check_payload(&self) -> Result<Option<Value>, DynamoError> {
         self.call("health_check_payload", async {
             self.engine.health_check_payload().await
+        })
+        .await
+    }
+
+    async fn on_adapter_cards(&self, cards: AdapterCards) -> Result<(), DynamoError> {
+        self.call("on_adapter_cards", async {
+            self.engine.on_adapter_cards(cards).await
         })
         .await
     }

@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Connected, Host, Publishers, connecting};
 use crate::config::{DisaggregationMode, WorkerConfig};
 use crate::controls::{Controls, Surroundings};
-use crate::discovery::{card, registration};
+use crate::discovery::{adapters, card, registration};
 use crate::engine::panicked;
 use crate::error::{BackendError, at_step, cannot_connect, kind, unknown};
 use crate::event::Event;
@@ -95,6 +95,7 @@ impl Discovery for Host {
         let around = Surroundings {
             endpoint: endpoint.clone(),
             namespace: config.namespace.clone(),
+            adapters: adapters::Published::new(endpoint.clone(), card.clone()),
             card,
             engine: self.worker.engine.clone(),
             readiness: self.member.readiness.clone(),
@@ -105,6 +106,9 @@ impl Discovery for Host {
         let hands_over = config.disaggregation_mode == DisaggregationMode::Prefill;
         // All that the engine is asked comes first: a worker that is known is about to serve.
         let controls = Arc::new(Controls::of(around, &self.settings, hands_over).await?);
+        let cards = controls.adapters().cards();
+        let on_cards = self.worker.engine.on_adapter_cards(cards).await;
+        on_cards.map_err(|error| at_step("on_adapter_cards", error))?;
         // A run publishes once.
         let _ = self.member.controls.set(controls.clone());
         *self.health_check_payload.lock() = health::payload(config, &*self.worker.engine).await;

@@ -19,7 +19,7 @@ use futures::{StreamExt, future};
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
 use crate::controls::Controls;
-use crate::discovery::peers;
+use crate::discovery::{peers, registration};
 use crate::health::Readiness;
 
 /// How often it is made sure that the process did not stand still, and a repair is tried again.
@@ -175,6 +175,7 @@ impl Watching<'_> {
         );
         if missing.contains(&CARD) {
             peers::register(self.endpoint, self.card).await?;
+            self.controls.adapters().publish_again().await?;
         }
         if missing.contains(&INSTANCE) {
             self.endpoint.register_endpoint_instance().await?;
@@ -197,10 +198,7 @@ impl Watching<'_> {
                 INSTANCE,
                 has(|record| matches!(record, DiscoveryInstance::Endpoint(_))),
             ),
-            (
-                CARD,
-                has(|record| matches!(record, DiscoveryInstance::Model { .. })),
-            ),
+            (CARD, has(registration::is_of_the_model)),
         ]
         .into_iter()
         .filter(|(_, there)| !there)
