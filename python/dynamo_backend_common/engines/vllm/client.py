@@ -99,28 +99,23 @@ class Client:
             os.close(descriptor)
         until = loop.time() + cleanup_seconds()
         await asyncio.to_thread(self._look)
-        ending = await self._shut_down(until)
+        llm, self._llm = self._llm, None
+        ending, self._loading = self._loading, None
+        if llm is not None:
+            seconds = (until - loop.time()) * _SHARE_OF_SHUTDOWN
+            ending = asyncio.ensure_future(asyncio.to_thread(_shutdown, llm, seconds))
+            await asyncio.wait([ending], timeout=seconds)
         left = max(until - loop.time(), 0.1) / 2
         await asyncio.to_thread(self._processes.kill, left)
         if ending is not None:
             # What it waited for has ended.
             await asyncio.wait([ending], timeout=left)
+        if llm is not None:
+            _close_sockets(llm.engine_core.resources)
         self._processes.remove_shared_memory()
         if self._sockets is not None:
             self._sockets.cleanup()
             self._sockets = None
-
-    async def _shut_down(self, until: float) -> asyncio.Future[Any] | None:
-        """Has vLLM end its processes, as far as the time allows."""
-        loading, self._loading = self._loading, None
-        llm, self._llm = self._llm, None
-        if llm is None:
-            # A start that has failed, or that nobody waits for any more.
-            return loading
-        seconds = (until - asyncio.get_running_loop().time()) * _SHARE_OF_SHUTDOWN
-        ending = asyncio.ensure_future(asyncio.to_thread(_shutdown, llm, seconds))
-        await asyncio.wait([ending], timeout=seconds)
-        return ending
 
     def _load(self, progress: Progress | None) -> Any:
         from vllm.usage.usage_lib import UsageContext
@@ -226,6 +221,15 @@ def _shutdown(llm: Any, seconds: float) -> None:
         llm.shutdown(timeout=seconds)
     except Exception:
         logger.exception("vLLM's shutdown failed; its processes are killed")
+
+
+def _close_sockets(resources: Any) -> None:
+    """Closes what vLLM may have had no time to: Python would wait for it at its end."""
+    import zmq
+
+    for held in vars(resources).values():
+        if isinstance(held, zmq.Socket):
+            held.close(linger=0)
 
 
 def _end_of(process: Any) -> str:

@@ -7,8 +7,8 @@ import inspect
 from typing import TYPE_CHECKING, Any
 
 from ...exceptions import InvalidArgument
-from . import weights
 from .control_body import Body, failed
+from .weights import Weights
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 _PAUSE_MODES = ("keep", "wait", "abort")
 # What of a GPU's memory is put to sleep, and the scheduler with it.
 _TAGS = ("weights", "kv_cache", "scheduling")
+_HALF = "an update of the weights was begun and has not ended well; end it, or do it again"
 
 
 class Controls:
@@ -38,6 +39,7 @@ class Controls:
         self._acting = asyncio.Lock()
         # Whether memory is put away: vLLM would let requests run without it.
         self._is_asleep = False
+        self._weights = Weights(llm)
         self._table: dict[str, Control] = self._allowed(adapters)
 
     @property
@@ -60,7 +62,7 @@ class Controls:
 
     def _allowed(self, adapters: Adapters | None) -> dict[str, Control]:
         config = self._llm.vllm_config
-        looking: dict[str, Control] = {"get_weight_version": self._get_weight_version}
+        looking: dict[str, Control] = {}
         acting: dict[str, Control] = {
             "pause_generation": self._pause_generation,
             "resume_generation": self._resume_generation,
@@ -73,7 +75,7 @@ class Controls:
         if config.profiler_config.profiler is not None:
             acting["start_profile"] = self._start_profile
             acting["stop_profile"] = self._stop_profile
-        acting |= weights.controls(self._llm)
+        acting |= self._weights.controls()
         if adapters is not None:
             looking["list_loras"] = adapters.list
             acting["load_lora"] = adapters.load
@@ -96,6 +98,9 @@ class Controls:
 
     async def _wake_up(self, body: Mapping[str, Any]) -> Reply:
         tags = Body("wake_up", body, ["tags"]).choices("tags", _TAGS)
+        # They are what an update needs.
+        if not self._weights.are_whole and tags != ["weights"]:
+            return failed(_HALF)
         await self._llm.wake_up(tags)
         is_sleeping = await self._llm.is_sleeping()
         self._is_asleep = self._is_asleep and is_sleeping
@@ -116,6 +121,8 @@ class Controls:
         Body("resume_generation", body)
         if self._is_asleep:
             return failed("vLLM sleeps; wake_up resumes it too")
+        if not self._weights.are_whole:
+            return failed(_HALF)
         await self._llm.resume_generation()
         return {"status": "ok"}
 
@@ -148,7 +155,3 @@ class Controls:
         Body("stop_profile", body)
         await self._llm.stop_profile()
         return {"status": "ok"}
-
-    async def _get_weight_version(self, body: Mapping[str, Any]) -> Reply:
-        Body("get_weight_version", body)
-        return {"status": "ok", "weight_version": await self._llm.get_weight_version()}

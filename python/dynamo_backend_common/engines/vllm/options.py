@@ -12,10 +12,12 @@ from .paths import TOKEN_PATHS
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_DESCRIPTION = (
-    "Options of the vllm engine, given after '--': its own, and vLLM's engine arguments."
-    " --help=all shows all of them, --help=GROUP or --help=WORD some."
-)
+_USAGE = "dynamo-backend serve vllm [worker's options] -- --model NAME [vLLM's engine arguments]"
+_EPILOG = """The worker's own:
+  --token-path {auto,socket,steps,generate}
+                          how tokens come from vLLM's engine core (default: auto)
+
+All the others are vLLM's: --help=all shows them, --help=GROUP or --help=WORD some."""
 
 
 def parse_arguments(argv: Sequence[str]) -> dict[str, Any]:
@@ -31,7 +33,7 @@ def parse_arguments(argv: Sequence[str]) -> dict[str, Any]:
     from vllm.utils.argparse_utils import FlexibleArgumentParser
 
     parser = FlexibleArgumentParser(
-        prog="vllm", description=_DESCRIPTION, allow_abbrev=False, add_json_tip=False
+        prog="vllm", usage=_USAGE, epilog=_EPILOG, allow_abbrev=False, add_json_tip=False
     )
     ours = parser.add_argument_group("Worker", description="How the worker serves vLLM.")
     ours.add_argument(

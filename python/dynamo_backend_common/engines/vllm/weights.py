@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ...exceptions import InvalidArgument
 from .control_body import Body, failed
 
 if TYPE_CHECKING:
@@ -12,58 +14,75 @@ if TYPE_CHECKING:
     from .control_body import Control, Reply
 
 
-def controls(llm: Any) -> dict[str, Control]:
-    """The controls by which weights change, by name.
+class Weights:
+    """The controls by which weights change."""
 
-    Args:
-        llm: vLLM's ``AsyncLLM``. Weights come over its weight transfer only where it has a
-            ``weight_transfer_config``.
-    """
-    of = _Weights(llm)
-    table: dict[str, Control] = {
-        "set_weight_version": of.set_version,
-        "update_weights_from_disk": of.update_from_disk,
-    }
-    if llm.vllm_config.weight_transfer_config is None:
-        return table
-    table |= {
-        "init_weight_transfer_engine": of.init_transfer,
-        "start_weight_update": of.start_update,
-        "start_draft_weight_update": of.start_draft_update,
-        "update_weights": of.update,
-        "finish_weight_update": of.finish_update,
-    }
-    # Since 0.32.
-    if hasattr(llm, "shutdown_weight_transfer_engine"):
-        table["shutdown_weight_transfer_engine"] = of.shutdown_transfer
-    return table
-
-
-class _Weights:
     def __init__(self, llm: Any) -> None:
-        self._llm = llm
+        """Takes a vLLM that has started.
 
-    async def set_version(self, body: Mapping[str, Any]) -> Reply:
+        Args:
+            llm: vLLM's ``AsyncLLM``. Weights come over its weight transfer only where it has a
+                ``weight_transfer_config``.
+        """
+        self._llm = llm
+        self._are_whole = True
+
+    @property
+    def are_whole(self) -> bool:
+        """False from the beginning of an update to its end: a step would end the engine core."""
+        return self._are_whole
+
+    def controls(self) -> dict[str, Control]:
+        """The controls by name."""
+        table: dict[str, Control] = {
+            "get_weight_version": self._get_version,
+            "set_weight_version": self._set_version,
+            "update_weights_from_disk": self._update_from_disk,
+        }
+        if self._llm.vllm_config.weight_transfer_config is None:
+            return table
+        table |= {
+            "init_weight_transfer_engine": self._init_transfer,
+            "start_weight_update": self._start_update,
+            "start_draft_weight_update": self._start_draft_update,
+            "update_weights": self._update,
+            "finish_weight_update": self._finish_update,
+        }
+        # Since 0.32.
+        if hasattr(self._llm, "shutdown_weight_transfer_engine"):
+            table["shutdown_weight_transfer_engine"] = self._shutdown_transfer
+        return table
+
+    async def _get_version(self, body: Mapping[str, Any]) -> Reply:
+        Body("get_weight_version", body)
+        return await self._version()
+
+    async def _set_version(self, body: Mapping[str, Any]) -> Reply:
         given = Body("set_weight_version", body, ["weight_version"])
         version = given.required_text("weight_version")
         await self._llm.update_weight_version(version)
-        return {"status": "ok", "weight_version": version}
+        return await self._version()
 
-    async def update_from_disk(self, body: Mapping[str, Any]) -> Reply:
+    async def _update_from_disk(self, body: Mapping[str, Any]) -> Reply:
         """Reads a checkpoint while generation is paused, and forgets what old weights computed."""
         given = Body("update_weights_from_disk", body, ["model_path", "weight_version"])
         path = given.required_text("model_path")
         version = given.text("weight_version")
+        # vLLM lets go of its weights before it looks for new ones.
+        if not Path(path).is_dir():
+            raise InvalidArgument(f"update_weights_from_disk: model_path {path!r} is no folder here")
         if not await self._llm.is_paused():
             return failed("generation must be paused, by pause_generation, while weights change")
+        self._are_whole = False
         await self._llm.collective_rpc("reload_weights", kwargs={"weights_path": path})
+        self._are_whole = True
         if not await self._llm.reset_prefix_cache(reset_running_requests=True):
             return failed("the weights are new, but the prefix cache is still that of the old ones")
         if version is not None:
             await self._llm.update_weight_version(version)
-        return {"status": "ok", "weight_version": await self._llm.get_weight_version()}
+        return await self._version()
 
-    async def init_transfer(self, body: Mapping[str, Any]) -> Reply:
+    async def _init_transfer(self, body: Mapping[str, Any]) -> Reply:
         from vllm.distributed.weight_transfer.base import WeightTransferInitRequest
 
         given = Body("init_weight_transfer_engine", body, ["init_info"])
@@ -71,22 +90,24 @@ class _Weights:
         await self._llm.init_weight_transfer_engine(request)
         return {"status": "ok"}
 
-    async def shutdown_transfer(self, body: Mapping[str, Any]) -> Reply:
+    async def _shutdown_transfer(self, body: Mapping[str, Any]) -> Reply:
         Body("shutdown_weight_transfer_engine", body)
         await self._llm.shutdown_weight_transfer_engine()
         return {"status": "ok"}
 
-    async def start_update(self, body: Mapping[str, Any]) -> Reply:
+    async def _start_update(self, body: Mapping[str, Any]) -> Reply:
         Body("start_weight_update", body)
+        self._are_whole = False
         await self._llm.start_weight_update()
         return {"status": "ok"}
 
-    async def start_draft_update(self, body: Mapping[str, Any]) -> Reply:
+    async def _start_draft_update(self, body: Mapping[str, Any]) -> Reply:
         Body("start_draft_weight_update", body)
+        self._are_whole = False
         await self._llm.start_draft_weight_update()
         return {"status": "ok"}
 
-    async def update(self, body: Mapping[str, Any]) -> Reply:
+    async def _update(self, body: Mapping[str, Any]) -> Reply:
         from vllm.distributed.weight_transfer.base import WeightTransferUpdateRequest
 
         given = Body("update_weights", body, ["update_info"])
@@ -94,7 +115,11 @@ class _Weights:
         await self._llm.update_weights(request)
         return {"status": "ok"}
 
-    async def finish_update(self, body: Mapping[str, Any]) -> Reply:
+    async def _finish_update(self, body: Mapping[str, Any]) -> Reply:
         version = Body("finish_weight_update", body, ["weight_version"]).text("weight_version")
         await self._llm.finish_weight_update(version)
+        self._are_whole = True
+        return await self._version()
+
+    async def _version(self) -> Reply:
         return {"status": "ok", "weight_version": await self._llm.get_weight_version()}

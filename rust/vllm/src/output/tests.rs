@@ -1,0 +1,73 @@
+use super::*;
+use crate::samples;
+use crate::step::Message;
+
+/// Calls `look` with the layout and the outputs of a message of each release.
+fn each(name: &str, look: impl Fn(&Layout, &[Output<'_>])) {
+    for release in samples::releases() {
+        let layout = Layout::new(&release.fields).unwrap();
+        match layout.read(&release.messages[name][0]) {
+            Ok(Message::Step(step)) => look(&layout, &step.outputs),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
+fn first_usual_and_last_outputs_are_read() {
+    each("step", |_, outputs| {
+        let [first, usual, last] = outputs else {
+            panic!("{outputs:?}");
+        };
+        let body = first.body.as_ref().unwrap();
+        assert_eq!(body.tokens.collect::<Vec<_>>(), [7]);
+        assert_eq!(body.cached_tokens, Some(96));
+        assert!(body.is_eventful);
+        let body = usual.body.as_ref().unwrap();
+        assert_eq!(body.tokens.collect::<Vec<_>>(), [70000]);
+        assert_eq!(body.cached_tokens, None);
+        assert!(!body.is_eventful);
+        assert_eq!((body.finish, body.stop), (None, None));
+        let body = last.body.as_ref().unwrap();
+        assert_eq!(body.tokens.len(), 3);
+        assert_eq!(body.tokens.collect::<Vec<_>>(), [1, 2, 300]);
+        assert_eq!(body.finish, Some(Finish::Stop));
+        assert_eq!(body.stop, Some(Stop::Token(300)));
+    });
+}
+
+#[test]
+fn an_output_ends_for_each_of_vllms_reasons() {
+    each("ends", |_, outputs| {
+        let ends = outputs.iter().map(|output| {
+            let body = output.body.as_ref().unwrap();
+            assert_eq!(body.tokens.len(), 0);
+            (output.request_id, body.finish.unwrap(), body.stop)
+        });
+        let expected = [
+            ("STOP", Finish::Stop, Some(Stop::Text("END"))),
+            ("LENGTH", Finish::Length, None),
+            ("ABORT", Finish::Abort, None),
+            ("ERROR", Finish::Error, None),
+            ("REPETITION", Finish::Repetition, None),
+        ];
+        assert_eq!(ends.collect::<Vec<_>>(), expected);
+        let handed_over = outputs[1].body.as_ref().unwrap().kv_transfer_params;
+        assert!(handed_over.unwrap().starts_with(b"\x82\xabremote_port"));
+    });
+}
+
+#[test]
+fn statistics_get_no_arrays() {
+    each("logprobs", |layout, outputs| {
+        for output in outputs {
+            assert!(output.body.as_ref().unwrap().logprobs.is_some());
+            let bytes = layout.without_arrays(output);
+            let mut cursor = Cursor::at(&bytes);
+            let read = layout.read_output(&mut cursor).unwrap();
+            assert!(cursor.is_at_end());
+            assert_eq!(read.request_id, output.request_id);
+            assert!(read.body.unwrap().logprobs.is_none());
+        }
+    });
+}
