@@ -12,7 +12,8 @@ export PYTHON
 
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-exclusive := clean test setup build lint fmt rust-test python-test fuzz wheel bench vllm-env
+exclusive := clean test setup build lint fmt rust-test python-test fuzz wheel bench vllm-env test-vllm \
+	bench-vllm
 .PHONY: help demo install prepare smoke $(exclusive)
 
 ifndef ALONE
@@ -66,6 +67,12 @@ bench: prepare ## compare with the reference: tables and a plot in benches/resul
 
 vllm-env: build ## make the environments with vLLM on a CPU, and the tiny model (10 minutes, 8 GB)
 	@scripts/vllm-env.sh
+
+test-vllm: vllm-env ## test the engine vllm, with each tested release of vLLM (ARGS go to pytest, VLLM=0.32.0: that one only)
+	@scripts/vllm-test.sh $(ARGS)
+
+bench-vllm: vllm-env ## compare the engine vllm with the reference's worker (ARGS=--quick: minutes)
+	@scripts/vllm-bench.sh $(ARGS)
 
 clean: ## remove all that was built or installed in the cache folder
 	@scripts/clean.sh

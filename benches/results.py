@@ -38,17 +38,21 @@ def summary(cell: Cell, arm: str, repetitions: list[dict[str, float]]) -> dict[s
     """Median, least and most of each figure."""
     shape = asdict(cell)
     del shape["arms"]
+    return {
+        "arm": arm,
+        "cell": shape,
+        "repetitions": len(repetitions),
+        "figures": spread(repetitions),
+    }
+
+
+def spread(repetitions: list[dict[str, float]]) -> dict[str, list[float]]:
+    """Median, least and most of each figure by its name."""
     names = sorted({name for repetition in repetitions for name in repetition})
     values = {
         name: [repetition[name] for repetition in repetitions if name in repetition]
         for name in names
     }
     return {
-        "arm": arm,
-        "cell": shape,
-        "repetitions": len(repetitions),
-        "figures": {
-            name: [round(of(found), 4) for of in (median, min, max)]
-            for name, found in values.items()
-        },
+        name: [round(of(found), 4) for of in (median, min, max)] for name, found in values.items()
     }

@@ -4,12 +4,7 @@ set -euo pipefail
 source "$(dirname "$0")/env.sh"
 source scripts/new-venv.sh
 
-ours=$cache/bench-venv
 reference=$cache/bench-reference-venv
-
-fill_ours() {
-    "$ours/bin/python" -m pip install --quiet --prefer-binary --requirement benches/requirements.txt
-}
 
 fill_reference() {
     say "Installing the reference (a minute, 310 MB)"
@@ -19,19 +14,17 @@ fill_reference() {
     "$reference/bin/python" -m pip install --quiet --no-deps ai-dynamo==1.6.1
 }
 
-ensure_venv "$ours" fill_ours <benches/requirements.txt
 ensure_venv "$reference" fill_reference \
     < <(cat scripts/interop-requirements.txt benches/reference-requirements.txt)
 
 say "Compiling the load client and the Rust workers: about an hour the first time on 2 cores"
 (cd benches/load && cargo build --release --locked)
-rm -rf "$cache/bench-dist"
-scripts/wheel.sh "$cache/bench-dist"
-"$ours/bin/python" scripts/install_wheel.py "$cache"/bench-dist/*.whl
+source scripts/bench-venv.sh
+"$bench/bin/python" scripts/install_wheel.py "$cache"/bench-dist/*.whl
 
 BENCH_WHEEL=$(echo "$cache"/bench-dist/*.whl)
 export BENCH_WHEEL
 export BENCH_BINARIES=$CARGO_TARGET_DIR/release
-export BENCH_PYTHON=$ours/bin/python
+export BENCH_PYTHON=$bench/bin/python
 export BENCH_REFERENCE_PYTHON=$reference/bin/python
 exec "$BENCH_PYTHON" benches/run.py "$@"

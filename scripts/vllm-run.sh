@@ -2,11 +2,8 @@
 # Runs Python with vLLM on a CPU: vllm-run.sh RELEASE ARGUMENT..., with what vLLM has to be told here.
 set -euo pipefail
 source "$(dirname "$0")/env.sh"
+source scripts/vllm-variables.sh
 
 interpreter=$cache/vllm-$1/bin/python
 [ -x "$interpreter" ] || fail "there is no environment with vLLM $1: make vllm-env"
-export VLLM_CPU_KVCACHE_SPACE=1 VLLM_CPU_OMP_THREADS_BIND=nobind OMP_NUM_THREADS=1
-export VLLM_NO_USAGE_STATS=1 HF_HUB_OFFLINE=1 VLLM_WORKER_MULTIPROC_METHOD=spawn
-# The first step compiles, for half a minute: kept for the next start.
-export VLLM_CACHE_ROOT=$cache/vllm-compiled TORCHINDUCTOR_CACHE_DIR=$cache/vllm-compiled/inductor
 exec "$interpreter" -P "${@:2}"

@@ -14,6 +14,8 @@
 - `servers`: etcd and NATS, which fall silent, die and come back
 - `subjects`: what is published by NATS
 - `frontend`: Dynamo's own frontend
+- `endpoint`: a worker's endpoint, past the frontend
+- `vllm_worker`: a worker with the engine ``vllm``
 
 `engines` and `scripts` hold what the processes run: files as a user would write them.
 """

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from http.client import HTTPException
 from threading import Event, Lock, Thread
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .api import DONE, finish_reasons, text_of
 
@@ -23,12 +23,26 @@ class Traffic:
         wrong: What the others were, with how often each came.
     """
 
-    def __init__(self, api: Api, model: str, prompt: str, clients: int) -> None:
+    def __init__(
+        self,
+        api: Api,
+        model: str,
+        prompt: str,
+        clients: int,
+        *,
+        said: str | None = None,
+        ends: str = "stop",
+        **options: Any,
+    ) -> None:
+        """All answers are ``said``, which is the prompt if not given, and have one finish reason."""
         self.served = 0
         self.wrong: Counter[str] = Counter()
         self._api = api
         self._model = model
         self._prompt = prompt
+        self._said = said or prompt
+        self._ends = ends
+        self._options = options
         self._ending = Event()
         self._counts = Lock()
         self._clients = [Thread(target=self._stream) for _ in range(clients)]
@@ -51,7 +65,9 @@ class Traffic:
     def _stream(self) -> None:
         while not self._ending.is_set():
             try:
-                with self._api.stream_completion(self._prompt, model=self._model) as stream:
+                with self._api.stream_completion(
+                    self._prompt, model=self._model, **self._options
+                ) as stream:
                     wrong = self._what_is_wrong_with(stream)
             except (OSError, HTTPException) as error:
                 wrong = f"failed: {error!r}"
@@ -69,6 +85,6 @@ class Traffic:
         chunks = [event.json for event in events if event.data != DONE]
         text = "".join(text_of(chunk) for chunk in chunks).strip()
         ended = events and events[-1].data == DONE
-        if text != self._prompt or finish_reasons(chunks) != ["stop"] or not ended:
+        if text != self._said or finish_reasons(chunks) != [self._ends] or not ended:
             return f"short: {text!r} {finish_reasons(chunks)} {events[-1:]}"
         return ""

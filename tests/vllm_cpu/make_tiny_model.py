@@ -1,7 +1,7 @@
 """Writes a tiny random Llama in bfloat16 with its tokenizer. Argument: the folder.
 
-It has 2 layers and 512 words: ``w4`` to ``w511`` after four special ones. Its chat template is the
-contents of the messages.
+It has 2 layers and 512 words: four special ones, ``w4`` to ``w494``, and what JSON is made of. Its
+chat template is the contents of the messages.
 """
 
 import sys
@@ -11,6 +11,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 WORDS = 512
+JSON = '{}[],:"0123456789'
 
 
 def main(folder: str) -> None:
@@ -31,7 +32,8 @@ def main(folder: str) -> None:
     )
     LlamaForCausalLM(config).to(torch.bfloat16).save_pretrained(folder)
     special = ["<pad>", "<s>", "</s>", "<unk>"]
-    words = special + [f"w{number}" for number in range(len(special), WORDS)]
+    words = [f"w{number}" for number in range(len(special), WORDS - len(JSON))]
+    words = [*special, *words, *JSON]
     vocabulary = {word: number for number, word in enumerate(words)}
     tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
