@@ -24,7 +24,7 @@ from .metrics import EndpointMetrics
 from .publish import MetricsContext
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Container
 
     from ._core import AdapterCards, MetricsCore, RequestContext, Sink
 
@@ -48,6 +48,7 @@ class Bridge:
         self.name = name
         self._engine = engine
         self._on_progress = on_progress
+        self._shutdown = asyncio.Event()
         # Read for each request by the core.
         self.token_ids_as_list = _as_list(engine)
         # The loop itself holds tasks by weak references only.
@@ -78,9 +79,14 @@ class Bridge:
         )
 
     async def start(self, worker_id: int) -> Any:
-        if _takes_progress(self._engine.start):
-            return await self._hook("start", worker_id, progress=self._report)
-        return await self._hook("start", worker_id)
+        offered = {"progress": self._report, "shutdown": self._shutdown}
+        taken = _parameters(self._engine.start)
+        options = {name: value for name, value in offered.items() if name in taken}
+        return await self._hook("start", worker_id, **options)
+
+    def shutdown_asked(self) -> None:
+        """Tells ``start``, which is running."""
+        self._shutdown.set()
 
     def _report(self, message: str, fraction: float | None = None) -> None:
         if self._on_progress is not None:
@@ -241,8 +247,8 @@ def _moment() -> float:
     return min(1.0, cleanup_seconds() / 4)
 
 
-def _takes_progress(start: Callable[..., Any]) -> bool:
+def _parameters(start: Callable[..., Any]) -> Container[str]:
     try:
-        return "progress" in inspect.signature(start).parameters
+        return inspect.signature(start).parameters
     except (TypeError, ValueError):
-        return False
+        return ()

@@ -78,7 +78,9 @@ class LLMEngine(ABC):
         """Loads what ``generate`` needs. Called once; on return the engine can serve.
 
         A method that has a parameter named ``progress`` gets a `Progress` in it. The call is never
-        cancelled midway.
+        cancelled midway: one that has a parameter named ``shutdown`` gets an `asyncio.Event` in it,
+        which is set when a shutdown is asked for. Nothing of the engine but ``drain`` and
+        ``cleanup`` is called then, so it may return at once, with whatever `EngineConfig`.
 
         Args:
             worker_id: Opaque, unique per replica, stable.

@@ -3,6 +3,7 @@
 //! `generate` posts one message to the event loop's thread, which starts a pump there; chunks come
 //! back through the request's [`Sink`]. Hooks are called and awaited there too.
 
+use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -13,7 +14,7 @@ use dynamo_backend_worker::metrics::{MetricsBindings, MetricsContext};
 use dynamo_backend_worker::publish::KvEventSource;
 use dynamo_backend_worker::{
     AdapterCards, DisaggregationMode, DynamoError, EngineConfig, EngineStream, LLMEngine, LLMEngineOutput,
-    PreprocessedRequest, RequestContext, WorkerConfig,
+    PreprocessedRequest, RequestContext, Shutdown, WorkerConfig,
 };
 use futures::future::BoxFuture;
 use futures::{FutureExt, Stream};
@@ -44,17 +45,24 @@ pub(crate) struct PythonEngine {
     name: Arc<str>,
     reading: Arc<Reading>,
     event_loop: EventLoop,
+    shutdown: Shutdown,
     failure: Failure,
 }
 
 impl PythonEngine {
-    pub(crate) fn new(bridge: Py<PyAny>, name: &str, event_loop: EventLoop) -> Self {
+    pub(crate) fn new(
+        bridge: Py<PyAny>,
+        name: &str,
+        event_loop: EventLoop,
+        shutdown: Shutdown,
+    ) -> Self {
         let name: Arc<str> = name.into();
         Self {
             bridge: Arc::new(bridge),
             reading: Arc::new(Reading::of(name.clone())),
             name,
             event_loop,
+            shutdown,
             failure: Failure::default(),
         }
     }
@@ -93,6 +101,17 @@ impl PythonEngine {
                 .await
         }
         .boxed()
+    }
+
+    /// Tells an engine that is starting of a shutdown: what it loads is not wanted any more.
+    async fn tell_shutdown(&self) -> Infallible {
+        self.shutdown.asked().await;
+        let bridge = self.bridge.clone();
+        self.event_loop.outbox.post(move |py| {
+            bridge.bind(py).call_method0("shutdown_asked")?;
+            Ok(())
+        });
+        std::future::pending().await
     }
 
     /// Calls a hook and reads its answer; what it raises is kept in `failure`, if there is one.
@@ -147,10 +166,14 @@ impl LLMEngine for PythonEngine {
 
     async fn start(&self, worker_id: u64) -> Result<EngineConfig, DynamoError> {
         let name = self.name.clone();
-        self.call("start", (worker_id,), self.fatal(), move |answer| {
+        let start = self.call("start", (worker_id,), self.fatal(), move |answer| {
             config::engine_config(answer, &name)
-        })
-        .await
+        });
+        tokio::select! {
+            biased;
+            started = start => started,
+            never = self.tell_shutdown() => match never {},
+        }
     }
 
     async fn generate(

@@ -195,7 +195,12 @@ impl WorkerCore {
             return (handle.get().engine.clone(), Failure::default());
         }
         let bridge = self.engine.clone_ref(py);
-        let engine = PythonEngine::new(bridge, &self.engine_name, event_loop.clone());
+        let engine = PythonEngine::new(
+            bridge,
+            &self.engine_name,
+            event_loop.clone(),
+            self.shutdown.clone(),
+        );
         let failure = engine.failure();
         (Arc::new(engine), failure)
     }

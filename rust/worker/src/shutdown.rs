@@ -53,6 +53,11 @@ impl Shutdown {
         self.inner.token.is_cancelled()
     }
 
+    /// Waits until shutdown is asked for.
+    pub async fn asked(&self) {
+        self.inner.token.cancelled().await;
+    }
+
     /// Whether it was a signal that asked first.
     pub fn came_by_signal(&self) -> bool {
         self.inner.by_signal.load(Ordering::Relaxed)

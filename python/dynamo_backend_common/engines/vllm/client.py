@@ -24,6 +24,7 @@ _SOCKETS = "VLLM_RPC_BASE_PATH"
 _one_at_a_time = threading.Lock()
 
 _LOOK_SECONDS = 0.5
+_PATIENCE_SECONDS = 0.5
 # Of what a shutdown keeps for cleanup: the rest is for those that had to be killed.
 _SHARE_OF_SHUTDOWN = 0.7
 
@@ -51,32 +52,48 @@ class Client:
         self._stat_loggers = stat_loggers
         self._loading: asyncio.Future[Any] | None = None
         self._thread: int | None = None
-        self._llm: Any = None
         self._processes = Processes()
         self._sockets: TemporaryDirectory[str] | None = None
         self._watched: list[int] = []
         self._closing = False
 
-    async def start(self, progress: Progress | None) -> Any:
+    async def start(self, progress: Progress | None, shutdown: asyncio.Event) -> Any:
         """Starts vLLM in a thread: where no event loop runs it reads no output by itself.
 
+        Args:
+            progress: Is told what is done.
+            shutdown: Set where vLLM is not wanted any more; `stop` ends what has begun.
+
         Returns:
-            vLLM's ``AsyncLLM``.
+            vLLM's ``AsyncLLM``; None after a shutdown.
 
         Raises:
             InvalidArgument: vLLM does not accept its arguments, or they ask for several nodes.
             Unknown: Its processes did not start; their log says why.
         """
         self._loading = asyncio.ensure_future(asyncio.to_thread(self._load, progress))
-        while not self._loading.done():
-            await asyncio.wait([self._loading], timeout=_LOOK_SECONDS)
-            await asyncio.to_thread(self._look)
-        self._llm = self._loading.result()
-        return self._llm
+        stopping = asyncio.ensure_future(shutdown.wait())
+        try:
+            while not self._loading.done():
+                await asyncio.wait(
+                    [self._loading, stopping],
+                    timeout=_LOOK_SECONDS,
+                    return_when=asyncio.FIRST_COMPLETED,
+                )
+                if shutdown.is_set():
+                    return None
+                await asyncio.to_thread(self._look)
+        finally:
+            stopping.cancel()
+        failed = self._loading.exception()
+        if isinstance(failed, DynamoError):
+            # It says all that there is to say: how the thread got there does not matter.
+            raise failed.with_traceback(None)
+        return self._loading.result()
 
-    def watch(self, died: Callable[[EngineShutdown], None]) -> None:
-        """Calls ``died`` on the event loop when one of vLLM's own processes has ended."""
-        resources = self._llm.engine_core.resources
+    def watch(self, llm: Any, died: Callable[[EngineShutdown], None]) -> None:
+        """Calls ``died`` on the event loop when one of the processes of ``llm`` has ended."""
+        resources = llm.engine_core.resources
         processes = list(resources.engine_manager.processes)
         if resources.coordinator is not None:
             processes.append(resources.coordinator.proc)
@@ -99,19 +116,20 @@ class Client:
             os.close(descriptor)
         until = loop.time() + cleanup_seconds()
         await asyncio.to_thread(self._look)
-        llm, self._llm = self._llm, None
         ending, self._loading = self._loading, None
+        llm = _result(ending)
         if llm is not None:
             seconds = (until - loop.time()) * _SHARE_OF_SHUTDOWN
-            ending = asyncio.ensure_future(asyncio.to_thread(_shutdown, llm, seconds))
+            ending = asyncio.ensure_future(asyncio.to_thread(_shut_down, llm, seconds))
             await asyncio.wait([ending], timeout=seconds)
-        left = max(until - loop.time(), 0.1) / 2
-        await asyncio.to_thread(self._processes.kill, left)
-        if ending is not None:
-            # What it waited for has ended.
-            await asyncio.wait([ending], timeout=left)
-        if llm is not None:
-            _close_sockets(llm.engine_core.resources)
+        await asyncio.to_thread(self._kill)
+        while ending is not None and not ending.done() and loop.time() < until:
+            # Its processes have ended, for which it waits, but for those that a start still makes.
+            await asyncio.wait([ending], timeout=_LOOK_SECONDS / 5)
+            await asyncio.to_thread(self._kill)
+        for made in (llm, _result(ending)):
+            if made is not None:
+                _close_sockets(made.engine_core.resources)
         self._processes.remove_shared_memory()
         if self._sockets is not None:
             self._sockets.cleanup()
@@ -131,6 +149,8 @@ class Client:
         config = _config(arguments, context)
         _refuse_several_nodes(config.parallel_config)
         with _one_at_a_time:
+            if self._closing:
+                raise EngineShutdown("vLLM is not wanted any more")
             self._thread = threading.get_native_id()
             report(f"starting vLLM with {arguments.model}")
             try:
@@ -143,7 +163,7 @@ class Client:
                         disable_log_stats=arguments.disable_log_stats,
                     )
             except (RuntimeError, TimeoutError) as error:
-                raise Unknown(f"vLLM did not start: {error}") from error
+                raise Unknown(f"vLLM did not start, and its log above says why: {error}") from None
             finally:
                 self._look()
                 self._thread = None
@@ -154,6 +174,10 @@ class Client:
             prefix="dynamo-vllm-", dir=os.environ.get(_SOCKETS), ignore_cleanup_errors=True
         )
         return _Environment(_SOCKETS, self._sockets.name)
+
+    def _kill(self) -> None:
+        self._look()
+        self._processes.kill(_PATIENCE_SECONDS)
 
     def _look(self) -> None:
         if self._thread is not None:
@@ -216,11 +240,18 @@ def _refuse_several_nodes(parallel: Any) -> None:
             )
 
 
-def _shutdown(llm: Any, seconds: float) -> None:
+def _shut_down(llm: Any, seconds: float) -> None:
     try:
         llm.shutdown(timeout=seconds)
     except Exception:
         logger.exception("vLLM's shutdown failed; its processes are killed")
+
+
+def _result(loading: asyncio.Future[Any] | None) -> Any:
+    """What was loaded; None: nothing, or not yet."""
+    if loading is None or not loading.done() or loading.cancelled() or loading.exception():
+        return None
+    return loading.result()
 
 
 def _close_sockets(resources: Any) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any, Self
 
-from ...config import WorkerConfig
+from ...config import EngineConfig, WorkerConfig
 from ...exceptions import EngineShutdown, InvalidArgument
 from ...publish import MetricsBindings
 from . import card, metrics
@@ -77,8 +78,15 @@ class Vllm:
         self._config = config
         return config
 
-    async def start(self, worker_id: int, progress: Progress | None = None) -> EngineConfig:  # noqa: ARG002
+    async def start(
+        self,
+        worker_id: int,  # noqa: ARG002
+        progress: Progress | None = None,
+        shutdown: asyncio.Event | None = None,
+    ) -> EngineConfig:
         """Starts vLLM, in a thread, and the way by which its tokens come.
+
+        Nothing more is started once ``shutdown`` is set.
 
         Raises:
             InvalidArgument: vLLM does not accept its arguments, or they ask for several nodes.
@@ -86,9 +94,11 @@ class Vllm:
         """
         self._kv_events.turn_on(self._engine_args, self._config)
         client = self._client = Client(self._engine_args, [self._snapshots])
-        llm = await client.start(progress)
+        llm = await client.start(progress, shutdown or asyncio.Event())
+        if llm is None:
+            return EngineConfig(model=self._engine_args.model)
         self._serving = serving = Serving(llm, self._config)
-        client.watch(serving.fail)
+        client.watch(llm, serving.fail)
         await serving.begin(
             self._token_path, counts_requests=not self._engine_args.disable_log_stats
         )

@@ -49,6 +49,8 @@ def structured_outputs(
         elif not isinstance(value, _TYPES[name]):
             allowed = " or ".join(kind.__name__ for kind in _TYPES[name])
             raise InvalidArgument(f"guided_decoding.{name} is {value!r}; it must be {allowed}")
+    if not all(isinstance(choice, str) for choice in given.get("choice") or ()):
+        raise InvalidArgument("guided_decoding.choice has what is no str; it must be a list of str")
     asked = given.pop("backend", backend)
     if asked != backend:
         raise InvalidArgument(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ...disaggregation import prefill_chunk
-from ...exceptions import Disconnected
+from ...exceptions import Disconnected, Unknown
 from .logprobs import of_prompt, positions, positions_of
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class Output:
             # Nothing comes before the first token, so it has no probability.
             self._prompt = [None]
 
-    def chunk(self, output: EngineCoreOutput) -> Chunk | Disconnected:
+    def chunk(self, output: EngineCoreOutput) -> Chunk | Disconnected | Unknown:
         """The next chunk, of a step of the engine core's.
 
         Returns:
@@ -61,7 +61,7 @@ class Output:
             output.kv_transfer_params,
         )
 
-    def chunk_of_request_output(self, output: RequestOutput) -> Chunk | Disconnected:
+    def chunk_of_request_output(self, output: RequestOutput) -> Chunk | Disconnected | Unknown:
         """The next chunk, of what `AsyncLLM.generate` yields.
 
         Returns:
@@ -88,13 +88,10 @@ class Output:
         finish_reason: str | None,
         stop_reason: str | int | None,
         transfer: Mapping[str, Any] | None,
-    ) -> Chunk | Disconnected:
+    ) -> Chunk | Disconnected | Unknown:
         self._tokens += len(tokens)
         if finish_reason == "error":
-            return Disconnected(
-                f"vLLM gave up the request {self._call.request_id!r} after {self._tokens} tokens,"
-                " such as where a KV cache could not be loaded; its log says more"
-            )
+            return self._failure()
         if finish_reason in ("length", "stop") and self._call.handover is not None:
             params = self._call.handover.disaggregated_params(transfer)
             return prefill_chunk(list(tokens), params, completion_usage=self._usage())
@@ -114,6 +111,13 @@ class Output:
             chunk["completion_usage"] = self._usage()
         self._is_first = False
         return chunk
+
+    def _failure(self) -> Disconnected | Unknown:
+        said = f"vLLM gave up the request {self._call.request_id!r} after {self._tokens} tokens"
+        if self._tokens and self._call.params.structured_outputs is not None:
+            # Another worker would begin with the grammar anew, in the middle of the output.
+            return Unknown(f"{said}: no token that it had fits the guided decoding; see its log")
+        return Disconnected(f"{said}, as where a KV cache could not be loaded; see its log")
 
     def _usage(self) -> Usage:
         prompt = self._call.prompt_tokens

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from contextlib import suppress
 from multiprocessing import resource_tracker
@@ -13,7 +14,7 @@ import psutil
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-_SHARED = Path("/dev/shm")
+_SHARED = "/dev/shm"
 # Python's shared memory and semaphores, by the kind that its resource tracker has them under, and
 # NCCL's, of which nobody keeps track.
 _KINDS = {"psm_": "shared_memory", "sem.mp-": "semaphore", "nccl-": None}
@@ -24,8 +25,8 @@ class Processes:
 
     def __init__(self) -> None:
         self._known: set[psutil.Process] = set()
-        self._shared: set[str] = set()
-        self._shared_before = _shared_memory()
+        # Inodes: who has made a semaphore has mapped it by a name that is gone.
+        self._shared: set[int] = set()
 
     def add(self, pids: Iterable[int]) -> None:
         """Adds these processes, and those that they started."""
@@ -57,29 +58,26 @@ class Processes:
 
     def remove_shared_memory(self) -> None:
         """Removes what those that were killed had no time to remove."""
-        for name in self._shared - self._shared_before:
-            kind = next(kind for prefix, kind in _KINDS.items() if name.startswith(prefix))
-            try:
-                (_SHARED / name).unlink()
-            except OSError:
-                continue
-            if kind is not None:
-                # Else Python says at its end that this was leaked.
-                resource_tracker.unregister(f"/{name.removeprefix('sem.')}", kind)
+        with suppress(OSError):
+            for entry in os.scandir(_SHARED):
+                kind = next((kind for kind in _KINDS if entry.name.startswith(kind)), None)
+                if kind is not None and entry.inode() in self._shared:
+                    _remove(entry, _KINDS[kind])
 
 
-def _shared_memory() -> set[str]:
+def _remove(entry: os.DirEntry[str], kind: str | None) -> None:
     with suppress(OSError):
-        return {entry.name for entry in _SHARED.iterdir()}
-    return set()
+        Path(entry.path).unlink()
+        if kind is not None:
+            # Else Python says at its end that this was leaked.
+            resource_tracker.unregister(f"/{entry.name.removeprefix('sem.')}", kind)
 
 
-def _mapped(pid: int) -> set[str]:
-    """Names of the shared memory of a process that is of one of these kinds."""
+def _mapped(pid: int) -> set[int]:
+    """Inodes of the shared memory that a process has mapped."""
     with suppress(OSError):
         maps = Path(f"/proc/{pid}/maps").read_text()
-        paths = {line.rpartition(f"{_SHARED}/")[2] for line in maps.splitlines()}
-        return {name for name in paths if name.startswith(tuple(_KINDS))}
+        return {int(line.split()[4]) for line in maps.splitlines() if f" {_SHARED}/" in line}
     return set()
 
 

@@ -51,8 +51,14 @@ class Requests:
         self._config = config
         self._dp_ranks = dp_ranks
         self._lora_names = lora_names
+        self._vocabulary: int = config.model_config.get_vocab_size()
         self._sampling = Sampling(config)
         self._transfer = Transfer(config, mode)
+
+    @property
+    def are_fetched(self) -> bool:
+        """Whether what was prefilled here is fetched by others after its request has ended."""
+        return self._transfer.is_fetched
 
     def read(self, request: Mapping[str, Any], context: RequestContext) -> Call:
         """Reads a request.
@@ -68,20 +74,21 @@ class Requests:
         handover = self._transfer.handover(request)
         taken_over = self._transfer.taken_over(request)
         transfer, details = taken_over or (handover.asked if handover else None, None)
-        params = self._sampling.params(request, transfer=transfer)
+        prompt = self._prompt(request)
+        prompt_tokens = len(prompt["prompt_token_ids"])
+        params = self._sampling.params(request, prompt_tokens=prompt_tokens, transfer=transfer)
         if params.prompt_logprobs is not None and (handover or taken_over):
             raise InvalidArgument(
                 "prompt_logprobs is given, which the vllm engine does not have where prefill and"
                 " decode are apart: the KV cache comes without them; leave it out"
             )
-        prompt = self._prompt(request)
         routing: Mapping[str, Any] = request.get("routing") or {}
         passed_on: Mapping[str, Any] = request.get("extra_args") or {}
         return Call(
             request_id=context.id,
             prompt=prompt,
             params=params,
-            prompt_tokens=len(prompt["prompt_token_ids"]),
+            prompt_tokens=prompt_tokens,
             lora_name=self._lora_name(request, routing),
             trace_headers=self._trace_headers(context),
             # Dynamo's router serves the highest first.
@@ -102,14 +109,11 @@ class Requests:
             raise InvalidArgument("the prompt is empty: token_ids must have at least one token")
         if set(map(type, tokens)) != {int}:
             raise InvalidArgument("token_ids has what is no int; it must be a list of int")
-        model = self._config.model_config
-        # With a tokenizer vLLM looks at this itself; without, such a token ends its engine core.
-        if model.skip_tokenizer_init and not (
-            min(tokens) >= 0 and max(tokens) < model.get_vocab_size()
-        ):
+        # vLLM looks at the tokenizer's vocabulary; past the model's, a token ends its engine core.
+        if min(tokens) < 0 or max(tokens) >= self._vocabulary:
             raise InvalidArgument(
-                f"token_ids has a token out of vocabulary; tokens are 0 to"
-                f" {model.get_vocab_size() - 1}"
+                f"token_ids has a token that is out of vocabulary; tokens are 0 to"
+                f" {self._vocabulary - 1}"
             )
         from vllm.inputs.engine import tokens_input
 

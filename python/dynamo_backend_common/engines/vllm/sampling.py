@@ -51,7 +51,7 @@ class Sampling:
 
     def __init__(self, config: VllmConfig) -> None:
         """Looks up what the model and the operator say once for all requests."""
-        model = config.model_config
+        model = self._model = config.model_config
         self._defaults: Mapping[str, Any] = model.get_diff_sampling_param()
         # As vLLM's own server has it: a limit of the operator's is one for every request, a limit
         # of the model's is but a default.
@@ -61,16 +61,20 @@ class Sampling:
             else self._defaults.get("max_tokens")
         )
         self._vocabulary: int = model.get_vocab_size()
-        self._has_tokenizer = not model.skip_tokenizer_init
         self._backend: str = config.structured_outputs_config.backend
 
     def params(
-        self, request: Mapping[str, Any], *, transfer: Mapping[str, Any] | None = None
+        self,
+        request: Mapping[str, Any],
+        *,
+        prompt_tokens: int,
+        transfer: Mapping[str, Any] | None = None,
     ) -> SamplingParams:
         """The parameters of ``request``.
 
         Args:
             request: Dynamo's request.
+            prompt_tokens: Tokens of its prompt.
             transfer: Parameters of vLLM's connector for the KV cache.
 
         Raises:
@@ -81,12 +85,12 @@ class Sampling:
 
         options = _options(request)
         given = {**self._defaults, **_taken(options)}
-        given |= self._stops(request.get("stop_conditions") or {})
+        given |= self._stops(request.get("stop_conditions") or {}, prompt_tokens)
         given |= _outputs(request.get("output_options") or {})
         if given.get("logprob_token_ids"):
             # Their number takes its place.
             given["logprobs"] = None
-        if given.get("bad_words") and not self._has_tokenizer:
+        if given.get("bad_words") and self._model.skip_tokenizer_init:
             raise InvalidArgument(
                 "bad_words are given as text, and vLLM was started with --skip-tokenizer-init; give"
                 " bad_words_token_ids"
@@ -111,20 +115,20 @@ class Sampling:
             self._forbid(options["bad_words_token_ids"], params)
         return params
 
-    def _stops(self, stops: Mapping[str, Any]) -> dict[str, Any]:
+    def _stops(self, stops: Mapping[str, Any], prompt_tokens: int) -> dict[str, Any]:
         ignores_end = bool(stops.get("ignore_eos"))
         kinds = ["stop_token_ids", "stop_token_ids_visible"]
         if not ignores_end:
             # Those of the model. They come out as any token does, and the frontend leaves them out.
             kinds.append("stop_token_ids_hidden")
         ends = dict.fromkeys(token for kind in kinds for token in _tokens(kind, stops.get(kind)))
-        limits = (_integer("max_tokens", stops.get("max_tokens")), self._most_tokens)
-        if limits[0] is None:
-            limits = (self._defaults.get("max_tokens"), self._most_tokens)
-        found = [limit for limit in limits if limit is not None]
+        asked = _integer("max_tokens", stops.get("max_tokens"))
+        if asked is None:
+            asked = self._defaults.get("max_tokens")
+        # A prompt that leaves no room is vLLM's to refuse.
+        limits = (asked, self._most_tokens, max(self._model.max_model_len - prompt_tokens, 1))
         return {
-            # None: as many as the context has room for.
-            "max_tokens": min(found) if found else None,
+            "max_tokens": min(limit for limit in limits if limit is not None),
             "min_tokens": _integer("min_tokens", stops.get("min_tokens")) or 0,
             "stop_token_ids": list(ends),
             "ignore_eos": ignores_end,
@@ -170,6 +174,10 @@ def _taken(options: Mapping[str, Any]) -> dict[str, Any]:
             raise InvalidArgument(f"{name} is {value!r}; it must be a number")
         if name in _INTEGERS:
             _integer(name, value)
+        if name == "bad_words" and not (
+            isinstance(value, list) and all(isinstance(word, str) for word in value)
+        ):
+            raise InvalidArgument(f"{name} is {value!r}; it must be a list of texts")
         if name in _SWITCHES and not isinstance(value, bool):
             raise InvalidArgument(f"{name} is {value!r}; it must be true or false")
         found[name] = _tokens(name, value) if name in _TOKEN_LISTS else value

@@ -112,6 +112,11 @@ class Transfer:
         """Whether the worker decodes what others have prefilled."""
         return self._mode == "decode"
 
+    @property
+    def is_fetched(self) -> bool:
+        """Whether what the worker prefills is fetched from it after the request has ended."""
+        return self.prefills and self._name not in _SHARED
+
     def handover(self, request: Mapping[str, Any]) -> Handover | None:
         """Of a prefill's request; None: nobody decodes elsewhere."""
         if not self.prefills or request.get(HEALTH_CHECK_KEY):
