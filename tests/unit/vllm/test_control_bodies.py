@@ -75,6 +75,7 @@ def test_only_what_the_configuration_allows_is_offered() -> None:
     llm = SimpleNamespace(
         vllm_config=SimpleNamespace(
             model_config=SimpleNamespace(enable_sleep_mode=False),
+            device_config=SimpleNamespace(device_type="cuda"),
             profiler_config=SimpleNamespace(profiler=None),
             weight_transfer_config=None,
         )

@@ -68,7 +68,8 @@ class Controls:
             "resume_generation": self._resume_generation,
             "reset_prefix_cache": self._reset_prefix_cache,
         }
-        if config.model_config.enable_sleep_mode:
+        # A CPU has no sleep mode to enable: vLLM holds requests off, and keeps the memory.
+        if config.model_config.enable_sleep_mode or config.device_config.device_type == "cpu":
             looking["is_sleeping"] = self._is_sleeping
             acting["sleep"] = self._sleep
             acting["wake_up"] = self._wake_up

@@ -19,7 +19,8 @@ from .snapshots import Snapshots
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from ..._core import RequestContext, StepStream
+    from ..._core import AdapterCards, RequestContext, StepStream
+    from ...config import EngineConfig
     from ...publish import MetricsContext, ZmqKvEvents
     from .client import Progress
 
@@ -145,6 +146,12 @@ class Vllm:
             "stop_conditions": {"max_tokens": 1},
             "sampling_options": {"temperature": 0.0},
         }
+
+    async def on_adapter_cards(self, cards: AdapterCards) -> None:
+        """Has frontends know of the LoRA adapters that are loaded while it serves."""
+        adapters = self._started().adapters
+        if adapters is not None:
+            adapters.register_with(cards)
 
     async def supported_controls(self) -> Sequence[str]:
         """What vLLM as it is configured can be told."""

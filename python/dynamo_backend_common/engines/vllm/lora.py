@@ -51,6 +51,10 @@ class Adapters:
         # What was computed with an adapter may be in the prefix cache, by these.
         self._computed: set[tuple[str, str]] = set()
 
+    def __contains__(self, name: object) -> bool:
+        """Whether an adapter of this name is loaded."""
+        return name in self._adapters
+
     def register_with(self, cards: AdapterCards) -> None:
         """Registers a card for each adapter from now on."""
         self._cards = cards

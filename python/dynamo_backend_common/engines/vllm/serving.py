@@ -46,8 +46,9 @@ class Serving:
         self.ranks: list[int] = list(llm.engine_core.engine_ranks_managed)
         adapters = None
         if llm.vllm_config.lora_config is not None:
-            adapters = Adapters(llm, frozenset({self.engine_config.model}))
-        self._adapters = adapters
+            names = {self.engine_config.model, config.served_model_name}
+            adapters = Adapters(llm, names - {None})
+        self.adapters = adapters
         self.controls = Controls(llm, adapters)
         self._requests = Requests(
             llm.vllm_config,
@@ -88,8 +89,8 @@ class Serving:
             raise EngineShutdown("the vllm engine is not serving")
         call = self._requests.read(request, context)
         lora_request = None
-        if call.lora_name is not None and self._adapters is not None:
-            lora_request = self._adapters.request(call.lora_name)
+        if call.lora_name is not None and self.adapters is not None:
+            lora_request = self.adapters.request(call.lora_name)
         try:
             return await self._path.serve(call, lora_request, context)
         except DynamoError:
