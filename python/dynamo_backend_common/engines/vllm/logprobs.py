@@ -6,7 +6,6 @@ the rank of the chosen one. A token that is twice in a row is told once, with it
 
 from __future__ import annotations
 
-import math
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
     from ...messages import TopLogprob
 
 _LEAST = -9999.0
-"""In place of one that JSON cannot hold; OpenAI's own."""
+"""As vLLM's own server has it, since JSON has no infinity."""
 
 Position = list["TopLogprob"]
 """Candidates at one place of the output, the chosen token first."""
@@ -68,7 +67,7 @@ def _once(row: Iterable[tuple[int, float, int]]) -> Position:
             "rank": rank,
             "token_id": token,
             "token": None,
-            "logprob": value if math.isfinite(value) else _LEAST,
+            "logprob": max(_LEAST, value),
         }
         for token, value, rank in row
     }

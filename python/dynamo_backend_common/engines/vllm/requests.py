@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
     from ..._core import RequestContext
     from ...config import DisaggregationMode
+
+logger = logging.getLogger(__name__)
 
 _SALT = "dynamo-cache-salt:"
 """By which the router knows the salt among the keys of a KV event."""
@@ -134,12 +137,12 @@ class Requests:
         """The rank as this worker's vLLM counts."""
         if rank is None:
             return None
-        if rank not in self._dp_ranks:
-            ranks = self._dp_ranks
-            raise InvalidArgument(
-                f"routing.dp_rank is {rank}; this worker has {ranks.start} to {ranks.stop - 1}"
-            )
-        return self._dp_ranks.index(rank)
+        if rank in self._dp_ranks:
+            return self._dp_ranks.index(rank)
+        # Not chosen for this worker: the client's, which a router that knows no ranks passes on to
+        # any worker, or a decode's that its prefill comes with.
+        logger.debug("vLLM chooses the rank: %s is none of %s", rank, self._dp_ranks)
+        return None
 
     def _trace_headers(self, context: RequestContext) -> Mapping[str, str] | None:
         # Without a collector of its own vLLM would carry them around for nothing.

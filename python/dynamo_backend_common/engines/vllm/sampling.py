@@ -10,25 +10,11 @@ from .refusals import refuse, refusing
 from .transfer import KEY
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from vllm.config import VllmConfig
     from vllm.sampling_params import SamplingParams
 
-_NUMBERS = frozenset(
-    {
-        "temperature",
-        "top_p",
-        "min_p",
-        "presence_penalty",
-        "frequency_penalty",
-        "repetition_penalty",
-    }
-)
-_INTEGERS = frozenset({"top_k", "seed"})
-_SWITCHES = frozenset({"include_stop_str_in_output", "skip_reading_prefix_cache"})
-_TOKEN_LISTS = frozenset({"allowed_token_ids", "logprob_token_ids"})
-_TAKEN = _NUMBERS | _INTEGERS | _SWITCHES | _TOKEN_LISTS | {"logit_bias", "bad_words"}
 # Read elsewhere, or without a meaning where only tokens go out.
 _ELSEWHERE = frozenset(
     {
@@ -84,7 +70,7 @@ class Sampling:
         from vllm.sampling_params import RequestOutputKind, SamplingParams
 
         options = _options(request)
-        given = {**self._defaults, **_taken(options)}
+        given = {**self._defaults, **_checked(options)}
         given |= self._stops(request.get("stop_conditions") or {}, prompt_tokens)
         given |= _outputs(request.get("output_options") or {})
         if given.get("logprob_token_ids"):
@@ -121,15 +107,19 @@ class Sampling:
         if not ignores_end:
             # Those of the model. They come out as any token does, and the frontend leaves them out.
             kinds.append("stop_token_ids_hidden")
-        ends = dict.fromkeys(token for kind in kinds for token in _tokens(kind, stops.get(kind)))
-        asked = _integer("max_tokens", stops.get("max_tokens"))
+        ends = dict.fromkeys(
+            token for kind in kinds for token in _tokens(kind, stops.get(kind) or [])
+        )
+        asked = stops.get("max_tokens")
         if asked is None:
             asked = self._defaults.get("max_tokens")
+        else:
+            _integer("max_tokens", asked)
         # A prompt that leaves no room is vLLM's to refuse.
         limits = (asked, self._most_tokens, max(self._model.max_model_len - prompt_tokens, 1))
         return {
             "max_tokens": min(limit for limit in limits if limit is not None),
-            "min_tokens": _integer("min_tokens", stops.get("min_tokens")) or 0,
+            "min_tokens": _integer("min_tokens", stops.get("min_tokens") or 0),
             "stop_token_ids": list(ends),
             "ignore_eos": ignores_end,
             "thinking_token_budget": stops.get("max_thinking_tokens"),
@@ -145,7 +135,7 @@ class Sampling:
         if not isinstance(words, list) or len(words) > most:
             raise InvalidArgument(f"bad_words_token_ids must be a list of {most} words at most")
         for word in words:
-            tokens = _tokens("a word of bad_words_token_ids", word)
+            tokens = _tokens("bad_words_token_ids", word)
             if not tokens or not all(0 <= token < self._vocabulary for token in tokens):
                 raise InvalidArgument(
                     f"bad_words_token_ids has {word!r}; a word is one token or more, of 0 to"
@@ -155,54 +145,90 @@ class Sampling:
 
 
 def _options(request: Mapping[str, Any]) -> dict[str, Any]:
-    """The sampling options, with those that the frontend passes on unread."""
+    """The sampling options that are given, with those that the frontend passes on unread."""
     passed_on = (request.get("extra_args") or {}).get("sampling_options") or {}
-    options = {**(request.get("sampling_options") or {}), **passed_on}
-    for name, value in options.items():
-        if name not in _TAKEN and name not in _ELSEWHERE:
-            refuse(name, value, ([], {}))
-    return options
+    options = request.get("sampling_options") or {}
+    return {
+        name: value
+        for part in (options, passed_on)
+        for name, value in part.items()
+        if value is not None
+    }
 
 
-def _taken(options: Mapping[str, Any]) -> dict[str, Any]:
+def _checked(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of the options that vLLM has under the same name."""
     found = {}
-    for name in _TAKEN:
-        value = options.get(name)
-        if value is None:
-            continue
-        if name in _NUMBERS and (isinstance(value, bool) or not isinstance(value, int | float)):
-            raise InvalidArgument(f"{name} is {value!r}; it must be a number")
-        if name in _INTEGERS:
-            _integer(name, value)
-        if name == "bad_words" and not (
-            isinstance(value, list) and all(isinstance(word, str) for word in value)
-        ):
-            raise InvalidArgument(f"{name} is {value!r}; it must be a list of texts")
-        if name in _SWITCHES and not isinstance(value, bool):
-            raise InvalidArgument(f"{name} is {value!r}; it must be true or false")
-        found[name] = _tokens(name, value) if name in _TOKEN_LISTS else value
+    for name, value in options.items():
+        check = _CHECKS.get(name)
+        if check is not None:
+            found[name] = check(name, value)
+        elif name not in _ELSEWHERE:
+            refuse(name, value, ([], {}))
     return found
 
 
 def _outputs(output: Mapping[str, Any]) -> dict[str, Any]:
-    counts = {name: _integer(name, output.get(name)) for name in ("logprobs", "prompt_logprobs")}
+    counts = {name: output.get(name) for name in ("logprobs", "prompt_logprobs")}
     return {
-        **{name: -1 if count == _ALL else count for name, count in counts.items()},
+        **{
+            name: -1 if count == _ALL else _integer(name, count)
+            for name, count in counts.items()
+            if count is not None
+        },
         "skip_special_tokens": output.get("skip_special_tokens") is not False,
     }
 
 
-def _integer(name: str, value: Any) -> int | None:
-    if value is None:
-        return None
+def _number(name: str, value: Any) -> int | float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise InvalidArgument(f"{name} is {value!r}; it must be a number")
+    return value
+
+
+def _integer(name: str, value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value not in _LONG:
         raise InvalidArgument(f"{name} is {value!r}; it must be an integer of 64 bits")
     return value
 
 
+def _switch(name: str, value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise InvalidArgument(f"{name} is {value!r}; it must be true or false")
+    return value
+
+
 def _tokens(name: str, value: Any) -> list[int]:
-    if value is None:
-        return []
-    if not isinstance(value, list | tuple) or not set(map(type, value)) <= {int}:
+    if not isinstance(value, list) or not set(map(type, value)) <= {int}:
         raise InvalidArgument(f"{name} is {value!r}; it must be a list of tokens")
-    return list(value)
+    return value
+
+
+def _texts(name: str, value: Any) -> list[str]:
+    if not isinstance(value, list) or not set(map(type, value)) <= {str}:
+        raise InvalidArgument(f"{name} is {value!r}; it must be a list of texts")
+    return value
+
+
+def _by_token(name: str, value: Any) -> dict[Any, Any]:
+    if not isinstance(value, dict):
+        raise InvalidArgument(f"{name} is {value!r}; it must be an object, by token")
+    return value
+
+
+_CHECKS: Mapping[str, Callable[[str, Any], Any]] = {
+    "temperature": _number,
+    "top_p": _number,
+    "min_p": _number,
+    "presence_penalty": _number,
+    "frequency_penalty": _number,
+    "repetition_penalty": _number,
+    "top_k": _integer,
+    "seed": _integer,
+    "include_stop_str_in_output": _switch,
+    "skip_reading_prefix_cache": _switch,
+    "allowed_token_ids": _tokens,
+    "logprob_token_ids": _tokens,
+    "bad_words": _texts,
+    "logit_bias": _by_token,
+}

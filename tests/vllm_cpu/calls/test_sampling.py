@@ -164,6 +164,7 @@ def test_log_probabilities_of_chosen_tokens_take_the_place_of_the_likeliest(
         ("sampling_options", {"repetition_penalty": 0.0}, "repetition_penalty must be"),
         ("sampling_options", {"seed": 2**64}, "seed is"),
         ("sampling_options", {"logit_bias": {"x": 1}}, "logit_bias"),
+        ("sampling_options", {"logit_bias": [7]}, r"logit_bias is \[7\]"),
         ("sampling_options", {"logit_bias": {"7": "much"}}, "str"),
         ("sampling_options", {"logit_bias": {"512": 1}}, "logit_bias"),
         ("sampling_options", {"allowed_token_ids": [512]}, "allowed_token_ids"),
