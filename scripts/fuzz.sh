@@ -21,7 +21,7 @@ cargo fetch --quiet --locked --manifest-path fuzz/Cargo.toml || fail_fetch "crat
 cargo fuzz build --sanitizer none
 
 host=$(rustc -vV | sed -n 's/^host: //p')
-for target in settings canary controls; do
+for target in settings canary controls vllm; do
     say "Fuzzing $target for $seconds s"
     corpus=$cache/fuzz/corpus/$target
     found=$cache/fuzz/found/$target

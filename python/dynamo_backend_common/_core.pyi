@@ -2,15 +2,16 @@
 
 import sys
 from asyncio import AbstractEventLoop, Future
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
 from typing import Any, ClassVar, Final, final, overload
 
 from typing_extensions import Buffer
 
 from ._core_publish import AdapterCards, KvPublisher, MetricsCore, MetricsSource, SnapshotPublisher
+from ._core_steps import StepReport, Steps, StepStream
+from ._core_vllm import OutputSocket, StepRecord, Taken
 from .config import WorkerConfig
-from .messages import Step
 
 __all__ = [
     "HEALTH_CHECK_KEY",
@@ -20,14 +21,17 @@ __all__ = [
     "KvPublisher",
     "MetricsCore",
     "MetricsSource",
+    "OutputSocket",
     "OwnProcess",
     "RequestContext",
     "RustEngine",
     "Sink",
     "SnapshotPublisher",
+    "StepRecord",
     "StepReport",
     "StepStream",
     "Steps",
+    "Taken",
     "TokenIds",
     "WorkerCore",
     "check_environment",
@@ -187,124 +191,6 @@ class Inbox:
 
     def close(self) -> None:
         """Ends it, when nothing reads it any more: the log no longer comes this way."""
-
-@final
-class StepStream:
-    """One request whose chunks come by `Steps`; what ``generate`` returns for it."""
-
-    @property
-    def id(self) -> int:
-        """Names the stream in a step. It is never used again."""
-
-    @property
-    def is_open(self) -> bool:
-        """Whether it may still be pushed to: it was neither ended, nor told as cancelled."""
-
-@final
-class StepReport:
-    """What the engine learns from a push."""
-
-    @property
-    def cancelled(self) -> list[int]:
-        """Streams that nobody wants any more, also such as were not in this step.
-
-        They are closed: the engine frees what it holds for them and pushes nothing more. A stream
-        that was never opened, or has ended, is told here too where something was pushed to it.
-        """
-
-    @property
-    def stalled(self) -> list[int]:
-        """Streams whose clients are 128 chunks behind or more, also such as were not in this step.
-
-        Nothing is lost. An engine that can pauses them until a push does not tell them any more,
-        if only one of an empty step; a request fails when 65,536 chunks wait.
-        """
-
-@final
-class Steps:
-    """Where an engine with a step loop hands over the tokens of all its requests at once.
-
-    An engine opens a stream in ``generate`` and returns it; its step loop, on any thread, pushes::
-
-        class Stepped:
-            def __init__(self):
-                self.steps = Steps()
-                self.requests = queue.SimpleQueue()  # read by the thread of the step loop
-
-            async def generate(self, request, context):
-                stream = self.steps.open(context)
-                self.requests.put((stream.id, request["token_ids"]))
-                return stream
-
-            def step_loop(self):
-                while self.serving:
-                    batch = self.next_tokens()  # e.g. [(1, 318), (2, 257, "stop")]
-                    for stream in self.steps.push(batch).cancelled:
-                        self.free(stream)
-
-    A push never waits. It is one call, and with many streams costs each of them a fraction of what
-    a chunk of its own would. All methods may be called from any thread. In a child that was forked
-    from the worker's process, opening and pushing raise `RuntimeError`.
-    """
-
-    def __new__(cls) -> Steps: ...
-    def open(self, context: RequestContext) -> StepStream:
-        """Opens a stream for the request of ``context``, which ``generate`` got.
-
-        Raises:
-            InvalidArgument: ``context`` is one that ``abort`` got.
-            EngineShutdown: `fail` was called; of the class that it was given, if that is one of
-                `dynamo_backend_common.exceptions`.
-        """
-
-    def fail(self, error: BaseException) -> None:
-        """Fails every stream that is open, and each that is opened from here on.
-
-        For an engine that can make no more steps; beside it, its ``watch`` raises. What is pushed
-        afterwards is told as cancelled.
-
-        Args:
-            error: What the requests end with. An exception that is none of
-                `dynamo_backend_common.exceptions` counts as `EngineShutdown`, on which a frontend
-                migrates them to another worker.
-        """
-
-    def push(self, step: Iterable[Step]) -> StepReport:
-        """Hands over one step.
-
-        An entry whose tokens or chunk cannot be read ends the request of its stream with an error,
-        and the log says why. An exception that requests are ended with is in the log, with its
-        traceback, once. Where ``step`` itself raises, what came before was handed over. While the
-        interpreter ends, a push from a daemon thread takes nothing, and every stream is cancelled.
-
-        Args:
-            step: For each stream ``(stream, tokens)``, with one token or a list of them, and at its
-                end ``(stream, tokens, finish_reason)`` or ``(stream, tokens, finish_reason,
-                completion_usage)``. ``(stream, chunk)`` hands over any other chunk,
-                ``(stream, exception)`` ends the request with an error.
-
-        Raises:
-            InvalidArgument: An entry is none of these; all others were handed over. What the push
-                would have reported, the next one does.
-        """
-
-    def push_packed(
-        self, streams: Buffer | Sequence[int], tokens: Buffer | Sequence[int]
-    ) -> StepReport:
-        """Hands over one token for each stream, without a Python object for any of them.
-
-        Args:
-            streams: Ids, in an array of one dimension: integers of 64 or 32 bits, signed or not,
-                such as numpy's; fastest are ``uint64``. What is no such array is read item by item.
-            tokens: As many tokens; fastest are ``uint32``.
-
-        Raises:
-            InvalidArgument: They are of different length, or one has what is no stream or no token,
-                such as a negative number; the message names it. Nothing was handed over.
-        """
-
-    def __len__(self) -> int:
-        """Streams that are open."""
 
 @final
 class WorkerCore:

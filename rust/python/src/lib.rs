@@ -14,6 +14,7 @@
 //! | `logging` | the log of the Rust side, to Python's `logging` |
 //! | `kv_events`, `publishers`, `metrics`, `adapters` | what a Python engine publishes |
 //! | `context`, `signal`, `token_ids` | the context and the prompt of a request |
+//! | `vllm` | the output socket of vLLM's engine core, read without Python |
 //! | `interpreter_end`, `fork` | threads that end under us, and processes that have none |
 //! | `convert` | values, both ways |
 //! | `errors` | exceptions, both ways; the only place that makes one of ours |
@@ -41,6 +42,7 @@ mod signal;
 mod sink;
 mod step;
 mod token_ids;
+mod vllm;
 mod wakeups;
 mod worker;
 
@@ -77,6 +79,8 @@ mod _core {
     use crate::step::{StepReport, StepStream, Steps};
     #[pymodule_export]
     use crate::token_ids::TokenIds;
+    #[pymodule_export]
+    use crate::vllm::{OutputSocket, StepRecord, Taken};
     #[pymodule_export]
     use crate::worker::WorkerCore;
 

@@ -18,6 +18,10 @@ impl SnapshotPublisher {
         let origin = Origin::here();
         Self { inner, origin }
     }
+
+    pub(crate) fn inner(&self) -> &publish::SnapshotPublisher {
+        &self.inner
+    }
 }
 
 #[pymethods]

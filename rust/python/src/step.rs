@@ -28,16 +28,22 @@ use crate::fork::Origin;
 use crate::interpreter_end::Running;
 use crate::wakeups;
 use failures::Failures;
-use push::Push;
+pub(crate) use push::Push;
 
 /// Where a step loop hands over its tokens, from any thread that holds the GIL already.
 #[pyclass(frozen, module = "dynamo_backend_common._core")]
 pub(crate) struct Steps {
-    streams: Mutex<Streams>,
+    shared: Arc<Shared>,
     last_id: AtomicU64,
-    /// Streams that a push closed, whose report was lost to an exception: the next one has them.
-    untold: Mutex<Vec<u64>>,
     origin: Origin,
+}
+
+/// The streams, for whoever hands over to them: Python, or a thread without the GIL.
+#[derive(Default)]
+pub(crate) struct Shared {
+    streams: Mutex<Streams>,
+    /// Streams that a push closed, but did not tell Python of: the next one does.
+    untold: Mutex<Vec<u64>>,
 }
 
 #[derive(Default)]
@@ -71,8 +77,8 @@ impl Drop for Open {
 #[pyclass(frozen, module = "dynamo_backend_common._core")]
 pub(crate) struct StepStream {
     #[pyo3(get)]
-    id: u64,
-    is_open: Arc<AtomicBool>,
+    pub(crate) id: u64,
+    pub(crate) is_open: Arc<AtomicBool>,
 }
 
 /// What a push tells the engine.
@@ -80,7 +86,7 @@ pub(crate) struct StepStream {
 pub(crate) struct StepReport {
     /// Streams that nobody wants any more: they are closed.
     #[pyo3(get)]
-    cancelled: Vec<u64>,
+    pub(crate) cancelled: Vec<u64>,
     /// Streams whose clients are far behind, in this step or not.
     #[pyo3(get)]
     stalled: Vec<u64>,
@@ -114,9 +120,8 @@ impl Steps {
     #[new]
     fn new() -> Self {
         Self {
-            streams: Mutex::default(),
+            shared: Arc::default(),
             last_id: AtomicU64::new(0),
-            untold: Mutex::default(),
             origin: Origin::here(),
         }
     }
@@ -140,7 +145,7 @@ impl Steps {
             },
             is_open: is_open.clone(),
         };
-        let mut streams = self.streams.lock();
+        let mut streams = self.shared.streams.lock();
         if let Some(error) = streams.failed.clone() {
             drop(streams);
             return Err(errors::to_exception(py, &error, None));
@@ -151,16 +156,7 @@ impl Steps {
 
     /// Fails every stream that is open, and each that is opened from here on.
     fn fail(&self, error: &Bound<'_, PyBaseException>) {
-        let error = errors::from_failed_engine(error);
-        let mut streams = self.streams.lock();
-        let failed = std::mem::take(&mut streams.open);
-        streams.failed.get_or_insert_with(|| error.clone());
-        drop(streams);
-        let ends = failed.values().filter_map(|open| {
-            let item = Err(Box::new(error.clone()));
-            open.writer.put_quietly(item, true).1
-        });
-        wakeups::wake(ends.collect::<Vec<Waker>>());
+        self.shared.fail(&errors::from_failed_engine(error));
     }
 
     /// Hands over one step: tuples of a stream's id, its tokens, and where it ends a finish reason
@@ -192,7 +188,7 @@ impl Steps {
                 Err(refused) => wrong = Some(refused),
             }
         }
-        let mut push = Push::new(self);
+        let mut push = Push::new(&self.shared, self.shared.untold());
         for (stream, item) in items {
             push.item(stream, item);
         }
@@ -201,7 +197,7 @@ impl Steps {
         match wrong {
             None => Ok(report),
             Some(wrong) => {
-                self.untold.lock().extend(report.cancelled);
+                self.shared.tell(report.cancelled);
                 Err(wrong)
             }
         }
@@ -230,7 +226,7 @@ impl Steps {
                 ),
             ));
         }
-        let mut push = Push::new(self);
+        let mut push = Push::new(&self.shared, self.shared.untold());
         for (stream, token) in streams.into_iter().zip(tokens) {
             push.item(stream, Ok(Chunk::of_tokens(Tokens::One(token))));
         }
@@ -239,20 +235,47 @@ impl Steps {
 
     /// Streams that are open.
     fn __len__(&self) -> usize {
-        self.streams.lock().open.len()
+        self.shared.streams.lock().open.len()
+    }
+}
+
+impl Shared {
+    /// Has Python's next push tell that these streams are cancelled.
+    pub(crate) fn tell(&self, cancelled: impl IntoIterator<Item = u64>) {
+        self.untold.lock().extend(cancelled);
+    }
+
+    fn untold(&self) -> Vec<u64> {
+        std::mem::take(&mut self.untold.lock())
+    }
+
+    /// Fails every stream that is open, and each that is opened from here on.
+    pub(crate) fn fail(&self, error: &DynamoError) {
+        let mut streams = self.streams.lock();
+        let failed = std::mem::take(&mut streams.open);
+        streams.failed.get_or_insert_with(|| error.clone());
+        drop(streams);
+        let ends = failed.values().filter_map(|open| {
+            let item = Err(Box::new(error.clone()));
+            open.writer.put_quietly(item, true).1
+        });
+        wakeups::wake(ends.collect::<Vec<Waker>>());
     }
 }
 
 impl Steps {
+    pub(crate) fn shared(&self) -> Arc<Shared> {
+        self.shared.clone()
+    }
+
     fn all_are_cancelled(&self) -> StepReport {
+        let mut streams = self.shared.streams.lock();
         StepReport {
-            cancelled: self.streams.lock().open.drain().map(|(id, _)| id).collect(),
+            cancelled: streams.open.drain().map(|(id, _)| id).collect(),
             stalled: Vec::new(),
         }
     }
-}
 
-impl Steps {
     /// What an entry of a step hands over, and to which stream.
     fn read_entry(
         &self,
@@ -311,7 +334,7 @@ impl Steps {
     }
 
     fn of(&self, stream: u64) -> Option<Request> {
-        let streams = self.streams.lock();
+        let streams = self.shared.streams.lock();
         streams.open.get(&stream).map(|open| open.request.clone())
     }
 }

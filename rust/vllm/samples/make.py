@@ -8,8 +8,8 @@ NAME FRAME...`` for each message, its frames in hexadecimal.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import vllm
@@ -24,6 +24,9 @@ from vllm.v1.engine import (
 from vllm.v1.metrics.stats import PrefillStats, PrefixCacheStats, SchedulerStats
 from vllm.v1.outputs import LogprobsLists
 from vllm.v1.serial_utils import MsgpackEncoder, UtilityResult
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 def fields() -> Iterator[tuple[str, tuple[str, ...]]]:
@@ -49,11 +52,13 @@ def logprobs(rows: int, candidates: int, integers: str = "<i4") -> LogprobsLists
 
 
 def statistics() -> SchedulerStats:
+    """A quarter of the blocks is in use, and almost all was in the cache."""
     cache = PrefixCacheStats(requests=2, queries=100, hits=96)
     return SchedulerStats(num_running_reqs=3, kv_cache_usage=0.25, prefix_cache_stats=cache)
 
 
 def messages() -> Iterator[tuple[str, EngineCoreOutputs]]:
+    """Each kind of message, by the name that the tests have for it."""
     events = [
         EngineCoreEvent(EngineCoreEventType.QUEUED, 40.0),
         EngineCoreEvent(EngineCoreEventType.SCHEDULED, 40.5),
@@ -64,52 +69,69 @@ def messages() -> Iterator[tuple[str, EngineCoreOutputs]]:
     several = EngineCoreOutput(
         "several-3", [1, 2, 300], finish_reason=FinishReason.STOP, stop_reason=300
     )
-    yield "step", EngineCoreOutputs(
-        engine_index=2,
-        outputs=[first, usual, several],
-        scheduler_stats=statistics(),
-        timestamp=41.25,
+    yield (
+        "step",
+        EngineCoreOutputs(
+            engine_index=2,
+            outputs=[first, usual, several],
+            scheduler_stats=statistics(),
+            timestamp=41.25,
+        ),
     )
-    yield "many", EngineCoreOutputs(
-        outputs=[EngineCoreOutput(f"request-{n:02}-0123456789", [1000 + n]) for n in range(64)],
-        scheduler_stats=statistics(),
-        timestamp=42.0,
+    yield (
+        "many",
+        EngineCoreOutputs(
+            outputs=[EngineCoreOutput(f"request-{n:02}-0123456789", [1000 + n]) for n in range(64)],
+            scheduler_stats=statistics(),
+            timestamp=42.0,
+        ),
     )
-    yield "logprobs", EngineCoreOutputs(
-        outputs=[
-            EngineCoreOutput("a", [101, 101], new_logprobs=logprobs(2, 3)),
-            EngineCoreOutput("b", [101], new_logprobs=logprobs(1, 100)),
-            EngineCoreOutput("c", [101], new_logprobs=logprobs(1, 0, "<i8")),
-        ],
-        timestamp=43.0,
+    yield (
+        "logprobs",
+        EngineCoreOutputs(
+            outputs=[
+                EngineCoreOutput("a", [101, 101], new_logprobs=logprobs(2, 3)),
+                EngineCoreOutput("b", [101], new_logprobs=logprobs(1, 100)),
+                EngineCoreOutput("c", [101], new_logprobs=logprobs(1, 0, "<i8")),
+            ],
+            timestamp=43.0,
+        ),
     )
-    yield "ends", EngineCoreOutputs(
-        outputs=[
-            EngineCoreOutput(
-                reason.name,
-                [],
-                finish_reason=reason,
-                stop_reason="END" if reason is FinishReason.STOP else None,
-                kv_transfer_params={"remote_port": 5600, "remote_block_ids": [1, 2]}
-                if reason is FinishReason.LENGTH
-                else None,
-            )
-            for reason in FinishReason
-        ],
-        timestamp=44.0,
+    yield (
+        "ends",
+        EngineCoreOutputs(
+            outputs=[
+                EngineCoreOutput(
+                    reason.name,
+                    [],
+                    finish_reason=reason,
+                    stop_reason="END" if reason is FinishReason.STOP else None,
+                    kv_transfer_params={"remote_port": 5600, "remote_block_ids": [1, 2]}
+                    if reason is FinishReason.LENGTH
+                    else None,
+                )
+                for reason in FinishReason
+            ],
+            timestamp=44.0,
+        ),
     )
     yield "statistics", EngineCoreOutputs(scheduler_stats=statistics(), timestamp=45.0)
-    yield "utility", EngineCoreOutputs(
-        utility_output=UtilityOutput(call_id=7, result=UtilityResult({"answer": [1, 2]})),
-        timestamp=46.0,
+    yield (
+        "utility",
+        EngineCoreOutputs(
+            utility_output=UtilityOutput(call_id=7, result=UtilityResult({"answer": [1, 2]})),
+            timestamp=46.0,
+        ),
     )
-    yield "finished", EngineCoreOutputs(
-        engine_index=1, finished_requests={"first-1"}, timestamp=47.0
+    yield (
+        "finished",
+        EngineCoreOutputs(engine_index=1, finished_requests={"first-1"}, timestamp=47.0),
     )
     yield "wave", EngineCoreOutputs(wave_complete=3, timestamp=48.0)
 
 
 def main() -> None:
+    """Writes the file."""
     encoder = MsgpackEncoder()
     lines = [f"fields {name} {' '.join(names)}" for name, names in fields()]
     for name, message in messages():

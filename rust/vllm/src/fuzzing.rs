@@ -3,6 +3,8 @@
 //! It panics where something must not be: that is its finding. Only the builds of fuzzing and of
 //! tests have this module.
 
+use std::sync::LazyLock;
+
 use crate::layout::Layout;
 use crate::load::Load;
 use crate::logprobs::Logprobs;
@@ -10,16 +12,20 @@ use crate::samples;
 use crate::statistics::{Progress, Record};
 use crate::step::{Message, Step};
 
+static LAYOUTS: LazyLock<Vec<Layout>> = LazyLock::new(|| {
+    let releases = samples::releases().into_iter();
+    let layout = |release: samples::Release| Layout::new(&release.fields);
+    releases.map(|it| layout(it).expect("its fields")).collect()
+});
+
 /// The first byte chooses the release, the others are the message's only frame.
 pub fn message(data: &[u8]) {
     let Some((release, frame)) = data.split_first() else {
         return;
     };
-    let releases = samples::releases();
-    let release = &releases[usize::from(*release) % releases.len()];
-    let layout = Layout::new(&release.fields).expect("the samples' own fields");
+    let layout = &LAYOUTS[usize::from(*release) % LAYOUTS.len()];
     if let Ok(Message::Step(step)) = layout.read(frame) {
-        look(&layout, &step, frame);
+        look(layout, &step, frame);
     }
 }
 

@@ -35,7 +35,6 @@ pub(crate) enum OutputField {
     FinishReason,
     StopReason,
     Events,
-    KvTransferParams,
     PrefillStats,
     NumNansInLogits,
     /// Arrays that may lie in other frames of the message.
@@ -64,7 +63,6 @@ const NEEDED: [(&str, &[&str]); 5] = [
             "finish_reason",
             "stop_reason",
             "events",
-            "kv_transfer_params",
             "prefill_stats",
         ],
     ),
@@ -127,7 +125,6 @@ impl OutputField {
             "finish_reason" => Self::FinishReason,
             "stop_reason" => Self::StopReason,
             "events" => Self::Events,
-            "kv_transfer_params" => Self::KvTransferParams,
             "prefill_stats" => Self::PrefillStats,
             "num_nans_in_logits" => Self::NumNansInLogits,
             "new_prompt_logprobs_tensors"

@@ -166,7 +166,10 @@ impl<'a> Array<'a> {
     }
 
     fn item<const N: usize>(&self, place: usize) -> Option<[u8; N]> {
-        self.bytes.get(place.checked_mul(N)?..)?.first_chunk().copied()
+        self.bytes
+            .get(place.checked_mul(N)?..)?
+            .first_chunk()
+            .copied()
     }
 }
 

@@ -27,8 +27,6 @@ pub struct Body<'a> {
     pub logprobs: Option<&'a [u8]>,
     /// Tokens of the prompt that were in the cache; with the first output alone.
     pub cached_tokens: Option<u32>,
-    /// What another worker needs to fetch the KV cache: a map of a connector's own.
-    pub kv_transfer_params: Option<&'a [u8]>,
     /// Whether vLLM's statistics want to see it by itself: events, numbers that are none.
     pub is_eventful: bool,
 }
@@ -105,9 +103,6 @@ impl Layout {
                 }
                 OutputField::NewLogprobs => {
                     body.logprobs = Some(cursor.value().ok_or("new_logprobs")?);
-                }
-                OutputField::KvTransferParams => {
-                    body.kv_transfer_params = Some(cursor.value().ok_or("kv_transfer_params")?);
                 }
                 OutputField::PrefillStats => {
                     body.cached_tokens = cached_tokens(cursor).ok_or("prefill_stats")?;

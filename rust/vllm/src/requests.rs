@@ -94,10 +94,12 @@ impl<T> Requests<T> {
         std::mem::take(&mut self.given_up)
     }
 
-    /// Requests that are expected.
-    pub fn live(&self) -> usize {
-        let live = |known: &&Known<T>| matches!(known, Known::Live(_));
-        self.known.values().filter(live).count()
+    /// The requests that are expected.
+    pub fn live(&self) -> impl Iterator<Item = &T> {
+        self.known.values().filter_map(|known| match known {
+            Known::Live(of) => Some(of),
+            Known::Gone(_) => None,
+        })
     }
 
     fn remember(&mut self, request_id: String) {
@@ -134,7 +136,7 @@ mod tests {
         assert_eq!(requests.whose("b", 0.0), Whose::Other);
         requests.finish("a");
         assert_eq!(requests.whose("a", 0.0), Whose::Other);
-        assert_eq!(requests.live(), 0);
+        assert_eq!(requests.live().count(), 0);
     }
 
     #[test]
@@ -153,7 +155,7 @@ mod tests {
         assert_eq!(requests.whose("b", 0.0), Whose::Gone);
         requests.finish("b");
         assert_eq!(requests.whose("b", 0.0), Whose::Other);
-        assert_eq!(requests.live(), 0);
+        assert_eq!(requests.live().count(), 0);
     }
 
     #[test]

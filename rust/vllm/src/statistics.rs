@@ -61,7 +61,8 @@ impl Progress {
         std::mem::replace(self, next)
     }
 
-    fn is_nothing(&self) -> bool {
+    /// Whether nothing came yet.
+    pub fn is_nothing(&self) -> bool {
         *self == Self::default()
     }
 }

@@ -5,7 +5,7 @@ use std::task::Waker;
 use dynamo_backend_worker::DynamoError;
 use dynamo_backend_worker::error::{BackendError, backend};
 
-use super::{StepReport, Steps, Streams};
+use super::{Shared, StepReport, Streams};
 use crate::buffer::{CAPACITY, Item, Put};
 use crate::chunk::Chunk;
 use crate::wakeups;
@@ -14,7 +14,7 @@ use crate::wakeups;
 const LONGEST: usize = 65_536;
 
 /// One call of `push`, with the lock: no Python runs while it lives.
-pub(super) struct Push<'a> {
+pub(crate) struct Push<'a> {
     streams: parking_lot::MutexGuard<'a, Streams>,
     readers: Vec<Waker>,
     cancelled: Vec<u64>,
@@ -22,16 +22,17 @@ pub(super) struct Push<'a> {
 }
 
 impl<'a> Push<'a> {
-    pub(super) fn new(steps: &'a Steps) -> Self {
+    /// `cancelled`: streams that its report is to tell beside its own.
+    pub(crate) fn new(steps: &'a Shared, cancelled: Vec<u64>) -> Self {
         Self {
             streams: steps.streams.lock(),
             readers: Vec::new(),
-            cancelled: std::mem::take(&mut *steps.untold.lock()),
+            cancelled,
             stalled: Vec::new(),
         }
     }
 
-    pub(super) fn item(&mut self, stream: u64, item: Item) {
+    pub(crate) fn item(&mut self, stream: u64, item: Item) {
         let last = !matches!(&item, Ok(chunk) if !chunk.is_terminal());
         let Some(open) = self.streams.open.get(&stream) else {
             self.cancelled.push(stream);
@@ -47,8 +48,14 @@ impl<'a> Push<'a> {
         }
     }
 
+    /// Looks at nothing else; answers the streams of this step that nobody wants any more.
+    pub(crate) fn handed_over(self) -> Vec<u64> {
+        wakeups::wake(self.readers);
+        self.cancelled
+    }
+
     /// Looks at all that is open, also at what was not in this step.
-    pub(super) fn done(mut self) -> StepReport {
+    pub(crate) fn done(mut self) -> StepReport {
         let (readers, cancelled) = (&mut self.readers, &mut self.cancelled);
         let stalled = &mut self.stalled;
         self.streams.open.retain(|id, open| {

@@ -82,7 +82,10 @@ fn an_output_that_cannot_be_read_spoils_no_other() {
     each("step", |layout, frames| {
         let mut frame = frames[0].clone();
         // "usual-2", [70000]: the array of its tokens becomes a map.
-        let place = frame.windows(8).position(|it| it == b"\xa7usual-2").unwrap();
+        let place = frame
+            .windows(8)
+            .position(|it| it == b"\xa7usual-2")
+            .unwrap();
         assert_eq!(frame[place + 8], 0x91);
         frame[place + 8] = 0xd0;
         let spoilt = layout.read(&frame);
