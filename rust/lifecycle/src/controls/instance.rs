@@ -305,3 +305,6 @@ async fn take_out<P: Place>(place: &P, announce: Duration) -> Result<(), P::Erro
     });
     left
 }
+
+#[cfg(test)]
+mod tests;
