@@ -23,6 +23,10 @@ pub trait Engine: Send + Sync {
     async fn watch(&self) -> Result<(), Self::Error> {
         Ok(())
     }
+    /// Resolves when no control is at the engine any more; none comes there once shutdown has begun.
+    /// Awaited before `drain`, for a part of its share, so that what ends the engine does not run
+    /// beside its own sleep.
+    async fn left_alone(&self) {}
     /// Finishes what outlives requests. Called once at most, dropped where its share of the
     /// shutdown ends; not at all where `watch` failed.
     async fn drain(&self) -> Result<(), Self::Error>;

@@ -51,7 +51,11 @@ impl Readiness {
             return Some(reason.into());
         }
         if self.has_stood_still() {
-            return Some("the worker stood still, and looks whether it is in discovery".into());
+            return Some(
+                "discovery was not seen for a while: the worker stood still, or has no answer from \
+                 discovery; it looks again"
+                    .into(),
+            );
         }
         let seen = self.seen.lock();
         seen.as_ref()?.why_not.clone().map(Cow::Owned)

@@ -29,6 +29,12 @@ impl Engine for Host {
         self.worker.engine.watch().await
     }
 
+    async fn left_alone(&self) {
+        if let Some(controls) = self.member.controls.get() {
+            controls.engine_left_alone().await;
+        }
+    }
+
     async fn drain(&self) -> Result<(), DynamoError> {
         let drained = self.worker.engine.drain().await;
         signals::keep_handlers();

@@ -48,6 +48,10 @@ impl Engine for World {
         Err("watch failed".to_owned())
     }
 
+    async fn left_alone(&self) {
+        self.instance.engine_left_alone().await;
+    }
+
     async fn drain(&self) -> Result<(), String> {
         self.hook("drain").await
     }
