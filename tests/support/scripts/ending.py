@@ -68,6 +68,7 @@ match what:
     case "steps":
         steps = Steps()
         for_ever(lambda: steps.push((stream, 7) for stream in range(50)))
+        for_ever(lambda: steps.fail(RuntimeError("no more")))
     case "events":
         serve(Publishing())
 print("ends", flush=True)
