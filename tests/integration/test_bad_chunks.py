@@ -55,9 +55,7 @@ def test_section_12_9_a_bad_chunk_fails_its_request_with_one_clear_message(
     assert "after the terminal" not in "\n".join(server.process.lines[seen:])
 
 
-def test_a_large_value_is_not_written_out_for_the_message(
-    shared: Launcher, server: Server
-) -> None:
+def test_a_large_value_is_not_written_out_for_the_message(shared: Launcher, server: Server) -> None:
     assert server.api.complete(PROMPT, **case("large")).status == 500
     assert not shared.latches.is_reached("written")
 

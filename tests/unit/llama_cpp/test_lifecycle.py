@@ -1,7 +1,6 @@
 """Start, failure and end of the engine."""
 
 import asyncio
-import logging
 import threading
 
 import pytest

@@ -46,7 +46,10 @@ impl Failure {
             let trace = request.context.trace_headers();
             requests.set_item(request.context.id(), trace.map(|trace| trace.trace_id()))?;
         }
-        let engine = self.requests.first().map(|request| request.reading.engine());
+        let engine = self
+            .requests
+            .first()
+            .map(|request| request.reading.engine());
         py.import(intern!(py, "dynamo_backend_common._stream"))?
             .call_method1(
                 intern!(py, "log_step_failure"),
