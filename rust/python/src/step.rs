@@ -153,26 +153,26 @@ impl Steps {
 
     /// Fails every stream that is open, and each that is opened from here on. While the interpreter
     /// ends nobody is there to hear of it, nor in a forked child.
-    fn fail(&self, raised: &Bound<'_, PyBaseException>) {
-        let running = Running::begin(raised.py());
+    fn fail(&self, error: &Bound<'_, PyBaseException>) {
+        let running = Running::begin(error.py());
         if running.is_none() || !self.origin.is_here() {
             return;
         }
-        let error = errors::from_failed_engine(raised);
+        let told = errors::from_failed_engine(error);
         let mut streams = self.streams.lock();
         let failed = std::mem::take(&mut streams.open);
-        streams.failed.get_or_insert_with(|| error.clone());
+        streams.failed.get_or_insert_with(|| told.clone());
         drop(streams);
         let ends = failed.values().filter_map(|open| {
-            let item = Err(Box::new(error.clone()));
+            let item = Err(Box::new(told.clone()));
             open.writer.put_quietly(item, true).1
         });
         wakeups::wake(ends.collect::<Vec<Waker>>());
         let mut failures = Failures::default();
         for open in failed.values() {
-            failures.add(raised, open.request.clone());
+            failures.add(error, open.request.clone());
         }
-        failures.log(raised.py());
+        failures.log(error.py());
     }
 
     /// Hands over one step: tuples of a stream's id, its tokens, and where it ends a finish reason

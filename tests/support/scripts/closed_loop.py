@@ -1,7 +1,8 @@
 """An event loop that is closed under a worker: ``closed_loop.py HOW ENGINE PORT MODEL``.
 
 ``HOW``: ``asyncio`` or ``uvloop``, whose loop is closed while the task is kept; ``dropped``, whose
-task is forgotten too; ``one thread``, whose requests wait for that one; ``closed``, whose coroutine is closed while the loop goes on.
+task is forgotten too; ``one thread``, whose requests wait for that one; ``closed``, whose coroutine
+is closed while the loop goes on.
 """
 
 import asyncio

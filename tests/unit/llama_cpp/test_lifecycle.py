@@ -123,7 +123,7 @@ async def test_a_failed_step_fails_everybody(client, chat, monkeypatch):
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 async def test_a_close_that_fails_hides_no_end(client, chat, monkeypatch):
     def broken(self, *_):
-        raise RuntimeError("llama.cpp is gone")
+        raise RuntimeError("the model is gone")
 
     task = asyncio.create_task(client.ask(chat("Write a long story."), stop=ENDLESS))
     await client.until(lambda: client.engine.load.running == 1)
@@ -132,7 +132,7 @@ async def test_a_close_that_fails_hides_no_end(client, chat, monkeypatch):
         patch.setattr(Scheduler, "_produce", broken)
         with pytest.raises(EngineShutdown, match="must be restarted"):
             await task
-        with pytest.raises(RuntimeError, match="llama.cpp is gone"):
+        with pytest.raises(RuntimeError, match="the model is gone"):
             await client.engine.watch()
         await client.engine.cleanup()
     assert not _step_threads()
