@@ -105,6 +105,20 @@ def test_section_8_a_probe_that_does_not_let_go_is_the_only_one(
     launcher.latches.withdraw("wedged")
     becomes_ready(system)
     assert process.terminate() == 0
+    # The end of one that was refused is not that of the one before it.
+    assert "did not end after its last chunk" not in process.output
+
+
+def test_section_8_a_probe_that_an_idle_step_loop_let_go_of_is_not_the_last(
+    launcher: Launcher,
+) -> None:
+    _, system = watched(launcher, "Forgets")
+    becomes_ready(system)
+    launcher.latches.release("wedged")
+    launcher.latches.reached("wedges")
+    becomes_not_ready(system)
+    launcher.latches.withdraw("wedged")
+    becomes_ready(system)
 
 
 def test_section_12_8_live_answers_while_the_event_loop_is_blocked(launcher: Launcher) -> None:

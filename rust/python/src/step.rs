@@ -49,13 +49,12 @@ struct Streams {
 
 struct Open {
     writer: Writer,
-    request: Request,
+    request: Arc<Request>,
     /// Shared with the stream's handle.
     is_open: Arc<AtomicBool>,
 }
 
 /// Whose a stream is.
-#[derive(Clone)]
 struct Request {
     context: Inner,
     reading: Arc<Reading>,
@@ -124,6 +123,9 @@ impl Steps {
     /// Opens a stream for the request of `context`.
     fn open(&self, py: Python<'_>, context: &RequestContext) -> PyResult<StepStream> {
         self.origin.check("Steps.open")?;
+        let Some(_running) = Running::begin(py) else {
+            return Err(errors::internal("Steps.open: the interpreter ends"));
+        };
         let (writer, reading) = context.stream().ok_or_else(|| {
             errors::invalid_argument(
                 py,
@@ -134,10 +136,10 @@ impl Steps {
         let is_open = Arc::new(AtomicBool::new(true));
         let open = Open {
             writer,
-            request: Request {
+            request: Arc::new(Request {
                 context: context.inner().clone(),
                 reading,
-            },
+            }),
             is_open: is_open.clone(),
         };
         let mut streams = self.streams.lock();
@@ -149,18 +151,28 @@ impl Steps {
         Ok(StepStream { id, is_open })
     }
 
-    /// Fails every stream that is open, and each that is opened from here on.
+    /// Fails every stream that is open, and each that is opened from here on. While the interpreter
+    /// ends nobody is there to hear of it, nor in a forked child.
     fn fail(&self, error: &Bound<'_, PyBaseException>) {
-        let error = errors::from_failed_engine(error);
+        let running = Running::begin(error.py());
+        if running.is_none() || !self.origin.is_here() {
+            return;
+        }
+        let told = errors::from_failed_engine(error);
         let mut streams = self.streams.lock();
         let failed = std::mem::take(&mut streams.open);
-        streams.failed.get_or_insert_with(|| error.clone());
+        streams.failed.get_or_insert_with(|| told.clone());
         drop(streams);
         let ends = failed.values().filter_map(|open| {
-            let item = Err(Box::new(error.clone()));
+            let item = Err(Box::new(told.clone()));
             open.writer.put_quietly(item, true).1
         });
         wakeups::wake(ends.collect::<Vec<Waker>>());
+        let mut failures = Failures::default();
+        for open in failed.values() {
+            failures.add(error, open.request.clone());
+        }
+        failures.log(error.py());
     }
 
     /// Hands over one step: tuples of a stream's id, its tokens, and where it ends a finish reason
@@ -296,7 +308,7 @@ impl Steps {
             return Ok((stream, Ok(Chunk::default())));
         };
         if alone && what.is_instance_of::<PyBaseException>() {
-            failures.add(&what, open.reading.engine(), open.context);
+            failures.add(&what, open);
             return Ok((stream, Err(Box::new(errors::from_raised(&what)))));
         }
         let made = if alone {
@@ -310,7 +322,7 @@ impl Steps {
         Ok((stream, made.map_err(|problem| open.refuse(&problem))))
     }
 
-    fn of(&self, stream: u64) -> Option<Request> {
+    fn of(&self, stream: u64) -> Option<Arc<Request>> {
         let streams = self.streams.lock();
         streams.open.get(&stream).map(|open| open.request.clone())
     }

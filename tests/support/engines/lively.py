@@ -125,6 +125,19 @@ class Stepping(Probed):
         self.steps.push([(stream, 1, "stop")])
 
 
+class Forgets(Stepping):
+    """While the latch ``wedged`` is, its step loop has nothing; who is aborted is let go."""
+
+    def step(self, stream):
+        if (FOLDER / "wedged").exists():
+            reach("wedges")
+        else:
+            super().step(stream)
+
+    async def abort(self, context):
+        self.finished += 1
+
+
 class ErrorInAChunk(Probed):
     async def generate(self, request, context):
         reach("probe")

@@ -1,11 +1,12 @@
 //! Whether a worker is ready for requests, and why not.
 
 use std::borrow::Cow;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use dynamo_backend_lifecycle::controls::Presence;
 use parking_lot::Mutex;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 /// For how long what was seen in discovery holds. Looks are a second apart; where records outlive
 /// their worker's last sign, they do so for longer.
