@@ -91,7 +91,7 @@ impl Controls {
             );
         }
         Ok(Self {
-            quiescence: hands_over.then(Quiescence::new),
+            quiescence: hands_over.then(Quiescence::default),
             around,
             names,
             instance: Instance::new(settings),
@@ -173,7 +173,11 @@ impl Controls {
             .readiness
             .presence()
             .service(in_flight, self.grace);
-        let is_quiescent = self.quiescence.as_ref().is_none_or(Quiescence::is_told);
+        let admission = &self.around.admission;
+        let is_quiescent = self
+            .quiescence
+            .as_ref()
+            .is_none_or(|quiescence| quiescence.is_told(admission));
         Status {
             service,
             in_flight,
@@ -183,7 +187,11 @@ impl Controls {
 
     fn watch_quiescence(&self) {
         if let Some(quiescence) = &self.quiescence {
-            quiescence.watch(&self.around);
+            quiescence.watch(
+                self.around.engine.clone(),
+                self.around.readiness.clone(),
+                self.around.admission.clone(),
+            );
         }
     }
 }

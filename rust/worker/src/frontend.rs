@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::admission::Admission;
 use crate::error::{invalid_argument, unknown};
+use crate::forked;
 use crate::home;
 use crate::process;
 
@@ -84,6 +85,7 @@ impl Frontend {
         let (built, service) = tokio::sync::oneshot::channel();
         let stopped = stop.clone();
         threads.spawn(async move {
+            forked::close_sockets_of_this_runtime();
             let http = match service::build(&drt, address, &stopped, served).await {
                 Ok(http) => http,
                 Err(error) => return drop(built.send(Err(error))),
@@ -137,16 +139,8 @@ pub(crate) struct RunningFrontend {
 
 impl RunningFrontend {
     /// Resolves when the frontend answers requests for `model`, so that what is announced can be
-    /// called; fails where the frontend ends before. `None`: a model that it will not list.
-    pub(crate) async fn until_it_serves(&self, model: Option<&str>) -> Result<(), DynamoError> {
-        tokio::select! {
-            biased;
-            error = self.ended() => Err(error),
-            () = self.serves(model) => Ok(()),
-        }
-    }
-
-    async fn serves(&self, model: Option<&str>) {
+    /// called. `None`: a model that it will not list.
+    pub(crate) async fn until_it_serves(&self, model: Option<&str>) {
         let answers = async {
             while TcpStream::connect(self.address).await.is_err() {
                 tokio::time::sleep(POLL).await;

@@ -22,7 +22,7 @@ use crate::admission::{Admission, Admitted};
 use crate::config::DisaggregationMode;
 use crate::context::RequestContext;
 use crate::engine::{EngineStream, LLMEngine};
-use crate::error::{BackendError, DynamoError, ErrorClass, backend};
+use crate::error::{BackendError, DynamoError, ErrorClass, backend, kind};
 use crate::metrics::RequestMetrics;
 use crate::trace;
 
@@ -65,6 +65,19 @@ impl EngineAdapter {
     pub(crate) fn with_turns(mut self, turns: Turns) -> Self {
         self.turns = turns;
         self
+    }
+
+    /// In flight from here on, with a turn or a place among those that wait for one.
+    fn admit(&self) -> Result<(Admitted, Turn), DynamoError> {
+        // In this order: a worker that is closed says that, and no other is asked for a place.
+        let admitted = self.admission.enter().ok_or_else(unavailable)?;
+        match self.turns.ask() {
+            Ok(turn) => Ok((admitted, turn)),
+            Err(full) => {
+                admitted.refuse();
+                Err(full)
+            }
+        }
     }
 
     async fn serve(
@@ -146,8 +159,11 @@ impl AsyncEngine<SingleIn<PreprocessedRequest>, ManyOut<Annotated<LLMEngineOutpu
         &self,
         request: SingleIn<PreprocessedRequest>,
     ) -> Result<ManyOut<Annotated<LLMEngineOutput>>, Error> {
-        let admitted = self.admission.enter().ok_or_else(unavailable)?;
-        let turn = self.turns.ask()?;
+        let (admitted, turn) = self.admit().inspect_err(|error| {
+            if let Some(metrics) = &self.metrics {
+                metrics.failed(kind(error));
+            }
+        })?;
         self.serve(request, admitted, turn).await
     }
 }

@@ -328,23 +328,71 @@ async fn section_10_what_ends_a_generate_that_does_not_return() {
     }
 }
 
-#[tokio::test]
-async fn a_stream_that_comes_too_late_is_dropped() {
-    let admission = Admission::default();
+/// A request in flight.
+fn live(admission: &Admission) -> Live {
     let context = RequestContext::new(
         Arc::new(dynamo_runtime::pipeline::context::Controller::default()),
         Default::default(),
     );
-    let live = Live::new(Delivery {
+    Live::new(Delivery {
         admitted: admission.enter().unwrap(),
         context,
         cut: admission.cut_token(),
-    });
+    })
+}
+
+#[tokio::test]
+async fn a_stream_that_comes_too_late_is_dropped() {
+    let admission = Admission::default();
+    let live = live(&admission);
     live.give_up();
     let (chunks, of_engine) = unbounded::<Result<LLMEngineOutput, DynamoError>>();
     assert!(!live.open(Box::pin(of_engine)));
     assert!(chunks.is_closed());
     assert_eq!(admission.in_flight(), 0);
+}
+
+#[test]
+fn who_is_given_up_while_it_is_read_learns_why() {
+    let (told, why) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let admission = Admission::default();
+        let live = live(&admission);
+        let within = live.clone();
+        // As `ask` does where its turn comes too late.
+        let refused = async move { Err(given_up(&within)) };
+        live.open(later(refused));
+        let polled = live.poll(
+            "told",
+            &mut std::task::Context::from_waker(std::task::Waker::noop()),
+        );
+        told.send(format!("{polled:?}")).unwrap();
+    });
+    let why = why.recv_timeout(KEEP).expect("it does not wait for itself");
+    assert!(why.contains("before the engine began"), "{why}");
+}
+
+#[tokio::test]
+async fn who_is_refused_is_an_error_and_none_that_finished() {
+    let admission = Admission::default();
+    let (aborts, _) = unbounded();
+    let engine = Arc::new(Told {
+        chunks: Mutex::default(),
+        context: Mutex::default(),
+        aborts,
+    });
+    let mode = DisaggregationMode::Aggregated;
+    let adapter = EngineAdapter::new(engine, admission.clone(), mode, KEEP, None, None)
+        .with_turns(Turns::new(0, 0));
+    for class in [ErrorClass::CapacityExhausted, ErrorClass::WorkerUnavailable] {
+        let request = serde_json::from_value(json!({"token_ids": [1]})).unwrap();
+        let refused = adapter.generate(SingleIn::new(request)).await.unwrap_err();
+        let refused = refused.downcast::<DynamoError>().unwrap();
+        assert_eq!(refused.class(), class);
+        assert_eq!((admission.in_flight(), admission.finished()), (0, 0));
+        // A worker that is closed says so, whatever else is in the way.
+        admission.close();
+    }
 }
 
 #[tokio::test(start_paused = true)]
