@@ -229,6 +229,9 @@ impl Place for Controls {
         if departure::withdraw_card(endpoint, namespace, card.name()).await {
             self.card_is_out.store(true, Ordering::Release);
         }
+        if let Some(frontend) = self.around.frontend.get() {
+            frontend.handed_over(admission).await;
+        }
         departure::begin_answers(admission).await;
     }
 

@@ -26,6 +26,8 @@ use crate::home;
 use crate::process;
 
 const POLL: Duration = Duration::from_millis(20);
+/// How long an instance that leaves waits for the requests that the frontend prepares.
+const PREPARING: Duration = Duration::from_millis(1500);
 /// After how long it is told that a model which is already in discovery is not served yet.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -203,6 +205,19 @@ impl RunningFrontend {
                 Some(before) => before.intersection(&now).cloned().collect(),
             });
         }
+    }
+
+    /// Resolves when what it prepares for the worker, whose `admission` that is, has come there: a
+    /// prompt may be long. Without an instance in discovery it would be refused; neither worker nor
+    /// report knows then of what only the frontend's own metrics count.
+    pub(crate) async fn handed_over(&self, admission: &Admission) {
+        let handed_over = async {
+            while self.unwritten() > admission.in_flight() {
+                tokio::time::sleep(POLL).await;
+            }
+        };
+        // It goes on for ever beside clients that read slowly, and where requests come without end.
+        let _ = tokio::time::timeout(PREPARING, handed_over).await;
     }
 
     /// Waits for the frontend's end and tells how it ended.

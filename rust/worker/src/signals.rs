@@ -376,7 +376,9 @@ mod tests {
         let [early, of_run]: [Arc<AtomicUsize>; 2] = Default::default();
         let counts = |count: &Arc<AtomicUsize>| {
             let count = count.clone();
-            move || drop(count.fetch_add(1, Ordering::SeqCst))
+            move || {
+                count.fetch_add(1, Ordering::SeqCst);
+            }
         };
         let signal = || {
             if let Some(hub) = lock().as_mut() {

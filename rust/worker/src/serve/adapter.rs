@@ -22,7 +22,7 @@ use crate::admission::{Admission, Admitted};
 use crate::config::DisaggregationMode;
 use crate::context::RequestContext;
 use crate::engine::{EngineStream, LLMEngine};
-use crate::error::{BackendError, DynamoError, ErrorClass, backend, kind};
+use crate::error::{BackendError, DynamoError, ErrorClass, backend};
 use crate::metrics::RequestMetrics;
 use crate::trace;
 
@@ -159,9 +159,9 @@ impl AsyncEngine<SingleIn<PreprocessedRequest>, ManyOut<Annotated<LLMEngineOutpu
         &self,
         request: SingleIn<PreprocessedRequest>,
     ) -> Result<ManyOut<Annotated<LLMEngineOutput>>, Error> {
-        let (admitted, turn) = self.admit().inspect_err(|error| {
+        let (admitted, turn) = self.admit().inspect_err(|_| {
             if let Some(metrics) = &self.metrics {
-                metrics.failed(kind(error));
+                metrics.refused();
             }
         })?;
         self.serve(request, admitted, turn).await
