@@ -143,3 +143,6 @@ impl Live {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -328,50 +328,6 @@ async fn section_10_what_ends_a_generate_that_does_not_return() {
     }
 }
 
-/// A request in flight.
-fn live(admission: &Admission) -> Live {
-    let context = RequestContext::new(
-        Arc::new(dynamo_runtime::pipeline::context::Controller::default()),
-        Default::default(),
-    );
-    Live::new(Delivery {
-        admitted: admission.enter().unwrap(),
-        context,
-        cut: admission.cut_token(),
-    })
-}
-
-#[tokio::test]
-async fn a_stream_that_comes_too_late_is_dropped() {
-    let admission = Admission::default();
-    let live = live(&admission);
-    live.give_up();
-    let (chunks, of_engine) = unbounded::<Result<LLMEngineOutput, DynamoError>>();
-    assert!(!live.open(Box::pin(of_engine)));
-    assert!(chunks.is_closed());
-    assert_eq!(admission.in_flight(), 0);
-}
-
-#[test]
-fn who_is_given_up_while_it_is_read_learns_why() {
-    let (told, why) = std::sync::mpsc::channel();
-    std::thread::spawn(move || {
-        let admission = Admission::default();
-        let live = live(&admission);
-        let within = live.clone();
-        // As `ask` does where its turn comes too late.
-        let refused = async move { Err(given_up(&within)) };
-        live.open(later(refused));
-        let polled = live.poll(
-            "told",
-            &mut std::task::Context::from_waker(std::task::Waker::noop()),
-        );
-        told.send(format!("{polled:?}")).unwrap();
-    });
-    let why = why.recv_timeout(KEEP).expect("it does not wait for itself");
-    assert!(why.contains("before the engine began"), "{why}");
-}
-
 #[tokio::test]
 async fn who_is_refused_is_an_error_and_none_that_finished() {
     let admission = Admission::default();
