@@ -340,11 +340,11 @@ async fn who_is_refused_is_an_error_and_none_that_finished() {
     let mode = DisaggregationMode::Aggregated;
     let adapter = EngineAdapter::new(engine, admission.clone(), mode, KEEP, None, None)
         .with_turns(Turns::new(0, 0));
-    for class in [ErrorClass::CapacityExhausted, ErrorClass::WorkerUnavailable] {
+    for class in [ErrorClass::WorkerOverloaded, ErrorClass::WorkerUnavailable] {
         let request = serde_json::from_value(json!({"token_ids": [1]})).unwrap();
         let refused = adapter.generate(SingleIn::new(request)).await.unwrap_err();
         let refused = refused.downcast::<DynamoError>().unwrap();
-        assert_eq!(refused.class(), class);
+        assert_eq!(refused.error_type(), class);
         assert_eq!((admission.in_flight(), admission.finished()), (0, 0));
         // A worker that is closed says so, whatever else is in the way.
         admission.close();
