@@ -179,6 +179,15 @@ def test_section_8_a_probe_ends_when_shutdown_begins(launcher: Launcher) -> None
     assert "drained: 0 requests finished, none was cut" in process.stderr
 
 
+def test_section_8_the_abort_of_a_probe_ends_before_the_engine_does(launcher: Launcher) -> None:
+    process, system = watched(launcher, "AbortsForLong")
+    becomes_ready(system)
+    launcher.latches.release("wedged")
+    launcher.latches.reached("aborts")
+    assert process.terminate() == 0
+    assert launcher.latches.reached("drain-with") == "0 aborts"
+
+
 def test_section_8_the_configured_payload_comes_first(launcher: Launcher) -> None:
     options = ("--health-check-payload", json.dumps(PAYLOAD | {"_HEALTH_CHECK": False}))
     _, system = watched(launcher, "Probed", *options, env={"DYN_HEALTH_CHECK_PAYLOAD": "{}"})

@@ -79,9 +79,11 @@ pub trait Serving: Send + Sync {
     /// What serving fails with.
     type Error: Display + Send;
 
-    /// Begins to serve the endpoint; returns once its instance is registered and callable. Dropped
-    /// midway where shutdown was asked for and the step's share of it ends.
-    async fn serve(&self) -> Result<(), Self::Error>;
+    /// Begins to serve the endpoint; returns once its instance is registered and callable. When
+    /// `stop` flips, as shutdown is asked for or the engine has failed, it lets the instance be
+    /// registered, waits for nothing that makes it callable, and returns `Ok`; it is dropped midway
+    /// where its share of the shutdown ends.
+    async fn serve(&self, stop: &CancellationToken) -> Result<(), Self::Error>;
     /// Resolves when serving ends by itself, with the reason where it is a failure.
     async fn ended(&self) -> Result<(), Self::Error>;
     /// Requests in flight now.

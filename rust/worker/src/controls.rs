@@ -91,7 +91,7 @@ impl Controls {
             );
         }
         Ok(Self {
-            quiescence: hands_over.then(Quiescence::new),
+            quiescence: hands_over.then(Quiescence::default),
             around,
             names,
             instance: Instance::new(settings),
@@ -178,7 +178,11 @@ impl Controls {
             .readiness
             .presence()
             .service(in_flight, self.grace);
-        let is_quiescent = self.quiescence.as_ref().is_none_or(Quiescence::is_told);
+        let admission = &self.around.admission;
+        let is_quiescent = self
+            .quiescence
+            .as_ref()
+            .is_none_or(|quiescence| quiescence.is_told(admission));
         Status {
             service,
             in_flight,
@@ -197,7 +201,11 @@ impl Controls {
 
     fn watch_quiescence(&self) {
         if let Some(quiescence) = &self.quiescence {
-            quiescence.watch(&self.around);
+            quiescence.watch(
+                self.around.engine.clone(),
+                self.around.readiness.clone(),
+                self.around.admission.clone(),
+            );
         }
     }
 }
@@ -236,6 +244,9 @@ impl Place for Controls {
             // Before the attempt: one that fails or is dropped midway may have been heard.
             self.card_is_out.store(true, Ordering::Release);
             departure::withdraw_card(endpoint).await;
+        }
+        if let Some(frontend) = self.around.frontend.get() {
+            frontend.handed_over(admission).await;
         }
         departure::begin_answers(admission).await;
     }

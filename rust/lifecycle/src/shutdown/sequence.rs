@@ -197,15 +197,17 @@ where
 
         let finished = self.host.finished().saturating_sub(finished_before);
         self.report.finished = finished;
-        if idle {
+        if !idle {
+            self.report.cut = self.cut().await;
+        }
+        let cut = self.report.cut;
+        if cut == 0 {
             info!("drained: {finished} requests finished, none was cut");
         } else {
-            let cut = self.cut().await;
-            self.report.cut = cut;
             let waited = running.since.elapsed();
             warn!("{finished} requests finished, {cut} were cut after {waited:.1?}");
         }
-        self.host.waited(finished, self.report.cut);
+        self.host.waited(finished, cut);
         self.leave(running);
     }
 

@@ -115,7 +115,7 @@ impl Discovery for World {
 impl Serving for World {
     type Error = String;
 
-    async fn serve(&self) -> Result<(), String> {
+    async fn serve(&self, _stop: &CancellationToken) -> Result<(), String> {
         self.hook("serve").await?;
         self.presence.lock().unwrap().serving();
         let mut inner = self.inner.lock().unwrap();
