@@ -153,8 +153,7 @@ def test_a_prompt_that_is_being_read_when_the_signal_comes_is_answered(
     with ThreadPoolExecutor(LONG) as pool:
         # Many tokens, of which the frontend makes a request first.
         replies = [
-            pool.submit(server.api.complete, f" {number} two three" * 150)
-            for number in range(LONG)
+            pool.submit(server.api.complete, f" {number} two three" * 150) for number in range(LONG)
         ]
         until(
             lambda: LONG in [value for _, value in samples(metrics.get("/metrics").text, PREPARED)],
