@@ -75,6 +75,8 @@ class Bridge:
             "push, one token": lambda: {"token_ids": [7]},
             "push, one token and index": lambda: {"token_ids": [7], "index": 0},
             "push, 20 tokens": lambda: {"token_ids": [7] * 20},
+            "push, a tuple of 20 tokens": lambda: {"token_ids": (7,) * 20},
+            "push, one token with its probability": lambda: {"token_ids": [7], "log_probs": [-0.5]},
             "push, one token with usage": lambda: {
                 "token_ids": [7],
                 "completion_usage": {

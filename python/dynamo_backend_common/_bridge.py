@@ -49,7 +49,7 @@ class Bridge:
         self._engine = engine
         self._on_progress = on_progress
         self._shutdown = asyncio.Event()
-        # Read for each request by the core.
+        # Read once by the core.
         self.token_ids_as_list = _as_list(engine)
         # The loop itself holds tasks by weak references only.
         self._pumps: dict[RequestContext, Pump] = {}
@@ -92,15 +92,15 @@ class Bridge:
         if self._on_progress is not None:
             self._on_progress(message, fraction)
 
-    def serve(self, request: dict[str, Any], context: RequestContext, sink: Sink) -> Pump:
+    def serve(self, request: dict[str, Any], context: RequestContext, sink: Sink) -> Pump | None:
         """Starts the task of one request.
 
-        The core calls ``cancel`` of what this returns, or ``stream_ended``.
+        The core calls ``cancel`` of what this returns, or ``stream_ended``; None: it was refused.
         """
         generate = self._engine.generate
         if HEALTH_CHECK_KEY in request and (probe := self._probe) is not None and probe.is_busy:
             sink.fail(Unknown(f"{self.name} has not let go of the probe before this one"))
-            return probe
+            return None
         threads = self._threads if self._is_synchronous(generate) else None
         pump = Pump(generate, self.name, request, context, sink, threads)
         self._pumps[context] = pump
@@ -136,10 +136,21 @@ class Bridge:
             await self._hook("abort", context)
         except Exception as raised:
             log_failure(context.id, self.name, raised)
+            return
+        probe = self._probe
+        if probe is not None and probe.context == context and self._defines("abort"):
+            # A step loop that is idle makes no push, by which it would be told.
+            probe.steps_let_go = True
 
     async def watch(self) -> None:
-        self._watching = asyncio.current_task()
-        await self._hook("watch")
+        task = self._watching = asyncio.current_task()
+        try:
+            await self._hook("watch")
+        except Exception:
+            # Nobody else reads it then.
+            if task is not None and task.cancelling():
+                logger.exception("%s.watch failed when it was cancelled", self.name)
+            raise
 
     async def drain(self) -> None:
         await self._logged("drain")

@@ -46,7 +46,8 @@ class SnapshotPublisher:
 
     A push takes microseconds and may be made thousands of times a second. The gauges change at
     once; the router is sent each rank's latest value, every ten milliseconds at most, and again
-    every two seconds for routers that came later.
+    every two seconds for routers that came later. In a child that was forked from the worker's
+    process a push raises `RuntimeError`.
     """
 
     def push(
@@ -109,7 +110,8 @@ class KvPublisher:
 
     What one thread publishes arrives in its order. A hash that is stored twice is there until it is
     removed twice. An engine may keep the publisher: when the run is over, after ``cleanup``, its
-    methods check what they are given and do nothing more.
+    methods check what they are given and do nothing more. In a child that was forked from the
+    worker's process they raise `RuntimeError`.
     """
 
     @property

@@ -75,13 +75,15 @@ class Steps:
             InvalidArgument: ``context`` is one that ``abort`` got.
             EngineShutdown: `fail` was called; of the class that it was given, if that is one of
                 `dynamo_backend_common.exceptions`.
+            RuntimeError: The interpreter ends, or this is a forked child.
         """
 
     def fail(self, error: BaseException) -> None:
         """Fails every stream that is open, and each that is opened from here on.
 
         For an engine that can make no more steps; beside it, its ``watch`` raises. What is pushed
-        afterwards is told as cancelled.
+        afterwards is told as cancelled. The log has the error once, with its traceback, for all
+        requests that it ends.
 
         Args:
             error: What the requests end with. An exception that is none of

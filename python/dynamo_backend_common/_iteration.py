@@ -74,7 +74,8 @@ class ThreadIteration:
                 loop.call_soon_threadsafe(_resolve, ended, (returned, raised))
 
         def withdraw() -> None:
-            if self._unwanted and self._threads.withdraw(job):
+            # Of a loop that was closed nobody waits any more.
+            if self._unwanted and self._threads.withdraw(job) and not loop.is_closed():
                 _resolve(ended, (None, None))
 
         self._threads.run(job)

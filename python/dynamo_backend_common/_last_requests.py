@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from asyncio.tasks import _unregister_task
 from typing import TYPE_CHECKING
 
 from ._core import cleanup_seconds
@@ -41,6 +42,9 @@ async def end_requests(engine: str, pumps: Iterable[Pump]) -> None:
             len(stuck),
             _ids(stuck),
         )
+    for pump in stuck:
+        # The end of the loop would wait for it.
+        _unregister_task(pump.task)
     in_threads = [pump for pump in running if pump.in_thread]
     kept = await _left(in_threads, until - asyncio.get_running_loop().time())
     if kept:

@@ -42,7 +42,7 @@ class Pump:
     ) -> None:
         self._generate = generate
         self._engine = engine
-        self._context = context
+        self.context = context
         self._sink = sink
         self._thread: ThreadIteration | None = None
         if threads is not None:
@@ -59,12 +59,14 @@ class Pump:
         self._last_moment: asyncio.TimerHandle | None = None
         self.aborted = False
         """The engine's ``abort`` had its turn."""
+        self.steps_let_go = False
+        """The engine's ``abort`` returned: no step loop has it any more, if one had."""
         self.task = asyncio.get_running_loop().create_task(self._run(request))
 
     @property
     def id(self) -> str:
         """The request's."""
-        return self._context.id
+        return self.context.id
 
     @property
     def began(self) -> bool:
@@ -122,18 +124,19 @@ class Pump:
 
     def _cancel_late(self) -> None:
         if not (self.task.done() or self._told):
-            log_no_end(self._context, self._engine, in_thread=self.in_thread)
+            log_no_end(self.context, self._engine, in_thread=self.in_thread)
             self.end()
 
     @property
     def is_busy(self) -> bool:
         """Whether a task, a thread or a step loop still has the request."""
         steps = self._by_steps
-        return not self.task.done() or (steps is not None and steps.is_open)
+        by_steps = steps is not None and steps.is_open and not self.steps_let_go
+        return by_steps or not self.task.done()
 
     async def _run(self, request: dict[str, Any]) -> None:
         chunks: Any = None
-        current_request.set(self._context)
+        current_request.set(self.context)
         try:
             # A client that left already is not to cost a prefill.
             if not self._sink.may_abort:
@@ -144,7 +147,7 @@ class Pump:
             if self._on_loop and not (self._told or self._over):
                 # Not by us: by something of the engine's own.
                 self.log(cancelled)
-            if not self._context.is_stopped():
+            if not self.context.is_stopped():
                 self._sink.fail(cancelled)
         except GeneratorExit:
             raise
@@ -164,7 +167,7 @@ class Pump:
         """What is to be iterated here; None where a thread did it, or steps do."""
         if self._thread is None:
             self._began = True
-            returned = self._generate(request, self._context)
+            returned = self._generate(request, self.context)
         else:
             returned = await self._thread.run(request)
             if returned is None:
@@ -193,16 +196,16 @@ class Pump:
             if pushed:
                 await self._expect_end(chunks)
             else:
-                log_refusal(self._context, self._sink)
+                log_refusal(self.context, self._sink)
             return
-        if not self._context.is_stopped():
+        if not self.context.is_stopped():
             raise without_terminal(self._engine)
 
     async def _expect_end(self, chunks: Any) -> None:
         """The terminal chunk is out; the generator runs to its end."""
         self._over = True
         async for chunk in chunks:
-            log_one_more(self._context, self._engine, chunk)
+            log_one_more(self.context, self._engine, chunk)
             return
 
     async def _close(self, chunks: Any) -> None:
@@ -220,4 +223,4 @@ class Pump:
 
     def log(self, raised: BaseException) -> None:
         """Logs what the engine raised in this request."""
-        log_failure(self._context.id, self._engine, raised)
+        log_failure(self.context.id, self._engine, raised)

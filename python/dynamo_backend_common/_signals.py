@@ -63,6 +63,40 @@ class _Keeping(threading.local):
 _keeping = _Keeping()
 
 
+class _Tracker:
+    """What multiprocessing shields from SIGINT, while any thread is inside `ctrl_c_is_ours`.
+
+    Before it spawns the first process it starts a tracker, which it shields by blocking the signal
+    too; up to Python 3.12 it then unblocks what was blocked before.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._threads = 0
+        self._shielded: tuple[int, ...] = ()
+
+    def take(self) -> None:
+        with self._lock:
+            if self._threads == 0:
+                self._shielded = getattr(resource_tracker, "_IGNORED_SIGNALS", ())
+                self._set(tuple(each for each in self._shielded if each != signal.SIGINT))
+            self._threads += 1
+
+    def give_back(self) -> None:
+        with self._lock:
+            self._threads -= 1
+            if self._threads == 0:
+                self._set(self._shielded)
+
+    def _set(self, shielded: tuple[int, ...]) -> None:
+        # A Python without it shields in another way.
+        if hasattr(resource_tracker, "_IGNORED_SIGNALS"):
+            resource_tracker._IGNORED_SIGNALS = shielded  # noqa: SLF001
+
+
+_tracker = _Tracker()
+
+
 @contextmanager
 def ctrl_c_is_ours() -> Iterator[None]:
     """What this thread starts meanwhile, processes and threads, does not get SIGINT.
@@ -72,7 +106,7 @@ def ctrl_c_is_ours() -> Iterator[None]:
     and what the child sets up itself is not called either. The worker's own thread takes it.
     """
     if _keeping.depth == 0:
-        _stay_blocked()
+        _tracker.take()
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         _keeping.was_blocked = signal.SIGINT in before
     _keeping.depth += 1
@@ -80,18 +114,10 @@ def ctrl_c_is_ours() -> Iterator[None]:
         yield
     finally:
         _keeping.depth -= 1
-        if _keeping.depth == 0 and not _keeping.was_blocked:
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-
-
-def _stay_blocked() -> None:
-    # Before it spawns the first process, multiprocessing starts a tracker, which it shields from
-    # SIGINT in this way too; up to Python 3.12 it then unblocks what was blocked before.
-    resource_tracker._IGNORED_SIGNALS = tuple(  # type: ignore[attr-defined] # noqa: SLF001
-        each
-        for each in resource_tracker._IGNORED_SIGNALS  # type: ignore[attr-defined] # noqa: SLF001
-        if each != signal.SIGINT
-    )
+        if _keeping.depth == 0:
+            _tracker.give_back()
+            if not _keeping.was_blocked:
+                signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
 
 @contextmanager

@@ -181,10 +181,12 @@ class Worker:
             self._name,
         )
         self._core.shutdown()
-        if self._bridge is not None:
-            self._bridge.loop_closed()
-        # Nobody else will: the deadline is of the run alone now, and not of the process.
-        self._core.release()
+        try:
+            if self._bridge is not None:
+                self._bridge.loop_closed()
+        finally:
+            # Nobody else will: the deadline is of the run alone now, and not of the process.
+            self._core.release()
 
     @property
     def config(self) -> WorkerConfig:

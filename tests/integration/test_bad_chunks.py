@@ -23,6 +23,7 @@ CHUNKS = [
     ("negative-array", ["token_ids", "-7"]),
     ("bool-token", ["token_ids", "True"]),
     ("bytes", ["token_ids", "bytes", "a list or an array of integers"]),
+    ("large", ["token_ids", "Large", "length 100"]),
     ("huge-token", ["token_ids", str(2**40)]),
     ("unknown-finish", ["finish_reason", "'finished'", "stop", "length"]),
     ("number-finish", ["finish_reason", "int"]),
@@ -52,6 +53,11 @@ def test_section_12_9_a_bad_chunk_fails_its_request_with_one_clear_message(
     lives_on(server)
     # The chunk that follows is not the fault.
     assert "after the terminal" not in "\n".join(server.process.lines[seen:])
+
+
+def test_a_large_value_is_not_written_out_for_the_message(shared: Launcher, server: Server) -> None:
+    assert server.api.complete(PROMPT, **case("large")).status == 500
+    assert not shared.latches.is_reached("written")
 
 
 def test_a_bad_chunk_ends_a_stream_with_an_error(server: Server) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from dynamo_backend_common import InvalidArgument, RuntimeConfig, Worker, WorkerConfig
 from dynamo_backend_common.engines.echo import Echo
+from support.launcher import Launcher
 
 WRONG = [
     ({"model_input": "Text"}, ["model_input", "Text", "Tokens"]),
@@ -86,3 +87,10 @@ def test_an_engine_may_fill_in_the_configuration() -> None:
     engine, config = Filling(), WorkerConfig(namespace="filled")
     refused(config, ["endpoint_types", "speech"], engine)
     assert engine.seen == config
+
+
+def test_what_an_engine_filled_in_is_announced(launcher: Launcher) -> None:
+    env = {"DYN_DISCOVERY_BACKEND": "mem"}
+    process = launcher.command("serve", "plain:Filling", env=env)
+    process.wait_for_line(r"^Serving on .*\.filled\.")
+    assert process.terminate() == 0

@@ -62,6 +62,15 @@ def test_the_end_of_the_run_waits_for_no_moment_and_leaves_nothing(
     assert "did not end when cancelled" not in server.process.output
 
 
+def test_a_generator_that_heeds_no_cancellation_does_not_hold_up_the_end(
+    of_loop: Launcher, server: Server
+) -> None:
+    answered(server, **case("heedless"))
+    of_loop.latches.reached("heedless-waits")
+    assert server.process.terminate() == 0
+    assert "1 generators did not end when cancelled" in server.process.output
+
+
 def test_cleanup_waits_for_a_thread_that_is_inside_generate(
     launcher: Launcher, model_folder: str
 ) -> None:

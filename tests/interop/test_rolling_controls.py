@@ -62,6 +62,8 @@ def test_no_request_is_lost_to_workers_that_go_and_come_back(
             _, system = workers[number % 2]
             away_and_back(system)
             assert system.is_ready()
+            # The other goes only when a frontend knows that this one is back.
+            until(lambda: system.status()["in_flight"] > 0, "requests come again")
             served.append(traffic.served - before)
     record_property("served", traffic.served)
     assert dict(traffic.wrong) == {}

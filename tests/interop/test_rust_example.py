@@ -64,6 +64,15 @@ def test_sigterm_ends_it_with_success(launcher: Launcher, model_folder: str) -> 
     assert process.terminate() == 0
 
 
+def test_fault_44_a_home_that_is_replaced_is_told_of_in_the_log(
+    launcher: Launcher, model_folder: str, tmp_path: Path
+) -> None:
+    env = {"HOME": "/proc/no-such-home", "TMPDIR": str(tmp_path)}
+    process, _ = start(launcher, model_folder, env)
+    process.wait_for_line("INFO.*the home folder '/proc/no-such-home' cannot be written to")
+    assert process.terminate() == 0
+
+
 def test_section_12_6_a_worker_of_its_own_program_has_the_workers_system_server(
     launcher: Launcher,
 ) -> None:

@@ -105,6 +105,20 @@ def test_section_8_a_probe_that_does_not_let_go_is_the_only_one(
     launcher.latches.withdraw("wedged")
     becomes_ready(system)
     assert process.terminate() == 0
+    # The end of one that was refused is not that of the one before it.
+    assert "did not end after its last chunk" not in process.output
+
+
+def test_section_8_a_probe_that_an_idle_step_loop_let_go_of_is_not_the_last(
+    launcher: Launcher,
+) -> None:
+    _, system = watched(launcher, "Forgets")
+    becomes_ready(system)
+    launcher.latches.release("wedged")
+    launcher.latches.reached("wedges")
+    becomes_not_ready(system)
+    launcher.latches.withdraw("wedged")
+    becomes_ready(system)
 
 
 def test_section_12_8_live_answers_while_the_event_loop_is_blocked(launcher: Launcher) -> None:
@@ -163,6 +177,15 @@ def test_section_8_a_probe_ends_when_shutdown_begins(launcher: Launcher) -> None
     assert process.wait() == 0
     assert launcher.latches.reached("cleanup-with") == "0 probes"
     assert "drained: 0 requests finished, none was cut" in process.stderr
+
+
+def test_section_8_the_abort_of_a_probe_ends_before_the_engine_does(launcher: Launcher) -> None:
+    process, system = watched(launcher, "AbortsForLong")
+    becomes_ready(system)
+    launcher.latches.release("wedged")
+    launcher.latches.reached("aborts")
+    assert process.terminate() == 0
+    assert launcher.latches.reached("drain-with") == "0 aborts"
 
 
 def test_section_8_the_configured_payload_comes_first(launcher: Launcher) -> None:

@@ -53,7 +53,7 @@ def test_section_8_an_idle_worker_never_flaps_and_probes_are_no_requests(
     process, system = serve(launcher, "lively:Ready", env=canary(0, timeout=60))
     becomes_ready(system)
     enough = begun(system) + PERIODS
-    seen = []
+    seen: list[int] = []
     while len(seen) < PERIODS or begun(system) < enough:
         seen += [system.health()[0], system.get("/live").status]
         assert metric(system, IN_FLIGHT) == 0

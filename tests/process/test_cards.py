@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from support import system
 from support.processes import until
 from support.system import SERVING, System, becomes_ready, serve
 
@@ -99,8 +100,7 @@ def test_section_4_7_a_card_is_registered_when_the_engine_was_asked_all(
 
 
 def cards(launcher: Launcher) -> list[dict[str, Any]]:
-    found = (launcher.folder / "discovery" / "v1" / "mdc").glob("*generate*")
-    return [json.loads(path.read_text())["card_json"] for path in found]
+    return [json.loads(path.read_text())["card_json"] for path in system.cards(launcher)]
 
 
 def reason(system: System) -> str:

@@ -296,6 +296,20 @@ def test_a_control_at_work_when_shutdown_begins_does_not_undo_it(
     assert process.wait() == 0
 
 
+@pytest.mark.parametrize("control", ["sleep", "flush"])
+def test_an_engine_is_drained_when_its_controls_are_over(launcher: Launcher, control: str) -> None:
+    process, system = serve(launcher, "controlled:DrainsAlone")
+    caller = system.hang_up_on(control, {"reach": "halfway", "pass": "on"})
+    launcher.latches.reached("halfway")
+    process.send(signal.SIGTERM)
+    process.wait_for_line("Shutdown stage begins.*drain")
+    launcher.latches.release("on")
+    assert process.wait() == 0
+    assert launcher.latches.is_reached("drain")
+    assert not launcher.latches.is_reached("beside")
+    caller.close()
+
+
 def test_a_control_that_hangs_does_not_hold_the_shutdown_up(launcher: Launcher) -> None:
     process, system = serve(
         launcher, "controlled:Sleeper", env={"DYN_WORKER_GRACEFUL_SHUTDOWN_TIMEOUT": "6"}
@@ -303,6 +317,7 @@ def test_a_control_that_hangs_does_not_hold_the_shutdown_up(launcher: Launcher) 
     caller = system.hang_up_on("sleep", {"reach": "halfway", "pass": "never"})
     launcher.latches.reached("halfway")
     process.send(signal.SIGTERM)
+    process.wait_for_line("an engine control was still at work")
     assert process.wait() == 0
     assert launcher.latches.is_reached("cleanup")
     caller.close()

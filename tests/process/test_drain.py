@@ -11,7 +11,7 @@ from support.launcher import Launcher
 from support.metrics import samples
 from support.processes import Process, until
 from support.servers import Etcd
-from support.system import Answer, System, instances, serve
+from support.system import Answer, System, cards, instances, serve
 
 PROMPT = "alpha beta gamma delta"
 REST = "beta gamma delta"
@@ -130,6 +130,44 @@ def test_etcd_has_a_worker_again_that_was_drained(launcher: Launcher) -> None:
     assert [worker.terminate() for worker in workers] == [0, 0]
 
 
+def test_a_worker_that_could_not_leave_serves_as_before(launcher: Launcher) -> None:
+    _, system = serve(launcher, "controlled:Sleeper")
+    [own] = instances(launcher)
+    # With another worker beside it, the card leaves first.
+    serve(launcher, "controlled:Sleeper")
+    record = own.read_text()
+    own.unlink()
+    # What is no file cannot be removed as one.
+    own.mkdir()
+    for control in ("sleep", "drain"):
+        refused(system.control(control), "could not be unregistered")
+        assert len(cards(launcher)) == 2
+        assert system.status()["state"] == "serving"
+    own.rmdir()
+    own.write_text(record)
+    done(system.control("drain"), "drained")
+    assert (len(instances(launcher)), len(cards(launcher))) == (1, 1)
+    done(system.control("resume"), "serving")
+    assert (len(instances(launcher)), len(cards(launcher))) == (2, 2)
+
+
+@pytest.mark.parametrize(
+    ("other", "leaves"),
+    [
+        ({"DYN_NAMESPACE_WORKER_SUFFIX": "staging"}, True),
+        ({"DYN_NAMESPACE": "dynamo-staging"}, False),
+    ],
+)
+def test_the_card_leaves_first_where_another_generation_stays(
+    launcher: Launcher, other: dict[str, str], leaves: bool
+) -> None:
+    _, system = serve(launcher, "controlled:Sleeper")
+    [own] = cards(launcher)
+    serve(launcher, "controlled:Sleeper", env=other)
+    done(system.control("drain"), "drained")
+    assert own.exists() != leaves
+
+
 def test_a_signal_while_it_drains_cuts_nothing(launcher: Launcher, server: Server) -> None:
     with server.begun() as stream:
         done(server.system.control("drain"), "draining")
@@ -201,7 +239,8 @@ def test_section_12_6_each_route_has_its_method(launcher: Launcher) -> None:
 def test_an_engines_control_of_that_name_has_the_longer_path(launcher: Launcher) -> None:
     process, system = serve(launcher, "controlled:Namesake")
     process.wait_for_line("/engine/drain is the worker's own.*/engine/control/drain")
-    assert system.control("control/drain").json == {"status": "ok", "of": "the engine"}
+    for path in ("control/drain", "control/dynamo.backend.generate/drain"):
+        assert system.control(path).json == {"status": "ok", "of": "the engine"}
     assert system.status()["state"] == "serving"
     done(system.control("drain"), "drained")
 

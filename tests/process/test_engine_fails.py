@@ -88,7 +88,7 @@ def test_an_engine_that_fails_after_a_signal_is_not_waited_for(
     assert not launcher.latches.is_reached("drain")
 
 
-@pytest.mark.parametrize("engine", ["Plainly", "Heedless", "Told"])
+@pytest.mark.parametrize("engine", ["Plainly", "Heedless", "Told", "Upset"])
 def test_a_watch_does_not_hold_up_the_shutdown(launcher: Launcher, engine: str) -> None:
     process = launcher.command("serve", f"failing:{engine}", env=MEM)
     process.wait_for_line("^Serving on")
@@ -98,6 +98,7 @@ def test_a_watch_does_not_hold_up_the_shutdown(launcher: Launcher, engine: str) 
     assert launcher.latches.is_reached("drain")
     assert launcher.latches.is_reached("watch-cancelled") == (engine == "Told")
     assert ("watch did not end when cancelled" in process.stderr) == (engine == "Heedless")
+    assert ("RuntimeError: the device was not closed" in process.stderr) == (engine == "Upset")
 
 
 def test_steps_that_fail_end_every_stream_and_refuse_new_ones(
@@ -109,7 +110,9 @@ def test_steps_that_fail_end_every_stream_and_refuse_new_ones(
     assert launcher.latches.reached("told") == "True"
     assert server.api.complete("alpha beta").status >= 500
     assert server.process.terminate() == 0
-    assert "RuntimeError: no third step" in server.process.stderr
+    errors = server.process.stderr
+    assert "RuntimeError: no third step" in errors
+    assert errors.count("in third_step") == 1
 
 
 @pytest.mark.parametrize(

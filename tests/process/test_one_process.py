@@ -2,16 +2,22 @@
 
 import signal
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from support.api import finish_reasons, read_text, text_of
 from support.launcher import ENGINES, Launcher, Server
+from support.metrics import samples
+from support.processes import until
+from support.system import System
 
 PROMPT = "alpha beta gamma"
 # The echo of a chat ends where the template ends its first message.
 MESSAGE = ("system", "alpha beta gamma")
+PREPARED = "dynamo_frontend_inflight_requests"
+LONG = 4
 
 
 @pytest.fixture(scope="module")
@@ -137,6 +143,27 @@ def test_section_12_1_a_signal_ends_it_with_success(
     assert server.process.wait() == 0
     assert "Traceback" not in server.process.output
     assert "KeyboardInterrupt" not in server.process.output
+
+
+def test_a_prompt_that_is_being_read_when_the_signal_comes_is_answered(
+    launcher: Launcher, model_folder: str
+) -> None:
+    server = launcher.serve("lifecycles:Gated", "--model-name", model_folder)
+    metrics = System(server.api.port)
+    with ThreadPoolExecutor(LONG) as pool:
+        # Many tokens, of which the frontend makes a request first.
+        replies = [
+            pool.submit(server.api.complete, f" {number} two three" * 150) for number in range(LONG)
+        ]
+        until(
+            lambda: LONG in [value for _, value in samples(metrics.get("/metrics").text, PREPARED)],
+            "the frontend has all requests",
+        )
+        server.process.send(signal.SIGTERM)
+        launcher.latches.release("go")
+        for reply in replies:
+            assert reply.result().status == 200, reply.result().text
+    assert server.process.wait() == 0
 
 
 def test_a_good_end_wakes_nobody(launcher: Launcher, model_folder: str) -> None:

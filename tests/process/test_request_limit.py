@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from support.api import Reply, Stream
 
 IN_FLIGHT = "dynamo_component_worker_requests_in_flight"
+REFUSED = "dynamo_component_worker_requests_refused_total"
 REQUESTS = 6
 
 
@@ -78,6 +79,11 @@ def test_who_finds_no_place_to_wait_is_refused(launcher: Launcher, model_folder:
         stream = begin(stack, server.api)
         refused = server.api.complete(PROMPT)
         assert refused.status in (503, 529), refused.text
+        metrics = System(server.api.port)
+        assert sample(metrics.get("/metrics").text, REFUSED) == 1
         launcher.latches.release("go")
         finishes(*stream)
     until(lambda: server.api.complete(PROMPT).status == 200, "there is room again")
+    # Nobody who was refused finished.
+    assert server.process.terminate() == 0
+    server.process.wait_for_line("drained: 0 requests finished, none was cut")

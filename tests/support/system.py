@@ -108,6 +108,11 @@ def instances(launcher: Launcher) -> list[Path]:
     return sorted((launcher.folder / "discovery" / "v1" / "instances").glob("*generate*"))
 
 
+def cards(launcher: Launcher) -> list[Path]:
+    """The model cards in discovery."""
+    return sorted((launcher.folder / "discovery" / "v1" / "mdc").glob("*generate*"))
+
+
 def becomes_ready(system: System) -> None:
     until(system.is_ready, "the worker is ready")
 

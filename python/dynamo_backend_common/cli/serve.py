@@ -149,10 +149,11 @@ def _worker(
             return
         # A frontend lists no model without a tokenizer.
         if options.http_port is None or not worker.config.model_name:
-            announce_endpoint(config)
+            announce_endpoint(worker.config)
         else:
             model = worker.served_model_name or ""
-            announce_http(options.http_host, options.http_port, model, config.endpoint_types)
+            types = worker.config.endpoint_types
+            announce_http(options.http_host, options.http_port, model, types)
 
     try:
         worker = Worker(

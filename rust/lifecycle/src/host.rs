@@ -23,6 +23,10 @@ pub trait Engine: Send + Sync {
     async fn watch(&self) -> Result<(), Self::Error> {
         Ok(())
     }
+    /// Resolves when no control is at the engine any more; none comes there once shutdown has begun.
+    /// Awaited before `drain`, for a part of its share, so that what ends the engine does not run
+    /// beside its own sleep.
+    async fn left_alone(&self) {}
     /// Finishes what outlives requests. Called once at most, dropped where its share of the
     /// shutdown ends; not at all where `watch` failed.
     async fn drain(&self) -> Result<(), Self::Error>;
@@ -75,9 +79,11 @@ pub trait Serving: Send + Sync {
     /// What serving fails with.
     type Error: Display + Send;
 
-    /// Begins to serve the endpoint; returns once its instance is registered and callable. Dropped
-    /// midway where shutdown was asked for and the step's share of it ends.
-    async fn serve(&self) -> Result<(), Self::Error>;
+    /// Begins to serve the endpoint; returns once its instance is registered and callable. When
+    /// `stop` flips, as shutdown is asked for or the engine has failed, it lets the instance be
+    /// registered, waits for nothing that makes it callable, and returns `Ok`; it is dropped midway
+    /// where its share of the shutdown ends.
+    async fn serve(&self, stop: &CancellationToken) -> Result<(), Self::Error>;
     /// Resolves when serving ends by itself, with the reason where it is a failure.
     async fn ended(&self) -> Result<(), Self::Error>;
     /// Requests in flight now.

@@ -61,7 +61,7 @@ use crate::watch::Watch;
 /// # #[async_trait]
 /// # impl Serving for Host {
 /// #     type Error = String;
-/// #     async fn serve(&self) -> Result<(), String> { Ok(()) }
+/// #     async fn serve(&self, _: &tokio_util::sync::CancellationToken) -> Result<(), String> { Ok(()) }
 /// #     async fn ended(&self) -> Result<(), String> { Ok(()) }
 /// #     fn in_flight(&self) -> usize { 0 }
 /// #     fn finished(&self) -> u64 { 0 }
@@ -215,7 +215,7 @@ where
 
     async fn serve(&mut self, watch: &mut Watch<'_, E>) -> Result<Reason, RunError<E>> {
         let stop = self.shutdown.child_token();
-        let serve = self.host.serve();
+        let serve = self.host.serve(&stop);
         let result = self.down.finish(&stop, watch, "serving", serve).await;
         alive(watch)?;
         result.map_err(at(Step::Serve))?;

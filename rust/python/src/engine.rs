@@ -43,6 +43,8 @@ pub(crate) struct PythonEngine {
     /// `dynamo_backend_common._bridge.Bridge` around the user's object.
     bridge: Arc<Py<PyAny>>,
     name: Arc<str>,
+    /// Whether it wants the prompt as a list.
+    as_list: bool,
     reading: Arc<Reading>,
     event_loop: EventLoop,
     shutdown: Shutdown,
@@ -51,20 +53,21 @@ pub(crate) struct PythonEngine {
 
 impl PythonEngine {
     pub(crate) fn new(
-        bridge: Py<PyAny>,
+        bridge: &Bound<'_, PyAny>,
         name: &str,
         event_loop: EventLoop,
         shutdown: Shutdown,
-    ) -> Self {
+    ) -> PyResult<Self> {
         let name: Arc<str> = name.into();
-        Self {
-            bridge: Arc::new(bridge),
+        Ok(Self {
+            as_list: bridge.getattr("token_ids_as_list")?.is_truthy()?,
+            bridge: Arc::new(bridge.clone().unbind()),
             reading: Arc::new(Reading::of(name.clone())),
             name,
             event_loop,
             shutdown,
             failure: Failure::default(),
-        }
+        })
     }
 
     pub(crate) fn failure(&self) -> Failure {
@@ -189,14 +192,10 @@ impl LLMEngine for PythonEngine {
         let ended = CancellationToken::new();
         let pump = RequestPump::default();
 
-        let (bridge, slot) = (self.bridge.clone(), pump.clone());
+        let (bridge, slot, as_list) = (self.bridge.clone(), pump.clone(), self.as_list);
         let seen = context::RequestContext::new(context, self.event_loop.clone(), ended.clone())
             .with_stream(sink.writer(), self.reading.clone());
         self.event_loop.outbox.post(move |py| {
-            let as_list = bridge
-                .bind(py)
-                .getattr(intern!(py, "token_ids_as_list"))?
-                .is_truthy()?;
             let request = match request::to_dict(py, request, as_list) {
                 Ok(request) => request,
                 Err(failed) => {
@@ -207,7 +206,7 @@ impl LLMEngine for PythonEngine {
             let pump = bridge
                 .bind(py)
                 .call_method1(intern!(py, "serve"), (request, seen, sink))?;
-            slot.set(pump.unbind());
+            slot.set(pump.extract()?);
             Ok(())
         });
         Ok(Box::pin(Chunks {
@@ -312,8 +311,9 @@ struct RequestPump {
 }
 
 impl RequestPump {
-    fn set(&self, pump: Py<PyAny>) {
-        *self.pump.lock() = Some(pump);
+    /// `None`: the request was refused, and has none.
+    fn set(&self, pump: Option<Py<PyAny>>) {
+        *self.pump.lock() = pump;
     }
 
     /// Tells the pump that nobody wants more of its stream, or that the stream is over.

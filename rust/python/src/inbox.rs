@@ -126,7 +126,10 @@ impl Inbox {
         if !messages.is_empty() || (goes_on && self.shared.woken.load(Ordering::Acquire)) {
             self.shared.wake.wake();
         }
-        *self.left.lock() = messages;
+        // A message may have run a turn of its own, and left what is newer.
+        let mut left = self.left.lock();
+        messages.append(&mut left);
+        *left = messages;
     }
 
     /// Ends it, when nothing reads it any more: the log no longer comes this way.

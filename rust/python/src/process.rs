@@ -1,4 +1,4 @@
-//! What is one for the whole process: the tokio runtime.
+//! What is one for the whole process: the tokio runtime, the environment and the signals.
 
 use std::path::PathBuf;
 use std::sync::{Mutex, OnceLock, PoisonError};

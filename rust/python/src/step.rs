@@ -55,14 +55,13 @@ struct Streams {
 
 struct Open {
     writer: Writer,
-    request: Request,
+    request: Arc<Request>,
     /// Shared with the stream's handle.
     is_open: Arc<AtomicBool>,
 }
 
 /// Whose a stream is.
-#[derive(Clone)]
-struct Request {
+pub(crate) struct Request {
     context: Inner,
     reading: Arc<Reading>,
 }
@@ -129,6 +128,9 @@ impl Steps {
     /// Opens a stream for the request of `context`.
     fn open(&self, py: Python<'_>, context: &RequestContext) -> PyResult<StepStream> {
         self.origin.check("Steps.open")?;
+        let Some(_running) = Running::begin(py) else {
+            return Err(errors::internal("Steps.open: the interpreter ends"));
+        };
         let (writer, reading) = context.stream().ok_or_else(|| {
             errors::invalid_argument(
                 py,
@@ -139,10 +141,10 @@ impl Steps {
         let is_open = Arc::new(AtomicBool::new(true));
         let open = Open {
             writer,
-            request: Request {
+            request: Arc::new(Request {
                 context: context.inner().clone(),
                 reading,
-            },
+            }),
             is_open: is_open.clone(),
         };
         let mut streams = self.shared.streams.lock();
@@ -154,9 +156,18 @@ impl Steps {
         Ok(StepStream { id, is_open })
     }
 
-    /// Fails every stream that is open, and each that is opened from here on.
+    /// Fails every stream that is open, and each that is opened from here on. While the interpreter
+    /// ends nobody is there to hear of it, nor in a forked child.
     fn fail(&self, error: &Bound<'_, PyBaseException>) {
-        self.shared.fail(&errors::from_failed_engine(error));
+        let running = Running::begin(error.py());
+        if running.is_none() || !self.origin.is_here() {
+            return;
+        }
+        let mut failures = Failures::default();
+        for request in self.shared.fail(&errors::from_failed_engine(error)) {
+            failures.add(error, request);
+        }
+        failures.log(error.py());
     }
 
     /// Hands over one step: tuples of a stream's id, its tokens, and where it ends a finish reason
@@ -249,8 +260,8 @@ impl Shared {
         std::mem::take(&mut self.untold.lock())
     }
 
-    /// Fails every stream that is open, and each that is opened from here on.
-    pub(crate) fn fail(&self, error: &DynamoError) {
+    /// Fails every stream that is open, and each that is opened from here on; answers whose they were.
+    pub(crate) fn fail(&self, error: &DynamoError) -> Vec<Arc<Request>> {
         let mut streams = self.streams.lock();
         let failed = std::mem::take(&mut streams.open);
         streams.failed.get_or_insert_with(|| error.clone());
@@ -260,6 +271,7 @@ impl Shared {
             open.writer.put_quietly(item, true).1
         });
         wakeups::wake(ends.collect::<Vec<Waker>>());
+        failed.values().map(|open| open.request.clone()).collect()
     }
 }
 
@@ -319,7 +331,7 @@ impl Steps {
             return Ok((stream, Ok(Chunk::default())));
         };
         if alone && what.is_instance_of::<PyBaseException>() {
-            failures.add(&what, open.reading.engine(), open.context);
+            failures.add(&what, open);
             return Ok((stream, Err(Box::new(errors::from_raised(&what)))));
         }
         let made = if alone {
@@ -333,7 +345,7 @@ impl Steps {
         Ok((stream, made.map_err(|problem| open.refuse(&problem))))
     }
 
-    fn of(&self, stream: u64) -> Option<Request> {
+    fn of(&self, stream: u64) -> Option<Arc<Request>> {
         let streams = self.shared.streams.lock();
         streams.open.get(&stream).map(|open| open.request.clone())
     }

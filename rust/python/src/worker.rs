@@ -99,7 +99,7 @@ impl WorkerCore {
         }
         let (inbox, outbox) = Inbox::open()?;
         let event_loop = EventLoop::new(event_loop.unbind(), outbox);
-        let (engine, failure) = self.engine(py, &event_loop);
+        let (engine, failure) = self.engine(py, &event_loop)?;
         let mut worker =
             Worker::new(engine, self.config.clone()).with_shutdown(self.shutdown.clone());
         if let Some(frontend) = self.frontend {
@@ -190,19 +190,19 @@ impl WorkerCore {
 }
 
 impl WorkerCore {
-    fn engine(&self, py: Python<'_>, event_loop: &EventLoop) -> (Arc<dyn LLMEngine>, Failure) {
+    fn engine(
+        &self,
+        py: Python<'_>,
+        event_loop: &EventLoop,
+    ) -> PyResult<(Arc<dyn LLMEngine>, Failure)> {
         if let Ok(handle) = self.engine.bind(py).cast::<RustEngine>() {
-            return (handle.get().engine.clone(), Failure::default());
+            return Ok((handle.get().engine.clone(), Failure::default()));
         }
-        let bridge = self.engine.clone_ref(py);
-        let engine = PythonEngine::new(
-            bridge,
-            &self.engine_name,
-            event_loop.clone(),
-            self.shutdown.clone(),
-        );
+        let bridge = self.engine.bind(py);
+        let shutdown = self.shutdown.clone();
+        let engine = PythonEngine::new(bridge, &self.engine_name, event_loop.clone(), shutdown)?;
         let failure = engine.failure();
-        (Arc::new(engine), failure)
+        Ok((Arc::new(engine), failure))
     }
 }
 

@@ -42,6 +42,7 @@ impl Admission {
             .fetch_update(Ordering::AcqRel, Ordering::Acquire, admit);
         admitted.is_ok().then(|| Admitted {
             shared: self.shared.clone(),
+            finishes: true,
         })
     }
 
@@ -148,11 +149,21 @@ impl Admission {
 /// One request in flight.
 pub(crate) struct Admitted {
     shared: Arc<Shared>,
+    finishes: bool,
+}
+
+impl Admitted {
+    /// The request goes as it came: it is none of those that finished.
+    pub(crate) fn refuse(mut self) {
+        self.finishes = false;
+    }
 }
 
 impl Drop for Admitted {
     fn drop(&mut self) {
-        self.shared.finished.fetch_add(1, Ordering::AcqRel);
+        if self.finishes {
+            self.shared.finished.fetch_add(1, Ordering::AcqRel);
+        }
         if self.shared.gate.fetch_sub(1, Ordering::AcqRel) & !CLOSED == 1 {
             self.shared.emptied.notify_waiters();
         }

@@ -50,7 +50,7 @@ pub(crate) struct Controls {
     names: Vec<String>,
     instance: Instance,
     grace: Duration,
-    /// The card left discovery before the instance did.
+    /// The card left discovery before the instance did, or may have.
     card_is_out: AtomicBool,
     /// Of a prefill worker: whether its engine says that nothing is left to hand over.
     quiescence: Option<Quiescence>,
@@ -92,7 +92,7 @@ impl Controls {
             );
         }
         Ok(Self {
-            quiescence: hands_over.then(Quiescence::new),
+            quiescence: hands_over.then(Quiescence::default),
             around,
             names,
             instance: Instance::new(settings),
@@ -156,6 +156,11 @@ impl Controls {
         self.instance.unregister(self, within).await
     }
 
+    /// Resolves when no control is at the engine, of a worker that shuts down.
+    pub(crate) async fn engine_left_alone(&self) {
+        self.instance.engine_left_alone().await;
+    }
+
     /// Holds off whoever changes discovery while a lost registration is made again. `None` where
     /// somebody is at it, or the instance belongs out of it.
     pub(crate) fn begin_repair(&self) -> Option<MutexGuard<'_, ()>> {
@@ -179,7 +184,11 @@ impl Controls {
             .readiness
             .presence()
             .service(in_flight, self.grace);
-        let is_quiescent = self.quiescence.as_ref().is_none_or(Quiescence::is_told);
+        let admission = &self.around.admission;
+        let is_quiescent = self
+            .quiescence
+            .as_ref()
+            .is_none_or(|quiescence| quiescence.is_told(admission));
         Status {
             service,
             in_flight,
@@ -187,9 +196,22 @@ impl Controls {
         }
     }
 
+    /// Registers the card where it is out.
+    async fn put_card_back(&self) -> anyhow::Result<()> {
+        if self.card_is_out.load(Ordering::Acquire) {
+            peers::register(&self.around.endpoint, &self.around.card).await?;
+            self.card_is_out.store(false, Ordering::Release);
+        }
+        Ok(())
+    }
+
     fn watch_quiescence(&self) {
         if let Some(quiescence) = &self.quiescence {
-            quiescence.watch(&self.around);
+            quiescence.watch(
+                self.around.engine.clone(),
+                self.around.readiness.clone(),
+                self.around.admission.clone(),
+            );
         }
     }
 }
@@ -224,8 +246,13 @@ impl Place for Controls {
             admission,
             ..
         } = &self.around;
-        if departure::withdraw_card(endpoint, namespace, card.name()).await {
+        if departure::has_peers(endpoint, namespace, card.name()).await {
+            // Before the attempt: one that fails or is dropped midway may have been heard.
             self.card_is_out.store(true, Ordering::Release);
+            departure::withdraw_card(endpoint).await;
+        }
+        if let Some(frontend) = self.around.frontend.get() {
+            frontend.handed_over(admission).await;
         }
         departure::begin_answers(admission).await;
     }
@@ -235,20 +262,23 @@ impl Place for Controls {
         unregistered.map_err(|error| unknown(format!("{error:#}")))
     }
 
+    async fn remain(&self) {
+        self.around.admission.answer_in_turn();
+        if let Err(error) = self.put_card_back().await {
+            tracing::warn!("the model card, withdrawn first, is not back yet: {error:#}");
+        }
+    }
+
     async fn register(&self) -> Result<(), DynamoError> {
         let failed = |error: anyhow::Error| unknown(format!("{error:#}"));
-        let Surroundings { endpoint, card, .. } = &self.around;
         self.around.admission.answer_in_turn();
+        let endpoint = &self.around.endpoint;
         endpoint
             .register_endpoint_instance()
             .await
             .map_err(failed)?;
         // Last: a frontend chooses an instance when it has both.
-        if self.card_is_out.load(Ordering::Acquire) {
-            peers::register(endpoint, card).await.map_err(failed)?;
-            self.card_is_out.store(false, Ordering::Release);
-        }
-        Ok(())
+        self.put_card_back().await.map_err(failed)
     }
 
     async fn idle(&self) {

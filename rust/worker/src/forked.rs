@@ -4,10 +4,12 @@
 //! for as long as the child lives, and whoever is connected would wait for answers. Programs that are
 //! started anew have none of them: all are close-on-exec.
 //!
-//! Whose a socket is, the kernel knows: tokio's reactor watches the worker's, the frontend's and the
-//! runtime's, and nothing of what the engine opens outside tokio.
+//! Whose a socket is, the kernel knows: the reactors of tokio watch those of the worker, of Dynamo's
+//! runtime, of the frontend and of the exporter of spans, and nothing of what the engine opens outside
+//! these runtimes.
 
 use std::fs;
+use std::future::pending;
 use std::io::{self, Cursor, Write};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, RawFd};
@@ -17,22 +19,66 @@ use std::sync::atomic::{AtomicI32, Ordering};
 
 use tokio::io::unix::AsyncFd;
 
-/// The reactor's epoll instance; -1 where it is not known.
-static REACTOR: AtomicI32 = AtomicI32::new(-1);
+/// The epoll instances of the runtimes that were told of, one each for the worker's, the exporter's
+/// and those of frontends; `FREE` where there is none.
+static REACTORS: [AtomicI32; 32] = [const { AtomicI32::new(FREE) }; 32];
+const FREE: RawFd = -1;
 
 /// From now on children that are forked from this process close the sockets of the tokio runtime
-/// that the caller is inside of. Where it cannot be found out which these are, they keep them.
+/// that the caller is inside of, until that runtime ends. Where it cannot be found out which these
+/// are, they keep them.
 pub(crate) fn close_sockets_of_this_runtime() {
     static REGISTERED: Once = Once::new();
-    match reactor() {
-        Ok(reactor) => {
-            REACTOR.store(reactor, Ordering::SeqCst);
+    match reactor().and_then(Noted::of) {
+        Ok(Some(noted)) => {
+            // A runtime drops its tasks before its reactor.
+            tokio::spawn(async move {
+                let _noted = noted;
+                pending::<()>().await;
+            });
             // SAFETY: the function lives as long as the process, and is safe in a forked child.
             REGISTERED.call_once(|| unsafe {
                 libc::pthread_atfork(None, None, Some(in_child));
             });
         }
+        // Another run told of it.
+        Ok(None) => {}
         Err(error) => tracing::debug!(%error, "forked children keep the worker's sockets"),
+    }
+}
+
+/// The place of one runtime's reactor. It goes with the runtime, whose descriptor's number is
+/// somebody else's next.
+struct Noted {
+    place: &'static AtomicI32,
+    reactor: RawFd,
+}
+
+impl Noted {
+    /// `None`: it is noted already.
+    fn of(reactor: RawFd) -> io::Result<Option<Self>> {
+        if REACTORS
+            .iter()
+            .any(|it| it.load(Ordering::SeqCst) == reactor)
+        {
+            return Ok(None);
+        }
+        let (order, failed) = (Ordering::SeqCst, Ordering::SeqCst);
+        let mut places = REACTORS.iter();
+        let place = places.find(|it| it.compare_exchange(FREE, reactor, order, failed).is_ok());
+        place
+            .map(|place| Some(Self { place, reactor }))
+            .ok_or_else(|| io::Error::other("too many runtimes"))
+    }
+}
+
+impl Drop for Noted {
+    fn drop(&mut self) {
+        let (order, failed) = (Ordering::SeqCst, Ordering::SeqCst);
+        // In a forked child the place may be another's.
+        let _ = self
+            .place
+            .compare_exchange(self.reactor, FREE, order, failed);
     }
 }
 
@@ -61,24 +107,32 @@ fn reactor() -> io::Result<RawFd> {
 
 /// Async-signal-safe, as only that is safe in the child of a process with threads.
 extern "C" fn in_child() {
-    each_watched(REACTOR.load(Ordering::SeqCst), |fd, inode| {
-        // SAFETY: the structure is valid for the call, and all-zero is a valid one.
-        unsafe {
-            let mut stat: libc::stat = MaybeUninit::zeroed().assume_init();
-            // The number may be another file's by now.
-            if libc::fstat(fd, &mut stat) == 0
-                && stat.st_mode & libc::S_IFMT == libc::S_IFSOCK
-                && stat.st_ino == inode
-            {
-                libc::close(fd);
-            }
+    for place in &REACTORS {
+        // The runtime is the parent's, and its number in this process anybody's.
+        each_watched(place.swap(FREE, Ordering::SeqCst), close_socket);
+    }
+}
+
+fn close_socket(fd: RawFd, inode: u64) {
+    // SAFETY: the structure is valid for the call, and all-zero is a valid one.
+    unsafe {
+        let mut stat: libc::stat = MaybeUninit::zeroed().assume_init();
+        // The number may be another file's by now.
+        if libc::fstat(fd, &mut stat) == 0
+            && stat.st_mode & libc::S_IFMT == libc::S_IFSOCK
+            && stat.st_ino == inode
+        {
+            libc::close(fd);
         }
-    });
+    }
 }
 
 /// Calls `found` with the descriptor and the inode of everything that the epoll instance `epoll`
 /// watches; never, where it is none. Async-signal-safe.
 fn each_watched(epoll: RawFd, mut found: impl FnMut(RawFd, u64)) {
+    if epoll == FREE {
+        return;
+    }
     let mut path = [0_u8; 64];
     if write!(Cursor::new(&mut path[..63]), "/proc/self/fdinfo/{epoll}").is_err() {
         return;
@@ -151,6 +205,33 @@ mod tests {
         each_watched(reactor().unwrap(), |fd, _| watched.push(fd));
         assert!(ours.iter().all(|one| watched.contains(&one.as_raw_fd())));
         assert!(!watched.contains(&others.as_raw_fd()));
+    }
+
+    #[test]
+    fn a_reactor_is_noted_once_and_as_long_as_its_runtime() {
+        let runtime = || {
+            tokio::runtime::Builder::new_multi_thread()
+                .worker_threads(1)
+                .enable_all()
+                .build()
+                .unwrap()
+        };
+        let noted = |reactor: RawFd| {
+            let is_it = |place: &&AtomicI32| place.load(Ordering::SeqCst) == reactor;
+            REACTORS.iter().filter(is_it).count()
+        };
+        let (one, other) = (runtime(), runtime());
+        let reactors = [&one, &other].map(|runtime| {
+            runtime.block_on(async {
+                close_sockets_of_this_runtime();
+                close_sockets_of_this_runtime();
+                reactor().unwrap()
+            })
+        });
+        assert_ne!(reactors[0], reactors[1]);
+        assert_eq!(reactors.map(noted), [1, 1]);
+        drop(one);
+        assert_eq!(reactors.map(noted), [0, 1]);
     }
 
     #[test]

@@ -21,10 +21,13 @@ use tokio_util::sync::CancellationToken;
 
 use crate::admission::Admission;
 use crate::error::{invalid_argument, unknown};
+use crate::forked;
 use crate::home;
 use crate::process;
 
 const POLL: Duration = Duration::from_millis(20);
+/// How long an instance that leaves waits for the requests that the frontend prepares.
+const PREPARING: Duration = Duration::from_millis(1500);
 /// After how long it is told that a model which is already in discovery is not served yet.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -84,6 +87,7 @@ impl Frontend {
         let (built, service) = tokio::sync::oneshot::channel();
         let stopped = stop.clone();
         threads.spawn(async move {
+            forked::close_sockets_of_this_runtime();
             let http = match service::build(&drt, address, &stopped, served).await {
                 Ok(http) => http,
                 Err(error) => return drop(built.send(Err(error))),
@@ -137,16 +141,8 @@ pub(crate) struct RunningFrontend {
 
 impl RunningFrontend {
     /// Resolves when the frontend answers requests for `model`, so that what is announced can be
-    /// called; fails where the frontend ends before. `None`: a model that it will not list.
-    pub(crate) async fn until_it_serves(&self, model: Option<&str>) -> Result<(), DynamoError> {
-        tokio::select! {
-            biased;
-            error = self.ended() => Err(error),
-            () = self.serves(model) => Ok(()),
-        }
-    }
-
-    async fn serves(&self, model: Option<&str>) {
+    /// called. `None`: a model that it will not list.
+    pub(crate) async fn until_it_serves(&self, model: Option<&str>) {
         let answers = async {
             while TcpStream::connect(self.address).await.is_err() {
                 tokio::time::sleep(POLL).await;
@@ -209,6 +205,19 @@ impl RunningFrontend {
                 Some(before) => before.intersection(&now).cloned().collect(),
             });
         }
+    }
+
+    /// Resolves when what it prepares for the worker, whose `admission` that is, has come there: a
+    /// prompt may be long. Without an instance in discovery it would be refused; neither worker nor
+    /// report knows then of what only the frontend's own metrics count.
+    pub(crate) async fn handed_over(&self, admission: &Admission) {
+        let handed_over = async {
+            while self.unwritten() > admission.in_flight() {
+                tokio::time::sleep(POLL).await;
+            }
+        };
+        // It goes on for ever beside clients that read slowly, and where requests come without end.
+        let _ = tokio::time::timeout(PREPARING, handed_over).await;
     }
 
     /// Waits for the frontend's end and tells how it ended.

@@ -8,6 +8,8 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
+use parking_lot::Mutex;
+
 use crate::process::set_variable;
 
 pub(crate) const VARIABLE: &str = "HOME";
@@ -19,6 +21,9 @@ const HUB_VARIABLES: [&str; 4] = [
     "XDG_CACHE_HOME",
     "MODEL_EXPRESS_CACHE_PATH",
 ];
+
+/// What was done about the home, until it is told: there is no log yet then.
+static UNTOLD: Mutex<Option<String>> = Mutex::new(None);
 
 /// Sets `HOME` where it is unset, to the home of the account, and where that cannot be written to, to
 /// a folder of temporary files, which is the same for all processes of the user. What the hub's cache
@@ -36,18 +41,26 @@ pub(crate) fn provide() {
         }
         return;
     }
-    match temporary() {
+    let done = match temporary() {
         Ok(folder) => {
-            tracing::info!(
-                home = %home.display(),
-                folder = %folder.display(),
-                "the home folder cannot be written to: Dynamo keeps its files in another; HOME says \
-                 where"
-            );
             keep_hub(&home.join(HUB));
             set_variable(VARIABLE, &folder.to_string_lossy());
+            format!(
+                "the home folder '{}' cannot be written to: Dynamo keeps its files in {}; HOME says \
+                 where",
+                home.display(),
+                folder.display()
+            )
         }
-        Err(error) => tracing::debug!(%error, "no folder takes the place of the home"),
+        Err(error) => format!("no folder takes the place of the home: {error}"),
+    };
+    *UNTOLD.lock() = Some(done);
+}
+
+/// Logs what [`provide`] has done, once.
+pub(crate) fn tell() {
+    if let Some(done) = UNTOLD.lock().take() {
+        tracing::info!("{done}");
     }
 }
 

@@ -12,6 +12,7 @@ use crate::deadline::Deadline;
 use crate::error::{at_step, unknown};
 use crate::event::Event;
 use crate::forked;
+use crate::home;
 use crate::host::Host;
 use crate::hosts;
 use crate::signals::Signals;
@@ -50,6 +51,7 @@ impl Run {
         alone: bool,
     ) -> Result<Self, DynamoError> {
         worker.config.validate()?;
+        home::tell();
         trace::check_endpoints()?;
         hosts::check()?;
         trace::prepare();

@@ -47,7 +47,7 @@ struct Listener {
 /// Where a listener's run is.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Stands {
-    /// There is none yet: it is called only where no other is.
+    /// There is none yet: it is called only where there never was one.
     Before,
     Running,
     Over,
@@ -70,6 +70,7 @@ impl Signals {
             Some(hub) => hub,
             None => Hub::open()?,
         };
+        hub.had_run |= stands == Stands::Running;
         hub.last_id += 1;
         let id = hub.last_id;
         hub.listeners.push(Listener {
@@ -94,7 +95,7 @@ impl Signals {
 }
 
 /// SIGTERM and SIGINT before there is a run, in a process that is the worker's alone: while it lives
-/// and no run has the signals, the first of them ends the process at once, with status 0 and what it
+/// and no run has had the signals, the first of them ends the process at once, with status 0 and what it
 /// has started. There is nothing to be cleaned up yet, and what runs may not heed a signal: an import
 /// that waits in C, or the interpreter itself as a container's first process.
 ///
@@ -154,6 +155,8 @@ fn lock() -> std::sync::MutexGuard<'static, Option<Hub>> {
 struct Hub {
     listeners: Vec<Listener>,
     last_id: u64,
+    /// There was a run, which may be gone by now: its end is the process's.
+    had_run: bool,
     before: Vec<(libc::c_int, libc::sigaction)>,
     first_interrupt: Option<Instant>,
     /// Those that were taken away, which is told once each.
@@ -171,6 +174,7 @@ impl Hub {
         let mut hub = Self {
             listeners: Vec::new(),
             last_id: 0,
+            had_run: false,
             before: Vec::new(),
             first_interrupt: None,
             taken: Vec::new(),
@@ -225,10 +229,9 @@ impl Hub {
                 None => self.first_interrupt = Some(Instant::now()),
             }
         }
-        let early = !self.any(|listener| listener.stands != Stands::Before);
         self.listeners
             .iter()
-            .filter(|listener| early || listener.stands != Stands::Before)
+            .filter(|listener| !self.had_run || listener.stands != Stands::Before)
             .for_each(|listener| (listener.on_shutdown)());
     }
 
@@ -360,3 +363,6 @@ fn write_to_pipe(byte: u8) {
     // SAFETY: one readable byte. The pipe is read all the time and cannot be full.
     unsafe { libc::write(PIPE.load(Ordering::SeqCst), (&raw const byte).cast(), 1) };
 }
+
+#[cfg(test)]
+mod tests;

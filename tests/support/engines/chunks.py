@@ -1,8 +1,17 @@
 """Yields what no engine may yield."""
 
 import numpy
-from latches import case_of
+from latches import case_of, reach
 from plain import Plain
+
+
+class Large(set):
+    """Is not to be written out for a message."""
+
+    def __str__(self):
+        reach("written")
+        return super().__str__()
+
 
 CHUNKS = {
     "none": None,
@@ -19,6 +28,7 @@ CHUNKS = {
     "negative-array": {"token_ids": numpy.array([1, -7])},
     "bool-token": {"token_ids": [True]},
     "bytes": {"token_ids": b"alpha"},
+    "large": {"token_ids": Large(range(100))},
     "huge-token": {"token_ids": [2**40]},
     "unknown-finish": {"token_ids": [], "finish_reason": "finished"},
     "number-finish": {"token_ids": [], "finish_reason": 3},

@@ -55,6 +55,27 @@ class CleanupWaits(Sleeper):
         await passed("drain-go")
 
 
+class DrainsAlone(Sleeper):
+    """Says where it is drained beside a control."""
+
+    at_work = False
+
+    async def supported_controls(self):
+        return [*await super().supported_controls(), "flush"]
+
+    async def engine_control(self, name, body):
+        self.at_work = True
+        try:
+            return await super().engine_control(name, body)
+        finally:
+            self.at_work = False
+
+    async def drain(self):
+        if self.at_work:
+            reach("beside")
+        await super().drain()
+
+
 class SlowBothWays(Sleeper):
     """Waits for the test in each hook of its life."""
 

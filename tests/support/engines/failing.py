@@ -75,6 +75,17 @@ class Told(Recorded):
             raise
 
 
+class Upset(Recorded):
+    """Raises what nobody asked for when it is cancelled."""
+
+    async def watch(self):
+        reach("watched")
+        try:
+            await passed("never")
+        finally:
+            raise RuntimeError("the device was not closed")
+
+
 class FailsItsSteps(Recorded):
     """Its step loop fails in the third step of a request; what comes later is refused."""
 
@@ -89,5 +100,11 @@ class FailsItsSteps(Recorded):
     def step_loop(self, stream):
         self.steps.push([(stream, 504)])
         self.steps.push([(stream, 504)])
-        self.steps.fail(RuntimeError("no third step"))
+        try:
+            self.third_step()
+        except RuntimeError as error:
+            self.steps.fail(error)
         reach("told", str(stream in self.steps.push([(stream, 504)]).cancelled))
+
+    def third_step(self):
+        raise RuntimeError("no third step")

@@ -4,6 +4,7 @@ import asyncio
 import sys
 import time
 from collections.abc import AsyncIterator
+from contextlib import suppress
 
 from latches import FOLDER, case_of, reach
 from plain import Plain
@@ -54,6 +55,11 @@ class Lingering(Plain):
                     await for_ever(case)
                 except asyncio.CancelledError:
                     yield tokens
+            case "heedless":
+                yield END
+                while True:
+                    with suppress(asyncio.CancelledError):
+                        await for_ever(case)
             case "stubborn-at-the-end":
                 try:
                     yield 7

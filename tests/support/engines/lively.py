@@ -75,6 +75,25 @@ class Halting(Probed):
         yield {"token_ids": [], "finish_reason": "stop"}
 
 
+class AbortsForLong(Probed):
+    """The abort of a probe does not return."""
+
+    def __init__(self):
+        super().__init__()
+        self.aborting = 0
+
+    async def abort(self, context):
+        self.aborting += 1
+        reach("aborts")
+        try:
+            await withdrawn("wedged")
+        finally:
+            self.aborting -= 1
+
+    async def drain(self):
+        reach("drain-with", f"{self.aborting} aborts")
+
+
 class BlocksItsThread(Probed):
     """A synchronous engine whose probes block while the latch ``wedged`` is."""
 
@@ -123,6 +142,19 @@ class Stepping(Probed):
             time.sleep(0.01)
         self.finished += 1
         self.steps.push([(stream, 1, "stop")])
+
+
+class Forgets(Stepping):
+    """While the latch ``wedged`` is, its step loop has nothing; who is aborted is let go."""
+
+    def step(self, stream):
+        if (FOLDER / "wedged").exists():
+            reach("wedges")
+        else:
+            super().step(stream)
+
+    async def abort(self, context):
+        self.finished += 1
 
 
 class ErrorInAChunk(Probed):

@@ -1,5 +1,7 @@
 """An engine as a user would write it: no base class, three methods, the prompt as the answer."""
 
+from dataclasses import replace
+
 from dynamo_backend_common import EngineConfig
 
 
@@ -41,6 +43,11 @@ def make():
 
 
 engine = Plain()
+
+
+class Filling(Plain):
+    def configure(self, config):
+        return replace(config, component="filled")
 
 
 class Registering(Plain):

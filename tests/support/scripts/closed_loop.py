@@ -1,7 +1,8 @@
 """An event loop that is closed under a worker: ``closed_loop.py HOW ENGINE PORT MODEL``.
 
 ``HOW``: ``asyncio`` or ``uvloop``, whose loop is closed while the task is kept; ``dropped``, whose
-task is forgotten too; ``closed``, whose coroutine is closed while the loop goes on.
+task is forgotten too; ``one thread``, whose requests wait for that one; ``closed``, whose coroutine
+is closed while the loop goes on.
 """
 
 import asyncio
@@ -11,7 +12,7 @@ import time
 
 from latches import FOLDER, passed
 
-from dynamo_backend_common import RuntimeConfig, Worker, WorkerConfig
+from dynamo_backend_common import RuntimeConfig, Worker, WorkerConfig, _threads
 
 how, spec, port, model = sys.argv[1:]
 module, _, name = spec.partition(":")
@@ -22,6 +23,8 @@ worker = Worker(
     http_port=int(port),
     on_state=lambda state: print("state", state, flush=True),
 )
+if how == "one thread":
+    _threads.LIMIT = 1
 if how == "uvloop":
     import uvloop
 

@@ -67,7 +67,12 @@ def serve(engine):
 match what:
     case "steps":
         steps = Steps()
-        for_ever(lambda: steps.push((stream, 7) for stream in range(50)))
+
+        def hand_over():
+            steps.push((stream, 7) for stream in range(50))
+            steps.fail(RuntimeError("no more"))
+
+        for_ever(hand_over)
     case "events":
         serve(Publishing())
 print("ends", flush=True)

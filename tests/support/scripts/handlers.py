@@ -4,6 +4,7 @@ import importlib
 import os
 import signal
 import sys
+from multiprocessing import resource_tracker
 from pathlib import Path
 
 from dynamo_backend_common import DynamoError, RuntimeConfig, Worker, WorkerConfig
@@ -21,7 +22,15 @@ def caught():
 
 terminated = []
 signal.signal(signal.SIGTERM, lambda *_: terminated.append(True))
-before = caught(), signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+
+
+def seen():
+    """What the run is to leave as it was."""
+    handlers = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    return caught(), handlers, getattr(resource_tracker, "_IGNORED_SIGNALS", None)
+
+
+before = seen()
 worker = Worker(
     getattr(importlib.import_module(module), name)(),
     WorkerConfig(model_name=model, runtime=RuntimeConfig(discovery_backend="mem")),
@@ -33,8 +42,7 @@ try:
     print("returned")
 except DynamoError:
     print("raised")
-after = caught(), signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
-print("same", before == after)
+print("same", seen() == before)
 os.kill(os.getpid(), signal.SIGTERM)
 print("terminated", terminated == [True])
 try:

@@ -2,7 +2,10 @@
 
 import dataclasses
 import json
+import os
 import struct
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -116,6 +119,25 @@ def test_without_a_cache_a_temporary_folder_serves(monkeypatch, tmp_path, tempor
     [warning] = caplog.messages
     assert str(folder) in warning
     assert "XDG_CACHE_HOME" in warning
+
+
+def test_a_forked_child_leaves_the_temporary_folder_to_its_parent(tmp_path):
+    program = """
+import os, sys
+from dynamo_backend_common.engines.llama_cpp.model_file import ModelFile
+from dynamo_backend_common.engines.llama_cpp.model_folder import model_folder
+folder = model_folder(ModelFile())
+if os.fork() == 0:
+    sys.exit()
+os.wait()
+print(folder.is_dir())
+"""
+    env = os.environ | {"XDG_CACHE_HOME": "/proc/no-folder", "TMPDIR": str(tmp_path)}
+    ran = subprocess.run(
+        [sys.executable, "-P", "-c", program], env=env, capture_output=True, text=True, check=True
+    )
+    assert ran.stdout == "True\n"
+    assert list(tmp_path.iterdir()) == []
 
 
 def _no_home():

@@ -74,7 +74,7 @@ def _temporary(name: str, files: Mapping[str, str], reason: Exception) -> Path:
     try:
         root = Path(tempfile.mkdtemp(prefix="dynamo-backend-common-"))
         # Whoever reads it has no end before the process's.
-        atexit.register(shutil.rmtree, root, ignore_errors=True)
+        atexit.register(_remove, root, os.getpid())
         folder = root / name
         _write(folder, files)
     except OSError as error:
@@ -87,6 +87,12 @@ def _temporary(name: str, files: Mapping[str, str], reason: Exception) -> Path:
         *(reason, folder),
     )
     return folder
+
+
+def _remove(folder: Path, owner: int) -> None:
+    # The hooks run at the end of a forked child too.
+    if os.getpid() == owner:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _files(values: Mapping[str, Any]) -> dict[str, str]:

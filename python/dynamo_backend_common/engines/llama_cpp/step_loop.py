@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import threading
 from concurrent.futures import Future
 from queue import Empty, SimpleQueue
@@ -17,8 +16,6 @@ if TYPE_CHECKING:
     from .kv_reports import KvReports
     from .scheduler import Load, Scheduler
     from .sequence import Sequence
-
-logger = logging.getLogger(__name__)
 
 # How often a loop whose requests are all paused looks whether their clients have caught up.
 _ASK_AGAIN_SECONDS = 0.01
@@ -85,16 +82,18 @@ class StepLoop:
                     output.append(made)
                 self._reports.snapshot(self._scheduler.kv_use)
         except BaseException as error:
-            logger.exception("the step loop of the llama-cpp engine failed")
             failure = error
-        self._scheduler.close()
-        self._reports.snapshot(self._scheduler.kv_use)
-        self._steps.push(output)
-        self._steps.fail(_gone(failure))
-        if failure is None:
-            self._ended.set_result(None)
-        else:
-            self._ended.set_exception(failure)
+        # Who waits for the end is told of it first, whatever fails in the rest.
+        try:
+            self._steps.push(output)
+            self._steps.fail(_gone(failure))
+        finally:
+            if failure is None:
+                self._ended.set_result(None)
+            else:
+                self._ended.set_exception(failure)
+            self._scheduler.close()
+            self._reports.snapshot(self._scheduler.kv_use)
 
     def _receive(self, *, wait: bool) -> bool:
         """Takes what has come in; with ``wait``, waits for it if there is nothing to do.

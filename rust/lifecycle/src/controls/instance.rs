@@ -3,7 +3,8 @@
 //!
 //! Two locks keep the ways apart. *The turn* is held by whoever takes the instance out or puts it
 //! back, from the first half to the last, so that no resume lands between the halves of a sleep.
-//! *The change* is held over a single change of discovery, which is all that a shutdown waits for.
+//! *The change* is held over a single change of discovery. A shutdown waits for that one only before
+//! it unregisters; before it drains it gives [controls at the engine](Instance::engine_left_alone) time.
 //!
 //! To sleep:
 //!
@@ -19,7 +20,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use serde_json::Value;
-use tokio::sync::{Mutex, MutexGuard};
+use tokio::sync::{Mutex, MutexGuard, RwLock};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::{
@@ -45,6 +46,8 @@ pub trait Place: Send + Sync {
     async fn announce(&self);
     /// Takes the instance out of discovery.
     async fn unregister(&self) -> Result<(), Self::Error>;
+    /// It could not leave: has frontends choose it again, where they were told not to.
+    async fn remain(&self);
     /// Puts it back, so that frontends choose it.
     async fn register(&self) -> Result<(), Self::Error>;
     /// Resolves when nothing is in flight.
@@ -68,6 +71,8 @@ pub struct Instance {
     sleep: Duration,
     turn: Mutex<()>,
     change: Mutex<()>,
+    /// Read by each control that is at the engine.
+    at_engine: RwLock<()>,
 }
 
 impl Instance {
@@ -97,7 +102,7 @@ impl Instance {
             return Ok(refusal);
         }
         match policy {
-            Policy::Direct => place.engine_control(name, body).await,
+            Policy::Direct => self.call_engine(place, name, body).await,
             Policy::UnregisterFirst => self.put_to_sleep(place, name, body).await,
             Policy::RegisterAfter => self.wake(place, name, body).await,
         }
@@ -130,11 +135,18 @@ impl Instance {
     ///
     /// Unregistering failed.
     pub async fn unregister<P: Place>(&self, place: &P, within: Duration) -> Result<(), P::Error> {
+        let since = Instant::now();
         let _change = self.change.lock().await;
         if !place.presence(|presence| presence.must_unregister()) {
             return Ok(());
         }
-        take_out(place, within * 3 / 4).await
+        take_out(place, within.saturating_sub(since.elapsed()) * 3 / 4).await
+    }
+
+    /// Resolves when no control is at the engine: for a shutdown that has begun, as from then on none
+    /// comes there any more.
+    pub async fn engine_left_alone(&self) {
+        let _alone = self.at_engine.write().await;
     }
 
     /// Holds off whoever changes discovery while a registration that was lost is made again. `None`
@@ -167,7 +179,7 @@ impl Instance {
             Ok(turn) => turn,
             Err(refusal) => return Ok(refusal),
         };
-        let reply = place.engine_control(name, body).await;
+        let reply = self.call_engine(place, name, body).await;
         if !matches!(&reply, Ok(reply) if !is_error_reply(reply)) {
             tracing::warn!(
                 control = name,
@@ -206,12 +218,22 @@ impl Instance {
             Ok(turn) => turn,
             Err(refusal) => return Ok(refusal),
         };
-        let reply = place.engine_control(name, body).await?;
+        let reply = self.call_engine(place, name, body).await?;
         if !lets_register(&reply) {
             return Ok(reply);
         }
         let back = self.come_back(place, name, Out::Asleep).await;
         Ok(back.map_or_else(|refusal| refusal, |()| reply))
+    }
+
+    async fn call_engine<P: Place>(
+        &self,
+        place: &P,
+        name: &str,
+        body: Value,
+    ) -> Result<Value, P::Error> {
+        let _there = self.at_engine.read().await;
+        place.engine_control(name, body).await
     }
 
     /// Waits until nobody else takes the instance out or puts it back.
@@ -265,7 +287,8 @@ fn admit<P: Place>(place: &P, name: &str) -> Result<(), Value> {
     place.presence(|presence| presence.admit(name))
 }
 
-/// Takes the instance out; an announcement that hangs does not keep it from leaving.
+/// Takes the instance out; an announcement that hangs does not keep it from leaving. One that could
+/// not leave serves as before, unless it is wanted no more.
 async fn take_out<P: Place>(place: &P, announce: Duration) -> Result<(), P::Error> {
     place.presence(Presence::leaves);
     let announced = timeout(announce.min(ANNOUNCE), place.announce()).await;
@@ -273,9 +296,15 @@ async fn take_out<P: Place>(place: &P, announce: Duration) -> Result<(), P::Erro
         tracing::warn!("the departure was not announced in time; the instance leaves all the same");
     }
     let left = place.unregister().await;
+    if left.is_err() && !place.presence(|presence| presence.is_closed()) {
+        place.remain().await;
+    }
     place.presence(|presence| match left {
         Ok(()) => presence.left(Instant::now()),
         Err(_) => presence.stays(),
     });
     left
 }
+
+#[cfg(test)]
+mod tests;

@@ -43,6 +43,11 @@ enum Phase {
     Cutting {
         until: u64,
     },
+    /// Controls are at the engine: until then, and until when they are waited for.
+    LeavingAlone {
+        free: u64,
+        until: u64,
+    },
     Draining {
         until: u64,
     },
@@ -322,7 +327,18 @@ impl Model<'_> {
         self.see("refuse");
     }
 
+    /// The engine is drained when its controls are over, or have had half of the time.
     fn drain(&mut self) {
+        match self.controls.at_engine() {
+            Some(free) => {
+                let until = self.now + self.left(GRACE + WORK).div_ceil(2);
+                self.phase = Phase::LeavingAlone { free, until };
+            }
+            None => self.begin_drain(),
+        }
+    }
+
+    fn begin_drain(&mut self) {
         self.see("drain");
         let until = self.now + self.left(GRACE + WORK);
         self.phase = Phase::Draining { until };

@@ -110,6 +110,16 @@ impl Controls {
         }
     }
 
+    /// Until when controls are at the engine.
+    pub(super) fn at_engine(&self) -> Option<u64> {
+        let direct = self.direct.iter().map(|(ends, _)| *ends);
+        let turn = self.turn.and_then(|(_, stage)| match stage {
+            Stage::Engine(at) => Some(at),
+            _ => None,
+        });
+        direct.chain(turn).max()
+    }
+
     /// Does what can be done by now.
     pub(super) fn advance(&mut self, now: u64, requests: &mut Requests<'_>, trace: &mut Trace) {
         while let Some(at) = self.direct.iter().position(|(ends, _)| *ends == now) {
@@ -181,6 +191,9 @@ impl Controls {
 
     fn has_left(&mut self, now: u64, call: Call, trace: &mut Trace) -> Option<Stage> {
         if !call.discovery_works {
+            if !self.shutting_down {
+                see(now, call, "remains", trace);
+            }
             see(now, call, "could not leave", trace);
             return None;
         }

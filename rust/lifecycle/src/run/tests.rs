@@ -177,7 +177,7 @@ fn section_2_a_step_before_serving_that_hangs_leaves_the_engine_its_cleanup() {
     assert_eq!(ran.success().failures, failures);
 
     let serving = Plan {
-        serve: Hook::Hangs,
+        serve: Hook::IsDeaf,
         ask_at: 4.6,
         ..Plan::default()
     };
@@ -186,6 +186,28 @@ fn section_2_a_step_before_serving_that_hangs_leaves_the_engine_its_cleanup() {
     assert_eq!(ran.stages(), WHOLE_SEQUENCE);
     assert_eq!(ran.failed_stages(), [Stage::Unregister]);
     assert_eq!(ran.success().reason, Reason::Asked);
+}
+
+#[test]
+fn section_12_14_nobody_waits_for_an_instance_to_be_callable_that_is_to_leave() {
+    let waiting = Plan {
+        serve: Hook::Hangs,
+        ..Plan::default()
+    };
+    let asked = play(&Plan {
+        ask_at: 4.6,
+        ..waiting.clone()
+    });
+    let failed = play(&Plan {
+        watch: Hook::Fails(1.1),
+        ..waiting
+    });
+    assert_eq!(asked.success().failures, []);
+    assert_eq!(failed.error().unwrap(), "engine: watch failed");
+    for ran in [asked, failed] {
+        assert_eq!(ran.since_shutdown("unregister"), 0.0);
+        assert_eq!(ran.count("serving"), 0);
+    }
 }
 
 #[test]

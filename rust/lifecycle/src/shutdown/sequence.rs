@@ -197,15 +197,17 @@ where
 
         let finished = self.host.finished().saturating_sub(finished_before);
         self.report.finished = finished;
-        if idle {
+        if !idle {
+            self.report.cut = self.cut().await;
+        }
+        let cut = self.report.cut;
+        if cut == 0 {
             info!("drained: {finished} requests finished, none was cut");
         } else {
-            let cut = self.cut().await;
-            self.report.cut = cut;
             let waited = running.since.elapsed();
             warn!("{finished} requests finished, {cut} were cut after {waited:.1?}");
         }
-        self.host.waited(finished, self.report.cut);
+        self.host.waited(finished, cut);
         self.leave(running);
     }
 
@@ -224,9 +226,16 @@ where
         }
     }
 
-    /// Drains the engine, and where it is to be asked, waits until it is quiescent.
+    /// Drains the engine when its controls are over, and where it is to be asked, waits until it is
+    /// quiescent.
     async fn drain(&mut self, polls_quiescence: bool) {
         let running = self.enter(Stage::Drain);
+        // Half of what is left, so that a control that hangs leaves the drain the other half.
+        let limit = self.budget.drain(self.clock.elapsed()) / 2;
+        if timeout(limit, self.host.left_alone()).await.is_err() {
+            let message = format!("an engine control was still at work after {limit:?}");
+            self.failed(Stage::Drain, message);
+        }
         let limit = self.budget.drain(self.clock.elapsed());
         self.bounded(Stage::Drain, limit, self.host.drain()).await;
         if polls_quiescence {

@@ -261,8 +261,13 @@ impl Discovery for FakeHost {
 impl Serving for FakeHost {
     type Error = String;
 
-    async fn serve(&self) -> Result<(), String> {
-        self.hook("serve", self.plan.serve).await?;
+    async fn serve(&self, stop: &CancellationToken) -> Result<(), String> {
+        // What hangs is the wait for its being callable.
+        tokio::select! {
+            biased;
+            () = stop.cancelled(), if self.plan.serve == Hook::Hangs => {}
+            served = self.hook("serve", self.plan.serve) => served?,
+        }
         self.seen.lock().unwrap().serving_since = Some(Instant::now());
         Ok(())
     }

@@ -11,7 +11,7 @@ pub(crate) enum Hook {
     Takes(f64),
     /// Fails after these seconds.
     Fails(f64),
-    /// Never returns; where the trait wants it to give up fetching, it does.
+    /// Never returns; where the trait wants it to give up waiting, it does.
     Hangs,
     /// Never returns, whatever the trait wants.
     IsDeaf,

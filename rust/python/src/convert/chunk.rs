@@ -3,7 +3,7 @@
 use dynamo_backend_worker::{CompletionUsage, LLMEngineOutput};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyByteArray, PyBytes, PyDict, PyInt, PyList, PySequence, PyString};
+use pyo3::types::{PyByteArray, PyBytes, PyDict, PyInt, PyList, PySequence, PyString, PyTuple};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -279,6 +279,17 @@ pub(crate) fn tokens(value: &Bound<'_, PyAny>) -> Result<Tokens, String> {
         }
         return each(list.iter().map(Ok));
     }
+    if let Ok(tuple) = value.cast::<PyTuple>() {
+        if tuple.len() == 1
+            && let Ok(item) = tuple.get_item(0)
+        {
+            return token(&item).map(Tokens::One);
+        }
+        if let Some(tokens) = integers::of_tuple(tuple) {
+            return Ok(Tokens::Many(tokens));
+        }
+        return each(tuple.iter().map(Ok));
+    }
     if let Ok(prompt) = value.cast::<TokenIds>() {
         return Ok(Tokens::Many(prompt.get().to_vec()));
     }
@@ -321,7 +332,7 @@ pub(crate) fn token_or_tokens(value: &Bound<'_, PyAny>) -> Result<Tokens, String
     if let Some(token) = integers::small(value) {
         return Ok(Tokens::One(token));
     }
-    if value.is_instance_of::<PyList>() {
+    if value.is_instance_of::<PyList>() || value.is_instance_of::<PyTuple>() {
         return tokens(value);
     }
     if let Some(token) = integers::of_any(value) {
@@ -350,7 +361,8 @@ pub(crate) fn token(item: &Bound<'_, PyAny>) -> Result<u32, String> {
 
 /// An array is as good as a list of them.
 fn log_probs(value: &Bound<'_, PyAny>) -> Result<Option<Vec<f64>>, String> {
-    let own = plain(value);
+    let is_usual = value.is_none() || value.is_instance_of::<PyList>();
+    let own = if is_usual { None } else { plain(value) };
     field(
         own.as_ref().unwrap_or(value),
         "log_probs",

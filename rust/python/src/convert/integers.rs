@@ -4,7 +4,7 @@
 use pyo3::buffer::{Element, PyBuffer};
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyList};
+use pyo3::types::{PyBool, PyList, PyTuple};
 
 /// A plain `int` from 0 to `u32::MAX`; `None` where it is anything else, a bool or a subclass too.
 pub(crate) fn small(item: &Bound<'_, PyAny>) -> Option<u32> {
@@ -25,15 +25,29 @@ where
 
 /// The plain integers of a list; `None` where anything else is among them.
 pub(crate) fn of_list(list: &Bound<'_, PyList>) -> Option<Vec<u32>> {
-    let length = list.len();
+    // SAFETY: as `of_items` asks for.
+    unsafe { of_items(list, list.len(), ffi::PyList_GetItem) }
+}
+
+/// Those of a tuple.
+pub(crate) fn of_tuple(tuple: &Bound<'_, PyTuple>) -> Option<Vec<u32>> {
+    // SAFETY: as `of_items` asks for.
+    unsafe { of_items(tuple, tuple.len(), ffi::PyTuple_GetItem) }
+}
+
+/// # Safety
+///
+/// `items` has `length` items, of which `item` gives borrowed ones.
+unsafe fn of_items(
+    items: &Bound<'_, PyAny>,
+    length: usize,
+    item: unsafe extern "C" fn(*mut ffi::PyObject, ffi::Py_ssize_t) -> *mut ffi::PyObject,
+) -> Option<Vec<u32>> {
     let mut integers = Vec::with_capacity(length);
     for index in 0..length {
-        // SAFETY: the index is within the list, and its borrowed items live: reading plain integers
-        // runs no Python code that could change it.
-        let integer = unsafe {
-            let item = ffi::PyList_GetItem(list.as_ptr(), index.cast_signed());
-            read(item)?
-        };
+        // SAFETY: the index is within the items, which live: reading plain integers runs no Python
+        // code that could change them.
+        let integer = unsafe { read(item(items.as_ptr(), index.cast_signed()))? };
         integers.push(integer);
     }
     Some(integers)

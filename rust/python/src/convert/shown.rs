@@ -25,6 +25,10 @@ pub(crate) fn described(value: &Bound<'_, PyAny>) -> String {
         let text = text.to_string_lossy();
         return format!("{} (of type {name})", self::text(&text));
     }
+    // Before anything is made of it: it may be large.
+    if let Ok(length) = value.len() {
+        return format!("a value of type {name}, of length {length}");
+    }
     // numpy's numbers are no subclasses of Python's.
     let own = plain(value).unwrap_or_else(|| value.clone());
     let is_number = own.is_instance_of::<PyInt>()
@@ -34,10 +38,7 @@ pub(crate) fn described(value: &Bound<'_, PyAny>) -> String {
         Ok(number) if is_number && number.len().is_ok_and(|length| length <= LONGEST) => {
             format!("{number} (of type {name})")
         }
-        _ => match value.len() {
-            Ok(length) => format!("a value of type {name}, of length {length}"),
-            Err(_) => format!("a value of type {name}"),
-        },
+        _ => format!("a value of type {name}"),
     }
 }
 

@@ -104,6 +104,11 @@ fn tokens(value: &Bound<'_, PyAny>, place: impl Fn() -> String) -> PyResult<Vec<
     {
         return Ok(tokens);
     }
+    if let Ok(tuple) = value.cast::<PyTuple>()
+        && let Some(tokens) = integers::of_tuple(tuple)
+    {
+        return Ok(tokens);
+    }
     if let Ok(prompt) = value.cast::<TokenIds>() {
         return Ok(prompt.get().to_vec());
     }
@@ -114,7 +119,8 @@ fn tokens(value: &Bound<'_, PyAny>, place: impl Fn() -> String) -> PyResult<Vec<
         .enumerate()
         .map(|(number, item)| {
             let item = item?;
-            integers::of_any(&item).ok_or_else(|| {
+            let token = integers::small(&item).or_else(|| integers::of_any(&item));
+            token.ok_or_else(|| {
                 refused(
                     item.py(),
                     format!(

@@ -1,9 +1,12 @@
 //! What a step fails its streams with, in the log: the traceback of each exception once.
 
-use dynamo_backend_worker::RequestContext;
+use std::sync::Arc;
+
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
+
+use super::Request;
 
 /// The exceptions of one step, and whose requests each of them fails.
 #[derive(Default)]
@@ -11,18 +14,16 @@ pub(super) struct Failures(Vec<Failure>);
 
 struct Failure {
     raised: Py<PyAny>,
-    engine: String,
-    requests: Vec<RequestContext>,
+    requests: Vec<Arc<Request>>,
 }
 
 impl Failures {
-    pub(super) fn add(&mut self, raised: &Bound<'_, PyAny>, engine: &str, request: RequestContext) {
+    pub(super) fn add(&mut self, raised: &Bound<'_, PyAny>, request: Arc<Request>) {
         let known = self.0.iter_mut().rev();
         match known.into_iter().find(|known| known.raised.is(raised)) {
             Some(known) => known.requests.push(request),
             None => self.0.push(Failure {
                 raised: raised.clone().unbind(),
-                engine: engine.into(),
                 requests: vec![request],
             }),
         }
@@ -42,13 +43,17 @@ impl Failure {
     fn log(&self, py: Python<'_>) -> PyResult<()> {
         let requests = PyDict::new(py);
         for request in &self.requests {
-            let trace = request.trace_headers().map(|trace| trace.trace_id());
-            requests.set_item(request.id(), trace)?;
+            let trace = request.context.trace_headers();
+            requests.set_item(request.context.id(), trace.map(|trace| trace.trace_id()))?;
         }
+        let engine = self
+            .requests
+            .first()
+            .map(|request| request.reading.engine());
         py.import(intern!(py, "dynamo_backend_common._stream"))?
             .call_method1(
                 intern!(py, "log_step_failure"),
-                (requests, &self.engine, &self.raised),
+                (requests, engine, &self.raised),
             )?;
         Ok(())
     }

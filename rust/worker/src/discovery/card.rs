@@ -10,6 +10,7 @@ use dynamo_llm::model_card::ModelDeploymentCard;
 use dynamo_llm::model_type::{ModelInput, ModelType};
 use dynamo_runtime::component::Endpoint;
 use dynamo_runtime::error::DynamoError;
+use serde_json::json;
 
 use super::{loading, peers, self_host};
 use crate::config::{DisaggregationMode, WorkerConfig};
@@ -157,6 +158,7 @@ async fn made_from(
     card.model_input = ModelInput::Tokens;
     card.worker_type = Some(config.disaggregation_mode.worker_type());
     card.needs = config.disaggregation_mode.needs();
+    card.user_data = Some(json!({peers::GENERATION_OF: config.namespace}));
     Ok((card, folder))
 }
 

@@ -14,6 +14,7 @@ use dynamo_runtime::component::Endpoint;
 use dynamo_runtime::discovery::{DiscoveryInstance, DiscoveryQuery};
 use dynamo_runtime::traits::DistributedRuntimeProvider;
 
+use super::peers::GENERATION_OF;
 use super::registration;
 use crate::admission::Admission;
 
@@ -24,25 +25,11 @@ const HANDOVER: Duration = Duration::from_millis(500);
 const ON_ITS_WAY: Duration = Duration::from_millis(100);
 
 /// Withdraws the card of one worker of several and lets frontends see that, before its instance
-/// leaves; answers whether it did. A failure costs requests that are being handed over, and nothing
-/// else: it is logged. `namespace` is without the suffix that tells generations apart.
-pub(crate) async fn withdraw_card(endpoint: &Endpoint, namespace: &str, served_name: &str) -> bool {
-    match has_peers(endpoint, namespace, served_name).await {
-        Ok(false) => false,
-        Ok(true) => match registration::withdraw_card(endpoint).await {
-            Ok(()) => {
-                tokio::time::sleep(HANDOVER).await;
-                true
-            }
-            Err(error) => {
-                tracing::warn!(%error, "the model card could not be withdrawn first");
-                false
-            }
-        },
-        Err(error) => {
-            tracing::warn!(%error, "other workers of this model could not be looked for");
-            false
-        }
+/// leaves. A failure costs requests that are being handed over, and nothing else: it is logged.
+pub(crate) async fn withdraw_card(endpoint: &Endpoint) {
+    match registration::withdraw_card(endpoint).await {
+        Ok(()) => tokio::time::sleep(HANDOVER).await,
+        Err(error) => tracing::warn!(%error, "the model card could not be withdrawn first"),
     }
 }
 
@@ -56,8 +43,17 @@ pub(crate) async fn begin_answers(admission: &Admission) {
 }
 
 /// Whether another instance serves the same model in the same place, of whichever generation: a
-/// frontend that serves one of them serves them all.
-async fn has_peers(
+/// frontend that serves one of them serves them all. Discovery that does not say counts as a no.
+/// `namespace` is without the suffix that tells generations apart.
+pub(crate) async fn has_peers(endpoint: &Endpoint, namespace: &str, served_name: &str) -> bool {
+    let found = find_peers(endpoint, namespace, served_name).await;
+    found.unwrap_or_else(|error| {
+        tracing::warn!(%error, "other workers of this model could not be looked for");
+        false
+    })
+}
+
+async fn find_peers(
     endpoint: &Endpoint,
     namespace: &str,
     served_name: &str,
@@ -83,20 +79,23 @@ async fn has_peers(
         .collect();
     Ok(cards
         .iter()
-        .any(|card| serving.contains(&card.instance_id()) && is_of(card, served_name)))
+        .any(|card| serving.contains(&card.instance_id()) && is_of(card, namespace, served_name)))
 }
 
-/// Whether `name` is the namespace, with a suffix or without.
+/// Whether `name` is the namespace, with a suffix or without: one as any other namespace may have.
 fn is_generation_of(namespace: &str, name: &str) -> bool {
     name.strip_prefix(namespace)
         .is_some_and(|suffix| suffix.is_empty() || suffix.starts_with('-'))
 }
 
-fn is_of(card: &DiscoveryInstance, served_name: &str) -> bool {
-    match card {
-        DiscoveryInstance::Model { card_json, .. } => card_json["display_name"] == served_name,
-        _ => false,
-    }
+/// Whether the card is of this model, and of a generation of `namespace`. One that does not say of
+/// which it is, is taken for one: a card that leaves without need costs less than a lost request.
+fn is_of(card: &DiscoveryInstance, namespace: &str, served_name: &str) -> bool {
+    let DiscoveryInstance::Model { card_json, .. } = card else {
+        return false;
+    };
+    let of = &card_json["user_data"][GENERATION_OF];
+    card_json["display_name"] == served_name && (of.is_null() || of == namespace)
 }
 
 #[cfg(test)]

@@ -14,6 +14,8 @@ use serde_json::{Value, json};
 
 /// In a card's `user_data`: 0 for the first kind of card in its place, more for those after it.
 const SENIORITY: &str = "seniority";
+/// In a card's `user_data`: its worker's namespace, without the suffix that tells generations apart.
+pub(super) const GENERATION_OF: &str = "generation_of";
 /// What of a card is part of its checksum, by its name in the card.
 const COMPARED: [&str; 12] = [
     "model_info",
@@ -30,15 +32,19 @@ const COMPARED: [&str; 12] = [
     "source_path",
 ];
 
-/// Registers `card`, which says there after which others it came.
+/// Registers `card`, which says there after which others it came. Again is no failure: the one that
+/// is there stays as it is.
 pub(crate) async fn register(
     endpoint: &Endpoint,
     card: &ModelDeploymentCard,
 ) -> anyhow::Result<()> {
     let found = endpoint.drt().discovery().list(cards(endpoint)).await?;
-    let (_, others) = own_and_others(endpoint, &found);
-    let mut card = card.clone();
-    card.user_data = Some(json!({SENIORITY: seniority_among(&card, &others)}));
+    let (own, others) = own_and_others(endpoint, &found);
+    let mut card = come_after(card, &others);
+    if let Some(own) = own {
+        // What others have seen of it cannot be changed.
+        card.user_data = own.user_data;
+    }
     register_model_card(endpoint, &card).await
 }
 
@@ -53,13 +59,17 @@ pub(crate) fn cards(endpoint: &Endpoint) -> DiscoveryQuery {
 }
 
 /// Why frontends leave this worker aside, by the cards among `found`; `None` where they do not.
+/// `unlisted` is the worker's card where discovery lists only who is ready: what follows from it must
+/// not go with it, or the worker would be ready again, and listed, and not ready, without end.
 pub(crate) fn why_rejected<'a>(
     endpoint: &Endpoint,
     found: impl IntoIterator<Item = &'a DiscoveryInstance>,
+    unlisted: Option<&ModelDeploymentCard>,
 ) -> Option<String> {
     let (own, others) = own_and_others(endpoint, found);
+    let own = own.or_else(|| Some(come_after(unlisted?, &others)))?;
     // A card with a name only is served by no frontend.
-    let own = own.filter(|card| card.model_info.is_some())?;
+    own.model_info.as_ref()?;
     why_rejected_among(&own, &others)
 }
 
@@ -103,6 +113,14 @@ fn why_rejected_among(
             differences(card, first).join(", ")
         )
     })
+}
+
+/// `card` as one that comes after these.
+fn come_after(card: &ModelDeploymentCard, others: &[ModelDeploymentCard]) -> ModelDeploymentCard {
+    let mut card = card.clone();
+    let seniority = seniority_among(&card, others);
+    card.user_data.get_or_insert_with(|| json!({}))[SENIORITY] = seniority.into();
+    card
 }
 
 /// Those of the same kind have the same number, whenever they come.
@@ -173,6 +191,9 @@ fn contents(value: &Value) -> Value {
 mod tests {
     use std::slice::from_ref;
 
+    use dynamo_runtime::distributed::DistributedConfig;
+    use dynamo_runtime::{DistributedRuntime, Runtime};
+
     use super::*;
 
     fn card(block_size: u32, seniority: u64) -> ModelDeploymentCard {
@@ -203,6 +224,23 @@ mod tests {
     }
 
     #[test]
+    fn who_is_not_listed_counts_as_the_last() {
+        // They registered at once, when neither was ready; the first by checksum is `first`.
+        let mut kinds = [card(16, 0), card(32, 0)];
+        kinds.sort_by_key(|card| card.mdcsum().to_owned());
+        let [first, second] = kinds;
+        for (unlisted, listed) in [(&first, &second), (&second, &first)] {
+            let others = from_ref(listed);
+            let why = why_rejected_among(&come_after(unlisted, others), others);
+            assert!(why.is_some(), "frontends have the other kind");
+        }
+        let (own, others) = (come_after(&first, &[]), []);
+        assert_eq!(why_rejected_among(&own, &others), None);
+        let (own, others) = (come_after(&first, from_ref(&first)), [first]);
+        assert_eq!(why_rejected_among(&own, &others), None);
+    }
+
+    #[test]
     fn of_two_kinds_that_came_at_once_one_is_first() {
         let (one, other) = (card(16, 0), card(32, 0));
         let rejected = [
@@ -210,6 +248,22 @@ mod tests {
             why_rejected_among(&other, &[one]),
         ];
         assert_eq!(rejected.iter().flatten().count(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_card_that_may_be_there_is_registered_again_though_others_have_come() {
+        let runtime = Runtime::from_current().unwrap();
+        let drt = DistributedRuntime::new(runtime, DistributedConfig::process_local());
+        let drt = drt.await.unwrap();
+        let component = drt.namespace("d").and_then(|it| it.component("b"));
+        let endpoint = component.unwrap().endpoint("generate");
+        // Registered after a kind that is gone by now.
+        register_model_card(&endpoint, &card(16, 1)).await.unwrap();
+        register(&endpoint, &card(16, 0)).await.unwrap();
+        let found = drt.discovery().list(cards(&endpoint)).await.unwrap();
+        let (own, _) = own_and_others(&endpoint, &found);
+        assert_eq!(own.map(|card| seniority(&card)), Some(1));
+        drt.shutdown();
     }
 
     #[test]

@@ -17,8 +17,9 @@ use dynamo_runtime::pipeline::SingleIn;
 use futures::StreamExt;
 use parking_lot::Mutex;
 use serde_json::Value;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::AbortOnDropHandle;
+use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 use super::Readiness;
 use crate::context::RequestContext;
@@ -58,9 +59,14 @@ pub(crate) fn times() -> Result<Option<Times>, DynamoError> {
     }))
 }
 
+/// How long what a probe calls of the engine may take to be dropped. Longer takes only an engine that
+/// blocks its thread.
+const LETTING_GO: Duration = Duration::from_secs(1);
+
 /// Probes until it is dropped.
 pub(crate) struct Prober {
-    _task: AbortOnDropHandle<()>,
+    task: AbortOnDropHandle<()>,
+    asking: TaskTracker,
 }
 
 impl Prober {
@@ -71,15 +77,26 @@ impl Prober {
         vitals: Arc<Vitals>,
         times: Times,
     ) -> Self {
+        let asking = TaskTracker::new();
         let probe = Probe {
             engine,
             payload,
             readiness,
+            asking: asking.clone(),
         };
         let probing = async move { keep_probing(&probe, &vitals, times).await };
         Self {
-            _task: AbortOnDropHandle::new(tokio::spawn(probing)),
+            task: AbortOnDropHandle::new(tokio::spawn(probing)),
+            asking,
         }
+    }
+
+    /// Ends probing, and with it a probe or the abort of one that is under way.
+    pub(crate) async fn end(self) {
+        drop(self.task);
+        self.asking.close();
+        // Beyond that nothing can be done about it.
+        let _ = timeout(LETTING_GO, self.asking.wait()).await;
     }
 }
 
@@ -87,6 +104,7 @@ struct Probe {
     engine: Arc<dyn LLMEngine>,
     payload: Value,
     readiness: Arc<Readiness>,
+    asking: TaskTracker,
 }
 
 #[async_trait]
@@ -104,7 +122,7 @@ impl Probed for Probe {
             .map_err(|error| format!("the payload is no request: {error}"))?;
         // A task of its own: an engine that blocks its thread must not hold up the clock.
         let asking = ask(self.engine.clone(), request, give_up.clone());
-        match AbortOnDropHandle::new(tokio::spawn(asking)).await {
+        match AbortOnDropHandle::new(self.asking.spawn(asking)).await {
             Ok(answer) => answer.map_err(|error| error.to_string()),
             Err(crash) => Err(format!("the probe crashed: {crash}")),
         }

@@ -1,11 +1,12 @@
 //! Whether a worker is ready for requests, and why not.
 
 use std::borrow::Cow;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use dynamo_backend_lifecycle::controls::Presence;
 use parking_lot::Mutex;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 /// For how long what was seen in discovery holds. Looks are a second apart; where records outlive
 /// their worker's last sign, they do so for longer.
@@ -51,7 +52,11 @@ impl Readiness {
             return Some(reason.into());
         }
         if self.has_stood_still() {
-            return Some("the worker stood still, and looks whether it is in discovery".into());
+            return Some(
+                "discovery was not seen for a while: the worker stood still, or has no answer from \
+                 discovery; it looks again"
+                    .into(),
+            );
         }
         let seen = self.seen.lock();
         seen.as_ref()?.why_not.clone().map(Cow::Owned)

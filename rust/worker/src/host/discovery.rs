@@ -142,7 +142,6 @@ impl Discovery for Host {
     }
 
     async fn release(&self) {
-        self.prober.lock().take();
         let Publishers {
             kv_events,
             snapshots,

@@ -29,7 +29,14 @@ impl Engine for Host {
         self.worker.engine.watch().await
     }
 
+    async fn left_alone(&self) {
+        if let Some(controls) = self.member.controls.get() {
+            controls.engine_left_alone().await;
+        }
+    }
+
     async fn drain(&self) -> Result<(), DynamoError> {
+        self.end_probing().await;
         let drained = self.worker.engine.drain().await;
         signals::keep_handlers();
         drained
@@ -40,6 +47,17 @@ impl Engine for Host {
     }
 
     async fn cleanup(&self) -> Result<(), DynamoError> {
+        self.end_probing().await;
         self.worker.engine.cleanup().await
+    }
+}
+
+impl Host {
+    /// No probe, nor the abort of one, runs beside what ends the engine.
+    async fn end_probing(&self) {
+        let prober = self.prober.lock().take();
+        if let Some(prober) = prober {
+            prober.end().await;
+        }
     }
 }

@@ -8,6 +8,7 @@ use dynamo_backend_lifecycle::Serving;
 use dynamo_backend_lifecycle::canary::Vitals;
 use dynamo_runtime::error::DynamoError;
 use futures::future;
+use tokio_util::sync::CancellationToken;
 
 use super::watching::Watching;
 use super::{Host, connecting};
@@ -25,7 +26,7 @@ const LEASE_CHECK: Duration = Duration::from_secs(1);
 impl Serving for Host {
     type Error = DynamoError;
 
-    async fn serve(&self) -> Result<(), DynamoError> {
+    async fn serve(&self, stop: &CancellationToken) -> Result<(), DynamoError> {
         let connected = self.connected()?;
         *self.transports.lock() = Some(connected.drt.register_graceful_task());
         let payload = self.health_check_payload.lock().take();
@@ -75,8 +76,9 @@ impl Serving for Host {
             }
             tokio::select! {
                 biased;
-                () = self.worker.shutdown.token().cancelled() => {}
-                serves = running.until_it_serves(model) => serves?,
+                () = stop.cancelled() => {}
+                ended = self.ended() => ended?,
+                () = running.until_it_serves(model) => {}
             }
         }
         Ok(())

@@ -123,7 +123,9 @@ impl Watching<'_> {
             if missing.is_empty() || !is_wanted {
                 failing = None;
                 if is_new {
-                    why_rejected = peers::why_rejected(self.endpoint, records.0.values());
+                    let unlisted = (self.backend == Backend::OfReadyPods).then_some(self.card);
+                    let found = records.0.values();
+                    why_rejected = peers::why_rejected(self.endpoint, found, unlisted);
                 }
                 self.say(why_rejected.clone());
                 continue;

@@ -13,6 +13,7 @@ const INPUT_TOKENS_TOTAL: &str = "worker_input_tokens_total";
 const OUTPUT_TOKENS_TOTAL: &str = "worker_output_tokens_total";
 const TIME_TO_FIRST_TOKEN_SECONDS: &str = "worker_time_to_first_token_seconds";
 const REQUEST_ERRORS_TOTAL: &str = "worker_request_errors_total";
+const REQUESTS_REFUSED_TOTAL: &str = "worker_requests_refused_total";
 const KIND_LABEL: &str = "kind";
 
 const SECONDS: [f64; 16] = [
@@ -26,6 +27,7 @@ pub(crate) struct RequestMetrics {
     output_tokens: IntCounter,
     time_to_first_token: Histogram,
     errors: IntCounterVec,
+    refused: IntCounter,
 }
 
 impl RequestMetrics {
@@ -57,6 +59,10 @@ impl RequestMetrics {
                 Some(SECONDS.to_vec()),
             )?,
             errors,
+            refused: counter(
+                REQUESTS_REFUSED_TOTAL,
+                "Requests that found the worker asleep, shutting down or at its limit",
+            )?,
         })
     }
 
@@ -74,5 +80,9 @@ impl RequestMetrics {
 
     pub(crate) fn failed(&self, kind: BackendError) {
         self.errors.with_label_values(&[&kind.to_string()]).inc();
+    }
+
+    pub(crate) fn refused(&self) {
+        self.refused.inc();
     }
 }

@@ -67,6 +67,19 @@ impl EngineAdapter {
         self
     }
 
+    /// In flight from here on, with a turn or a place among those that wait for one.
+    fn admit(&self) -> Result<(Admitted, Turn), DynamoError> {
+        // In this order: a worker that is closed says that, and no other is asked for a place.
+        let admitted = self.admission.enter().ok_or_else(unavailable)?;
+        match self.turns.ask() {
+            Ok(turn) => Ok((admitted, turn)),
+            Err(full) => {
+                admitted.refuse();
+                Err(full)
+            }
+        }
+    }
+
     async fn serve(
         &self,
         request: SingleIn<PreprocessedRequest>,
@@ -146,8 +159,11 @@ impl AsyncEngine<SingleIn<PreprocessedRequest>, ManyOut<Annotated<LLMEngineOutpu
         &self,
         request: SingleIn<PreprocessedRequest>,
     ) -> Result<ManyOut<Annotated<LLMEngineOutput>>, Error> {
-        let admitted = self.admission.enter().ok_or_else(unavailable)?;
-        let turn = self.turns.ask()?;
+        let (admitted, turn) = self.admit().inspect_err(|_| {
+            if let Some(metrics) = &self.metrics {
+                metrics.refused();
+            }
+        })?;
         self.serve(request, admitted, turn).await
     }
 }

@@ -2,6 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Waker};
 
 use dynamo_llm::protocols::common::llm_backend::LLMEngineOutput;
@@ -19,6 +20,8 @@ pub(super) struct Live {
     state: Arc<Mutex<State>>,
     /// Flips when the stream is taken away.
     over: CancellationToken,
+    /// Whether shutdown took it. What follows is asked within `poll` too, which holds the state.
+    cut: Arc<AtomicBool>,
     /// Whether the engine has the request, once that is decided.
     turn: Arc<Mutex<Option<bool>>>,
 }
@@ -27,7 +30,6 @@ struct State {
     stream: Option<EngineStream>,
     delivery: Option<Delivery>,
     reader: Option<Waker>,
-    cut: bool,
 }
 
 impl Live {
@@ -38,16 +40,15 @@ impl Live {
                 stream: None,
                 delivery: Some(delivery),
                 reader: None,
-                cut: false,
             })),
             over: CancellationToken::new(),
+            cut: Arc::default(),
             turn: Arc::default(),
         }
     }
 
     /// The engine is to get the request now. False: nobody wants it any more.
     pub(super) fn begin(&self) -> bool {
-        // Within `poll` too, which holds the state.
         *self.turn.lock().get_or_insert(true)
     }
 
@@ -101,7 +102,7 @@ impl Live {
 
     /// Whether shutdown took the stream away.
     pub(super) fn was_cut(&self) -> bool {
-        self.state.lock().cut
+        self.cut.load(Ordering::Acquire)
     }
 
     /// The terminal item was read: the engine's stream goes, the request stays in flight until its
@@ -125,7 +126,7 @@ impl Live {
 
     /// Takes the stream away, also from a reader that stalls; the request is in flight no more.
     pub(super) fn cut(&self) {
-        self.state.lock().cut = true;
+        self.cut.store(true, Ordering::Release);
         self.give_up();
     }
 
@@ -142,3 +143,6 @@ impl Live {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -14,7 +14,7 @@ use serde_json::Value;
 use super::member::Member;
 use super::router::Shared;
 use super::service;
-use crate::controls::Controls;
+use crate::controls::{Controls, OWN};
 
 pub(super) async fn answer(
     State(shared): State<Arc<Shared>>,
@@ -135,8 +135,8 @@ fn unknown(offered: &[(&str, &[String])], path: &str) -> String {
         .iter()
         .flat_map(|(worker, names)| {
             names.iter().map(move |name| match offered.len() {
-                1 => name.clone(),
-                _ => format!("{worker}/{name}"),
+                1 => path_of(name, name.clone()),
+                _ => path_of(name, format!("{worker}/{name}")),
             })
         })
         .collect();
@@ -149,10 +149,20 @@ fn unknown(offered: &[(&str, &[String])], path: &str) -> String {
     )
 }
 
+/// The path below `/engine/` of the engine's control `name`, whose short one is `path`: that of a
+/// worker's own name means the worker itself.
+fn path_of(name: &str, path: String) -> String {
+    match OWN.contains(&name) {
+        true => format!("control/{path}"),
+        false => path,
+    }
+}
+
 fn ambiguous(offered: &[(&str, &[String])], found: &[usize], name: &str) -> String {
     let mut paths: Vec<String> = found
         .iter()
-        .map(|index| format!("/engine/{}/{name}", offered[*index].0))
+        .map(|index| path_of(name, format!("{}/{name}", offered[*index].0)))
+        .map(|path| format!("/engine/{path}"))
         .collect();
     paths.dedup();
     match &paths[..] {

@@ -72,8 +72,8 @@ fn admit(shared: &Shared, headers: &HeaderMap) -> Result<(), Refusal> {
         )),
         None if origin::is_elsewhere(headers) => Err(Refusal(
             StatusCode::FORBIDDEN,
-            "a web page of another origin asks for this; engine controls are for programs of this \
-             machine, unless DYN_SYSTEM_TOKEN sets a token and the request has it"
+            "a browser sends this for a web page of another origin, and engine controls are not for \
+             such pages; a request that has the token of DYN_SYSTEM_TOKEN is taken from anywhere"
                 .into(),
         )),
         None => Ok(()),

@@ -63,9 +63,13 @@ impl Member {
         if let Some(reason) = self.readiness.why_not() {
             Some(reason)
         } else if !self.announced.load(Ordering::Acquire) {
-            Some("the worker's frontend does not list its model yet".into())
+            Some("the worker, or the frontend in its process, is not up yet".into())
         } else if self.vitals.get().is_some_and(|vitals| !vitals.is_well()) {
-            Some("the health canary's last probe was not answered well".into())
+            Some(
+                "the engine has not answered the health canary or a request since it started, or \
+                 since a probe failed"
+                    .into(),
+            )
         } else {
             None
         }

@@ -19,7 +19,7 @@ pub(super) fn of_path(path: &str) -> Option<(Option<&str>, &str)> {
         Some((worker, name)) => (Some(worker), name),
         None => (None, path),
     };
-    (OWN.contains(&name) && worker != Some("control")).then_some((worker, name))
+    (OWN.contains(&name) && !path.starts_with("control/")).then_some((worker, name))
 }
 
 pub(super) async fn answer(
@@ -103,7 +103,13 @@ mod tests {
         assert_eq!(of_path("drain"), Some((None, "drain")));
         let full = "d.b.generate/status";
         assert_eq!(of_path(full), Some((Some("d.b.generate"), "status")));
-        for engines in ["sleep", "control/drain", "drain/all", "d.b.generate/sleep"] {
+        for engines in [
+            "sleep",
+            "control/drain",
+            "control/d.b.generate/drain",
+            "drain/all",
+            "d.b.generate/sleep",
+        ] {
             assert_eq!(of_path(engines), None, "{engines}");
         }
     }

@@ -14,6 +14,7 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::registry::LookupSpan;
 
 use super::{endpoint, runtime};
+use crate::forked;
 use crate::process;
 
 const ENABLED: &str = "OTEL_EXPORT_ENABLED";
@@ -105,6 +106,7 @@ fn build() -> Result<Exporter, Box<dyn std::error::Error>> {
     let runtime = process::build_export_runtime()?;
     let exporter = {
         let _inside = runtime.enter();
+        forked::close_sockets_of_this_runtime();
         span_exporter()?
     };
     let service = std::env::var(SERVICE).unwrap_or_else(|_| "dynamo".into());

@@ -41,7 +41,9 @@ impl Model<'_> {
         match self.phase {
             Phase::Pausing(until, _) => Some(until),
             Phase::Publishing | Phase::Registering => step_over,
-            Phase::Changing { free, until } => Some(free.min(until)),
+            Phase::Changing { free, until } | Phase::LeavingAlone { free, until } => {
+                Some(free.min(until))
+            }
             Phase::Unregistering { until }
             | Phase::Withdrawing { until }
             | Phase::Grace { until }
@@ -96,6 +98,13 @@ impl Model<'_> {
             Phase::Cutting { .. } => {
                 self.failed.push("wait");
                 self.after_wait();
+            }
+            Phase::LeavingAlone { .. } if self.controls.at_engine().is_none() => {
+                self.begin_drain();
+            }
+            Phase::LeavingAlone { .. } => {
+                self.failed.push("drain");
+                self.begin_drain();
             }
             Phase::Draining { .. } => {
                 self.failed.push("drain");

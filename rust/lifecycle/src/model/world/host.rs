@@ -48,6 +48,10 @@ impl Engine for World {
         Err("watch failed".to_owned())
     }
 
+    async fn left_alone(&self) {
+        self.instance.engine_left_alone().await;
+    }
+
     async fn drain(&self) -> Result<(), String> {
         self.hook("drain").await
     }
@@ -111,7 +115,7 @@ impl Discovery for World {
 impl Serving for World {
     type Error = String;
 
-    async fn serve(&self) -> Result<(), String> {
+    async fn serve(&self, _stop: &CancellationToken) -> Result<(), String> {
         self.hook("serve").await?;
         self.presence.lock().unwrap().serving();
         let mut inner = self.inner.lock().unwrap();

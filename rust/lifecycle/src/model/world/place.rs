@@ -38,6 +38,10 @@ impl Place for World {
         }
     }
 
+    async fn remain(&self) {
+        self.see(format!("control {} remains", CALL.get().number));
+    }
+
     async fn register(&self) -> Result<(), String> {
         change(RETURNING, CALL.get()).await
     }

@@ -54,7 +54,11 @@ fn idle() -> Vec<(&'static str, Plan)> {
         ("fetches without end", with(|p| p.publish = Hook::Hangs)),
         ("publishes without end", with(|p| p.publish = Hook::IsDeaf)),
         ("fails to publish", with(|p| p.publish = Hook::Fails(1.0))),
-        ("is registered without end", with(|p| p.serve = Hook::Hangs)),
+        (
+            "is registered without end",
+            with(|p| p.serve = Hook::IsDeaf),
+        ),
+        ("is never callable", with(|p| p.serve = Hook::Hangs)),
         ("fails to serve", with(|p| p.serve = Hook::Fails(0.1))),
         (
             "stops serving by itself",

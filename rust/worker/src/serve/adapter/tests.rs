@@ -329,22 +329,26 @@ async fn section_10_what_ends_a_generate_that_does_not_return() {
 }
 
 #[tokio::test]
-async fn a_stream_that_comes_too_late_is_dropped() {
+async fn who_is_refused_is_an_error_and_none_that_finished() {
     let admission = Admission::default();
-    let context = RequestContext::new(
-        Arc::new(dynamo_runtime::pipeline::context::Controller::default()),
-        Default::default(),
-    );
-    let live = Live::new(Delivery {
-        admitted: admission.enter().unwrap(),
-        context,
-        cut: admission.cut_token(),
+    let (aborts, _) = unbounded();
+    let engine = Arc::new(Told {
+        chunks: Mutex::default(),
+        context: Mutex::default(),
+        aborts,
     });
-    live.give_up();
-    let (chunks, of_engine) = unbounded::<Result<LLMEngineOutput, DynamoError>>();
-    assert!(!live.open(Box::pin(of_engine)));
-    assert!(chunks.is_closed());
-    assert_eq!(admission.in_flight(), 0);
+    let mode = DisaggregationMode::Aggregated;
+    let adapter = EngineAdapter::new(engine, admission.clone(), mode, KEEP, None, None)
+        .with_turns(Turns::new(0, 0));
+    for class in [ErrorClass::WorkerOverloaded, ErrorClass::WorkerUnavailable] {
+        let request = serde_json::from_value(json!({"token_ids": [1]})).unwrap();
+        let refused = adapter.generate(SingleIn::new(request)).await.unwrap_err();
+        let refused = refused.downcast::<DynamoError>().unwrap();
+        assert_eq!(refused.error_type(), class);
+        assert_eq!((admission.in_flight(), admission.finished()), (0, 0));
+        // A worker that is closed says so, whatever else is in the way.
+        admission.close();
+    }
 }
 
 #[tokio::test(start_paused = true)]

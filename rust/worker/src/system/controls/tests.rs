@@ -97,3 +97,18 @@ fn section_7_an_empty_body_is_an_empty_object() {
     assert_eq!(parse(b"[1]").unwrap(), json!([1]));
     assert!(parse(b"{level: 1}").unwrap_err().contains("no JSON"));
 }
+
+#[test]
+fn a_control_by_a_name_of_the_workers_own_is_told_by_the_path_that_reaches_it() {
+    let controls = names(&["drain"]);
+    let offered = [
+        ("d.a.generate", &controls[..]),
+        ("d.b.generate", &controls[..]),
+    ];
+    let (_, text) = message(choose(&offered, "control/drain").unwrap_err());
+    let path = "control/d.b.generate/drain";
+    assert!(text.ends_with(&format!("/engine/{path}")), "{text}");
+    assert_eq!(choose(&offered, path).unwrap(), (1, "drain"));
+    let (_, text) = message(choose(&offered[..1], "sleep").unwrap_err());
+    assert!(text.ends_with("supported: control/drain"), "{text}");
+}
