@@ -49,6 +49,7 @@ class BySocket(BySteps):
             stream,
             prompt_tokens=call.prompt_tokens,
             logprobs=call.logprobs,
+            is_guided=call.params.structured_outputs is not None,
             prompt_tokens_details=call.prompt_tokens_details,
         )
         counted = self._statistics.count(call, request)

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from ..._core import AdapterCards, RequestContext, StepStream
-    from ...config import EngineConfig
     from ...publish import MetricsContext, ZmqKvEvents
     from .client import Progress
 

@@ -158,4 +158,4 @@ class Serving:
         """Whether nothing runs; None where a peer may still fetch what was prefilled for it."""
         if len(self._steps):
             return False
-        return None if getattr(self._requests, 'are_fetched', False) else True
+        return None if self._requests.are_fetched else True
