@@ -62,9 +62,7 @@ def _lines(results: dict[str, Any]) -> Iterator[str]:
     for streams, name, comparison, times in _TARGETS:
         if (streams, REFERENCE) not in loads or (streams, SOCKET) not in loads:
             continue
-        ours, theirs = (
-            loads[streams, arm]["figures"][name][0] for arm in (SOCKET, REFERENCE)
-        )
+        ours, theirs = (loads[streams, arm]["figures"][name][0] for arm in (SOCKET, REFERENCE))
         met = ours <= times * theirs if comparison == _SMALLER else ours >= times * theirs
         yield (
             f"| {headings[name]}, {streams} streams | {comparison} {times:.2f} times |"

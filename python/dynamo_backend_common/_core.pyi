@@ -6,8 +6,6 @@ from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
 from typing import Any, ClassVar, Final, final, overload
 
-from typing_extensions import Buffer
-
 from ._core_publish import AdapterCards, KvPublisher, MetricsCore, MetricsSource, SnapshotPublisher
 from ._core_steps import StepReport, Steps, StepStream
 from ._core_vllm import OutputSocket, StepRecord, Taken

@@ -24,9 +24,7 @@ def begin(
     It writes ``first chunk`` to standard error, and each answer to standard output.
     """
     script = str(SUPPORT / "scripts" / "endpoint_client.py")
-    return launcher.start(
-        str(PYTHON), script, endpoint, json.dumps(requests), cwd=launcher.folder
-    )
+    return launcher.start(str(PYTHON), script, endpoint, json.dumps(requests), cwd=launcher.folder)
 
 
 def ask(

@@ -18,6 +18,7 @@ from support.vllm_worker import LOADING, MODEL, NAME, PATHS, PROMPTS, Served, Vl
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+
 def pytest_itemcollected(item: pytest.Item) -> None:
     if item.get_closest_marker("timeout") is None:
         item.add_marker(pytest.mark.timeout(900))

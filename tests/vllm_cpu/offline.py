@@ -32,9 +32,7 @@ def main():
         max_model_len=256,
         enable_prefix_caching=False,
     )
-    params = SamplingParams(
-        temperature=0, max_tokens=24, ignore_eos=True, logprobs=2
-    )
+    params = SamplingParams(temperature=0, max_tokens=24, ignore_eos=True, logprobs=2)
     prompts = [{"prompt_token_ids": tokens} for tokens in given["prompts"]]
     alone = [llm.generate(prompt, params, use_tqdm=False)[0] for prompt in prompts]
     batch = llm.generate(prompts, params, use_tqdm=False)

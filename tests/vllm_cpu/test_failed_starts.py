@@ -12,6 +12,7 @@ from support.vllm_worker import LOADING, VllmWorker
 if TYPE_CHECKING:
     from support.launcher import Launcher
 
+
 @pytest.mark.parametrize(
     ("argument", "told"),
     [

@@ -49,9 +49,7 @@ def tell(served: Served, control: str, **body: Any) -> dict[str, Any]:
 
 
 def said(served: Served, model: str) -> str:
-    answer = served.api.complete(
-        PROMPT, model=model, max_tokens=12, temperature=0, ignore_eos=True
-    )
+    answer = served.api.complete(PROMPT, model=model, max_tokens=12, temperature=0, ignore_eos=True)
     assert answer.status == 200, answer.text
     text: str = answer.json["choices"][0]["text"]
     return text

@@ -143,9 +143,9 @@ def test_cached_tokens_are_in_the_first_events_usage(served: Served) -> None:
     for cached in (0, 2 * BLOCK):
         with served.api.stream_completion(prompt, max_tokens=4, **usage) as stream:
             told = [event.json["usage"] for event in stream.events() if event.data[0] == "{"]
-        assert [each["prompt_tokens_details"]["cached_tokens"] for each in told] == [
-            cached
-        ] * len(told)
+        assert [each["prompt_tokens_details"]["cached_tokens"] for each in told] == [cached] * len(
+            told
+        )
 
 
 @pytest.mark.parametrize("asked", [{"n": 2, "temperature": 1.0}, {"best_of": 2}])

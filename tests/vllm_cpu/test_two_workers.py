@@ -104,9 +104,7 @@ def test_rolling_restarts_lose_no_request_and_cut_no_stream(
     options = {"max_tokens": 100, "temperature": 0, "ignore_eos": True}
     said = fleet.api.complete(prompt, **options).json["choices"][0]["text"].strip()
     statuses, served = [], []
-    with Traffic(
-        fleet.api, NAME, prompt, CLIENTS, said=said, ends="length", **options
-    ) as traffic:
+    with Traffic(fleet.api, NAME, prompt, CLIENTS, said=said, ends="length", **options) as traffic:
         for number in range(RESTARTS):
             before = traffic.served
             # In turns: with one worker more than needed for a while, or with one less.

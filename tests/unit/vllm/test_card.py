@@ -91,7 +91,9 @@ def test_another_tokenizer_is_told(caplog: pytest.LogCaptureFixture) -> None:
     configured(WorkerConfig(model_name="/tokenizer"), engine_args, model_given=True)
     assert caplog.text == ""
     configured(WorkerConfig(), engine_args, model_given=True)
-    assert "--tokenizer is /tokenizer; frontends use the one that is beside the model" in caplog.text
+    assert (
+        "--tokenizer is /tokenizer; frontends use the one that is beside the model" in caplog.text
+    )
 
 
 def started(*, ranks: list[int], blocks: int | None, effective: int | None, **more: Any) -> Any:

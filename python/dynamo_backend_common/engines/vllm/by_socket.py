@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from .by_steps import BySteps
 
 if TYPE_CHECKING:
-    from ..._core import RequestContext, Steps, StepRecord, StepStream
+    from ..._core import RequestContext, StepRecord, Steps, StepStream
     from .call import Call
     from .statistics import Counted, Statistics
 
@@ -143,8 +143,9 @@ class _Records:
 
 def _between(llm: Any, steps: Steps, statistics: Statistics) -> OutputSocket:
     import zmq
-    from ..._core import OutputSocket
     from vllm.v1.engine import EngineCoreOutput, EngineCoreOutputs, UtilityOutput
+
+    from ..._core import OutputSocket
 
     structs = (EngineCoreOutputs, EngineCoreOutput, UtilityOutput)
     layout = {struct.__name__: list(struct.__struct_fields__) for struct in structs}

@@ -185,9 +185,7 @@ class Client:
         else:
             self._processes.add(())
 
-    def _ended(
-        self, process: Any, descriptor: int, died: Callable[[EngineShutdown], None]
-    ) -> None:
+    def _ended(self, process: Any, descriptor: int, died: Callable[[EngineShutdown], None]) -> None:
         asyncio.get_running_loop().remove_reader(descriptor)
         if not self._closing:
             died(EngineShutdown(f"vLLM's process {process.name} {_end_of(process)}"))

@@ -59,9 +59,7 @@ class Serving:
         self._steps = Steps()
         self._path: TokenPath | None = None
         self._tasks: list[asyncio.Task[None]] = []
-        self._failure: asyncio.Future[EngineShutdown] = (
-            asyncio.get_running_loop().create_future()
-        )
+        self._failure: asyncio.Future[EngineShutdown] = asyncio.get_running_loop().create_future()
 
     async def begin(self, token_path: str, *, counts_requests: bool) -> None:
         """Begins to take requests.

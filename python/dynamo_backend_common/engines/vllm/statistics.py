@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .call import Call
 
+
 class Counted:
     """What vLLM's statistics keep of one request, under the names of its ``RequestState``."""
 

@@ -70,7 +70,9 @@ class Weights:
         version = given.text("weight_version")
         # vLLM lets go of its weights before it looks for new ones.
         if not Path(path).is_dir():
-            raise InvalidArgument(f"update_weights_from_disk: model_path {path!r} is no folder here")
+            raise InvalidArgument(
+                f"update_weights_from_disk: model_path {path!r} is no folder here"
+            )
         if not await self._llm.is_paused():
             return failed("generation must be paused, by pause_generation, while weights change")
         self._are_whole = False

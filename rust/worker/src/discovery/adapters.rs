@@ -76,7 +76,8 @@ impl Published {
     /// Takes all of them out of discovery; what fails goes with the lease.
     pub(crate) async fn withdraw_all(&self) {
         for name in std::mem::take(&mut *self.names.lock().await).into_values() {
-            if let Err(error) = LocalModel::detach_from_endpoint(&self.endpoint, Some(&name)).await {
+            if let Err(error) = LocalModel::detach_from_endpoint(&self.endpoint, Some(&name)).await
+            {
                 tracing::debug!(%error, "the card of {name} was out of discovery already");
             }
         }
