@@ -34,6 +34,10 @@ def sleep_and_wake_up(system: System) -> None:
         assert system.control(control).json == {"status": "ok"}
 
 
+def await_requests(system: System) -> None:
+    until(lambda: system.status()["in_flight"] > 0, "requests come again")
+
+
 @pytest.mark.parametrize("away_and_back", [drain_and_resume, sleep_and_wake_up])
 def test_no_request_is_lost_to_workers_that_go_and_come_back(
     launcher: Launcher,
@@ -63,7 +67,7 @@ def test_no_request_is_lost_to_workers_that_go_and_come_back(
             away_and_back(system)
             assert system.is_ready()
             # The other goes only when a frontend knows that this one is back.
-            until(lambda: system.status()["in_flight"] > 0, "requests come again")
+            await_requests(system)
             served.append(traffic.served - before)
     record_property("served", traffic.served)
     assert dict(traffic.wrong) == {}
