@@ -1,4 +1,4 @@
-"""What is compared: workers with the same vLLM and the same model, each in a namespace of its own."""
+"""What is compared: workers with the same vLLM and model, each in a namespace of its own."""
 
 from __future__ import annotations
 

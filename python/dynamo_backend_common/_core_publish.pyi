@@ -76,7 +76,8 @@ class AdapterCards:
     """Registers a card in discovery for each LoRA adapter that an engine has loaded.
 
     By such a card frontends serve an adapter as a model of its own: requests for it come with the
-    adapter's name in ``request["routing"]["lora_name"]``. The cards leave discovery with the worker.
+    adapter's name in ``request["routing"]["lora_name"]``. The cards leave discovery with the
+    worker.
 
     On the event loop's thread only; what the methods return is to be awaited. When the run is over
     they raise `EngineShutdown`.

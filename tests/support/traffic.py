@@ -34,7 +34,7 @@ class Traffic:
         ends: str = "stop",
         **options: Any,
     ) -> None:
-        """All answers are ``said``, which is the prompt if not given, and have one finish reason."""
+        """All answers are ``said`` (None: the prompt), and have one finish reason."""
         self.served = 0
         self.wrong: Counter[str] = Counter()
         self._api = api

@@ -10,14 +10,15 @@ import pytest
 
 from support.api import Api, finish_reasons, read_text, wait_for_routes
 from support.frontend import start_frontend
-from support.launcher import Launcher
 from support.processes import until
 from support.system import instances
 from support.traffic import Traffic
 from support.vllm_worker import BLOCK, NAME, PROMPTS, VllmWorker
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
+
+    from support.launcher import Launcher
 
 RESTARTS = int(os.environ.get("ROLLING_RESTARTS") or 10)
 CLIENTS = 16
@@ -41,8 +42,8 @@ class Fleet:
 
 
 @pytest.fixture(scope="module")
-def fleet(shared: Launcher) -> Iterator[Fleet]:
-    yield Fleet(shared)
+def fleet(shared: Launcher) -> Fleet:
+    return Fleet(shared)
 
 
 def asked(api: Api, prompt: list[int], **nvext: object) -> tuple[int, int]:

@@ -1,7 +1,7 @@
 """A client of a worker's endpoint, past the frontend: ``endpoint_client.py ENDPOINT REQUESTS``.
 
-It runs in the frontend's environment, whose runtime it uses. ``REQUESTS`` is a JSON list; one is sent
-when the last has ended. Prints for each a line of JSON: its chunks, or the text of its error.
+It runs in the frontend's environment, whose runtime it uses. ``REQUESTS`` is a JSON list; one is
+sent when the last has ended. Prints for each a line of JSON: its chunks, or the text of its error.
 """
 
 import asyncio

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import time
 from typing import TYPE_CHECKING, Any
 
+from ..._core import OutputSocket
 from .by_steps import BySteps
 
 if TYPE_CHECKING:
@@ -143,12 +145,7 @@ class _Records:
 
 def _between(llm: Any, steps: Steps, statistics: Statistics) -> OutputSocket:
     import zmq
-    from vllm.v1.engine import EngineCoreOutput, EngineCoreOutputs, UtilityOutput
 
-    from ..._core import OutputSocket
-
-    structs = (EngineCoreOutputs, EngineCoreOutput, UtilityOutput)
-    layout = {struct.__name__: list(struct.__struct_fields__) for struct in structs}
     theirs = llm.engine_core.resources.output_socket
     address = theirs.getsockopt(zmq.LAST_ENDPOINT).decode().rstrip("\0")
     aside = f"{address}-aside"
@@ -157,7 +154,7 @@ def _between(llm: Any, steps: Steps, statistics: Statistics) -> OutputSocket:
     try:
         return OutputSocket(
             steps,
-            layout,
+            _layout(),
             address=address,
             forward_to=aside,
             statistics=statistics.per_request,
@@ -166,3 +163,19 @@ def _between(llm: Any, steps: Steps, statistics: Statistics) -> OutputSocket:
         theirs.unbind(aside)
         theirs.bind(address)
         raise
+
+
+def _layout() -> dict[str, list[str]]:
+    """The fields of what this release sends, in order."""
+    from vllm.v1.engine import EngineCoreOutput, EngineCoreOutputs
+    from vllm.v1.metrics.stats import PrefillStats, SchedulerStats
+    from vllm.v1.outputs import LogprobsLists
+
+    layout = {
+        struct.__name__: list(struct.__struct_fields__)
+        for struct in (EngineCoreOutputs, EngineCoreOutput)
+    }
+    layout["LogprobsLists"] = list(LogprobsLists._fields)
+    for record in (PrefillStats, SchedulerStats):
+        layout[record.__name__] = [field.name for field in dataclasses.fields(record)]
+    return layout

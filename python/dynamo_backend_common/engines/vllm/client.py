@@ -32,7 +32,8 @@ _SHARE_OF_SHUTDOWN = 0.7
 class Progress(Protocol):
     """What ``start`` reports to."""
 
-    def __call__(self, message: str, fraction: float | None = None) -> None: ...
+    def __call__(self, message: str, fraction: float | None = None) -> None:
+        """Tells what is done, and which part of the whole it is."""
 
 
 class Client:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -69,7 +70,7 @@ class Weights:
         path = given.required_text("model_path")
         version = given.text("weight_version")
         # vLLM lets go of its weights before it looks for new ones.
-        if not Path(path).is_dir():
+        if not await asyncio.to_thread(Path(path).is_dir):
             raise InvalidArgument(
                 f"update_weights_from_disk: model_path {path!r} is no folder here"
             )
