@@ -12,10 +12,13 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..._core import cleanup_seconds
-from ...exceptions import DynamoError, EngineShutdown, InvalidArgument, Unknown
+from ...exceptions import DynamoError, EngineShutdown, Unknown
+from .configuration import vllm_config
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from ...config import DisaggregationMode
 
 logger = logging.getLogger(__name__)
 
@@ -39,17 +42,21 @@ class Progress(Protocol):
 class Client:
     """One ``AsyncLLM``, and the processes that it starts."""
 
-    def __init__(self, engine_args: Any, stat_loggers: list[Any]) -> None:
+    def __init__(
+        self, engine_args: Any, mode: DisaggregationMode, stat_loggers: list[Any]
+    ) -> None:
         """Prepares; `start` starts it.
 
         Args:
             engine_args: vLLM's ``AsyncEngineArgs``.
+            mode: What the worker does: `WorkerConfig.disaggregation_mode`.
             stat_loggers: What vLLM has to tell its statistics to, beside its own loggers.
         """
         # What it needs comes with vLLM.
         from .processes import Processes
 
         self._engine_args = engine_args
+        self._mode = mode
         self._stat_loggers = stat_loggers
         self._loading: asyncio.Future[Any] | None = None
         self._thread: int | None = None
@@ -69,7 +76,7 @@ class Client:
             vLLM's ``AsyncLLM``; None after a shutdown.
 
         Raises:
-            InvalidArgument: vLLM does not accept its arguments, or they ask for several nodes.
+            InvalidArgument: vLLM does not accept its arguments, or this engine cannot serve it so.
             Unknown: Its processes did not start; their log says why.
         """
         self._loading = asyncio.ensure_future(asyncio.to_thread(self._load, progress))
@@ -147,8 +154,7 @@ class Client:
         arguments = self._engine_args
         report(f"reading the configuration of {arguments.model}")
         context = UsageContext.OPENAI_API_SERVER
-        config = _config(arguments, context)
-        _refuse_several_nodes(config.parallel_config)
+        config = vllm_config(arguments, context, self._mode)
         with _one_at_a_time:
             if self._closing:
                 raise EngineShutdown("vLLM is not wanted any more")
@@ -207,36 +213,6 @@ class _Environment:
             del os.environ[self._name]
         else:
             os.environ[self._name] = self._before
-
-
-def _config(arguments: Any, context: Any) -> Any:
-    try:
-        return arguments.create_engine_config(context)
-    except DynamoError:
-        raise
-    except (ValueError, TypeError, NotImplementedError, AssertionError, OSError) as error:
-        raise InvalidArgument(f"vLLM does not accept its arguments: {error}") from None
-
-
-def _refuse_several_nodes(parallel: Any) -> None:
-    asked = {
-        "--nnodes": parallel.nnodes > 1,
-        "--data-parallel-external-lb, or --data-parallel-rank": parallel.data_parallel_external_lb,
-        "--data-parallel-hybrid-lb, or --data-parallel-start-rank": (
-            parallel.data_parallel_hybrid_lb
-        ),
-        "--data-parallel-size-local": (
-            parallel.data_parallel_size_local < parallel.data_parallel_size
-        ),
-        "--data-parallel-backend ray": parallel.data_parallel_backend != "mp",
-        "--distributed-executor-backend ray": parallel.distributed_executor_backend == "ray",
-    }
-    for arguments, is_asked in asked.items():
-        if is_asked:
-            raise InvalidArgument(
-                f"{arguments}: this engine serves a vLLM whose processes are all on this node; run"
-                " a worker on each node, and have Dynamo's router balance among them"
-            )
 
 
 def _shut_down(llm: Any, seconds: float) -> None:

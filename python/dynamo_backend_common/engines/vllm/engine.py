@@ -88,11 +88,13 @@ class Vllm:
         Nothing more is started once ``shutdown`` is set.
 
         Raises:
-            InvalidArgument: vLLM does not accept its arguments, or they ask for several nodes.
+            InvalidArgument: vLLM does not accept its arguments, or this engine cannot serve it so.
             Unknown: vLLM did not start; its own log says why.
         """
         self._kv_events.turn_on(self._engine_args, self._config)
-        client = self._client = Client(self._engine_args, [self._snapshots])
+        client = self._client = Client(
+            self._engine_args, self._config.disaggregation_mode, [self._snapshots]
+        )
         llm = await client.start(progress, shutdown or asyncio.Event())
         if llm is None:
             return EngineConfig(model=self._engine_args.model)

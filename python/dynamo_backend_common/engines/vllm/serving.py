@@ -37,9 +37,6 @@ class Serving:
         Args:
             llm: vLLM's ``AsyncLLM``.
             config: The worker's.
-
-        Raises:
-            InvalidArgument: The worker prefills or decodes, and vLLM has no connector for that.
         """
         self.llm = llm
         self.engine_config = card.engine_config(llm)
