@@ -45,7 +45,7 @@ class ByGenerate:
         """Waits until it is cancelled; raises when vLLM can make no more."""
         raise await self._failed
 
-    async def look(self) -> None:
+    async def abort_unwanted(self) -> None:
         """Has vLLM let go of what nobody wants any more."""
         self._let_go(self._steps.push(()).cancelled)
 

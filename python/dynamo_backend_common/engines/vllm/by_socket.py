@@ -60,12 +60,12 @@ class BySocket(BySteps):
             try:
                 # The answer comes by the new way, so all do.
                 await asyncio.wait_for(llm.is_sleeping(), _ANSWER_SECONDS)
+                return cls(llm, steps, statistics, tasks, socket)
             except BaseException as error:
                 socket.close()
                 if isinstance(error, TimeoutError):
                     raise InvalidArgument("the engine core does not come back to it") from None
                 raise
-        return cls(llm, steps, statistics, tasks, socket)
 
     async def serve(self, call: Call, lora_request: Any, context: RequestContext) -> StepStream:
         """Has vLLM serve a request; the stream gets its output.
@@ -101,10 +101,10 @@ class BySocket(BySteps):
             for task in tasks:
                 task.cancel()
 
-    async def look(self) -> None:
+    async def abort_unwanted(self) -> None:
         """Has vLLM let go of what nobody wants any more."""
         await self._fetch()
-        await super().look()
+        await super().abort_unwanted()
 
     def close(self) -> None:
         """Ends the thread."""

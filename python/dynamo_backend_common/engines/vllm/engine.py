@@ -115,9 +115,9 @@ class Vllm:
         return await self._started().serve(request, context)
 
     async def abort(self, context: RequestContext) -> None:  # noqa: ARG002
-        """Has vLLM let go of the request at once, also where no step comes by."""
+        """Has vLLM let go of the request at once."""
         if self._serving is not None:
-            await self._serving.look()
+            await self._serving.abort_unwanted()
 
     async def watch(self) -> None:
         """Waits for the death of vLLM, and raises it."""
@@ -125,7 +125,7 @@ class Vllm:
 
     async def is_quiescent(self) -> bool | None:
         """Whether nothing runs; None where a peer may still fetch what was prefilled for it."""
-        return None if self._serving is None else self._serving.is_quiescent
+        return None if self._serving is None else await self._serving.is_quiescent()
 
     async def setup_metrics(self, ctx: MetricsContext) -> MetricsBindings:
         """Shows vLLM's metrics; snapshots of the KV cache come from each of its ranks."""
@@ -164,7 +164,7 @@ class Vllm:
         Raises:
             InvalidArgument: There is none of that name, or its body is not accepted.
         """
-        return await self._started().controls(name, body)
+        return await self._started().control(name, body)
 
     async def cleanup(self) -> None:
         """Ends vLLM with all its processes; may be called again, and after a failed start."""

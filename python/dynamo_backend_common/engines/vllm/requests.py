@@ -63,6 +63,10 @@ class Requests:
         """Whether what was prefilled here is fetched by others after its request has ended."""
         return self._transfer.is_fetched
 
+    def staged(self, request: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        """What another worker keeps for ``request``, which is refused; None: nothing."""
+        return self._transfer.staged(request)
+
     def read(self, request: Mapping[str, Any], context: RequestContext) -> Call:
         """Reads a request.
 

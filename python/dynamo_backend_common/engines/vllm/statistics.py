@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -134,11 +133,3 @@ class Statistics:
             iteration_stats=iteration,
             mm_cache_stats=self._llm.renderer.stat_mm_cache(),
         )
-
-    async def log_on(self) -> None:
-        """Has vLLM write its line of the log every ten seconds, or as its environment says."""
-        from vllm import envs
-
-        while True:
-            await asyncio.sleep(envs.VLLM_LOG_STATS_INTERVAL)
-            await self._llm.do_log_stats()
