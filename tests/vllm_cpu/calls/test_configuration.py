@@ -21,7 +21,9 @@ CONTEXT = UsageContext.OPENAI_API_SERVER
         ({"max_model_len": 100000}, "agg", "does not accept its arguments: .*max_model_len"),
     ],
 )
-def test_refused_before_the_start(engine_args: Any, arguments: Any, mode: Any, message: str) -> None:
+def test_refused_before_the_start(
+    engine_args: Any, arguments: Any, mode: Any, message: str
+) -> None:
     with pytest.raises(InvalidArgument, match=f"(?s){message}"):
         vllm_config(engine_args(**arguments), CONTEXT, mode)
 

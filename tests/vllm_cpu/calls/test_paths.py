@@ -81,9 +81,12 @@ async def test_over_a_network_it_is_the_steps(llm: Any, caplog: pytest.LogCaptur
     socket.bind("tcp://127.0.0.1:*")
     address = socket.last_endpoint
     assert type(await chosen(llm)) is BySteps
-    assert "steps, as it cannot be by the socket: the engine core's messages come by tcp:" in caplog.text
+    assert (
+        "steps, as it cannot be by the socket: the engine core's messages come by tcp:"
+        in caplog.text
+    )
     assert socket.last_endpoint == address
-    with pytest.raises(InvalidArgument, match="^--token-path socket: .* tcp:"):
+    with pytest.raises(InvalidArgument, match=r"^--token-path socket: .* tcp:"):
         await chosen(llm, "socket")
 
 

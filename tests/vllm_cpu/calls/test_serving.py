@@ -67,7 +67,7 @@ async def test_a_decode_that_is_refused_frees_what_its_prefill_keeps(config: Any
     changed = copy.copy(config)
     changed.kv_transfer_config = KVTransferConfig(kv_connector="NixlConnector", kv_role="kv_both")
     serves = serving(changed, "decode", notify_kv_transfer_request_rejected=reject)
-    serves._path = Refuses()  # type: ignore[assignment]  # noqa: SLF001
+    serves._path = Refuses()  # type: ignore[assignment]
     for number, (wrong, params, frees) in enumerate(
         [
             ({"sampling_options": {"n": 2}}, {"do_remote_prefill": True, "remote_port": 5}, True),

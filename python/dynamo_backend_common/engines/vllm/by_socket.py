@@ -209,7 +209,9 @@ async def let_go(address: str) -> None:
     deadline = time.monotonic() + _LETTING_GO_SECONDS
     while await asyncio.to_thread(_is_in_use, address.removeprefix("ipc://")):
         if time.monotonic() > deadline:
-            raise InvalidArgument(f"{address}: the engine core stays connected to vLLM's own client")
+            raise InvalidArgument(
+                f"{address}: the engine core stays connected to vLLM's own client"
+            )
         # libzmq ends them in threads of its own, and in the event loop, where that has the socket.
         await asyncio.sleep(_LOOK_SECONDS)
 

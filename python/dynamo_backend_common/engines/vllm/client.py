@@ -42,9 +42,7 @@ class Progress(Protocol):
 class Client:
     """One ``AsyncLLM``, and the processes that it starts."""
 
-    def __init__(
-        self, engine_args: Any, mode: DisaggregationMode, stat_loggers: list[Any]
-    ) -> None:
+    def __init__(self, engine_args: Any, mode: DisaggregationMode, stat_loggers: list[Any]) -> None:
         """Prepares; `start` starts it.
 
         Args:

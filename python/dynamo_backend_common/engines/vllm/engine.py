@@ -12,7 +12,8 @@ from . import card, metrics
 from .client import Client
 from .installation import import_vllm
 from .kv_events import KvEvents
-from .options import TOKEN_PATHS, parse_arguments
+from .options import parse_arguments
+from .paths import TOKEN_PATHS
 from .serving import Serving
 from .snapshots import Snapshots
 

@@ -79,9 +79,7 @@ class TokenPath(Protocol):
         """Ends it; its streams are somebody else's to end."""
 
 
-async def choose_path(
-    asked: str, llm: Any, steps: Steps, *, counts_requests: bool
-) -> TokenPath:
+async def choose_path(asked: str, llm: Any, steps: Steps, *, counts_requests: bool) -> TokenPath:
     """Takes the way that was asked for, or the best that there is, and says which in the log.
 
     Args:

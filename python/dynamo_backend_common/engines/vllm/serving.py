@@ -44,8 +44,8 @@ class Serving:
         self.ranks: list[int] = list(llm.engine_core.engine_ranks_managed)
         adapters = None
         if llm.vllm_config.lora_config is not None:
-            names = {self.engine_config.model, config.served_model_name}
-            adapters = Adapters(llm, names - {None})
+            names = (self.engine_config.model, config.served_model_name)
+            adapters = Adapters(llm, frozenset(name for name in names if name is not None))
         self.adapters = adapters
         self.controls = Controls(llm, adapters)
         self._requests = Requests(
@@ -170,7 +170,8 @@ class Serving:
     async def _unless_it_fails(self, work: Coroutine[Any, Any, T]) -> T:
         """What ``work`` returns: no call of vLLM's is answered once its engine core has died."""
         task = asyncio.ensure_future(work)
-        await asyncio.wait([task, self._failure], return_when=asyncio.FIRST_COMPLETED)
+        either: list[asyncio.Future[Any]] = [task, self._failure]
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         if not task.done():
             task.cancel()
             raise self._failure.result()
