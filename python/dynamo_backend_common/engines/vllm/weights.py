@@ -10,7 +10,7 @@ from ...exceptions import InvalidArgument
 from .control_body import Body, failed
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Container, Mapping
 
     from .control_body import Control, Reply
 
@@ -18,14 +18,16 @@ if TYPE_CHECKING:
 class Weights:
     """The controls by which weights change."""
 
-    def __init__(self, llm: Any) -> None:
+    def __init__(self, llm: Any, away: Container[str]) -> None:
         """Takes a vLLM that has started.
 
         Args:
             llm: vLLM's ``AsyncLLM``. Weights come over its weight transfer only where it has a
                 ``weight_transfer_config``.
+            away: What of its memory sleeps, at the time that it is asked.
         """
         self._llm = llm
+        self._away = away
         self._are_whole = True
 
     @property
@@ -38,21 +40,31 @@ class Weights:
         table: dict[str, Control] = {
             "get_weight_version": self._get_version,
             "set_weight_version": self._set_version,
-            "update_weights_from_disk": self._update_from_disk,
+            "update_weights_from_disk": self._writing(self._update_from_disk),
         }
         if self._llm.vllm_config.weight_transfer_config is None:
             return table
         table |= {
             "init_weight_transfer_engine": self._init_transfer,
-            "start_weight_update": self._start_update,
-            "start_draft_weight_update": self._start_draft_update,
-            "update_weights": self._update,
+            "start_weight_update": self._writing(self._start_update),
+            "start_draft_weight_update": self._writing(self._start_draft_update),
+            "update_weights": self._writing(self._update),
             "finish_weight_update": self._finish_update,
         }
         # Since 0.32.
         if hasattr(self._llm, "shutdown_weight_transfer_engine"):
             table["shutdown_weight_transfer_engine"] = self._shutdown_transfer
         return table
+
+    def _writing(self, control: Control) -> Control:
+        """One that ends the engine core where there is no memory to write to."""
+
+        async def writes(body: Mapping[str, Any]) -> Reply:
+            if "weights" in self._away:
+                return failed("the weights sleep; wake_up with the tag weights brings them back")
+            return await control(body)
+
+        return writes
 
     async def _get_version(self, body: Mapping[str, Any]) -> Reply:
         Body("get_weight_version", body)
