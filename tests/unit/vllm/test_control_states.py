@@ -22,6 +22,7 @@ class Scheduled:
     def __init__(self) -> None:
         self.away: set[str] = set()
         self.runs = True
+        self.has_old_cache = True
 
     async def sleep(self, level: int, mode: str) -> None:
         assert mode == "abort"
@@ -47,7 +48,12 @@ class Scheduled:
         self.runs = True
 
     async def start_weight_update(self) -> None:
+        assert not self.runs
         assert "weights" not in self.away
+
+    async def reset_prefix_cache(self, reset_running_requests: bool) -> bool:
+        self.has_old_cache = not reset_running_requests
+        return True
 
     async def finish_weight_update(self, version: str | None) -> None: ...
 
@@ -90,6 +96,7 @@ async def test_what_is_awake_keeps_nothing_asleep(tell: Told) -> None:
 
 
 async def test_no_request_runs_with_half_weights(tell: Told) -> None:
+    assert await tell("start_weight_update") == "error"
     await tell("pause_generation")
     assert await tell("start_weight_update") == "ok"
     for control, body in (
@@ -116,3 +123,12 @@ async def test_weights_that_sleep_are_not_written_to(tell: Told) -> None:
     assert not tell.vllm.runs
     assert await tell("wake_up", tags=["kv_cache"]) == "ok"
     assert tell.vllm.runs
+
+
+@pytest.mark.parametrize("resets", [True, False])
+async def test_new_weights_have_no_old_cache_unless_it_is_wanted(tell: Told, resets: bool) -> None:
+    await tell("pause_generation")
+    await tell("start_weight_update")
+    body = {} if resets else {"reset_prefix_cache": False}
+    assert await tell("finish_weight_update", **body) == "ok"
+    assert tell.vllm.has_old_cache is not resets

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     from .control_body import Control, Reply
 
+_OLD_CACHE = "the weights are new, but the prefix cache is still that of the old ones"
+
 
 class Weights:
     """The controls by which weights change."""
@@ -40,31 +42,21 @@ class Weights:
         table: dict[str, Control] = {
             "get_weight_version": self._get_version,
             "set_weight_version": self._set_version,
-            "update_weights_from_disk": self._writing(self._update_from_disk),
+            "update_weights_from_disk": self._update_from_disk,
         }
         if self._llm.vllm_config.weight_transfer_config is None:
             return table
         table |= {
             "init_weight_transfer_engine": self._init_transfer,
-            "start_weight_update": self._writing(self._start_update),
-            "start_draft_weight_update": self._writing(self._start_draft_update),
-            "update_weights": self._writing(self._update),
+            "start_weight_update": self._start_update,
+            "start_draft_weight_update": self._start_draft_update,
+            "update_weights": self._update,
             "finish_weight_update": self._finish_update,
         }
         # Since 0.32.
         if hasattr(self._llm, "shutdown_weight_transfer_engine"):
             table["shutdown_weight_transfer_engine"] = self._shutdown_transfer
         return table
-
-    def _writing(self, control: Control) -> Control:
-        """One that ends the engine core where there is no memory to write to."""
-
-        async def writes(body: Mapping[str, Any]) -> Reply:
-            if "weights" in self._away:
-                return failed("the weights sleep; wake_up with the tag weights brings them back")
-            return await control(body)
-
-        return writes
 
     async def _get_version(self, body: Mapping[str, Any]) -> Reply:
         Body("get_weight_version", body)
@@ -86,13 +78,13 @@ class Weights:
             raise InvalidArgument(
                 f"update_weights_from_disk: model_path {path!r} is no folder here"
             )
-        if not await self._llm.is_paused():
-            return failed("generation must be paused, by pause_generation, while weights change")
+        if (refusal := await self._refusal()) is not None:
+            return refusal
         self._are_whole = False
         await self._llm.collective_rpc("reload_weights", kwargs={"weights_path": path})
         self._are_whole = True
-        if not await self._llm.reset_prefix_cache(reset_running_requests=True):
-            return failed("the weights are new, but the prefix cache is still that of the old ones")
+        if not await self._reset_cache():
+            return failed(_OLD_CACHE)
         if version is not None:
             await self._llm.update_weight_version(version)
         return await self._version()
@@ -112,28 +104,51 @@ class Weights:
 
     async def _start_update(self, body: Mapping[str, Any]) -> Reply:
         Body("start_weight_update", body)
+        if (refusal := await self._refusal()) is not None:
+            return refusal
         self._are_whole = False
         await self._llm.start_weight_update()
         return {"status": "ok"}
 
     async def _start_draft_update(self, body: Mapping[str, Any]) -> Reply:
         Body("start_draft_weight_update", body)
+        if (refusal := await self._refusal()) is not None:
+            return refusal
         self._are_whole = False
         await self._llm.start_draft_weight_update()
         return {"status": "ok"}
 
     async def _update(self, body: Mapping[str, Any]) -> Reply:
         update_info = Body("update_weights", body, ["update_info"]).payload("update_info")
+        if (refusal := await self._refusal()) is not None:
+            return refusal
         from vllm.distributed.weight_transfer.base import WeightTransferUpdateRequest
 
         await self._llm.update_weights(WeightTransferUpdateRequest(update_info=update_info))
         return {"status": "ok"}
 
     async def _finish_update(self, body: Mapping[str, Any]) -> Reply:
-        version = Body("finish_weight_update", body, ["weight_version"]).text("weight_version")
+        """Ends an update, and forgets what old weights computed unless it is told to keep that."""
+        given = Body("finish_weight_update", body, ["weight_version", "reset_prefix_cache"])
+        version = given.text("weight_version")
+        resets = given.flag("reset_prefix_cache", True)
         await self._llm.finish_weight_update(version)
         self._are_whole = True
+        if resets and not await self._reset_cache():
+            return failed(_OLD_CACHE)
         return await self._version()
+
+    async def _refusal(self) -> Reply | None:
+        """Why weights cannot be written to now: it would end the engine core."""
+        if "weights" in self._away:
+            return failed("the weights sleep; wake_up with the tag weights brings them back")
+        if not await self._llm.is_paused():
+            return failed("generation must be paused, by pause_generation, while weights change")
+        return None
+
+    async def _reset_cache(self) -> bool:
+        # Requests that are held hold blocks of it too: they begin anew.
+        return bool(await self._llm.reset_prefix_cache(reset_running_requests=True))
 
     async def _version(self) -> Reply:
         return {"status": "ok", "weight_version": await self._llm.get_weight_version()}
