@@ -129,6 +129,15 @@ def test_where_reasoning_ends(read: Any) -> None:
     assert call.reasoning_parser_kwargs == kwargs
 
 
+@pytest.mark.parametrize(
+    "wrong", [{"reasoning_ended": "yes"}, {"reasoning_parser_kwargs": ["enable_thinking"]}]
+)
+def test_of_another_type_it_would_end_the_engine_core(read: Any, wrong: Any) -> None:
+    [name] = wrong
+    with pytest.raises(InvalidArgument, match=f"^extra_args.{name} is "):
+        read(extra_args=wrong)
+
+
 def test_several_outputs_are_refused(read: Any) -> None:
     with pytest.raises(InvalidArgument, match="n is 2, which the vllm engine does not have"):
         read(sampling_options={"n": 2, "temperature": 1.0})
