@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import logging
 import os
 import signal
 import threading
 from contextlib import suppress
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from ..._core import cleanup_seconds
 from ...exceptions import DynamoError, EngineShutdown, Unknown
@@ -25,6 +26,8 @@ logger = logging.getLogger(__name__)
 _SOCKETS = "VLLM_RPC_BASE_PATH"
 # What vLLM reads of its environment, and its profile of the memory, are of the whole process.
 _one_at_a_time = threading.Lock()
+
+T = TypeVar("T")
 
 _LOOK_SECONDS = 0.5
 _PATIENCE_SECONDS = 0.5
@@ -61,7 +64,8 @@ class Client:
         self._processes = Processes()
         self._sockets: TemporaryDirectory[str] | None = None
         self._watched: list[int] = []
-        self._closing = False
+        # What has not begun when it is closed never does.
+        self._has_begun = self._closing = False
 
     async def start(self, progress: Progress | None, shutdown: asyncio.Event) -> Any:
         """Starts vLLM in a thread: where no event loop runs it reads no output by itself.
@@ -77,7 +81,7 @@ class Client:
             InvalidArgument: vLLM does not accept its arguments, or this engine cannot serve it so.
             Unknown: Its processes did not start; their log says why.
         """
-        self._loading = asyncio.ensure_future(asyncio.to_thread(self._load, progress))
+        self._loading = _in_a_thread(self._load, progress)
         stopping = asyncio.ensure_future(shutdown.wait())
         try:
             while not self._loading.done():
@@ -126,13 +130,15 @@ class Client:
         llm = _result(ending)
         if llm is not None:
             seconds = (until - loop.time()) * _SHARE_OF_SHUTDOWN
-            ending = asyncio.ensure_future(asyncio.to_thread(_shut_down, llm, seconds))
+            ending = _in_a_thread(_shut_down, llm, seconds)
             await asyncio.wait([ending], timeout=seconds)
         await asyncio.to_thread(self._kill)
-        while ending is not None and not ending.done() and loop.time() < until:
+        while self._has_begun and ending is not None and not ending.done() and loop.time() < until:
             # Its processes have ended, for which it waits, but for those that a start still makes.
             await asyncio.wait([ending], timeout=_LOOK_SECONDS / 5)
             await asyncio.to_thread(self._kill)
+        if ending is not None:
+            ending.cancel()
         for made in (llm, _result(ending)):
             if made is not None:
                 _close_sockets(made.engine_core.resources)
@@ -154,6 +160,7 @@ class Client:
         context = UsageContext.OPENAI_API_SERVER
         config = vllm_config(arguments, context, self._mode)
         with _one_at_a_time:
+            self._has_begun = True
             if self._closing:
                 raise EngineShutdown("vLLM is not wanted any more")
             self._thread = threading.get_native_id()
@@ -211,6 +218,21 @@ class _Environment:
             del os.environ[self._name]
         else:
             os.environ[self._name] = self._before
+
+
+def _in_a_thread(work: Callable[..., T], *arguments: Any) -> asyncio.Future[T]:
+    """What ``work`` returns: as ``asyncio.to_thread``, but the end of the process does not wait."""
+    future: concurrent.futures.Future[T] = concurrent.futures.Future()
+    future.set_running_or_notify_cancel()
+
+    def run() -> None:
+        try:
+            future.set_result(work(*arguments))
+        except BaseException as error:
+            future.set_exception(error)
+
+    threading.Thread(target=run, name="dynamo-vllm", daemon=True).start()
+    return asyncio.wrap_future(future)
 
 
 def _shut_down(llm: Any, seconds: float) -> None:
