@@ -69,7 +69,7 @@ def test_each_rank_serves_and_tells_of_it(ranked: Served) -> None:
     assert not any(value for _, value in dropped)
 
 
-def test_of_a_rank_that_is_none_of_its_own_vllm_chooses(ranked: Served) -> None:
+def test_vllm_chooses_where_the_rank_is_another_workers(ranked: Served) -> None:
     stops = {"max_tokens": 3, "ignore_eos": True}
     request = {"token_ids": [5], "stop_conditions": stops, "routing": {"dp_rank": 2}}
     [answer] = ask(ranked.launcher, request)
