@@ -72,7 +72,13 @@ class Statistics:
         """Begins to count a request that is about to be sent; None: nobody counts."""
         if not self.per_request:
             return None
-        return Counted(call, request, self._new_stats(arrival_time=request.arrival_time))
+        stats = self._new_stats(arrival_time=request.arrival_time)
+        # Since 0.32.
+        if hasattr(stats, "is_watermarked"):
+            params = request.sampling_params
+            stats.is_watermarked = bool(params.watermarking)
+            stats.is_watermark_skipped = params._watermarking_skipped  # noqa: SLF001
+        return Counted(call, request, stats)
 
     def iteration(self) -> Any:
         """The ``IterationStats`` of a step with outputs; None: nobody counts."""
