@@ -77,7 +77,7 @@ class ByGenerate:
             if not self._failed.done():
                 self._failed.set_result(EngineShutdown(f"vLLM can serve no more: {error}"))
         except Exception as error:
-            self._steps.push([(stream, error)])
+            self._let_go(self._steps.push([(stream, error)]).cancelled)
 
     def _let_go(self, streams: list[int]) -> None:
         for stream in streams:

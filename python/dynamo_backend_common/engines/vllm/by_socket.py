@@ -75,7 +75,7 @@ class BySocket(BySteps):
         """
         if not call.by_socket:
             return await super().serve(call, lora_request, context)
-        request = self.make_request(call, lora_request)
+        request = self._make_request(call, lora_request)
         stream = self._steps.open(context)
         self._socket.expect(
             request.request_id,

@@ -66,13 +66,13 @@ class BySteps:
         Raises:
             InvalidArgument: vLLM does not accept it.
         """
-        request = self.make_request(call, lora_request)
+        request = self._make_request(call, lora_request)
         stream = self._steps.open(context)
         self._begin(call, request, stream)
         await self._core.add_request_async(request)
         return stream
 
-    def make_request(self, call: Call, lora_request: Any) -> Any:
+    def _make_request(self, call: Call, lora_request: Any) -> Any:
         """The ``EngineCoreRequest``.
 
         Raises:
@@ -97,7 +97,7 @@ class BySteps:
     async def run(self) -> None:
         """Moves output until it is cancelled; raises when vLLM can make no more."""
         while True:
-            await self.move(await self._core.get_output_async())
+            await self._move(await self._core.get_output_async())
 
     async def abort_unwanted(self) -> None:
         """Has vLLM let go of what nobody wants any more."""
@@ -112,7 +112,7 @@ class BySteps:
         self._by_request[running.request_id] = running
         self._by_stream[running.stream] = running
 
-    async def move(self, outputs: Any) -> None:
+    async def _move(self, outputs: Any) -> None:
         """Hands an engine core's ``EngineCoreOutputs`` of one step over."""
         statistics = self._statistics
         iteration = statistics.iteration() if outputs.outputs else None
