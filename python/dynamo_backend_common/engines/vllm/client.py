@@ -109,7 +109,11 @@ class Client:
             processes.append(resources.coordinator.proc)
         loop = asyncio.get_running_loop()
         for process in processes:
-            descriptor = os.pidfd_open(process.pid)
+            try:
+                descriptor = os.pidfd_open(process.pid)
+            except ProcessLookupError:
+                died(EngineShutdown(f"vLLM's process {process.name} {_end_of(process)}"))
+                continue
             self._watched.append(descriptor)
             loop.add_reader(descriptor, self._ended, process, descriptor, died)
 
