@@ -146,7 +146,7 @@ class Client:
         for made in (llm, _result(ending)):
             if made is not None:
                 _close_sockets(made.engine_core.resources)
-        self._processes.remove_shared_memory()
+        await asyncio.to_thread(self._processes.clean_up)
         if self._sockets is not None:
             self._sockets.cleanup()
             self._sockets = None
