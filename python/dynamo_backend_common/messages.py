@@ -218,7 +218,6 @@ Step: TypeAlias = (
     tuple[SupportsIndex, Tokens]
     | tuple[SupportsIndex, Tokens, FinishReason]
     | tuple[SupportsIndex, Tokens, FinishReason, Usage]
-    | tuple[SupportsIndex, Chunk]
-    | tuple[SupportsIndex, BaseException]
+    | tuple[SupportsIndex, Chunk | BaseException]
 )
 """What a step made for one stream: the stream's id, and what `Steps.push` hands over."""

@@ -5,11 +5,12 @@ The argument is a JSON object: ``model``, and ``prompts`` as lists of tokens.
 
 import json
 import sys
+from typing import Any
 
 from vllm import LLM, SamplingParams
 
 
-def said(outputs):
+def said(outputs: list[Any]) -> list[dict[str, Any]]:
     return [
         {
             "tokens": list(one.outputs[0].token_ids),
@@ -22,7 +23,7 @@ def said(outputs):
     ]
 
 
-def main():
+def main() -> None:
     given = json.loads(sys.argv[1])
     llm = LLM(
         given["model"],

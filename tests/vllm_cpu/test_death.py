@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import time
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
@@ -80,3 +81,11 @@ def test_a_core_that_dies_while_nobody_asks(launcher: Launcher) -> None:
     assert worker.process.wait() == 1
     until(lambda: not list(launcher.folder.glob("discovery/v1/instances/*")), "it is deregistered")
     worker.leaves_nothing()
+
+
+def test_a_worker_that_is_killed_takes_its_vllm_along(launcher: Launcher) -> None:
+    worker = VllmWorker(launcher)
+    worker.wait()
+    worker.process.send(signal.SIGKILL)
+    worker.process.wait()
+    assert worker.family.left() == []

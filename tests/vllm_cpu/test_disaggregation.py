@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import random
+import time
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,6 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from support.api import Api
+
+
+LEAVING, CLIENTS = 100, 16
 
 
 class Pair:
@@ -54,6 +61,10 @@ def count(worker: VllmWorker, name: str) -> float:
     return sample(worker.system.get("/metrics").text, f"vllm:{name}", model_name=NAME)
 
 
+def has_none_in_flight(worker: VllmWorker) -> bool:
+    return bool(worker.system.status()["in_flight"] == 0)
+
+
 def test_a_prefill_is_decoded_elsewhere(
     pair: Pair, expected: dict[str, list[dict[str, Any]]]
 ) -> None:
@@ -72,6 +83,25 @@ def test_a_prefill_is_decoded_elsewhere(
     long = [len(prompt) // BLOCK * BLOCK for prompt in PROMPTS if len(prompt) > BLOCK]
     hits = "external_prefix_cache_hits_total"
     until(lambda: count(pair.decode, hits) >= sum(long) / 2, "the cache came from the prefill")
+
+
+def test_clients_that_leave_on_the_way_leave_nothing(pair: Pair) -> None:
+    def leave(number: int) -> None:
+        moment = random.Random(number)
+        prompt = moment.choices(range(4, 490), k=moment.choice((4, 100)))
+        body = pair.api.body_of_completion(prompt, model=NAME, max_tokens=140)
+        connection = pair.api.hang_up("completions", body | {"stream": True, "ignore_eos": True})
+        # From before the prefill to the middle of the decode.
+        time.sleep(moment.uniform(0, 1))
+        connection.close()
+
+    with ThreadPoolExecutor(CLIENTS) as pool:
+        list(pool.map(leave, range(LEAVING)))
+    for worker in (pair.prefill, pair.decode):
+        until(partial(has_none_in_flight, worker), "no request is in flight")
+        becomes_idle(worker)
+    answer = pair.api.complete(PROMPTS[0], max_tokens=4, ignore_eos=True)
+    assert answer.json["usage"]["completion_tokens"] == 4, answer.text
 
 
 def test_both_end_at_a_signal(pair: Pair) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import socket
 from typing import TYPE_CHECKING
 
 import pytest
@@ -55,6 +56,19 @@ def test_a_signal_while_it_loads(launcher: Launcher, which: signal.Signals, mome
     worker.process.send(which)
     assert worker.ended() == 0
     assert "Traceback" not in worker.process.stderr
+    worker.leaves_nothing()
+
+
+def test_a_signal_while_the_hub_does_not_answer(launcher: Launcher) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as hub:
+        address = f"http://127.0.0.1:{hub.getsockname()[1]}"
+        worker = VllmWorker(
+            launcher, model="nobody/nothing", env={"HF_HUB_OFFLINE": "0", "HF_ENDPOINT": address}
+        )
+        worker.process.wait_for_line("reading the configuration", patience=LOADING)
+        with hub.accept()[0]:
+            worker.process.send(signal.SIGTERM)
+            assert worker.ended() == 0
     worker.leaves_nothing()
 
 

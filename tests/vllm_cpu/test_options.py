@@ -103,6 +103,7 @@ def test_what_a_frontend_passes_on_unread(served: Served) -> None:
 
 def test_log_probabilities_of_the_prompt(served: Served) -> None:
     [answer] = ask(served.launcher, request(output_options={"prompt_logprobs": 2}))
+    assert not isinstance(answer, str), answer
     assert len(tokens_of(answer)) == 4
     told = answer[-1]["engine_data"]["prompt_logprobs"]
     assert len(told) == len(PROMPT)
@@ -158,7 +159,7 @@ def test_what_vllm_does_not_have_is_the_clients_fault(
 
 
 def test_so_is_what_no_frontend_sends(served: Served) -> None:
-    wrong = {
+    wrong: dict[str, dict[str, Any]] = {
         "use_beam_search": {"sampling_options": {"use_beam_search": True}},
         "length_penalty": {"sampling_options": {"length_penalty": 2.0}},
         "frobnicate": {"sampling_options": {"frobnicate": 1}},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -64,14 +65,13 @@ def test_requests_go_to_who_has_their_prefix(fleet: Fleet, shared: Launcher) -> 
     for prefix, home in homes.items():
         first = asked(fleet.api, [*prompts[prefix], 5], backend_instance_id=home)
         assert first == (home, 0)
-    for prefix, home in homes.items():
-        until(
-            lambda prefix=prefix, home=home: all(
-                asked(fleet.api, [*prompts[prefix], 6 + number]) == (home, 2 * BLOCK)
-                for number in range(4)
-            ),
-            f"requests of prefix {prefix} go to its home",
-        )
+
+    def all_go_home(prefix: int) -> bool:
+        answers = [asked(fleet.api, [*prompts[prefix], 6 + number]) for number in range(4)]
+        return answers == [(homes[prefix], 2 * BLOCK)] * 4
+
+    for prefix in homes:
+        until(partial(all_go_home, prefix), f"requests of prefix {prefix} go to its home")
 
 
 def test_streams_of_a_core_that_is_killed_go_on_at_the_other(fleet: Fleet) -> None:

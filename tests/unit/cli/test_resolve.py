@@ -95,7 +95,7 @@ def test_a_bundled_engine_by_its_name() -> None:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("ecko", "unknown engine 'ecko' (did you mean 'echo'?); known: echo, llama-cpp; or"),
+        ("ecko", "unknown engine 'ecko' (did you mean 'echo'?); known: echo, llama-cpp, vllm; or"),
         ("my_engine:Plain", "no module named 'my_engine' (did you mean 'my_engines'?)"),
         ("my_engines.sub:Plain", "no module named 'my_engines.sub'"),
         (

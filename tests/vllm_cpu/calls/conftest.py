@@ -31,14 +31,20 @@ _CACHE = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
 MODEL = _CACHE / "dynamo-backend-common" / "models" / "tiny-llama"
 
 
-def configuration(**more: Any) -> VllmConfig:
+def _arguments(**more: Any) -> AsyncEngineArgs:
     arguments = {"enforce_eager": True, "dtype": "bfloat16", "block_size": 32, "max_model_len": 256}
-    return AsyncEngineArgs(model=str(MODEL), **arguments | more).create_engine_config()
+    return AsyncEngineArgs(model=str(MODEL), **arguments | more)
+
+
+@pytest.fixture(scope="session")
+def engine_args() -> Callable[..., AsyncEngineArgs]:
+    """Arguments of the tiny model; further ones are given."""
+    return _arguments
 
 
 @pytest.fixture(scope="session")
 def config() -> VllmConfig:
-    return configuration()
+    return _arguments().create_engine_config()
 
 
 @pytest.fixture(scope="session")

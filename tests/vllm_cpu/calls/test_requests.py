@@ -129,6 +129,15 @@ def test_where_reasoning_ends(read: Any) -> None:
     assert call.reasoning_parser_kwargs == kwargs
 
 
+@pytest.mark.parametrize(
+    "wrong", [{"reasoning_ended": "yes"}, {"reasoning_parser_kwargs": ["enable_thinking"]}]
+)
+def test_of_another_type_it_would_end_the_engine_core(read: Any, wrong: Any) -> None:
+    [name] = wrong
+    with pytest.raises(InvalidArgument, match=f"^extra_args.{name} is "):
+        read(extra_args=wrong)
+
+
 def test_several_outputs_are_refused(read: Any) -> None:
     with pytest.raises(InvalidArgument, match="n is 2, which the vllm engine does not have"):
         read(sampling_options={"n": 2, "temperature": 1.0})
@@ -139,7 +148,7 @@ def test_a_prefill_is_of_one_token_that_ends_nothing(with_nixl: Any, read: Any) 
     call = read(with_nixl, "prefill", stop_conditions=stops)
     assert (call.params.max_tokens, call.params.min_tokens) == (1, 1)
     assert call.params.extra_args["kv_transfer_params"]["do_remote_decode"] is True
-    assert call.hands_over
+    assert call.handover is not None
     assert not call.by_socket
 
 
@@ -147,7 +156,7 @@ def test_a_decode_gets_what_the_prefill_answered(with_nixl: Any, read: Any) -> N
     call = read(with_nixl, "decode", **PREFILLED)
     assert call.params.extra_args == {"kv_transfer_params": PARAMS}
     assert call.prompt_tokens_details == {"cached_tokens": 32}
-    assert not call.hands_over
+    assert call.handover is None
     assert call.by_socket
 
 
@@ -160,14 +169,14 @@ def test_a_decode_without_a_prefill_is_refused(with_nixl: Any, read: Any) -> Non
 def test_a_probe_runs_by_itself(with_nixl: Any, read: Any, mode: Any) -> None:
     call = read(with_nixl, mode, **{HEALTH_CHECK_KEY: True})
     assert call.params.extra_args is None
-    assert not call.hands_over
+    assert call.handover is None
     assert call.by_socket
 
 
 def test_of_a_shared_cache_the_engine_is_told_nothing(config: Any, read: Any) -> None:
     shared = _with_connector(config, **EXAMPLE)
     call = read(shared, "prefill")
-    assert call.hands_over
+    assert call.handover is not None
     assert call.params.extra_args is None
     prefilled: Any = {"prefill_result": {"disaggregated_params": {"kv_transfer_params": {}}}}
     assert read(shared, "decode", **prefilled).params.extra_args is None

@@ -184,6 +184,7 @@ def test_log_probabilities_of_chosen_tokens_take_the_place_of_the_likeliest(
         ("stop_conditions", {"stop_token_ids": [512]}, "stop_token_ids"),
         ("stop_conditions", {"stop_token_ids_hidden": ["x"]}, "stop_token_ids_hidden is"),
         ("stop_conditions", {"max_thinking_tokens": 8}, "thinking_token_budget"),
+        ("stop_conditions", {"max_thinking_tokens": "8"}, "max_thinking_tokens is '8'"),
         ("output_options", {"logprobs": 21}, "sample logprobs of 21"),
         ("output_options", {"prompt_logprobs": 21}, "prompt logprobs of 21"),
     ],

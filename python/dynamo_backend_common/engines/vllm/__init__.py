@@ -2,11 +2,12 @@
 
 - `engine`: `Vllm`, the engine that a worker serves; `options` is its command line, `installation`
   the vLLM that is there.
-- `client`: vLLM's `AsyncLLM`, from its start to its end; `processes` are those that it starts.
+- `client`: vLLM's `AsyncLLM`, from its start to its end; `configuration` is what it starts with,
+  `processes` are those that it starts, which a `guard` ends with the worker.
 - `paths`: how tokens come from the engine core: `by_socket`, `by_steps` or `by_generate`;
   `statistics` are vLLM's own of them. `serving` has what a vLLM that has started is served with.
-- `requests` reads a request into a `call`, with `sampling`, `guided` and `transfer`, and
-  `refusals` of what vLLM has not; `outputs` makes its chunks, with `logprobs`.
+- `requests` reads a request into a `call`, with `sampling`, `guided` and `transfer`, and `refusals`
+  of what vLLM has not; `outputs` makes its chunks, with `logprobs`.
 - `card`, `kv_events`, `snapshots` and `metrics` are what is published; `controls`, with `lora` and
   `weights`, what an operator can do.
 

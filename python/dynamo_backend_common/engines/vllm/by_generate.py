@@ -45,7 +45,7 @@ class ByGenerate:
         """Waits until it is cancelled; raises when vLLM can make no more."""
         raise await self._failed
 
-    async def look(self) -> None:
+    async def abort_unwanted(self) -> None:
         """Has vLLM let go of what nobody wants any more."""
         self._let_go(self._steps.push(()).cancelled)
 
@@ -77,7 +77,7 @@ class ByGenerate:
             if not self._failed.done():
                 self._failed.set_result(EngineShutdown(f"vLLM can serve no more: {error}"))
         except Exception as error:
-            self._steps.push([(stream, error)])
+            self._let_go(self._steps.push([(stream, error)]).cancelled)
 
     def _let_go(self, streams: list[int]) -> None:
         for stream in streams:

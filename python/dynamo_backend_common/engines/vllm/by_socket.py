@@ -60,12 +60,12 @@ class BySocket(BySteps):
             try:
                 # The answer comes by the new way, so all do.
                 await asyncio.wait_for(llm.is_sleeping(), _ANSWER_SECONDS)
+                return cls(llm, steps, statistics, tasks, socket)
             except BaseException as error:
                 socket.close()
                 if isinstance(error, TimeoutError):
                     raise InvalidArgument("the engine core does not come back to it") from None
                 raise
-        return cls(llm, steps, statistics, tasks, socket)
 
     async def serve(self, call: Call, lora_request: Any, context: RequestContext) -> StepStream:
         """Has vLLM serve a request; the stream gets its output.
@@ -75,7 +75,7 @@ class BySocket(BySteps):
         """
         if not call.by_socket:
             return await super().serve(call, lora_request, context)
-        request = self.make_request(call, lora_request)
+        request = self._make_request(call, lora_request)
         stream = self._steps.open(context)
         self._socket.expect(
             request.request_id,
@@ -101,10 +101,10 @@ class BySocket(BySteps):
             for task in tasks:
                 task.cancel()
 
-    async def look(self) -> None:
+    async def abort_unwanted(self) -> None:
         """Has vLLM let go of what nobody wants any more."""
         await self._fetch()
-        await super().look()
+        await super().abort_unwanted()
 
     def close(self) -> None:
         """Ends the thread."""
@@ -209,7 +209,9 @@ async def let_go(address: str) -> None:
     deadline = time.monotonic() + _LETTING_GO_SECONDS
     while await asyncio.to_thread(_is_in_use, address.removeprefix("ipc://")):
         if time.monotonic() > deadline:
-            raise InvalidArgument(f"{address}: the engine core stays connected to vLLM's own client")
+            raise InvalidArgument(
+                f"{address}: the engine core stays connected to vLLM's own client"
+            )
         # libzmq ends them in threads of its own, and in the event loop, where that has the socket.
         await asyncio.sleep(_LOOK_SECONDS)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from .outputs import Output
 from .refusals import refusing
@@ -36,14 +36,7 @@ class BySteps:
     """
 
     def __init__(self, llm: Any, steps: Steps, statistics: Statistics, tasks: Any) -> None:
-        """Takes a vLLM that has started.
-
-        Args:
-            llm: vLLM's ``AsyncLLM``.
-            steps: Takes the output.
-            statistics: Is told of each step.
-            tasks: What vLLM's ``get_supported_tasks`` said.
-        """
+        """Takes a vLLM: see `begin`."""
         self._core = llm.engine_core
         self._processor = llm.input_processor
         self._steps = steps
@@ -52,19 +45,34 @@ class BySteps:
         self._by_request: dict[str, _Running] = {}
         self._by_stream: dict[int, _Running] = {}
 
+    @classmethod
+    async def begin(cls, llm: Any, steps: Steps, statistics: Statistics, tasks: Any) -> Self:
+        """Takes a vLLM that has started, and of which no request runs.
+
+        Args:
+            llm: vLLM's ``AsyncLLM``.
+            steps: Takes the output.
+            statistics: Is told of each step.
+            tasks: What vLLM's ``get_supported_tasks`` said.
+
+        Raises:
+            InvalidArgument: Tokens cannot come this way.
+        """
+        return cls(llm, steps, statistics, tasks)
+
     async def serve(self, call: Call, lora_request: Any, context: RequestContext) -> StepStream:
         """Has vLLM serve a request; the stream gets its output.
 
         Raises:
             InvalidArgument: vLLM does not accept it.
         """
-        request = self.make_request(call, lora_request)
+        request = self._make_request(call, lora_request)
         stream = self._steps.open(context)
         self._begin(call, request, stream)
         await self._core.add_request_async(request)
         return stream
 
-    def make_request(self, call: Call, lora_request: Any) -> Any:
+    def _make_request(self, call: Call, lora_request: Any) -> Any:
         """The ``EngineCoreRequest``.
 
         Raises:
@@ -89,9 +97,9 @@ class BySteps:
     async def run(self) -> None:
         """Moves output until it is cancelled; raises when vLLM can make no more."""
         while True:
-            await self.move(await self._core.get_output_async())
+            await self._move(await self._core.get_output_async())
 
-    async def look(self) -> None:
+    async def abort_unwanted(self) -> None:
         """Has vLLM let go of what nobody wants any more."""
         await self._let_go(self._steps.push(()).cancelled)
 
@@ -104,7 +112,7 @@ class BySteps:
         self._by_request[running.request_id] = running
         self._by_stream[running.stream] = running
 
-    async def move(self, outputs: Any) -> None:
+    async def _move(self, outputs: Any) -> None:
         """Hands an engine core's ``EngineCoreOutputs`` of one step over."""
         statistics = self._statistics
         iteration = statistics.iteration() if outputs.outputs else None

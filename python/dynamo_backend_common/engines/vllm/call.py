@@ -47,11 +47,6 @@ class Call:
     prompt_tokens_details: Mapping[str, Any] | None = None
 
     @property
-    def hands_over(self) -> bool:
-        """Whether this is the prefill of a decode on another worker."""
-        return self.handover is not None
-
-    @property
     def logprobs(self) -> int | None:
         """Candidates per token whose log probabilities are wanted, -1: all; None: none at all."""
         count: int | None = self.params.num_logprobs

@@ -50,12 +50,12 @@ def configured(config: WorkerConfig, engine_args: Any, *, model_given: bool) -> 
             " --model-name says where another is",
             tokenizer,
         )
-    filled = {
-        "model_name": config.model_name or engine_args.model,
-        "served_model_name": _public_name(config, engine_args),
-        "reasoning_parser": config.reasoning_parser or engine_args.reasoning_parser or None,
-    }
-    return dataclasses.replace(config, **filled)
+    return dataclasses.replace(
+        config,
+        model_name=config.model_name or engine_args.model,
+        served_model_name=_public_name(config, engine_args),
+        reasoning_parser=config.reasoning_parser or engine_args.reasoning_parser or None,
+    )
 
 
 def _public_name(config: WorkerConfig, engine_args: Any) -> str | None:

@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import logging
 import os
 import signal
 import threading
 from contextlib import suppress
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from ..._core import cleanup_seconds
-from ...exceptions import DynamoError, EngineShutdown, InvalidArgument, Unknown
+from ...exceptions import DynamoError, EngineShutdown, Unknown
+from .configuration import vllm_config
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from ...config import DisaggregationMode
 
 logger = logging.getLogger(__name__)
 
 _SOCKETS = "VLLM_RPC_BASE_PATH"
 # What vLLM reads of its environment, and its profile of the memory, are of the whole process.
 _one_at_a_time = threading.Lock()
+
+T = TypeVar("T")
 
 _LOOK_SECONDS = 0.5
 _PATIENCE_SECONDS = 0.5
@@ -39,24 +45,27 @@ class Progress(Protocol):
 class Client:
     """One ``AsyncLLM``, and the processes that it starts."""
 
-    def __init__(self, engine_args: Any, stat_loggers: list[Any]) -> None:
+    def __init__(self, engine_args: Any, mode: DisaggregationMode, stat_loggers: list[Any]) -> None:
         """Prepares; `start` starts it.
 
         Args:
             engine_args: vLLM's ``AsyncEngineArgs``.
+            mode: What the worker does: `WorkerConfig.disaggregation_mode`.
             stat_loggers: What vLLM has to tell its statistics to, beside its own loggers.
         """
         # What it needs comes with vLLM.
         from .processes import Processes
 
         self._engine_args = engine_args
+        self._mode = mode
         self._stat_loggers = stat_loggers
         self._loading: asyncio.Future[Any] | None = None
         self._thread: int | None = None
         self._processes = Processes()
         self._sockets: TemporaryDirectory[str] | None = None
         self._watched: list[int] = []
-        self._closing = False
+        # What has not begun when it is closed never does.
+        self._has_begun = self._closing = False
 
     async def start(self, progress: Progress | None, shutdown: asyncio.Event) -> Any:
         """Starts vLLM in a thread: where no event loop runs it reads no output by itself.
@@ -69,10 +78,10 @@ class Client:
             vLLM's ``AsyncLLM``; None after a shutdown.
 
         Raises:
-            InvalidArgument: vLLM does not accept its arguments, or they ask for several nodes.
+            InvalidArgument: vLLM does not accept its arguments, or this engine cannot serve it so.
             Unknown: Its processes did not start; their log says why.
         """
-        self._loading = asyncio.ensure_future(asyncio.to_thread(self._load, progress))
+        self._loading = _in_a_thread(self._load, progress)
         stopping = asyncio.ensure_future(shutdown.wait())
         try:
             while not self._loading.done():
@@ -100,7 +109,11 @@ class Client:
             processes.append(resources.coordinator.proc)
         loop = asyncio.get_running_loop()
         for process in processes:
-            descriptor = os.pidfd_open(process.pid)
+            try:
+                descriptor = os.pidfd_open(process.pid)
+            except ProcessLookupError:
+                died(EngineShutdown(f"vLLM's process {process.name} {_end_of(process)}"))
+                continue
             self._watched.append(descriptor)
             loop.add_reader(descriptor, self._ended, process, descriptor, died)
 
@@ -121,17 +134,19 @@ class Client:
         llm = _result(ending)
         if llm is not None:
             seconds = (until - loop.time()) * _SHARE_OF_SHUTDOWN
-            ending = asyncio.ensure_future(asyncio.to_thread(_shut_down, llm, seconds))
+            ending = _in_a_thread(_shut_down, llm, seconds)
             await asyncio.wait([ending], timeout=seconds)
         await asyncio.to_thread(self._kill)
-        while ending is not None and not ending.done() and loop.time() < until:
+        while self._has_begun and ending is not None and not ending.done() and loop.time() < until:
             # Its processes have ended, for which it waits, but for those that a start still makes.
             await asyncio.wait([ending], timeout=_LOOK_SECONDS / 5)
             await asyncio.to_thread(self._kill)
+        if ending is not None:
+            ending.cancel()
         for made in (llm, _result(ending)):
             if made is not None:
                 _close_sockets(made.engine_core.resources)
-        self._processes.remove_shared_memory()
+        await asyncio.to_thread(self._processes.clean_up)
         if self._sockets is not None:
             self._sockets.cleanup()
             self._sockets = None
@@ -147,9 +162,9 @@ class Client:
         arguments = self._engine_args
         report(f"reading the configuration of {arguments.model}")
         context = UsageContext.OPENAI_API_SERVER
-        config = _config(arguments, context)
-        _refuse_several_nodes(config.parallel_config)
+        config = vllm_config(arguments, context, self._mode)
         with _one_at_a_time:
+            self._has_begun = True
             if self._closing:
                 raise EngineShutdown("vLLM is not wanted any more")
             self._thread = threading.get_native_id()
@@ -209,34 +224,19 @@ class _Environment:
             os.environ[self._name] = self._before
 
 
-def _config(arguments: Any, context: Any) -> Any:
-    try:
-        return arguments.create_engine_config(context)
-    except DynamoError:
-        raise
-    except (ValueError, TypeError, NotImplementedError, AssertionError, OSError) as error:
-        raise InvalidArgument(f"vLLM does not accept its arguments: {error}") from None
+def _in_a_thread(work: Callable[..., T], *arguments: Any) -> asyncio.Future[T]:
+    """What ``work`` returns: as ``asyncio.to_thread``, but the end of the process does not wait."""
+    future: concurrent.futures.Future[T] = concurrent.futures.Future()
+    future.set_running_or_notify_cancel()
 
+    def run() -> None:
+        try:
+            future.set_result(work(*arguments))
+        except BaseException as error:
+            future.set_exception(error)
 
-def _refuse_several_nodes(parallel: Any) -> None:
-    asked = {
-        "--nnodes": parallel.nnodes > 1,
-        "--data-parallel-external-lb, or --data-parallel-rank": parallel.data_parallel_external_lb,
-        "--data-parallel-hybrid-lb, or --data-parallel-start-rank": (
-            parallel.data_parallel_hybrid_lb
-        ),
-        "--data-parallel-size-local": (
-            parallel.data_parallel_size_local < parallel.data_parallel_size
-        ),
-        "--data-parallel-backend ray": parallel.data_parallel_backend != "mp",
-        "--distributed-executor-backend ray": parallel.distributed_executor_backend == "ray",
-    }
-    for arguments, is_asked in asked.items():
-        if is_asked:
-            raise InvalidArgument(
-                f"{arguments}: this engine serves a vLLM whose processes are all on this node; run"
-                " a worker on each node, and have Dynamo's router balance among them"
-            )
+    threading.Thread(target=run, name="dynamo-vllm", daemon=True).start()
+    return asyncio.wrap_future(future)
 
 
 def _shut_down(llm: Any, seconds: float) -> None:

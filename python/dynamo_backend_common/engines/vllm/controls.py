@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 _PAUSE_MODES = ("keep", "wait", "abort")
 # What of a GPU's memory is put to sleep, and the scheduler with it.
-_TAGS = ("weights", "kv_cache", "scheduling")
+_MEMORY = ("weights", "kv_cache")
+_TAGS = (*_MEMORY, "scheduling")
 _HALF = "an update of the weights was begun and has not ended well; end it, or do it again"
 
 
@@ -37,9 +38,9 @@ class Controls:
         """
         self._llm = llm
         self._acting = asyncio.Lock()
-        # Whether memory is put away: vLLM would let requests run without it.
-        self._is_asleep = False
-        self._weights = Weights(llm)
+        # What of the memory sleeps, by its tag: vLLM would let requests run without it.
+        self._away: set[str] = set()
+        self._weights = Weights(llm, self._away)
         self._table: dict[str, Control] = self._allowed(adapters)
 
     @property
@@ -93,19 +94,23 @@ class Controls:
     async def _sleep(self, body: Mapping[str, Any]) -> Reply:
         level = Body("sleep", body, ["level"]).number("level", 1, least=0, most=2)
         # The worker has waited for requests, and has cut those that were left.
-        self._is_asleep = level > 0
+        if level > 0:
+            self._away.update(_MEMORY)
         await self._llm.sleep(level, mode="abort")
         return {"status": "ok", "level": level, "is_sleeping": True}
 
     async def _wake_up(self, body: Mapping[str, Any]) -> Reply:
         tags = Body("wake_up", body, ["tags"]).choices("tags", _TAGS)
-        # They are what an update needs.
-        if not self._weights.are_whole and tags != ["weights"]:
+        left = self._away - set(_MEMORY if tags is None else tags)
+        # With the last of the memory requests run again.
+        if not left and not self._weights.are_whole:
             return failed(_HALF)
+        if tags is not None:
+            # vLLM wakes up none of them where one is awake.
+            tags = [tag for tag in tags if tag in self._away or tag not in _MEMORY]
         await self._llm.wake_up(tags)
-        is_sleeping = await self._llm.is_sleeping()
-        self._is_asleep = self._is_asleep and is_sleeping
-        return {"status": "ok", "is_sleeping": is_sleeping}
+        self._away &= left
+        return {"status": "ok", "is_sleeping": await self._llm.is_sleeping()}
 
     async def _is_sleeping(self, body: Mapping[str, Any]) -> Reply:
         Body("is_sleeping", body)
@@ -120,7 +125,7 @@ class Controls:
 
     async def _resume_generation(self, body: Mapping[str, Any]) -> Reply:
         Body("resume_generation", body)
-        if self._is_asleep:
+        if self._away:
             return failed("vLLM sleeps; wake_up resumes it too")
         if not self._weights.are_whole:
             return failed(_HALF)

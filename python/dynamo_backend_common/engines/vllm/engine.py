@@ -12,7 +12,8 @@ from . import card, metrics
 from .client import Client
 from .installation import import_vllm
 from .kv_events import KvEvents
-from .options import TOKEN_PATHS, parse_arguments
+from .options import parse_arguments
+from .paths import TOKEN_PATHS
 from .serving import Serving
 from .snapshots import Snapshots
 
@@ -88,11 +89,13 @@ class Vllm:
         Nothing more is started once ``shutdown`` is set.
 
         Raises:
-            InvalidArgument: vLLM does not accept its arguments, or they ask for several nodes.
+            InvalidArgument: vLLM does not accept its arguments, or this engine cannot serve it so.
             Unknown: vLLM did not start; its own log says why.
         """
         self._kv_events.turn_on(self._engine_args, self._config)
-        client = self._client = Client(self._engine_args, [self._snapshots])
+        client = self._client = Client(
+            self._engine_args, self._config.disaggregation_mode, [self._snapshots]
+        )
         llm = await client.start(progress, shutdown or asyncio.Event())
         if llm is None:
             return EngineConfig(model=self._engine_args.model)
@@ -113,9 +116,9 @@ class Vllm:
         return await self._started().serve(request, context)
 
     async def abort(self, context: RequestContext) -> None:  # noqa: ARG002
-        """Has vLLM let go of the request at once, also where no step comes by."""
+        """Has vLLM let go of the request at once."""
         if self._serving is not None:
-            await self._serving.look()
+            await self._serving.abort_unwanted()
 
     async def watch(self) -> None:
         """Waits for the death of vLLM, and raises it."""
@@ -123,7 +126,7 @@ class Vllm:
 
     async def is_quiescent(self) -> bool | None:
         """Whether nothing runs; None where a peer may still fetch what was prefilled for it."""
-        return None if self._serving is None else self._serving.is_quiescent
+        return None if self._serving is None else await self._serving.is_quiescent()
 
     async def setup_metrics(self, ctx: MetricsContext) -> MetricsBindings:
         """Shows vLLM's metrics; snapshots of the KV cache come from each of its ranks."""
@@ -162,7 +165,7 @@ class Vllm:
         Raises:
             InvalidArgument: There is none of that name, or its body is not accepted.
         """
-        return await self._started().controls(name, body)
+        return await self._started().control(name, body)
 
     async def cleanup(self) -> None:
         """Ends vLLM with all its processes; may be called again, and after a failed start."""

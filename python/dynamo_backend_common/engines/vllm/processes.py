@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 from contextlib import suppress
 from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psutil
+
+from .guard import Guard
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -27,18 +30,25 @@ class Processes:
         self._known: set[psutil.Process] = set()
         # Inodes: who has made a semaphore has mapped it by a name that is gone.
         self._shared: set[int] = set()
+        self._guard: Guard | None = None
+        self._adding = threading.Lock()
 
     def add(self, pids: Iterable[int]) -> None:
-        """Adds these processes, and those that they started."""
-        for pid in pids:
-            with suppress(psutil.NoSuchProcess):
-                process = psutil.Process(pid)
-                if not _is_resource_tracker(process):
-                    self._known.add(process)
-        for process in list(self._known):
-            with suppress(psutil.Error):
-                self._known.update(process.children(recursive=True))
-                self._shared |= _mapped(process.pid)
+        """Adds these processes, and those that they started: they end when this one does."""
+        with self._adding:
+            before = set(self._known)
+            for pid in pids:
+                with suppress(psutil.NoSuchProcess):
+                    process = psutil.Process(pid)
+                    if not _is_resource_tracker(process) and not self._is_guard(pid):
+                        self._known.add(process)
+            for process in list(self._known):
+                with suppress(psutil.Error):
+                    self._known.update(process.children(recursive=True))
+                    self._shared |= _mapped(process.pid)
+            for process in self._known - before:
+                self._guard = self._guard or Guard()
+                self._guard.watch(process.pid)
 
     def add_children_of(self, thread: int) -> None:
         """Adds those that this thread of this process started, by its native id."""
@@ -56,13 +66,19 @@ class Processes:
                 process.send_signal(signal.SIGKILL)
         psutil.wait_procs(left, timeout=patience)
 
-    def remove_shared_memory(self) -> None:
-        """Removes what those that were killed had no time to remove."""
+    def clean_up(self) -> None:
+        """Removes the shared memory that those which were killed had no time to remove."""
+        if self._guard is not None:
+            self._guard.end()
+            self._guard = None
         with suppress(OSError):
             for entry in os.scandir(_SHARED):
                 kind = next((kind for kind in _KINDS if entry.name.startswith(kind)), None)
                 if kind is not None and entry.inode() in self._shared:
                     _remove(entry, _KINDS[kind])
+
+    def _is_guard(self, pid: int) -> bool:
+        return self._guard is not None and pid == self._guard.pid
 
 
 def _remove(entry: os.DirEntry[str], kind: str | None) -> None:

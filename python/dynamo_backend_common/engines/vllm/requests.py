@@ -63,6 +63,10 @@ class Requests:
         """Whether what was prefilled here is fetched by others after its request has ended."""
         return self._transfer.is_fetched
 
+    def staged(self, request: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        """What another worker keeps for ``request``, which is refused; None: nothing."""
+        return self._transfer.staged(request)
+
     def read(self, request: Mapping[str, Any], context: RequestContext) -> Call:
         """Reads a request.
 
@@ -97,8 +101,8 @@ class Requests:
             # Dynamo's router serves the highest first.
             priority=-(routing.get("priority") or 0),
             data_parallel_rank=self._rank(routing.get("dp_rank")),
-            reasoning_ended=passed_on.get("reasoning_ended"),
-            reasoning_parser_kwargs=passed_on.get("reasoning_parser_kwargs"),
+            reasoning_ended=_passed_on(passed_on, "reasoning_ended", bool),
+            reasoning_parser_kwargs=_passed_on(passed_on, "reasoning_parser_kwargs", dict),
             handover=handover,
             prompt_tokens_details=details,
         )
@@ -149,6 +153,14 @@ class Requests:
         if not self._config.observability_config.otlp_traces_endpoint:
             return None
         return context.trace_headers() or None
+
+
+def _passed_on(extra_args: Mapping[str, Any], name: str, kind: type) -> Any:
+    """What the frontend passes on; of another type it ends the engine core, which reads it."""
+    value = extra_args.get(name)
+    if value is not None and not isinstance(value, kind):
+        raise InvalidArgument(f"extra_args.{name} is {value!r}; it must be a {kind.__name__}")
+    return value
 
 
 def _of_one_token(request: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -115,6 +115,9 @@ class Sampling:
             asked = self._defaults.get("max_tokens")
         else:
             _integer("max_tokens", asked)
+        thinking = stops.get("max_thinking_tokens")
+        if thinking is not None:
+            _integer("max_thinking_tokens", thinking)
         # A prompt that leaves no room is vLLM's to refuse.
         limits = (asked, self._most_tokens, max(self._model.max_model_len - prompt_tokens, 1))
         return {
@@ -122,7 +125,7 @@ class Sampling:
             "min_tokens": _integer("min_tokens", stops.get("min_tokens") or 0),
             "stop_token_ids": list(ends),
             "ignore_eos": ignores_end,
-            "thinking_token_budget": stops.get("max_thinking_tokens"),
+            "thinking_token_budget": thinking,
         }
 
     def _forbid(self, words: Any, params: SamplingParams) -> None:

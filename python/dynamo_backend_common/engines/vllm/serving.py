@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..._core import Steps
-from ...exceptions import DynamoError, EngineShutdown
+from ...exceptions import DynamoError, EngineShutdown, InvalidArgument
 from . import card
 from .by_generate import ByGenerate
 from .by_socket import BySocket
@@ -15,7 +15,6 @@ from .controls import Controls
 from .lora import Adapters
 from .paths import choose_path
 from .requests import Requests
-from .statistics import Statistics
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Mapping
@@ -27,6 +26,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
 
 class Serving:
     """What the engine has from its start to its end."""
@@ -37,17 +38,14 @@ class Serving:
         Args:
             llm: vLLM's ``AsyncLLM``.
             config: The worker's.
-
-        Raises:
-            InvalidArgument: The worker prefills or decodes, and vLLM has no connector for that.
         """
         self.llm = llm
         self.engine_config = card.engine_config(llm)
         self.ranks: list[int] = list(llm.engine_core.engine_ranks_managed)
         adapters = None
         if llm.vllm_config.lora_config is not None:
-            names = {self.engine_config.model, config.served_model_name}
-            adapters = Adapters(llm, names - {None})
+            names = (self.engine_config.model, config.served_model_name)
+            adapters = Adapters(llm, frozenset(name for name in names if name is not None))
         self.adapters = adapters
         self.controls = Controls(llm, adapters)
         self._requests = Requests(
@@ -66,15 +64,17 @@ class Serving:
 
         Raises:
             InvalidArgument: The way for tokens that was asked for is none with this vLLM.
+            EngineShutdown: vLLM has failed.
         """
-        statistics = Statistics(self.llm, per_request=counts_requests)
-        path = self._path = await choose_path(token_path, self.llm, self._steps, statistics)
+        path = self._path = await self._unless_it_fails(
+            choose_path(token_path, self.llm, self._steps, counts_requests=counts_requests)
+        )
         moving = self._begin(path.run())
         if self.llm.output_handler is None and not isinstance(path, ByGenerate):
             # By it vLLM knows whether somebody reads, and ends it with the rest.
             self.llm.output_handler = moving
         if counts_requests:
-            self._begin(statistics.log_on())
+            self._begin(self._log_on())
 
     async def serve(self, request: Mapping[str, Any], context: RequestContext) -> StepStream:
         """Serves one request.
@@ -85,12 +85,15 @@ class Serving:
         """
         if self._path is None:
             raise EngineShutdown("the vllm engine is not serving")
-        call = self._requests.read(request, context)
-        lora_request = None
-        if call.lora_name is not None and self.adapters is not None:
-            lora_request = self.adapters.request(call.lora_name)
         try:
+            call = self._requests.read(request, context)
+            lora_request = None
+            if call.lora_name is not None and self.adapters is not None:
+                lora_request = self.adapters.request(call.lora_name)
             return await self._path.serve(call, lora_request, context)
+        except InvalidArgument:
+            await self._turn_down(request, context)
+            raise
         except DynamoError:
             raise
         except Exception as error:
@@ -98,10 +101,19 @@ class Serving:
                 raise EngineShutdown("vLLM has failed, and can serve no more") from error
             raise
 
-    async def look(self) -> None:
-        """Has vLLM let go of what nobody wants any more."""
+    async def abort_unwanted(self) -> None:
+        """Has vLLM let go of what nobody wants any more, also where no step comes by."""
         if self._path is not None:
-            await self._path.look()
+            await self._path.abort_unwanted()
+
+    async def control(self, name: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Performs a control.
+
+        Raises:
+            InvalidArgument: There is none of that name, or its body is not accepted.
+            EngineShutdown: vLLM has failed.
+        """
+        return await self._unless_it_fails(self.controls(name, body))
 
     def publish(self, publisher: SnapshotPublisher, snapshots: Snapshots) -> None:
         """Publishes how full each rank's KV cache is, from now on."""
@@ -110,6 +122,20 @@ class Serving:
             self._path.publish_snapshots(publisher, total, self.ranks)
         else:
             snapshots.publish_to(publisher, total)
+
+    @property
+    def bos_token(self) -> int:
+        """The token that a prompt begins with, or any."""
+        token = getattr(self.llm.model_config.hf_text_config, "bos_token_id", None)
+        return token if isinstance(token, int) else 0
+
+    async def is_quiescent(self) -> bool | None:
+        """Whether nothing runs; None where a peer may still fetch what was prefilled for it."""
+        # Where no step comes by, streams that their readers dropped are still open.
+        await self.abort_unwanted()
+        if len(self._steps):
+            return False
+        return None if self._requests.are_fetched else True
 
     def fail(self, error: EngineShutdown) -> None:
         """Ends every request with ``error``, and the engine."""
@@ -131,6 +157,34 @@ class Serving:
         if self._path is not None:
             self._path.close()
 
+    async def _turn_down(self, request: Mapping[str, Any], context: RequestContext) -> None:
+        """Has the worker that prefilled ``request`` let go of what nobody will fetch."""
+        staged = self._requests.staged(request)
+        if staged is None:
+            return
+        try:
+            await self.llm.notify_kv_transfer_request_rejected(context.id, staged)
+        except Exception:
+            logger.warning("the prefill of %s keeps its KV cache", context.id, exc_info=True)
+
+    async def _unless_it_fails(self, work: Coroutine[Any, Any, T]) -> T:
+        """What ``work`` returns: no call of vLLM's is answered once its engine core has died."""
+        task = asyncio.ensure_future(work)
+        either: list[asyncio.Future[Any]] = [task, self._failure]
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        if not task.done():
+            task.cancel()
+            raise self._failure.result()
+        return task.result()
+
+    async def _log_on(self) -> None:
+        """Has vLLM write its line of the log every ten seconds, or as its environment says."""
+        from vllm import envs
+
+        while True:
+            await asyncio.sleep(envs.VLLM_LOG_STATS_INTERVAL)
+            await self.llm.do_log_stats()
+
     def _begin(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work)
         task.add_done_callback(self._ended)
@@ -144,16 +198,3 @@ class Serving:
         error = EngineShutdown(f"vLLM can serve no more: {type(cause).__name__}: {cause}")
         error.__cause__ = cause
         self.fail(error)
-
-    @property
-    def bos_token(self) -> int:
-        """The token that a prompt begins with, or any."""
-        token = getattr(self.llm.model_config.hf_text_config, "bos_token_id", None)
-        return token if isinstance(token, int) else 0
-
-    @property
-    def is_quiescent(self) -> bool | None:
-        """Whether nothing runs; None where a peer may still fetch what was prefilled for it."""
-        if len(self._steps):
-            return False
-        return None if self._requests.are_fetched else True

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -73,7 +72,13 @@ class Statistics:
         """Begins to count a request that is about to be sent; None: nobody counts."""
         if not self.per_request:
             return None
-        return Counted(call, request, self._new_stats(arrival_time=request.arrival_time))
+        stats = self._new_stats(arrival_time=request.arrival_time)
+        # Since 0.32.
+        if hasattr(stats, "is_watermarked"):
+            params = request.sampling_params
+            stats.is_watermarked = bool(params.watermarking)
+            stats.is_watermark_skipped = params._watermarking_skipped  # noqa: SLF001
+        return Counted(call, request, stats)
 
     def iteration(self) -> Any:
         """The ``IterationStats`` of a step with outputs; None: nobody counts."""
@@ -134,11 +139,3 @@ class Statistics:
             iteration_stats=iteration,
             mm_cache_stats=self._llm.renderer.stat_mm_cache(),
         )
-
-    async def log_on(self) -> None:
-        """Has vLLM write its line of the log every ten seconds, or as its environment says."""
-        from vllm import envs
-
-        while True:
-            await asyncio.sleep(envs.VLLM_LOG_STATS_INTERVAL)
-            await self._llm.do_log_stats()

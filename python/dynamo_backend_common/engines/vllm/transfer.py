@@ -151,6 +151,19 @@ class Transfer:
             )
         return params, result.prompt_tokens_details or {}
 
+    def staged(self, request: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        """Of a decode's request that is refused: by what its prefill's engine is told to let go.
+
+        None where that engine waits for nobody.
+        """
+        try:
+            taken_over = self.taken_over(request)
+        except InvalidArgument:
+            return None
+        if taken_over is None or not taken_over[0].get("do_remote_prefill"):
+            return None
+        return taken_over[0]
+
     def _choose_child(self, extra: Mapping[str, Any]) -> None:
         """Of a connector of several, the one that hands over: vLLM allows but one."""
 

@@ -10,22 +10,26 @@ from ...exceptions import InvalidArgument
 from .control_body import Body, failed
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Container, Mapping
 
     from .control_body import Control, Reply
+
+_OLD_CACHE = "the weights are new, but the prefix cache is still that of the old ones"
 
 
 class Weights:
     """The controls by which weights change."""
 
-    def __init__(self, llm: Any) -> None:
+    def __init__(self, llm: Any, away: Container[str]) -> None:
         """Takes a vLLM that has started.
 
         Args:
             llm: vLLM's ``AsyncLLM``. Weights come over its weight transfer only where it has a
                 ``weight_transfer_config``.
+            away: What of its memory sleeps, at the time that it is asked.
         """
         self._llm = llm
+        self._away = away
         self._are_whole = True
 
     @property
@@ -74,13 +78,13 @@ class Weights:
             raise InvalidArgument(
                 f"update_weights_from_disk: model_path {path!r} is no folder here"
             )
-        if not await self._llm.is_paused():
-            return failed("generation must be paused, by pause_generation, while weights change")
+        if (refusal := await self._refusal()) is not None:
+            return refusal
         self._are_whole = False
         await self._llm.collective_rpc("reload_weights", kwargs={"weights_path": path})
         self._are_whole = True
-        if not await self._llm.reset_prefix_cache(reset_running_requests=True):
-            return failed("the weights are new, but the prefix cache is still that of the old ones")
+        if not await self._reset_cache():
+            return failed(_OLD_CACHE)
         if version is not None:
             await self._llm.update_weight_version(version)
         return await self._version()
@@ -100,28 +104,51 @@ class Weights:
 
     async def _start_update(self, body: Mapping[str, Any]) -> Reply:
         Body("start_weight_update", body)
+        if (refusal := await self._refusal()) is not None:
+            return refusal
         self._are_whole = False
         await self._llm.start_weight_update()
         return {"status": "ok"}
 
     async def _start_draft_update(self, body: Mapping[str, Any]) -> Reply:
         Body("start_draft_weight_update", body)
+        if (refusal := await self._refusal()) is not None:
+            return refusal
         self._are_whole = False
         await self._llm.start_draft_weight_update()
         return {"status": "ok"}
 
     async def _update(self, body: Mapping[str, Any]) -> Reply:
         update_info = Body("update_weights", body, ["update_info"]).payload("update_info")
+        if (refusal := await self._refusal()) is not None:
+            return refusal
         from vllm.distributed.weight_transfer.base import WeightTransferUpdateRequest
 
         await self._llm.update_weights(WeightTransferUpdateRequest(update_info=update_info))
         return {"status": "ok"}
 
     async def _finish_update(self, body: Mapping[str, Any]) -> Reply:
-        version = Body("finish_weight_update", body, ["weight_version"]).text("weight_version")
+        """Ends an update, and forgets what old weights computed unless it is told to keep that."""
+        given = Body("finish_weight_update", body, ["weight_version", "reset_prefix_cache"])
+        version = given.text("weight_version")
+        resets = given.flag("reset_prefix_cache", True)
         await self._llm.finish_weight_update(version)
         self._are_whole = True
+        if resets and not await self._reset_cache():
+            return failed(_OLD_CACHE)
         return await self._version()
+
+    async def _refusal(self) -> Reply | None:
+        """Why weights cannot be written to now: it would end the engine core."""
+        if "weights" in self._away:
+            return failed("the weights sleep; wake_up with the tag weights brings them back")
+        if not await self._llm.is_paused():
+            return failed("generation must be paused, by pause_generation, while weights change")
+        return None
+
+    async def _reset_cache(self) -> bool:
+        # Requests that are held hold blocks of it too: they begin anew.
+        return bool(await self._llm.reset_prefix_cache(reset_running_requests=True))
 
     async def _version(self) -> Reply:
         return {"status": "ok", "weight_version": await self._llm.get_weight_version()}

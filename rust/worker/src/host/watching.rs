@@ -176,8 +176,9 @@ impl Watching<'_> {
             "what makes its KV events and its load known went with it"
         );
         if missing.contains(&CARD) {
-            peers::register(self.endpoint, self.card).await?;
+            // The worker's own is the last: as long as it is missing, all are registered again.
             self.controls.adapters().publish_again().await?;
+            peers::register(self.endpoint, self.card).await?;
         }
         if missing.contains(&INSTANCE) {
             self.endpoint.register_endpoint_instance().await?;
