@@ -1,8 +1,8 @@
 //! The thread that reads the engine core's messages.
 
 use std::io;
+use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
@@ -91,14 +91,14 @@ pub(super) fn start(
         .map_err(|error| refused(address, &error))
 }
 
-/// Waits until nobody has `address`: libzmq lets go of it in a thread of its own, and would remove
-/// the file that was bound anew.
+/// Waits until nobody listens at `address`: libzmq lets go of it in a thread of its own, and leaves
+/// the file there. Binding replaces the file, also that of a socket which is still bound.
 fn wait_for(address: &str) -> Result<(), String> {
     let Some(path) = address.strip_prefix("ipc://") else {
         return Ok(());
     };
     let deadline = Instant::now() + LETTING_GO;
-    while Path::new(path).exists() {
+    while UnixStream::connect(path).is_ok() {
         if Instant::now() > deadline {
             return Err(format!("{address}: another socket is still bound to it"));
         }
