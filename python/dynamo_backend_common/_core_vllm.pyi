@@ -141,6 +141,6 @@ class StepRecord:
     def notable(self) -> list[tuple[bytes, int, float]]:
         """The first and the last output of each request, and those with events.
 
-        ``EngineCoreOutput`` in msgpack, without arrays; the tokens that the request had before it;
+        ``EngineCoreOutput`` in msgpack, with what statistics need; the tokens that the request had before it;
         the timestamp of the output before it, 0.0: there was none.
         """

@@ -55,17 +55,53 @@ fn an_output_ends_for_each_of_vllms_reasons() {
     });
 }
 
+/// What statistics get of an output, and the number of its fields.
+fn for_statistics(layout: &Layout, output: &Output<'_>, look: impl Fn(Body<'_>, u32)) {
+    let bytes = layout.for_statistics(output);
+    let fields = Cursor::at(&bytes).array().unwrap();
+    let mut cursor = Cursor::at(&bytes);
+    let read = layout.read_output(&mut cursor).unwrap();
+    assert!(cursor.is_at_end());
+    assert_eq!(read.request_id, output.request_id);
+    look(read.body.unwrap(), fields);
+}
+
 #[test]
 fn statistics_get_no_arrays() {
     each("logprobs", |layout, outputs| {
         for output in outputs {
             assert!(output.body.as_ref().unwrap().logprobs.is_some());
-            let bytes = layout.without_arrays(output);
-            let mut cursor = Cursor::at(&bytes);
-            let read = layout.read_output(&mut cursor).unwrap();
-            assert!(cursor.is_at_end());
-            assert_eq!(read.request_id, output.request_id);
-            assert!(read.body.unwrap().logprobs.is_none());
+            for_statistics(layout, output, |body, _| assert!(body.logprobs.is_none()));
         }
     });
+    each("step", |layout, outputs| {
+        for_statistics(layout, &outputs[0], |body, _| {
+            assert!(body.is_eventful);
+            assert_eq!(body.cached_tokens, Some(96));
+        });
+    });
+}
+
+#[test]
+fn statistics_get_no_field_that_is_not_known() {
+    for mut release in samples::releases() {
+        let names = release.fields.get_mut("EngineCoreOutput").unwrap();
+        let nans = names
+            .iter()
+            .position(|it| it == "num_nans_in_logits")
+            .unwrap();
+        // The last one, of an array in a frame that statistics do not get.
+        names.push("news".into());
+        let layout = Layout::new(&release.fields).unwrap();
+        let mut raw = vec![0xdc, 0, 19, 0xa1, b'a', 0x91, 7];
+        raw.resize(raw.len() + nans - 2, 0xc0);
+        raw.push(0);
+        raw.resize(raw.len() + 17 - nans, 0xc0);
+        raw.extend_from_slice(b"\x93\xa3<f4\x91\x40\x01");
+        let output = layout.read_output(&mut Cursor::at(&raw)).unwrap();
+        assert!(output.body.is_ok());
+        for_statistics(&layout, &output, |_, fields| {
+            assert_eq!(fields as usize, nans + 1)
+        });
+    }
 }
