@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import importlib
 import time
 from typing import TYPE_CHECKING, Any
 
 from ..._core import OutputSocket
+from ...exceptions import InvalidArgument
 from .by_steps import BySteps
 
 if TYPE_CHECKING:
@@ -32,9 +34,9 @@ class BySocket(BySteps):
             InvalidArgument: Its messages are not as they are known, or come by a network.
         """
         super().__init__(llm, steps, statistics, tasks)
-        self._socket = _between(llm, steps, statistics)
         self._counted: dict[str, Counted] = {}
         self._records = _Records(statistics, self._counted)
+        self._socket = _between(llm, steps, statistics)
 
     async def serve(self, call: Call, lora_request: Any, context: RequestContext) -> StepStream:
         """Has vLLM serve a request; the stream gets its output.
@@ -102,14 +104,11 @@ class _Records:
     """Tells vLLM's statistics of the steps that passed by Python."""
 
     def __init__(self, statistics: Statistics, counted: dict[str, Counted]) -> None:
-        from vllm.v1.engine import EngineCoreOutput
-        from vllm.v1.metrics.stats import SchedulerStats
-        from vllm.v1.serial_utils import MsgpackDecoder
-
+        decoder = _of_vllm("vllm.v1.serial_utils", "MsgpackDecoder")
         self._statistics = statistics
         self._counted = counted
-        self._output = MsgpackDecoder(EngineCoreOutput)
-        self._scheduler_stats = MsgpackDecoder(SchedulerStats)
+        self._output = decoder(_of_vllm("vllm.v1.engine", "EngineCoreOutput"))
+        self._scheduler_stats = decoder(_of_vllm("vllm.v1.metrics.stats", "SchedulerStats"))
 
     def tell(self, record: StepRecord) -> None:
         stats = record.scheduler_stats
@@ -146,36 +145,68 @@ class _Records:
 def _between(llm: Any, steps: Steps, statistics: Statistics) -> OutputSocket:
     import zmq
 
-    theirs = llm.engine_core.resources.output_socket
+    layout = _layout()
+    theirs = getattr(getattr(llm.engine_core, "resources", None), "output_socket", None)
+    if not isinstance(theirs, zmq.Socket):
+        raise InvalidArgument("this release of vLLM has no engine_core.resources.output_socket")
     address = theirs.getsockopt(zmq.LAST_ENDPOINT).decode().rstrip("\0")
+    if not address.startswith("ipc:///"):
+        raise InvalidArgument(f"vLLM's engine core sends to {address}, which is no file's socket")
     aside = f"{address}-aside"
+    try:
+        theirs.bind(aside)
+    except zmq.ZMQError as error:
+        raise InvalidArgument(f"{aside}: {error}") from None
     theirs.unbind(address)
-    theirs.bind(aside)
     try:
         return OutputSocket(
-            steps,
-            _layout(),
-            address=address,
-            forward_to=aside,
-            statistics=statistics.per_request,
+            steps, layout, address=address, forward_to=aside, statistics=statistics.per_request
         )
     except BaseException:
-        theirs.unbind(aside)
         theirs.bind(address)
+        theirs.unbind(aside)
         raise
 
 
 def _layout() -> dict[str, list[str]]:
-    """The fields of what this release sends, in order."""
-    from vllm.v1.engine import EngineCoreOutput, EngineCoreOutputs
-    from vllm.v1.metrics.stats import PrefillStats, SchedulerStats
-    from vllm.v1.outputs import LogprobsLists
-
-    layout = {
-        struct.__name__: list(struct.__struct_fields__)
-        for struct in (EngineCoreOutputs, EngineCoreOutput)
-    }
-    layout["LogprobsLists"] = list(LogprobsLists._fields)
-    for record in (PrefillStats, SchedulerStats):
-        layout[record.__name__] = [field.name for field in dataclasses.fields(record)]
+    """The fields of what this release sends, in order, where they are sent as they are read."""
+    layout = {}
+    for module, name, names_of in _STRUCTS:
+        names = names_of(_of_vllm(module, name))
+        if names is None:
+            raise InvalidArgument(f"this release of vLLM sends {name} otherwise than is known")
+        layout[name] = names
     return layout
+
+
+def _of_vllm(module: str, name: str) -> Any:
+    try:
+        return getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError):
+        raise InvalidArgument(f"this release of vLLM has no {module}.{name}") from None
+
+
+def _of_array(struct: Any) -> list[str] | None:
+    config = getattr(struct, "__struct_config__", None)
+    return list(struct.__struct_fields__) if config is not None and config.array_like else None
+
+
+def _of_tuple(struct: Any) -> list[str] | None:
+    names = getattr(struct, "_fields", None)
+    return None if names is None else list(names)
+
+
+def _of_map(struct: Any) -> list[str] | None:
+    if not dataclasses.is_dataclass(struct):
+        return None
+    return [field.name for field in dataclasses.fields(struct)]
+
+
+_STRUCTS = (
+    ("vllm.v1.engine", "EngineCoreOutputs", _of_array),
+    ("vllm.v1.engine", "EngineCoreOutput", _of_array),
+    ("vllm.v1.outputs", "LogprobsLists", _of_tuple),
+    ("vllm.v1.metrics.stats", "PrefillStats", _of_map),
+    ("vllm.v1.metrics.stats", "SchedulerStats", _of_map),
+)
+"""What is sent: arrays by the fields' places, or maps by their names."""
