@@ -29,6 +29,7 @@ LAYOUT = {
     if (words := line.split())[0] == "fields"
 }
 DEAD = b"ENGINE_CORE_DEAD"
+UNREADABLE = b"\xc1"
 
 
 def struct(name, values):
@@ -49,10 +50,10 @@ def array(values, dtype, frames):
 def logprobs(token, columns, frames):
     """The token itself is the second best of the likeliest ones."""
     likeliest = [token - 1, token, *range(token + 1, token + columns - 1)]
-    values = [-1.5, -0.5, -1.5, *(-2.5 - n for n in range(columns - 2)), float("-inf")]
+    values = [-1.5, -0.5, -1.5, *(-2.5 - n for n in range(columns - 3)), float("-inf")]
     return [
         array([[token, *likeliest]], "<i4", frames),
-        array([values[: columns + 1]], "<f4", frames),
+        array([values], "<f4", frames),
         array([2], "<i4", frames),
         None,
     ]
@@ -150,6 +151,8 @@ class Cored(Plain):
         else:
             asked = int(case.removeprefix("logprobs")) if case.startswith("logprobs") else None
             self.socket.expect(request_id, stream, prompt_tokens=len(tokens), logprobs=asked)
+        if case == "garbage":
+            self.core.told.put(("send", [UNREADABLE]))
         self.core.told.put((request_id, case, tokens, 0))
         return stream
 
@@ -175,6 +178,8 @@ class Cored(Plain):
                 self.steps.fail(RuntimeError("the core is dead"))
                 continue
             self.left["forwarded"] += 1
+            if frame == UNREADABLE:
+                continue
             message = dict(zip(LAYOUT["EngineCoreOutputs"], msgpack.unpackb(frame), strict=True))
             assert message["scheduler_stats"] is None
             for output in message["outputs"]:
