@@ -65,7 +65,7 @@ def core() -> Iterator[zmq.Socket[bytes]]:
 def connect(client: zmq.Socket[bytes], core: zmq.Socket[bytes], address: str) -> None:
     """Has the core send to the client."""
     client.bind(address)
-    core.connect(client.getsockopt(zmq.LAST_ENDPOINT).decode().rstrip("\0"))
+    core.connect(client.get_string(zmq.LAST_ENDPOINT).rstrip("\0"))
     arrives(client, core)
 
 

@@ -149,7 +149,7 @@ def _between(llm: Any, steps: Steps, statistics: Statistics) -> OutputSocket:
     theirs = getattr(getattr(llm.engine_core, "resources", None), "output_socket", None)
     if not isinstance(theirs, zmq.Socket):
         raise InvalidArgument("this release of vLLM has no engine_core.resources.output_socket")
-    address = theirs.getsockopt(zmq.LAST_ENDPOINT).decode().rstrip("\0")
+    address = theirs.get_string(zmq.LAST_ENDPOINT).rstrip("\0")
     if not address.startswith("ipc:///"):
         raise InvalidArgument(f"vLLM's engine core sends to {address}, which is no file's socket")
     aside = f"{address}-aside"
