@@ -89,6 +89,20 @@ def test_an_error_is_that_of_its_request_alone(
     assert len(left(launcher, server)["given_up"]) == aborted
 
 
+def test_no_stream_goes_on_where_a_message_cannot_be_read(
+    launcher: Launcher, server: Server
+) -> None:
+    with server.api.stream_completion(PROMPT, max_tokens=100_000, **case("endless")) as stream:
+        stream.first_text()
+        assert server.api.complete(PROMPT, **case("garbage")).status >= 500
+        assert failed(list(stream.events()))
+    assert text_of(server.api.complete(PROMPT).json).strip() == PROMPT
+    told = left(launcher, server)
+    assert len(told["given_up"]) == 2
+    # As it came.
+    assert told["forwarded"] == 1
+
+
 def test_the_word_that_the_core_is_dead_reaches_vllms_client(server: Server) -> None:
     with server.api.stream_completion(PROMPT, max_tokens=100_000, **case("endless")) as stream:
         stream.first_text()
@@ -106,15 +120,19 @@ def test_a_stream_ends_with_its_finish_reason(server: Server) -> None:
 def test_what_cannot_be_used_is_refused_by_name(launcher: Launcher) -> None:
     code = (
         "import tempfile\n"
+        "import zmq\n"
         "from cored import LAYOUT\n"
         "from dynamo_backend_common import InvalidArgument, Steps\n"
         "from dynamo_backend_common._core import OutputSocket\n"
         "folder = tempfile.mkdtemp()\n"
+        "other = zmq.Context().socket(zmq.PULL)\n"
+        "other.bind(f'ipc://{folder}/taken')\n"
         "wrong = LAYOUT | {'EngineCoreOutput': ['request_id']}\n"
         "for layout, address, to in [\n"
         "    (wrong, f'ipc://{folder}/a', f'ipc://{folder}/b'),\n"
         "    (LAYOUT, 'nowhere', f'ipc://{folder}/b'),\n"
         "    (LAYOUT, f'ipc://{folder}/a', 'nowhere'),\n"
+        "    (LAYOUT, f'ipc://{folder}/taken', f'ipc://{folder}/b'),\n"
         "]:\n"
         "    try:\n"
         "        OutputSocket(Steps(), layout, address=address, forward_to=to, statistics=True)\n"
@@ -123,7 +141,8 @@ def test_what_cannot_be_used_is_refused_by_name(launcher: Launcher) -> None:
     )
     program = launcher.start(sys.executable, "-c", code)
     assert program.wait() == 0
-    layout, address, forward = program.stdout.splitlines()
+    layout, address, forward, taken = program.stdout.splitlines()
     assert layout == "layout: EngineCoreOutput has no field 'new_token_ids'"
     assert address.startswith("nowhere: ")
     assert forward.startswith("nowhere: ")
+    assert taken.endswith("/taken: another socket is still bound to it")
