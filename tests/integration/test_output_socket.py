@@ -9,6 +9,7 @@ import pytest
 
 from support.api import case, failed, finish_reasons, read_text, text_of
 from support.launcher import Launcher, Server
+from support.system import System
 
 PROMPT = "alpha beta gamma delta"
 
@@ -115,6 +116,27 @@ def test_a_stream_ends_with_its_finish_reason(server: Server) -> None:
         text, chunks = read_text(stream)
     assert text.strip() == PROMPT
     assert finish_reasons(chunks) == ["stop"]
+
+
+def test_each_step_publishes_how_full_the_cache_is(launcher: Launcher, model_folder: str) -> None:
+    port = launcher.ports.reserve()
+    env = {"DYN_SYSTEM_PORT": str(port)}
+    server = launcher.serve("cored:Cored", "--model-name", model_folder, env=env)
+    assert server.api.complete(PROMPT).status == 200
+    lines = System(port).get("/metrics").text.splitlines()
+    gauges = {line.split("{")[0]: line.split()[-1] for line in lines}
+    assert gauges["dynamo_component_total_blocks"] == "100"
+    assert gauges["dynamo_component_gpu_cache_usage_percent"] == "0.5"
+    assert gauges["dynamo_component_kv_cache_hit_rate"] == "0.25"
+
+
+def test_a_child_and_a_socket_that_is_dropped_are_in_nobodys_way(launcher: Launcher) -> None:
+    program = launcher.script("output_sockets")
+    assert program.wait() == 0, program.output
+    assert program.stdout.splitlines() == [
+        "behind a child True",
+        "behind one that was dropped True",
+    ]
 
 
 def test_what_cannot_be_used_is_refused_by_name(launcher: Launcher) -> None:

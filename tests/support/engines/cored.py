@@ -19,7 +19,7 @@ import zmq.asyncio
 from latches import case_of, reach
 from plain import Plain
 
-from dynamo_backend_common import Steps
+from dynamo_backend_common import MetricsBindings, Steps
 from dynamo_backend_common._core import OutputSocket
 
 SAMPLES = Path(__file__).parents[3] / "rust" / "vllm" / "samples"
@@ -30,6 +30,10 @@ LAYOUT = {
 }
 DEAD = b"ENGINE_CORE_DEAD"
 UNREADABLE = b"\xc1"
+STATISTICS = {
+    "kv_cache_usage": 0.5,
+    "prefix_cache_stats": {"reset": False, "requests": 1, "queries": 4, "hits": 1},
+}
 
 
 def struct(name, values):
@@ -87,7 +91,7 @@ class Core(threading.Thread):
     def step(self):
         frames = [b""]
         outputs = [self.output(request_id, frames) for request_id in list(self.running)]
-        self.send(frames, outputs=outputs, scheduler_stats={"kv_cache_usage": 0.5})
+        self.send(frames, outputs=outputs, scheduler_stats=STATISTICS)
         time.sleep(0.002)
 
     def output(self, request_id, frames):
@@ -138,6 +142,12 @@ class Cored(Plain):
         self.tasks = [asyncio.create_task(self.take()), asyncio.create_task(self.read())]
         return await super().start(worker_id)
 
+    async def setup_metrics(self, ctx):
+        def publish(publisher):
+            self.socket.publish_snapshots(publisher, {0: 100})
+
+        return MetricsBindings(dp_ranks=[0], on_publisher_ready=publish)
+
     async def generate(self, request, context):
         case = case_of(request)
         stream = self.steps.open(context)
@@ -165,7 +175,7 @@ class Cored(Plain):
                 self.core.told.put(("abort", request_id))
                 reach("given-up")
             for record in taken.steps:
-                assert msgpack.unpackb(record.scheduler_stats) == {"kv_cache_usage": 0.5}
+                assert msgpack.unpackb(record.scheduler_stats) == STATISTICS
                 assert len(record.inter_token_latencies) == record.generation_tokens
                 self.left["records"] += 1
                 self.left["tokens"] += record.generation_tokens
