@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2154
 # Sourced after env.sh and new-venv.sh: the environment that benches run in, and what they measure of
 # ours: the wheel to hand out, in the folder bench-dist of the cache.
 

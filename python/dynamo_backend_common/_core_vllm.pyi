@@ -34,8 +34,7 @@ class OutputSocket:
             steps: Where the streams were opened.
             layout: The fields, in order, of ``EngineCoreOutputs``, ``EngineCoreOutput``,
                 ``LogprobsLists``, ``PrefillStats`` and ``SchedulerStats`` of the release that runs.
-            address: Where the engine cores send to. One of ``ipc://`` is waited for, five seconds
-                at most, until the socket that was bound to it has let go.
+            address: Where the engine cores send to. Nobody else is bound to it any more.
             forward_to: Where vLLM's client is bound by now.
             statistics: Whether `take` gives records. Then the statistics of the scheduler are in
                 them, and in no message that goes on to the client.

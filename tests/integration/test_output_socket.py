@@ -167,4 +167,4 @@ def test_what_cannot_be_used_is_refused_by_name(launcher: Launcher) -> None:
     assert layout == "layout: EngineCoreOutput has no field 'new_token_ids'"
     assert address.startswith("nowhere: ")
     assert forward.startswith("nowhere: ")
-    assert taken.endswith("/taken: another socket is still bound to it")
+    assert taken.endswith("/taken: another socket is bound to it")

@@ -21,6 +21,7 @@ from plain import Plain
 
 from dynamo_backend_common import MetricsBindings, Steps
 from dynamo_backend_common._core import OutputSocket
+from dynamo_backend_common.engines.vllm.by_socket import let_go
 
 SAMPLES = Path(__file__).parents[3] / "rust" / "vllm" / "samples"
 LAYOUT = {
@@ -136,6 +137,7 @@ class Cored(Plain):
         assert await self.client.recv_multipart() == [b"before"]
         self.client.unbind(address)
         self.client.bind(aside)
+        await let_go(address)
         self.socket = OutputSocket(
             self.steps, LAYOUT, address=address, forward_to=aside, statistics=True
         )

@@ -1,5 +1,6 @@
 """An `OutputSocket` that a forked child has too, and one that is dropped without a close."""
 
+import asyncio
 import os
 import tempfile
 
@@ -8,6 +9,7 @@ from cored import LAYOUT
 
 from dynamo_backend_common import Steps
 from dynamo_backend_common._core import OutputSocket
+from dynamo_backend_common.engines.vllm.by_socket import let_go
 
 folder = tempfile.mkdtemp()
 address, aside = (f"ipc://{folder}/{name}" for name in ("core", "aside"))
@@ -18,6 +20,7 @@ core.connect(address)
 
 
 def make():
+    asyncio.run(let_go(address))
     return OutputSocket(Steps(), LAYOUT, address=address, forward_to=aside, statistics=False)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import sys
 from collections import namedtuple
@@ -11,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import zmq
+import zmq.asyncio
 
 from dynamo_backend_common import InvalidArgument, Steps
 from dynamo_backend_common.engines.vllm.by_socket import BySocket
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
 SAMPLE = Path(__file__).parents[3] / "rust" / "vllm" / "samples" / "0.32.0.txt"
 FIELDS = {
@@ -49,50 +51,42 @@ def release(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     return release
 
 
-@pytest.fixture
-def client() -> Iterator[zmq.Socket[bytes]]:
-    with zmq.Context() as context, context.socket(zmq.PULL) as client:
-        yield client
-
-
-@pytest.fixture
-def core() -> Iterator[zmq.Socket[bytes]]:
-    with zmq.Context() as context, context.socket(zmq.PUSH) as core:
+async def stand_between(address: str) -> None:
+    """Stands between a client and a core; what the core sends arrives, also where that raises."""
+    with (
+        zmq.asyncio.Context() as context,
+        context.socket(zmq.PULL) as client,
+        context.socket(zmq.PUSH) as core,
+    ):
         core.linger = 0
-        yield core
 
+        async def arrives() -> None:
+            received = asyncio.ensure_future(client.recv())
+            while not received.done():
+                # What is sent before the core has connected anew may be lost.
+                await core.send(MESSAGE)
+                await asyncio.wait([received], timeout=0.1)
+            assert received.result() == MESSAGE
 
-def connect(client: zmq.Socket[bytes], core: zmq.Socket[bytes], address: str) -> None:
-    """Has the core send to the client."""
-    client.bind(address)
-    core.connect(client.get_string(zmq.LAST_ENDPOINT).rstrip("\0"))
-    arrives(client, core)
-
-
-def arrives(client: zmq.Socket[bytes], core: zmq.Socket[bytes]) -> None:
-    """Waits until the client has what the core sends: not before it has connected anew."""
-    core.send(MESSAGE)
-    while not client.poll(500):
-        core.send(MESSAGE)
-    while client.poll(0):
-        assert client.recv() == MESSAGE
-
-
-def between(client: zmq.Socket[bytes]) -> BySocket:
-    core = SimpleNamespace(resources=SimpleNamespace(output_socket=client))
-    llm = SimpleNamespace(engine_core=core, input_processor=None)
-    statistics: Any = SimpleNamespace(per_request=True)
-    return BySocket(llm, Steps(), statistics, None)
+        client.bind(address)
+        core.connect(client.get_string(zmq.LAST_ENDPOINT).rstrip("\0"))
+        await arrives()
+        statistics: Any = SimpleNamespace(per_request=True)
+        llm = SimpleNamespace(
+            engine_core=SimpleNamespace(resources=SimpleNamespace(output_socket=client)),
+            input_processor=None,
+            is_sleeping=arrives,
+        )
+        try:
+            socket = await BySocket.begin(llm, Steps(), statistics, None)
+        finally:
+            await arrives()
+        socket.close()
 
 
 @pytest.mark.usefixtures("release")
-def test_what_is_for_vllms_client_reaches_it(
-    client: zmq.Socket[bytes], core: zmq.Socket[bytes], tmp_path: Path
-) -> None:
-    connect(client, core, f"ipc://{tmp_path}/core")
-    socket = between(client)
-    arrives(client, core)
-    socket.close()
+def test_what_is_for_vllms_client_reaches_it(tmp_path: Path) -> None:
+    asyncio.run(stand_between(f"ipc://{tmp_path}/core"))
 
 
 CHANGES: dict[str, Callable[[ModuleType], None]] = {
@@ -111,27 +105,17 @@ CHANGES: dict[str, Callable[[ModuleType], None]] = {
 
 @pytest.mark.parametrize("told", CHANGES)
 def test_a_release_with_other_messages_is_refused(
-    release: ModuleType,
-    client: zmq.Socket[bytes],
-    core: zmq.Socket[bytes],
-    tmp_path: Path,
-    told: str,
+    release: ModuleType, tmp_path: Path, told: str
 ) -> None:
     CHANGES[told](release)
-    connect(client, core, f"ipc://{tmp_path}/core")
     with pytest.raises(InvalidArgument, match=told):
-        between(client)
-    arrives(client, core)
+        asyncio.run(stand_between(f"ipc://{tmp_path}/core"))
 
 
 @pytest.mark.usefixtures("release")
 @pytest.mark.parametrize("address", ["tcp://127.0.0.1:*", "ipc://{folder}/{name}"])
-def test_an_address_that_cannot_be_used_is_refused(
-    client: zmq.Socket[bytes], core: zmq.Socket[bytes], tmp_path: Path, address: str
-) -> None:
+def test_an_address_that_cannot_be_used_is_refused(tmp_path: Path, address: str) -> None:
     # As long as the path of a socket may be.
     name = "n" * (zmq.IPC_PATH_MAX_LEN - len(f"{tmp_path}/"))
-    connect(client, core, address.format(folder=tmp_path, name=name))
-    with pytest.raises(InvalidArgument, match=r"sends to tcp://|ipc path"):
-        between(client)
-    arrives(client, core)
+    with pytest.raises(InvalidArgument, match=r"come by tcp://|ipc path"):
+        asyncio.run(stand_between(address.format(folder=tmp_path, name=name)))

@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import importlib
 import time
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
 
 from ..._core import OutputSocket
 from ...exceptions import InvalidArgument
 from .by_steps import BySteps
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from ..._core import RequestContext, StepRecord, Steps, StepStream
     from .call import Call
     from .statistics import Counted, Statistics
 
 _FETCH_SECONDS = 0.1
+_LETTING_GO_SECONDS = 5.0
+_LOOK_SECONDS = 0.005
+_ANSWER_SECONDS = 30.0
 
 
 class BySocket(BySteps):
@@ -27,16 +34,43 @@ class BySocket(BySteps):
     there, and passes on what it was not told to expect: to where the client listens from then on.
     """
 
-    def __init__(self, llm: Any, steps: Steps, statistics: Statistics, tasks: Any) -> None:
-        """Takes a vLLM that has started, and of which no request runs.
+    def __init__(
+        self,
+        llm: Any,
+        steps: Steps,
+        statistics: Statistics,
+        tasks: Any,
+        socket: OutputSocket,
+        records: _Records,
+    ) -> None:
+        """Takes a vLLM, and what reads its engine core: see `begin`."""
+        super().__init__(llm, steps, statistics, tasks)
+        self._socket = socket
+        self._records = records
+        self._counted = records.counted
+
+    @classmethod
+    async def begin(cls, llm: Any, steps: Steps, statistics: Statistics, tasks: Any) -> Self:
+        """Takes the place of vLLM's client, which has started, and of which no request runs.
 
         Raises:
             InvalidArgument: Its messages are not as they are known, or come by a network.
         """
-        super().__init__(llm, steps, statistics, tasks)
-        self._counted: dict[str, Counted] = {}
-        self._records = _Records(statistics, self._counted)
-        self._socket = _between(llm, steps, statistics)
+        layout = _layout()
+        records = _Records(statistics)
+        async with _aside(llm) as (address, aside):
+            socket = OutputSocket(
+                steps, layout, address=address, forward_to=aside, statistics=statistics.per_request
+            )
+            try:
+                # The answer comes by the new way, so all do.
+                await asyncio.wait_for(llm.is_sleeping(), _ANSWER_SECONDS)
+            except BaseException as error:
+                socket.close()
+                if isinstance(error, TimeoutError):
+                    raise InvalidArgument("the engine core does not come back to it") from None
+                raise
+        return cls(llm, steps, statistics, tasks, socket, records)
 
     async def serve(self, call: Call, lora_request: Any, context: RequestContext) -> StepStream:
         """Has vLLM serve a request; the stream gets its output.
@@ -103,10 +137,10 @@ class BySocket(BySteps):
 class _Records:
     """Tells vLLM's statistics of the steps that passed by Python."""
 
-    def __init__(self, statistics: Statistics, counted: dict[str, Counted]) -> None:
+    def __init__(self, statistics: Statistics) -> None:
+        self.counted: dict[str, Counted] = {}
         decoder = _of_vllm("vllm.v1.serial_utils", "MsgpackDecoder")
         self._statistics = statistics
-        self._counted = counted
         self._output = decoder(_of_vllm("vllm.v1.engine", "EngineCoreOutput"))
         self._scheduler_stats = decoder(_of_vllm("vllm.v1.metrics.stats", "SchedulerStats"))
 
@@ -130,7 +164,7 @@ class _Records:
         iteration.inter_token_latencies_iter += record.inter_token_latencies
         for packed, tokens, last in record.notable:
             output = self._output.decode(packed)
-            counted = self._counted.get(output.request_id)
+            counted = self.counted.get(output.request_id)
             if counted is None:
                 continue
             counted.stats.num_generation_tokens = tokens
@@ -138,20 +172,24 @@ class _Records:
                 counted.stats.last_token_ts = last
             self._statistics.observe(output, record.timestamp, counted, iteration)
             if output.finish_reason is not None:
-                del self._counted[output.request_id]
+                del self.counted[output.request_id]
         return iteration
 
 
-def _between(llm: Any, steps: Steps, statistics: Statistics) -> OutputSocket:
+@contextlib.asynccontextmanager
+async def _aside(llm: Any) -> AsyncIterator[tuple[str, str]]:
+    """Has vLLM's client listen elsewhere: yields the address that is free then, and the other.
+
+    Where the body raises, all is as before.
+    """
     import zmq
 
-    layout = _layout()
     theirs = getattr(getattr(llm.engine_core, "resources", None), "output_socket", None)
     if not isinstance(theirs, zmq.Socket):
         raise InvalidArgument("this release of vLLM has no engine_core.resources.output_socket")
     address = theirs.get_string(zmq.LAST_ENDPOINT).rstrip("\0")
     if not address.startswith("ipc:///"):
-        raise InvalidArgument(f"vLLM's engine core sends to {address}, which is no file's socket")
+        raise InvalidArgument(f"the engine core's messages come by {address}, and not by ipc://")
     aside = f"{address}-aside"
     try:
         theirs.bind(aside)
@@ -159,13 +197,35 @@ def _between(llm: Any, steps: Steps, statistics: Statistics) -> OutputSocket:
         raise InvalidArgument(f"{aside}: {error}") from None
     theirs.unbind(address)
     try:
-        return OutputSocket(
-            steps, layout, address=address, forward_to=aside, statistics=statistics.per_request
-        )
+        await let_go(address)
+        yield address, aside
     except BaseException:
         theirs.bind(address)
         theirs.unbind(aside)
         raise
+
+
+async def let_go(address: str) -> None:
+    """Waits until the last connection to an ``ipc://`` address that was unbound has ended.
+
+    What is sent over one that is about to end is lost.
+
+    Raises:
+        InvalidArgument: Some are left after five seconds.
+    """
+    deadline = time.monotonic() + _LETTING_GO_SECONDS
+    while await asyncio.to_thread(_is_in_use, address.removeprefix("ipc://")):
+        if time.monotonic() > deadline:
+            raise InvalidArgument(
+                f"{address}: the engine core stays connected to vLLM's own client"
+            )
+        # libzmq ends them in threads of its own, and in the event loop, where that has the socket.
+        await asyncio.sleep(_LOOK_SECONDS)
+
+
+def _is_in_use(path: str) -> bool:
+    sockets = Path("/proc/net/unix").read_text(errors="surrogateescape").splitlines()
+    return any(socket.endswith(f" {path}") for socket in sockets)
 
 
 def _layout() -> dict[str, list[str]]:

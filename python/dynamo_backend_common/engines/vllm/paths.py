@@ -80,7 +80,7 @@ async def choose_path(asked: str, llm: Any, steps: Steps, statistics: Statistics
     why = "as asked" if asked != "auto" else "the best there is"
     if asked in {"auto", "socket"} and not lacking:
         try:
-            path = BySocket(llm, steps, statistics, tasks)
+            path = await BySocket.begin(llm, steps, statistics, tasks)
         except InvalidArgument as error:
             if asked == "socket":
                 raise InvalidArgument(f"--token-path socket: {error}") from None

@@ -6,7 +6,6 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
 
 use dynamo_backend_vllm::step::Message;
 use dynamo_backend_vllm::{ENGINE_CORE_DEAD, Layout};
@@ -17,10 +16,6 @@ use zmq::{Context, DONTWAIT, POLLIN, PollItem, SNDMORE, Socket};
 use super::state::State;
 use crate::eventfd::EventFd;
 use crate::step;
-
-/// How long whoever had the address before may take to let go of it.
-const LETTING_GO: Duration = Duration::from_secs(5);
-const LOOK: Duration = Duration::from_millis(5);
 
 /// Milliseconds that the end waits for what vLLM's client has not taken yet.
 const LINGER: i32 = 200;
@@ -62,7 +57,11 @@ pub(super) fn start(
     address: &str,
     forward_to: &str,
 ) -> Result<JoinHandle<()>, String> {
-    wait_for(address)?;
+    // libzmq would take the address from whoever listens there.
+    let path = address.strip_prefix("ipc://");
+    if path.is_some_and(|path| UnixStream::connect(path).is_ok()) {
+        return Err(format!("{address}: another socket is bound to it"));
+    }
     let refused = |address: &str, error: &dyn std::fmt::Display| format!("{address}: {error}");
     let context = Context::new();
     let pull = context.socket(zmq::PULL);
@@ -89,22 +88,6 @@ pub(super) fn start(
         .name("dynamo-vllm".into())
         .spawn(move || reader.run())
         .map_err(|error| refused(address, &error))
-}
-
-/// Waits until nobody listens at `address`: libzmq lets go of it in a thread of its own, and leaves
-/// the file there. Binding replaces the file, also that of a socket which is still bound.
-fn wait_for(address: &str) -> Result<(), String> {
-    let Some(path) = address.strip_prefix("ipc://") else {
-        return Ok(());
-    };
-    let deadline = Instant::now() + LETTING_GO;
-    while UnixStream::connect(path).is_ok() {
-        if Instant::now() > deadline {
-            return Err(format!("{address}: another socket is still bound to it"));
-        }
-        thread::sleep(LOOK);
-    }
-    Ok(())
 }
 
 /// Its fields are dropped in order: a context waits for its sockets.
