@@ -21,6 +21,7 @@ def sources(*patterns: str) -> list[Path]:
     ("crate", "banned"),
     [
         ("dynamo-backend-lifecycle", ["pyo3", "dynamo-runtime", "dynamo-llm"]),
+        ("dynamo-backend-vllm", ["pyo3", "dynamo-runtime", "dynamo-llm", "zmq"]),
         ("dynamo-backend-worker", ["pyo3"]),
         ("dynamo-backend-python", ["dynamo-backend-common", "google-cloud-auth"]),
     ],

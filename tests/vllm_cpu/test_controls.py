@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from support.vllm_worker import Served
 
 PROMPT = [*range(250, 250 + BLOCK), 5]
+WORDS: dict[str, Any] = {"ignore_eos": True, "temperature": 0}
+"""What is likeliest are words, which can be counted."""
 
 
 def tell(served: Served, control: str, **body: Any) -> dict[str, Any]:
@@ -40,7 +42,7 @@ def test_the_prefix_cache_is_reset(served: Served) -> None:
 def test_what_is_paused_goes_on(served: Served) -> None:
     with (
         ThreadPoolExecutor(1) as pool,
-        served.api.stream_completion(PROMPTS[0], max_tokens=200, ignore_eos=True) as stream,
+        served.api.stream_completion(PROMPTS[0], **WORDS, max_tokens=200) as stream,
     ):
         first = stream.first_text()
         tell(served, "pause_generation")
@@ -67,8 +69,15 @@ def test_it_sleeps_and_wakes_up(served: Served) -> None:
 
 
 def test_a_control_says_what_it_does_not_accept(served: Served) -> None:
-    for control, body in (("pause_generation", {"mode": "later"}), ("sleep", {"level": 9})):
+    for control, body, undone_by in (
+        ("reset_prefix_cache", {"frobnicate": 1}, None),
+        ("pause_generation", {"mode": "later"}, "resume_generation"),
+        ("sleep", {"level": 9}, "wake_up"),
+    ):
         answer = served.worker.system.control(control, body)
-        assert answer.status == 400, answer.text
+        assert answer.status == 500, answer.text
         assert next(iter(body)) in answer.text
+        if undone_by is not None:
+            # The worker has left discovery by then.
+            tell(served, undone_by)
     assert served.worker.system.control("frobnicate").status == 404

@@ -163,7 +163,6 @@ def test_so_is_what_no_frontend_sends(served: Served) -> None:
         "length_penalty": {"sampling_options": {"length_penalty": 2.0}},
         "frobnicate": {"sampling_options": {"frobnicate": 1}},
         "logprobs": {"output_options": {"logprobs": 1000}},
-        "dp_rank": {"routing": {"dp_rank": 9}},
         "out of vocabulary": {"token_ids": [5, 512]},
         "empty": {"token_ids": []},
     }

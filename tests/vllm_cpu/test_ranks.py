@@ -69,7 +69,8 @@ def test_each_rank_serves_and_tells_of_it(ranked: Served) -> None:
     assert not any(value for _, value in dropped)
 
 
-def test_a_rank_that_is_none_is_refused(ranked: Served) -> None:
-    [answer] = ask(ranked.launcher, {"token_ids": [5], "routing": {"dp_rank": 2}})
-    assert isinstance(answer, str)
-    assert "dp_rank" in answer
+def test_vllm_chooses_where_the_rank_is_another_workers(ranked: Served) -> None:
+    stops = {"max_tokens": 3, "ignore_eos": True}
+    request = {"token_ids": [5], "stop_conditions": stops, "routing": {"dp_rank": 2}}
+    [answer] = ask(ranked.launcher, request)
+    assert len(tokens_of(answer)) == 3

@@ -5,8 +5,8 @@
 - `client`: vLLM's `AsyncLLM`, from its start to its end; `processes` are those that it starts.
 - `paths`: how tokens come from the engine core: `by_socket`, `by_steps` or `by_generate`;
   `statistics` are vLLM's own of them. `serving` has what a vLLM that has started is served with.
-- `requests` reads a request into a `call`, with `sampling`, `guided`, `schema_cycles` and
-  `transfer`, and `refusals` of what vLLM has not; `outputs` makes its chunks, with `logprobs`.
+- `requests` reads a request into a `call`, with `sampling`, `guided` and `transfer`, and
+  `refusals` of what vLLM has not; `outputs` makes its chunks, with `logprobs`.
 - `card`, `kv_events`, `snapshots` and `metrics` are what is published; `controls`, with `lora` and
   `weights`, what an operator can do.
 
