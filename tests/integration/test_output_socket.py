@@ -78,13 +78,21 @@ def test_a_client_that_leaves_is_aborted_in_the_core(launcher: Launcher, server:
     assert told["forwarded"] == 0
 
 
-@pytest.mark.parametrize(("what", "aborted"), [("error", 0), ("unreadable", 1)])
+@pytest.mark.parametrize(
+    ("what", "aborted", "told"),
+    [
+        ("error", 0, "ERROR.*as where a KV cache could not be loaded"),
+        ("guided-error", 0, "ERROR.*no token that it had fits the guided decoding"),
+        ("unreadable", 1, "ERROR.*an output whose 'new_token_ids' cannot be read"),
+    ],
+)
 def test_an_error_is_that_of_its_request_alone(
-    launcher: Launcher, server: Server, what: str, aborted: int
+    launcher: Launcher, server: Server, what: str, aborted: int, told: str
 ) -> None:
     with server.api.stream_completion(PROMPT, **case(what)) as bad:
         assert text_of(server.api.complete(PROMPT).json).strip() == PROMPT
         assert failed(list(bad.events()))
+    server.process.wait_for_line(told)
     if aborted:
         launcher.latches.reached("given-up")
     assert len(left(launcher, server)["given_up"]) == aborted

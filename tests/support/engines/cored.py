@@ -109,7 +109,7 @@ class Core(threading.Thread):
             self.running[request_id][2] += 1
         else:
             more["new_token_ids"] = []
-            more["finish_reason"] = 3 if case == "error" else 0
+            more["finish_reason"] = 3 if case.endswith("error") else 0
             more["stop_reason"] = "END"
             del self.running[request_id]
         return struct("EngineCoreOutput", {"request_id": request_id, **more})
@@ -162,7 +162,13 @@ class Cored(Plain):
             self.by_python[request_id] = stream.id
         else:
             asked = int(case.removeprefix("logprobs")) if case.startswith("logprobs") else None
-            self.socket.expect(request_id, stream, prompt_tokens=len(tokens), logprobs=asked)
+            self.socket.expect(
+                request_id,
+                stream,
+                prompt_tokens=len(tokens),
+                logprobs=asked,
+                is_guided=case.startswith("guided"),
+            )
         if case == "garbage":
             self.core.told.put(("send", [UNREADABLE]))
         self.core.told.put((request_id, case, tokens, 0))
