@@ -105,3 +105,20 @@ fn statistics_get_no_field_that_is_not_known() {
         });
     }
 }
+
+#[test]
+fn a_field_is_read_where_the_release_has_it() {
+    for mut release in samples::releases() {
+        let names = release.fields.get_mut("EngineCoreOutput").unwrap();
+        let finish = names.iter().position(|it| it == "finish_reason").unwrap();
+        names.swap(0, 1);
+        names.swap(2, finish);
+        let layout = Layout::new(&release.fields).unwrap();
+        let raw = [0x93, 0x91, 7, 0xa1, b'a', 1];
+        let output = layout.read_output(&mut Cursor::at(&raw)).unwrap();
+        assert_eq!(output.request_id, "a");
+        let body = output.body.unwrap();
+        assert_eq!(body.tokens.collect::<Vec<_>>(), [7]);
+        assert_eq!(body.finish, Some(Finish::Length));
+    }
+}
