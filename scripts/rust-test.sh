@@ -11,7 +11,7 @@ else
     run=(test --lib --bins --tests --examples)
 fi
 # By itself: the features that its tests want of tokio must not reach the others.
-alone=(--package dynamo-backend-lifecycle)
+alone=(--package dynamo-backend-lifecycle --package dynamo-backend-vllm)
 rest=(--package dynamo-backend-worker --package dynamo-backend-python)
 
 say "Rust tests"
@@ -19,5 +19,5 @@ cargo "${run[@]}" --locked "${alone[@]}" "$@"
 cargo "${run[@]}" --locked "${rest[@]}" "$@"
 
 say "Examples in the documentation of Rust"
-cargo test --locked --doc "${alone[@]}"
+cargo test --locked --doc --package dynamo-backend-lifecycle
 cargo test --locked --doc --package dynamo-backend-worker

@@ -13,7 +13,7 @@ class OutputSocket:
     A thread reads at the address to which the engine cores send. Outputs of requests that it was
     told to expect go to their streams. Everything else goes on to vLLM's own client at once, as
     the message that it was: answers to calls, the word that a core is dead, outputs of other
-    requests, and what cannot be read.
+    requests, and what cannot be read; then all requests fail whose tokens that may be.
 
     In a child that was forked from the worker's process, all methods but `close` raise
     `RuntimeError`.
@@ -62,7 +62,7 @@ class OutputSocket:
             request_id: As the outputs have it: vLLM's own, behind ``assign_request_id``.
             stream: Where they go.
             prompt_tokens: Tokens of the prompt.
-            logprobs: Likeliest tokens to tell beside each one, -1: all; None: no log probabilities.
+            logprobs: Likeliest tokens to tell beside each one; None: no log probabilities.
             is_guided: Whether a grammar guides the output. Then an error behind the first token is
                 `Unknown`: another worker would begin with the grammar anew.
             prompt_tokens_details: Of the usage, in place of what the engine core says.
@@ -70,9 +70,6 @@ class OutputSocket:
         Raises:
             InvalidArgument: The request is expected already; the details are none.
         """
-
-    def forget(self, request_id: str) -> None:
-        """Drops what still comes for a request; nothing goes on to the client."""
 
     def publish_snapshots(
         self, publisher: SnapshotPublisher, total_blocks: Mapping[int, int]
@@ -140,6 +137,6 @@ class StepRecord:
     def notable(self) -> list[tuple[bytes, int, float]]:
         """The first and the last output of each request, and those with events.
 
-        ``EngineCoreOutput`` in msgpack, without arrays; the tokens that the request had before it;
-        the timestamp of the output before it, 0.0: there was none.
+        ``EngineCoreOutput`` in msgpack, with what statistics need; the tokens that the request had
+        before it; the timestamp of the output before it, 0.0: there was none.
         """

@@ -144,7 +144,7 @@ class VllmWorker:
         assert self.family.left() == []
         # Torch keeps a folder for what it compiles, and does not use it.
         left = [path.name for path in self.folder.iterdir()]
-        assert [name for name in left if not name.startswith("torchinductor")] == []
+        assert not [name for name in left if not name.startswith("torchinductor")], left
 
 
 @dataclass(frozen=True)

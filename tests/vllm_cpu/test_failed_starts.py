@@ -49,7 +49,7 @@ def test_a_core_that_cannot_load(launcher: Launcher) -> None:
 
 
 @pytest.mark.parametrize("which", [signal.SIGTERM, signal.SIGINT])
-@pytest.mark.parametrize("moment", ["starting vLLM with", r"EngineCore pid=", r"Worker pid="])
+@pytest.mark.parametrize("moment", [r"MainProcess pid=", r"EngineCore pid=", r"Worker pid="])
 def test_a_signal_while_it_loads(launcher: Launcher, which: signal.Signals, moment: str) -> None:
     worker = VllmWorker(launcher)
     worker.process.wait_for_line(moment, patience=LOADING)

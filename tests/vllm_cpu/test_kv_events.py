@@ -31,7 +31,8 @@ def test_a_router_hears_of_what_came_past_it_and_of_what_is_gone(served: Served)
     request = {"token_ids": PROMPT, "stop_conditions": {"max_tokens": 1}}
     [answer] = ask(served.launcher, request)
     assert not isinstance(answer, str), answer
-    until(lambda: hit_rate(served) > 0.9, "the router has heard of the prompt's blocks")
+    # The last of its blocks is not full.
+    until(lambda: hit_rate(served) == 3 / 4, "the router has heard of the prompt's blocks")
     assert served.worker.system.control("reset_prefix_cache").json == {"status": "ok"}
     until(lambda: hit_rate(served) == 0, "the router has heard that they are gone")
 
@@ -40,10 +41,15 @@ def test_the_load_is_published_at_every_step(served: Served) -> None:
     def gauge(name: str) -> float:
         return sample(served.worker.system.get("/metrics").text, f"dynamo_component_{name}")
 
+    def is_seen() -> bool:
+        asked = {"max_tokens": 150, "ignore_eos": True}
+        with served.api.stream_completion(PROMPT, **asked) as stream:
+            assert stream.first_text()
+            usage = gauge("gpu_cache_usage_percent")
+            for _ in stream.events():
+                pass
+        return usage > 0
+
     assert gauge("total_blocks") > 1000
-    with served.api.stream_completion(PROMPT, max_tokens=150, ignore_eos=True) as stream:
-        assert stream.first_text()
-        until(lambda: gauge("gpu_cache_usage_percent") > 0, "the request's blocks are seen")
-        for _ in stream.events():
-            pass
+    until(is_seen, "a request's blocks are seen")
     until(lambda: gauge("gpu_cache_usage_percent") == 0, "its blocks are seen to be free")

@@ -79,7 +79,7 @@ impl OutputSocket {
         request_id: String,
         stream: &StepStream,
         prompt_tokens: u32,
-        logprobs: Option<i64>,
+        logprobs: Option<usize>,
         is_guided: bool,
         prompt_tokens_details: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<()> {
@@ -99,12 +99,6 @@ impl OutputSocket {
         {
             return Err(refused("request_id: it is expected already".into()));
         }
-        Ok(())
-    }
-
-    fn forget(&self, request_id: &str) -> PyResult<()> {
-        self.origin.check("OutputSocket.forget")?;
-        self.shared.state.lock().requests.forget(request_id);
         Ok(())
     }
 

@@ -21,7 +21,7 @@ pub(crate) enum StepField {
     SchedulerStats,
     Timestamp,
     UtilityOutput,
-    /// What only vLLM's own client acts upon.
+    /// What only vLLM's own client acts upon, or may: also what is not known here.
     Client,
     Other,
 }
@@ -37,8 +37,9 @@ pub(crate) enum OutputField {
     Events,
     PrefillStats,
     NumNansInLogits,
-    /// Arrays that may lie in other frames of the message.
-    Arrays,
+    /// What vLLM's statistics need beside the others.
+    TraceHeaders,
+    /// Some are arrays, which may lie in other frames of the message.
     Other,
 }
 
@@ -110,8 +111,8 @@ impl StepField {
             "scheduler_stats" => Self::SchedulerStats,
             "timestamp" => Self::Timestamp,
             "utility_output" => Self::UtilityOutput,
-            "finished_requests" | "wave_complete" | "start_wave" => Self::Client,
-            _ => Self::Other,
+            "weight_version" => Self::Other,
+            _ => Self::Client,
         }
     }
 }
@@ -127,11 +128,7 @@ impl OutputField {
             "events" => Self::Events,
             "prefill_stats" => Self::PrefillStats,
             "num_nans_in_logits" => Self::NumNansInLogits,
-            "new_prompt_logprobs_tensors"
-            | "pooling_output"
-            | "routed_experts"
-            | "new_sampling_mask"
-            | "prompt_token_id_logprobs" => Self::Arrays,
+            "trace_headers" => Self::TraceHeaders,
             _ => Self::Other,
         }
     }

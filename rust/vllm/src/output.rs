@@ -114,7 +114,7 @@ impl Layout {
                 OutputField::NumNansInLogits => {
                     body.is_eventful |= cursor.integer().ok_or("num_nans_in_logits")? > 0;
                 }
-                OutputField::Arrays | OutputField::Other => {
+                OutputField::TraceHeaders | OutputField::Other => {
                     cursor.value().ok_or("another field")?;
                 }
             }
@@ -122,21 +122,30 @@ impl Layout {
         Ok(body)
     }
 
-    /// The output in msgpack, without what statistics never need: arrays, which may lie in other
-    /// frames.
-    pub fn without_arrays(&self, output: &Output<'_>) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(output.raw.len());
+    /// The output in msgpack with what statistics need alone: not what may lie in other frames, nor
+    /// what is not known here. Its last fields are left out where they are nil.
+    pub fn for_statistics(&self, output: &Output<'_>) -> Vec<u8> {
         let mut cursor = Cursor::at(output.raw);
-        let fields = cursor.array().unwrap_or_default();
-        msgpack::write_array(&mut bytes, fields as usize);
-        for place in 0..fields {
+        let places = 0..cursor.array().unwrap_or_default();
+        let values = places.map(|place| {
             let value = cursor.value().unwrap_or(msgpack::NIL);
-            let is_array = matches!(
-                self.output.get(place as usize),
-                Some(OutputField::NewLogprobs | OutputField::Arrays)
-            );
-            bytes.extend_from_slice(if is_array { msgpack::NIL } else { value });
-        }
+            match self.output.get(place as usize) {
+                None | Some(OutputField::NewLogprobs | OutputField::Other) => msgpack::NIL,
+                Some(_) => value,
+            }
+        });
+        let mut values: Vec<_> = values.collect();
+        values.truncate(
+            values
+                .iter()
+                .rposition(|it| *it != msgpack::NIL)
+                .map_or(0, |it| it + 1),
+        );
+        let mut bytes = Vec::with_capacity(output.raw.len());
+        msgpack::write_array(&mut bytes, values.len());
+        values
+            .iter()
+            .for_each(|value| bytes.extend_from_slice(value));
         bytes
     }
 }

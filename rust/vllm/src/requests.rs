@@ -65,15 +65,8 @@ impl<T> Requests<T> {
         self.known.remove(request_id);
     }
 
-    /// Nobody wants a request's outputs any more. They are dropped when they come.
-    pub fn forget(&mut self, request_id: &str) {
-        if let Some(known @ Known::Live(_)) = self.known.get_mut(request_id) {
-            *known = Known::Gone(None);
-            self.remember(request_id.to_owned());
-        }
-    }
-
-    /// Forgets the requests that `is_gone`; their ids are told by [`given_up`](Self::given_up).
+    /// Has the outputs dropped of the requests that `is_gone`; their ids are told by
+    /// [`given_up`](Self::given_up).
     pub fn give_up(&mut self, is_gone: impl Fn(&T) -> bool) {
         let gone = self.known.iter_mut().filter_map(|(request_id, known)| {
             let given_up = matches!(known, Known::Live(of) if is_gone(of));
@@ -144,10 +137,6 @@ mod tests {
         let mut requests = Requests::default();
         requests.expect("a".into(), 1);
         requests.expect("b".into(), 2);
-        requests.forget("a");
-        requests.forget("unknown");
-        assert_eq!(requests.whose("a", 0.0), Whose::Gone);
-        assert!(requests.given_up().is_empty());
         requests.give_up(|of| *of == 2);
         requests.give_up(|of| *of == 2);
         assert_eq!(requests.given_up(), ["b"]);
@@ -155,14 +144,15 @@ mod tests {
         assert_eq!(requests.whose("b", 0.0), Whose::Gone);
         requests.finish("b");
         assert_eq!(requests.whose("b", 0.0), Whose::Other);
-        assert_eq!(requests.live().count(), 0);
+        assert_eq!(requests.live().count(), 1);
     }
 
     #[test]
     fn a_request_that_goes_on_is_given_up_again() {
         let mut requests = Requests::default();
         requests.expect("a".into(), ());
-        requests.forget("a");
+        requests.give_up(|()| true);
+        assert_eq!(requests.given_up(), ["a"]);
         for timestamp in [10.0, 10.5, 11.0] {
             assert_eq!(requests.whose("a", timestamp), Whose::Gone);
         }
@@ -177,7 +167,7 @@ mod tests {
         let mut requests = Requests::default();
         for number in 0..MOST_GONE + 10 {
             requests.expect(number.to_string(), ());
-            requests.forget(&number.to_string());
+            requests.give_up(|()| true);
         }
         assert_eq!(requests.known.len(), MOST_GONE);
         assert_eq!(requests.gone.len(), MOST_GONE);

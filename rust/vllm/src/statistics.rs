@@ -38,7 +38,7 @@ pub struct Record {
 /// An output that vLLM's statistics want to see by itself.
 #[derive(Debug)]
 pub struct Notable {
-    /// `EngineCoreOutput` in msgpack, without arrays.
+    /// `EngineCoreOutput` in msgpack, with what they need alone.
     pub output: Vec<u8>,
     /// How far its request was before it.
     pub before: Progress,
@@ -82,7 +82,7 @@ impl Record {
     /// Counts an output of a request that was `before`.
     pub fn add(&mut self, layout: &Layout, output: &Output<'_>, body: &Body<'_>, before: Progress) {
         if before.is_nothing() || body.finish.is_some() || body.is_eventful {
-            let output = layout.without_arrays(output);
+            let output = layout.for_statistics(output);
             self.notable.push(Notable { output, before });
         } else {
             self.generation_tokens += body.tokens.len() as u32;

@@ -19,7 +19,7 @@ import zmq.asyncio
 from latches import case_of, reach
 from plain import Plain
 
-from dynamo_backend_common import Steps
+from dynamo_backend_common import MetricsBindings, Steps
 from dynamo_backend_common._core import OutputSocket
 from dynamo_backend_common.engines.vllm.by_socket import let_go
 
@@ -30,6 +30,11 @@ LAYOUT = {
     if (words := line.split())[0] == "fields"
 }
 DEAD = b"ENGINE_CORE_DEAD"
+UNREADABLE = b"\xc1"
+STATISTICS = {
+    "kv_cache_usage": 0.5,
+    "prefix_cache_stats": {"reset": False, "requests": 1, "queries": 4, "hits": 1},
+}
 
 
 def struct(name, values):
@@ -50,10 +55,10 @@ def array(values, dtype, frames):
 def logprobs(token, columns, frames):
     """The token itself is the second best of the likeliest ones."""
     likeliest = [token - 1, token, *range(token + 1, token + columns - 1)]
-    values = [-1.5, -0.5, -1.5, *(-2.5 - n for n in range(columns - 2)), float("-inf")]
+    values = [-1.5, -0.5, -1.5, *(-2.5 - n for n in range(columns - 3)), float("-inf")]
     return [
         array([[token, *likeliest]], "<i4", frames),
-        array([values[: columns + 1]], "<f4", frames),
+        array([values], "<f4", frames),
         array([2], "<i4", frames),
         None,
     ]
@@ -87,7 +92,7 @@ class Core(threading.Thread):
     def step(self):
         frames = [b""]
         outputs = [self.output(request_id, frames) for request_id in list(self.running)]
-        self.send(frames, outputs=outputs, scheduler_stats={"kv_cache_usage": 0.5})
+        self.send(frames, outputs=outputs, scheduler_stats=STATISTICS)
         time.sleep(0.002)
 
     def output(self, request_id, frames):
@@ -104,7 +109,7 @@ class Core(threading.Thread):
             self.running[request_id][2] += 1
         else:
             more["new_token_ids"] = []
-            more["finish_reason"] = 3 if case == "error" else 0
+            more["finish_reason"] = 3 if case.endswith("error") else 0
             more["stop_reason"] = "END"
             del self.running[request_id]
         return struct("EngineCoreOutput", {"request_id": request_id, **more})
@@ -139,6 +144,12 @@ class Cored(Plain):
         self.tasks = [asyncio.create_task(self.take()), asyncio.create_task(self.read())]
         return await super().start(worker_id)
 
+    async def setup_metrics(self, ctx):
+        def publish(publisher):
+            self.socket.publish_snapshots(publisher, {0: 100})
+
+        return MetricsBindings(dp_ranks=[0], on_publisher_ready=publish)
+
     async def generate(self, request, context):
         case = case_of(request)
         stream = self.steps.open(context)
@@ -151,7 +162,15 @@ class Cored(Plain):
             self.by_python[request_id] = stream.id
         else:
             asked = int(case.removeprefix("logprobs")) if case.startswith("logprobs") else None
-            self.socket.expect(request_id, stream, prompt_tokens=len(tokens), logprobs=asked)
+            self.socket.expect(
+                request_id,
+                stream,
+                prompt_tokens=len(tokens),
+                logprobs=asked,
+                is_guided=case.startswith("guided"),
+            )
+        if case == "garbage":
+            self.core.told.put(("send", [UNREADABLE]))
         self.core.told.put((request_id, case, tokens, 0))
         return stream
 
@@ -164,7 +183,7 @@ class Cored(Plain):
                 self.core.told.put(("abort", request_id))
                 reach("given-up")
             for record in taken.steps:
-                assert msgpack.unpackb(record.scheduler_stats) == {"kv_cache_usage": 0.5}
+                assert msgpack.unpackb(record.scheduler_stats) == STATISTICS
                 assert len(record.inter_token_latencies) == record.generation_tokens
                 self.left["records"] += 1
                 self.left["tokens"] += record.generation_tokens
@@ -177,6 +196,8 @@ class Cored(Plain):
                 self.steps.fail(RuntimeError("the core is dead"))
                 continue
             self.left["forwarded"] += 1
+            if frame == UNREADABLE:
+                continue
             message = dict(zip(LAYOUT["EngineCoreOutputs"], msgpack.unpackb(frame), strict=True))
             assert message["scheduler_stats"] is None
             for output in message["outputs"]:

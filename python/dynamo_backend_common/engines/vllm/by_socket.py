@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import importlib
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -34,13 +35,19 @@ class BySocket(BySteps):
     """
 
     def __init__(
-        self, llm: Any, steps: Steps, statistics: Statistics, tasks: Any, socket: OutputSocket
+        self,
+        llm: Any,
+        steps: Steps,
+        statistics: Statistics,
+        tasks: Any,
+        socket: OutputSocket,
+        records: _Records,
     ) -> None:
-        """Takes a vLLM, and the socket that reads its engine core: see `begin`."""
+        """Takes a vLLM, and what reads its engine core: see `begin`."""
         super().__init__(llm, steps, statistics, tasks)
         self._socket = socket
-        self._counted: dict[str, Counted] = {}
-        self._records = _Records(statistics, self._counted)
+        self._records = records
+        self._counted = records.counted
 
     @classmethod
     async def begin(cls, llm: Any, steps: Steps, statistics: Statistics, tasks: Any) -> Self:
@@ -49,18 +56,16 @@ class BySocket(BySteps):
         Raises:
             InvalidArgument: Its messages are not as they are known, or come by a network.
         """
+        layout = _layout()
+        records = _Records(statistics)
         async with _aside(llm) as (address, aside):
             socket = OutputSocket(
-                steps,
-                _layout(),
-                address=address,
-                forward_to=aside,
-                statistics=statistics.per_request,
+                steps, layout, address=address, forward_to=aside, statistics=statistics.per_request
             )
             try:
                 # The answer comes by the new way, so all do.
                 await asyncio.wait_for(llm.is_sleeping(), _ANSWER_SECONDS)
-                return cls(llm, steps, statistics, tasks, socket)
+                return cls(llm, steps, statistics, tasks, socket, records)
             except BaseException as error:
                 socket.close()
                 if isinstance(error, TimeoutError):
@@ -132,15 +137,12 @@ class BySocket(BySteps):
 class _Records:
     """Tells vLLM's statistics of the steps that passed by Python."""
 
-    def __init__(self, statistics: Statistics, counted: dict[str, Counted]) -> None:
-        from vllm.v1.engine import EngineCoreOutput
-        from vllm.v1.metrics.stats import SchedulerStats
-        from vllm.v1.serial_utils import MsgpackDecoder
-
+    def __init__(self, statistics: Statistics) -> None:
+        self.counted: dict[str, Counted] = {}
+        decoder = _of_vllm("vllm.v1.serial_utils", "MsgpackDecoder")
         self._statistics = statistics
-        self._counted = counted
-        self._output = MsgpackDecoder(EngineCoreOutput)
-        self._scheduler_stats = MsgpackDecoder(SchedulerStats)
+        self._output = decoder(_of_vllm("vllm.v1.engine", "EngineCoreOutput"))
+        self._scheduler_stats = decoder(_of_vllm("vllm.v1.metrics.stats", "SchedulerStats"))
 
     def tell(self, record: StepRecord) -> None:
         stats = record.scheduler_stats
@@ -162,7 +164,7 @@ class _Records:
         iteration.inter_token_latencies_iter += record.inter_token_latencies
         for packed, tokens, last in record.notable:
             output = self._output.decode(packed)
-            counted = self._counted.get(output.request_id)
+            counted = self.counted.get(output.request_id)
             if counted is None:
                 continue
             counted.stats.num_generation_tokens = tokens
@@ -170,7 +172,7 @@ class _Records:
                 counted.stats.last_token_ts = last
             self._statistics.observe(output, record.timestamp, counted, iteration)
             if output.finish_reason is not None:
-                del self._counted[output.request_id]
+                del self.counted[output.request_id]
         return iteration
 
 
@@ -182,19 +184,24 @@ async def _aside(llm: Any) -> AsyncIterator[tuple[str, str]]:
     """
     import zmq
 
-    theirs = llm.engine_core.resources.output_socket
-    address = theirs.getsockopt(zmq.LAST_ENDPOINT).decode().rstrip("\0")
-    if not address.startswith("ipc://"):
+    theirs = getattr(getattr(llm.engine_core, "resources", None), "output_socket", None)
+    if not isinstance(theirs, zmq.Socket):
+        raise InvalidArgument("this release of vLLM has no engine_core.resources.output_socket")
+    address = theirs.get_string(zmq.LAST_ENDPOINT).rstrip("\0")
+    if not address.startswith("ipc:///"):
         raise InvalidArgument(f"the engine core's messages come by {address}, and not by ipc://")
     aside = f"{address}-aside"
+    try:
+        theirs.bind(aside)
+    except zmq.ZMQError as error:
+        raise InvalidArgument(f"{aside}: {error}") from None
     theirs.unbind(address)
-    theirs.bind(aside)
     try:
         await let_go(address)
         yield address, aside
     except BaseException:
-        theirs.unbind(aside)
         theirs.bind(address)
+        theirs.unbind(aside)
         raise
 
 
@@ -222,16 +229,44 @@ def _is_in_use(path: str) -> bool:
 
 
 def _layout() -> dict[str, list[str]]:
-    """The fields of what this release sends, in order."""
-    from vllm.v1.engine import EngineCoreOutput, EngineCoreOutputs
-    from vllm.v1.metrics.stats import PrefillStats, SchedulerStats
-    from vllm.v1.outputs import LogprobsLists
-
-    layout = {
-        struct.__name__: list(struct.__struct_fields__)
-        for struct in (EngineCoreOutputs, EngineCoreOutput)
-    }
-    layout["LogprobsLists"] = list(LogprobsLists._fields)
-    for record in (PrefillStats, SchedulerStats):
-        layout[record.__name__] = [field.name for field in dataclasses.fields(record)]
+    """The fields of what this release sends, in order, where they are sent as they are read."""
+    layout = {}
+    for module, name, names_of in _STRUCTS:
+        names = names_of(_of_vllm(module, name))
+        if names is None:
+            raise InvalidArgument(f"this release of vLLM sends {name} otherwise than is known")
+        layout[name] = names
     return layout
+
+
+def _of_vllm(module: str, name: str) -> Any:
+    try:
+        return getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError):
+        raise InvalidArgument(f"this release of vLLM has no {module}.{name}") from None
+
+
+def _of_array(struct: Any) -> list[str] | None:
+    config = getattr(struct, "__struct_config__", None)
+    return list(struct.__struct_fields__) if config is not None and config.array_like else None
+
+
+def _of_tuple(struct: Any) -> list[str] | None:
+    names = getattr(struct, "_fields", None)
+    return None if names is None else list(names)
+
+
+def _of_map(struct: Any) -> list[str] | None:
+    if not dataclasses.is_dataclass(struct):
+        return None
+    return [field.name for field in dataclasses.fields(struct)]
+
+
+_STRUCTS = (
+    ("vllm.v1.engine", "EngineCoreOutputs", _of_array),
+    ("vllm.v1.engine", "EngineCoreOutput", _of_array),
+    ("vllm.v1.outputs", "LogprobsLists", _of_tuple),
+    ("vllm.v1.metrics.stats", "PrefillStats", _of_map),
+    ("vllm.v1.metrics.stats", "SchedulerStats", _of_map),
+)
+"""What is sent: arrays by the fields' places, or maps by their names."""

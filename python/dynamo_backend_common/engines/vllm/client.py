@@ -8,6 +8,7 @@ import logging
 import os
 import signal
 import threading
+import time
 from contextlib import suppress
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
@@ -263,11 +264,20 @@ def _close_sockets(resources: Any) -> None:
 
 
 def _end_of(process: Any) -> str:
-    status = None
-    with suppress(Exception):
-        status = process.exitcode
+    status = _status_of(process)
     if status is None:
         return f"({process.pid}) has ended"
     if status < 0:
         return f"({process.pid}) was killed by {signal.Signals(-status).name}"
     return f"({process.pid}) ended with status {status}"
+
+
+def _status_of(process: Any) -> int | None:
+    """The exit status; None: nobody knows."""
+    # A thread of vLLM's may be asking, too: who comes second knows a moment later.
+    for _ in range(20):
+        with suppress(Exception):
+            if process.exitcode is not None:
+                return int(process.exitcode)
+        time.sleep(0.005)
+    return None

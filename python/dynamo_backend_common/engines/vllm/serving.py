@@ -118,6 +118,9 @@ class Serving:
     def publish(self, publisher: SnapshotPublisher, snapshots: Snapshots) -> None:
         """Publishes how full each rank's KV cache is, from now on."""
         total = self.engine_config.total_kv_blocks or 0
+        for rank in self.ranks:
+            # Nothing comes from a rank before its first step.
+            publisher.push(rank, total_blocks=total, used_blocks=0)
         if isinstance(self._path, BySocket):
             self._path.publish_snapshots(publisher, total, self.ranks)
         else:

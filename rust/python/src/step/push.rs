@@ -50,8 +50,7 @@ impl<'a> Push<'a> {
 
     /// Looks at nothing else; answers the streams of this step that nobody wants any more.
     pub(crate) fn handed_over(self) -> Vec<u64> {
-        wakeups::wake(self.readers);
-        self.cancelled
+        self.end().cancelled
     }
 
     /// Looks at all that is open, also at what was not in this step.
@@ -77,6 +76,12 @@ impl<'a> Push<'a> {
             cancelled.push(*id);
             false
         });
+        self.end()
+    }
+
+    /// Wakes the readers, without the lock: it takes a system call where tokio sleeps.
+    fn end(self) -> StepReport {
+        drop(self.streams);
         wakeups::wake(self.readers);
         StepReport {
             cancelled: self.cancelled,

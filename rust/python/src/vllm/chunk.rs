@@ -36,7 +36,7 @@ impl Request {
     pub(super) fn new(
         stream: &StepStream,
         prompt_tokens: u32,
-        candidates: Option<i64>,
+        candidates: Option<usize>,
         is_guided: bool,
         prompt_details: Option<Value>,
     ) -> Result<Self, String> {
@@ -50,8 +50,7 @@ impl Request {
             stream: stream.id,
             is_open: stream.is_open.clone(),
             progress: Progress::default(),
-            // vLLM's -1 is the whole vocabulary.
-            candidates: candidates.map(|most| most.try_into().unwrap_or(usize::MAX)),
+            candidates,
             is_guided,
             usage: CompletionUsage::deserialize(usage).map_err(|error| error.to_string())?,
         })

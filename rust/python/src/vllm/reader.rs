@@ -80,7 +80,7 @@ pub(super) fn start(
         pull: pull.map_err(|error| refused(address, &error))?,
         push: push.map_err(|error| refused(forward_to, &error))?,
         frames: Vec::new(),
-        has_warned: false,
+        has_told: false,
         shared,
         _context: context,
     };
@@ -96,7 +96,7 @@ struct Reader {
     push: Socket,
     /// Of the message at hand.
     frames: Vec<zmq::Message>,
-    has_warned: bool,
+    has_told: bool,
     shared: Arc<Shared>,
     _context: Context,
 }
@@ -179,12 +179,14 @@ impl Reader {
                 }
             }
             Err(field) => {
-                if !std::mem::replace(&mut self.has_warned, true) {
-                    tracing::warn!(
-                        "a message of vLLM's engine core is left to vLLM's own client: its \
-                         '{field}' cannot be read; this is not logged again"
+                if !std::mem::replace(&mut self.has_told, true) {
+                    tracing::error!(
+                        "a message of vLLM's engine core is left to vLLM's own client, and all \
+                         requests fail whose tokens it may have: its '{field}' cannot be read; this \
+                         is not logged again"
                     );
                 }
+                shared.state.lock().fail(field, &shared.steps);
                 None
             }
         };

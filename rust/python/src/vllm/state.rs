@@ -95,6 +95,16 @@ impl State {
         (step.is_for_client || !others.is_empty()).then(|| layout.rest_of(step, &others, counts))
     }
 
+    /// Fails all that is expected: nobody knows whose tokens a message has that cannot be read.
+    pub(super) fn fail(&mut self, field: &str, steps: &Shared) {
+        let mut push = Push::new(steps, Vec::new());
+        for request in self.requests.live() {
+            push.item(request.stream, Err(unreadable(field)));
+        }
+        push.handed_over();
+        self.give_up();
+    }
+
     /// Has the requests aborted whose streams nobody reads any more.
     pub(super) fn give_up(&mut self) {
         self.requests.give_up(|request| !request.is_wanted());

@@ -48,6 +48,17 @@ fn what_is_for_vllms_client_is_known() {
             assert!(step(layout, &frames[0]).is_for_client)
         });
     }
+    for mut release in samples::releases() {
+        let names = release.fields.get_mut("EngineCoreOutputs").unwrap();
+        names.push("news".into());
+        let layout = Layout::new(&release.fields).unwrap();
+        let frame = &mut release.messages.get_mut("statistics").unwrap()[0];
+        frame[0] += 1;
+        frame.push(0xc0);
+        assert!(!step(&layout, frame).is_for_client);
+        *frame.last_mut().unwrap() = 7;
+        assert!(step(&layout, frame).is_for_client, "what is not known");
+    }
     each("step", |layout, _| {
         let read = layout.read(ENGINE_CORE_DEAD).map(|_| ());
         assert_eq!(read, Err("EngineCoreOutputs"));
