@@ -141,7 +141,7 @@ class Cored(Plain):
         self.socket = OutputSocket(
             self.steps, LAYOUT, address=address, forward_to=aside, statistics=True
         )
-        self.tasks = [asyncio.create_task(self.take()), asyncio.create_task(self.read())]
+        self.tasks = [asyncio.create_task(self.take_on()), asyncio.create_task(self.read())]
         return await super().start(worker_id)
 
     async def setup_metrics(self, ctx):
@@ -174,20 +174,23 @@ class Cored(Plain):
         self.core.told.put((request_id, case, tokens, 0))
         return stream
 
-    async def take(self):
+    async def take_on(self):
         while True:
             await asyncio.sleep(0.05)
-            taken = self.socket.take()
-            for request_id in taken.given_up:
-                self.left["given_up"].append(request_id)
-                self.core.told.put(("abort", request_id))
-                reach("given-up")
-            for record in taken.steps:
-                assert msgpack.unpackb(record.scheduler_stats) == STATISTICS
-                assert len(record.inter_token_latencies) == record.generation_tokens
-                self.left["records"] += 1
-                self.left["tokens"] += record.generation_tokens
-                self.left["notable"] += len(record.notable)
+            self.take()
+
+    def take(self):
+        taken = self.socket.take()
+        for request_id in taken.given_up:
+            self.left["given_up"].append(request_id)
+            self.core.told.put(("abort", request_id))
+            reach("given-up")
+        for record in taken.steps:
+            assert msgpack.unpackb(record.scheduler_stats) == STATISTICS
+            assert len(record.inter_token_latencies) == record.generation_tokens
+            self.left["records"] += 1
+            self.left["tokens"] += record.generation_tokens
+            self.left["notable"] += len(record.notable)
 
     async def read(self):
         while True:
@@ -207,6 +210,7 @@ class Cored(Plain):
                 self.steps.push([(stream, output["new_token_ids"], *end)])
 
     async def cleanup(self):
+        self.take()
         left = self.left | {"open": len(self.steps), "expected": len(self.socket)}
         reach("left", json.dumps(left))
         for task in self.tasks:
