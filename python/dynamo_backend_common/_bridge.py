@@ -19,7 +19,7 @@ from ._request_log import current_request
 from ._stream import log_failure, logger
 from ._threads import RequestThreads
 from .engine import LLMEngine
-from .exceptions import EngineShutdown, InvalidArgument, Unknown
+from .exceptions import DynamoError, EngineShutdown, InvalidArgument, Unknown
 from .metrics import EndpointMetrics
 from .publish import MetricsContext
 
@@ -220,9 +220,16 @@ class Bridge:
         return await self._logged("engine_control", name, body)
 
     async def _logged(self, hook: str, *arguments: Any, default: Any = None) -> Any:
-        """Calls a hook whose failure does not end the run; the log has its traceback."""
+        """Calls a hook whose failure does not end the run; the log has it.
+
+        With its traceback, unless it is typed: then it says itself all that there is to know.
+        """
         try:
             return await self._hook(hook, *arguments, default=default)
+        except DynamoError as raised:
+            what = (self.name, hook, raised.kind, raised)
+            logger.error("%s.%s failed: %s: %s", *what, exc_info=raised.__cause__)  # noqa: TRY400
+            raise
         except Exception:
             logger.exception("%s.%s failed", self.name, hook)
             raise

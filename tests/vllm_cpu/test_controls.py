@@ -5,9 +5,9 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
-from support.api import finish_reasons, read_text
+from support.api import finish_reasons, read_text, wait_for_model
 from support.system import becomes_not_ready, becomes_ready
-from support.vllm_worker import BLOCK, PROMPTS
+from support.vllm_worker import BLOCK, NAME, PROMPTS
 
 if TYPE_CHECKING:
     from support.vllm_worker import Served
@@ -63,6 +63,7 @@ def test_it_sleeps_and_wakes_up(served: Served) -> None:
     tell(served, "wake_up")
     becomes_ready(served.worker.system)
     assert tell(served, "is_sleeping")["is_sleeping"] is False
+    wait_for_model(served.api, NAME)
     after = served.api.complete(PROMPTS[3], max_tokens=8, temperature=0)
     assert after.status == 200, after.text
     assert after.json["choices"] == before

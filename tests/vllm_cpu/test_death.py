@@ -50,14 +50,15 @@ def test_a_core_that_hangs_and_one_that_is_killed(watched: Served) -> None:
 
     asked = {"max_tokens": 240, "ignore_eos": True, "model": NAME}
     request = {"token_ids": [5, 6], "stop_conditions": {"max_tokens": 240, "ignore_eos": True}}
+    # One after the other, so that there is one at any moment.
+    past_the_frontend = begin(watched.launcher, *[request] * 20)
+    past_the_frontend.wait_for_line("first chunk")
     with ExitStack() as stack:
         streams = [
             stack.enter_context(api.stream_completion([5, 6], **asked)) for _ in range(STREAMS)
         ]
-        past_the_frontend = begin(watched.launcher, request)
         for stream in streams:
             stream.first_text()
-        past_the_frontend.wait_for_line("first chunk")
         killed = time.monotonic()
         core.kill()
         assert worker.process.wait() == 1

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from support.api import wait_for_model
 from support.system import becomes_not_ready, becomes_ready
-from support.vllm_worker import MODEL, PROMPTS
+from support.vllm_worker import MODEL, NAME, PROMPTS
 
 if TYPE_CHECKING:
     from support.vllm_worker import Served
@@ -21,6 +22,7 @@ def tell(served: Served, control: str, **body: Any) -> dict[str, Any]:
 
 
 def said(served: Served) -> str:
+    wait_for_model(served.api, NAME)
     answer = served.api.complete(PROMPT, max_tokens=8, temperature=0, ignore_eos=True)
     assert answer.status == 200, answer.text
     text: str = answer.json["choices"][0]["text"]

@@ -129,16 +129,20 @@ class Client:
             descriptor = self._watched.pop()
             loop.remove_reader(descriptor)
             os.close(descriptor)
-        until = loop.time() + cleanup_seconds()
+        seconds = cleanup_seconds()
+        until = loop.time() + seconds
         await asyncio.to_thread(self._look)
         ending, self._loading = self._loading, None
         llm = _result(ending)
         if llm is not None:
-            seconds = (until - loop.time()) * _SHARE_OF_SHUTDOWN
-            ending = _in_a_thread(_shut_down, llm, seconds)
-            await asyncio.wait([ending], timeout=seconds)
+            ending = _in_a_thread(_shut_down, llm, seconds * _SHARE_OF_SHUTDOWN)
+            await asyncio.wait([ending], timeout=seconds * _SHARE_OF_SHUTDOWN)
+        elif not self._has_begun:
+            # It may wait for a hub that is silent. Where it computes it gets time: its thread must
+            # not be in native code when the interpreter ends.
+            until = loop.time() + seconds * _SHARE_OF_SHUTDOWN
         await asyncio.to_thread(self._kill)
-        while self._has_begun and ending is not None and not ending.done() and loop.time() < until:
+        while ending is not None and not ending.done() and loop.time() < until:
             # Its processes have ended, for which it waits, but for those that a start still makes.
             await asyncio.wait([ending], timeout=_LOOK_SECONDS / 5)
             await asyncio.to_thread(self._kill)
@@ -157,6 +161,7 @@ class Client:
         from vllm.v1.engine.async_llm import AsyncLLM
 
         def report(message: str) -> None:
+            logger.info(message)
             if progress is not None:
                 progress(message)
 
