@@ -19,6 +19,8 @@ pytestmark = pytest.mark.frontend
 
 CLIENT_GONE = "issuing cancellation"
 """In the frontend's log."""
+RECEIVED = ": request received "
+"""In a worker's log."""
 PROMPT = "alpha beta gamma"
 MODEL = "split"
 IN_FLIGHT = "dynamo_component_worker_requests_in_flight"
@@ -197,16 +199,16 @@ def test_section_10_a_decode_that_was_cancelled_before_its_turn_is_kept(
     launcher: Launcher, model_folder: str
 ) -> None:
     api = pair(launcher, model_folder, decode="LateDecode")
-    frontend = Process.started[-1]
+    decode, frontend = Process.started[-2:]
     blocking = leave_early(api, "blocking")
     launcher.latches.reached("blocking")
-    launcher.latches.withdraw("prefill")
+    received = decode.output.count(RECEIVED)
     late = leave_early(api, "late")
-    launcher.latches.reached("prefill")
+    until(lambda: decode.output.count(RECEIVED) > received, "the decode worker has the request")
     late.close()
     frontend.wait_for_line(CLIENT_GONE)
     # The worker hears of it while its event loop is blocked.
-    time.sleep(0.3)
+    time.sleep(1)
     launcher.latches.release("loop-go")
     launcher.latches.reached("kept")
     assert launcher.latches.is_reached("stopped")
