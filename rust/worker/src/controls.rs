@@ -25,6 +25,10 @@ use crate::frontend::{RunningFrontend, in_flight};
 use crate::health::Readiness;
 use quiescence::Quiescence;
 
+/// From an instance's return to that of its card. A frontend hears of the first in two places, and
+/// cancels what it sends until the other has heard it too: it takes the instance for a removed one.
+const HEARD: Duration = Duration::from_millis(500);
+
 /// What a worker answers itself, ahead of an engine's control of the same name.
 pub(crate) const OWN: [&str; 3] = ["drain", "resume", "status"];
 
@@ -277,6 +281,9 @@ impl Place for Controls {
             .register_endpoint_instance()
             .await
             .map_err(failed)?;
+        if self.card_is_out.load(Ordering::Acquire) {
+            tokio::time::sleep(self.grace.min(HEARD)).await;
+        }
         // Last: a frontend chooses an instance when it has both.
         self.put_card_back().await.map_err(failed)
     }
