@@ -228,7 +228,7 @@ class Bridge:
             return await self._hook(hook, *arguments, default=default)
         except DynamoError as raised:
             what = (self.name, hook, raised.kind, raised)
-            logger.error("%s.%s failed: %s: %s", *what, exc_info=raised.__cause__)  # noqa: TRY400
+            logger.error("%s.%s failed: %s: %s", *what, exc_info=raised.__cause__)
             raise
         except Exception:
             logger.exception("%s.%s failed", self.name, hook)
