@@ -6,23 +6,28 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from ...exceptions import DynamoError, InvalidArgument
+from ..unsupported import Unsupported
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-# By the part of the request: options, and the values that ask for nothing. None is one always.
-_UNSUPPORTED: Mapping[str, Mapping[str, tuple[Any, ...]]] = {
-    "sampling_options": {
-        # Each output ends with a finish reason of its own, and a worker's stream with the first.
-        "n": (0, 1),
-        "best_of": (0, 1),
-        "use_beam_search": (False,),
-        "length_penalty": (1.0,),
+_UNSUPPORTED = Unsupported(
+    "vllm",
+    {
+        "sampling_options": {
+            # Each output has a finish reason of its own, and a worker's stream ends with the first.
+            "n": (0, 1),
+            "best_of": (0, 1),
+            "use_beam_search": (False,),
+            "length_penalty": (1.0,),
+        },
+        "output_options": {"formatted_prompt": (False,)},
+        # Of what a frontend passes on unread, requests of other APIs than OpenAI's.
+        "extra_args": {"vllm_tito": (), "sglang_tito": (), "kv_transfer_params": ({},)},
     },
-    "output_options": {"formatted_prompt": (False,)},
-    # Of what a frontend passes on unread, requests of other APIs than OpenAI's.
-    "extra_args": {"vllm_tito": (), "sglang_tito": (), "kv_transfer_params": ({},)},
-}
+)
+
+refuse = _UNSUPPORTED.refuse
 
 
 def refuse_unsupported(request: Mapping[str, Any]) -> None:
@@ -31,24 +36,9 @@ def refuse_unsupported(request: Mapping[str, Any]) -> None:
     Raises:
         InvalidArgument: ``request`` asks for such a thing; the message names it.
     """
-    for part, options in _UNSUPPORTED.items():
-        given = request.get(part) or {}
-        for name, nothing in options.items():
-            refuse(name, given.get(name), nothing)
+    _UNSUPPORTED.refuse_in(request)
     for name in ("multi_modal_data", "prompt_embeds", "encoder_result"):
         refuse(name, request.get(name), ({}, ""))
-
-
-def refuse(name: str, value: Any, nothing: tuple[Any, ...] = ()) -> None:
-    """Refuses ``value``, unless it is None or one of ``nothing``.
-
-    Raises:
-        InvalidArgument: The message names it.
-    """
-    if value is None or value in nothing:
-        return
-    shown = f"{name} is {value}" if isinstance(value, int | float) else f"{name} is given"
-    raise InvalidArgument(f"{shown}, which the vllm engine does not have; leave it out")
 
 
 @contextmanager

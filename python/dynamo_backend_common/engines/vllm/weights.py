@@ -48,8 +48,8 @@ class Weights:
             return table
         table |= {
             "init_weight_transfer_engine": self._init_transfer,
-            "start_weight_update": self._start_update,
-            "start_draft_weight_update": self._start_draft_update,
+            "start_weight_update": self._start("start_weight_update"),
+            "start_draft_weight_update": self._start("start_draft_weight_update"),
             "update_weights": self._update,
             "finish_weight_update": self._finish_update,
         }
@@ -102,21 +102,18 @@ class Weights:
         await self._llm.shutdown_weight_transfer_engine()
         return {"status": "ok"}
 
-    async def _start_update(self, body: Mapping[str, Any]) -> Reply:
-        Body("start_weight_update", body)
-        if (refusal := await self._refusal()) is not None:
-            return refusal
-        self._are_whole = False
-        await self._llm.start_weight_update()
-        return {"status": "ok"}
+    def _start(self, name: str) -> Control:
+        """The control by which an update of the weights, or of the draft's, begins."""
 
-    async def _start_draft_update(self, body: Mapping[str, Any]) -> Reply:
-        Body("start_draft_weight_update", body)
-        if (refusal := await self._refusal()) is not None:
-            return refusal
-        self._are_whole = False
-        await self._llm.start_draft_weight_update()
-        return {"status": "ok"}
+        async def start(body: Mapping[str, Any]) -> Reply:
+            Body(name, body)
+            if (refusal := await self._refusal()) is not None:
+                return refusal
+            self._are_whole = False
+            await getattr(self._llm, name)()
+            return {"status": "ok"}
+
+        return start
 
     async def _update(self, body: Mapping[str, Any]) -> Reply:
         update_info = Body("update_weights", body, ["update_info"]).payload("update_info")

@@ -1,0 +1,49 @@
+"""What a request may ask for and an engine does not have: refused by name, never left aside."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ..exceptions import InvalidArgument
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class Unsupported:
+    """The refusals of one engine."""
+
+    def __init__(self, engine: str, parts: Mapping[str, Mapping[str, tuple[Any, ...]]]) -> None:
+        """Takes what the engine does not have.
+
+        Args:
+            engine: Its name.
+            parts: By the part of the request: options, and the values that ask for nothing. None
+                is one always.
+        """
+        self._engine = engine
+        self._parts = parts
+
+    def refuse_in(self, request: Mapping[str, Any]) -> None:
+        """Refuses what would have to be left aside.
+
+        Raises:
+            InvalidArgument: ``request`` asks for such a thing; the message names it.
+        """
+        for part, options in self._parts.items():
+            given = request.get(part) or {}
+            for name, nothing in options.items():
+                self.refuse(name, given.get(name), nothing)
+
+    def refuse(self, name: str, value: Any, nothing: tuple[Any, ...] = ()) -> None:
+        """Refuses ``value``, unless it is None or one of ``nothing``.
+
+        Raises:
+            InvalidArgument: The message names it.
+        """
+        if value is None or value in nothing:
+            return
+        shown = f"{name} is {value}" if isinstance(value, int | float) else f"{name} is given"
+        raise InvalidArgument(
+            f"{shown}, which the {self._engine} engine does not have; leave it out"
+        )
