@@ -1,7 +1,9 @@
 """Draining without a signal: out of discovery, back again, and safe to delete in between."""
 
 import signal
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import pytest
@@ -149,6 +151,22 @@ def test_a_worker_that_could_not_leave_serves_as_before(launcher: Launcher) -> N
     assert (len(instances(launcher)), len(cards(launcher))) == (1, 1)
     done(system.control("resume"), "serving")
     assert (len(instances(launcher)), len(cards(launcher))) == (2, 2)
+
+
+def test_the_card_comes_back_when_frontends_have_heard_of_the_instance(launcher: Launcher) -> None:
+    env = {"DYN_GRACEFUL_SHUTDOWN_GRACE_PERIOD_SECS": "1"}
+    _, system = serve(launcher, "controlled:Sleeper", env=env)
+    serve(launcher, "controlled:Sleeper")
+    done(system.control("drain"), "draining")
+    becomes_safe_to_delete(system)
+    with ThreadPoolExecutor(1) as pool:
+        resumed = pool.submit(system.control, "resume")
+        until(lambda: len(instances(launcher)) == 2, "the instance is back")
+        # A frontend that hears of it now has the time to hear of it in every place.
+        time.sleep(0.1)
+        assert len(cards(launcher)) == 1
+    done(resumed.result(), "serving")
+    assert len(cards(launcher)) == 2
 
 
 @pytest.mark.parametrize(
