@@ -29,12 +29,15 @@ def test_what_abort_raises_ends_neither_the_process_nor_other_requests_of_the_sa
     launcher.latches.reached("leaving-started")
     staying = open_stream(server.api, "staying", request_id)
     launcher.latches.reached("staying-started")
+    # A frontend that has begun to answer neither takes the one for the other.
+    left, answer = leaving.getresponse(), staying.getresponse()
+    left.close()
     leaving.close()
     launcher.latches.reached("abort")
     launcher.latches.reached("leaving-finally")
     assert not launcher.latches.is_reached("staying-finally")
     launcher.latches.release("staying-go")
-    assert "[DONE]" in staying.getresponse().read().decode()
+    assert "[DONE]" in answer.read().decode()
     staying.close()
     assert text_of(server.api.complete(PROMPT).json).strip() == PROMPT
     assert server.process.terminate() == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import TYPE_CHECKING, Any
 
 import zmq
@@ -29,6 +30,8 @@ class EventPlane:
         monitor.recv_multipart()
         self._socket.disable_monitor()
         monitor.close()
+        # The publisher reads of the subscription after the handshake, and tells nobody when.
+        time.sleep(0.5)
         self._socket.rcvtimeo = int(PATIENCE * 1000)
 
     def until_told_of(self, hashes: Iterable[int]) -> list[int]:
