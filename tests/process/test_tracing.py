@@ -143,10 +143,13 @@ def test_without_tracing_there_is_no_trace(launcher: Launcher, model_folder: str
 
 
 def test_a_collector_that_is_gone_costs_a_warning(launcher: Launcher, model_folder: str) -> None:
-    gone = f"http://127.0.0.1:{launcher.ports.reserve()}"
-    server = serve(
-        launcher, model_folder, OTEL_EXPORT_ENABLED="1", OTEL_EXPORTER_OTLP_ENDPOINT=gone
-    )
+    # No batch is sent, and lost, before the last.
+    tracing = {
+        "OTEL_EXPORT_ENABLED": "1",
+        "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{launcher.ports.reserve()}",
+        "OTEL_BSP_SCHEDULE_DELAY": "600000",
+    }
+    server = serve(launcher, model_folder, **tracing)
     assert text_of(Api(server.api.port, HEADERS).complete(PROMPT).json).strip() == PROMPT
     assert server.process.terminate() == 0
     assert "the last spans could not be exported" in server.process.stderr
