@@ -41,6 +41,19 @@ def test_section_12_4_records_that_are_removed_come_back(launcher: Launcher, kin
     assert records(launcher) == []
 
 
+def test_the_card_comes_back_when_frontends_have_heard_of_the_instance(launcher: Launcher) -> None:
+    env = {"DYN_GRACEFUL_SHUTDOWN_GRACE_PERIOD_SECS": "1"}
+    _, system = serve(launcher, "plain:Plain", env=env)
+    becomes_ready(system)
+    for record in records(launcher):
+        record.unlink()
+    until(lambda: records(launcher, "instances"), "the instance is back")
+    # A frontend that hears of it now has the time to hear of it in every place.
+    time.sleep(0.1)
+    assert records(launcher, "mdc") == []
+    becomes_ready(system)
+
+
 def test_section_12_4_a_worker_that_stood_still_is_ready_only_where_it_is_found(
     launcher: Launcher,
 ) -> None:

@@ -171,6 +171,12 @@ impl Controls {
         self.instance.begin_repair(self)
     }
 
+    /// Waits until frontends know an instance that came back, or the worker shuts down.
+    pub(crate) async fn instance_is_heard_of(&self) {
+        let pause = self.grace.min(HEARD);
+        let _ = tokio::time::timeout(pause, self.around.readiness.closed()).await;
+    }
+
     /// The card, as it is registered.
     pub(crate) fn card(&self) -> &ModelDeploymentCard {
         &self.around.card
@@ -282,7 +288,7 @@ impl Place for Controls {
             .await
             .map_err(failed)?;
         if self.card_is_out.load(Ordering::Acquire) {
-            tokio::time::sleep(self.grace.min(HEARD)).await;
+            self.instance_is_heard_of().await;
         }
         // Last: a frontend chooses an instance when it has both.
         self.put_card_back().await.map_err(failed)

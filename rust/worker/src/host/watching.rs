@@ -175,13 +175,16 @@ impl Watching<'_> {
             !(self.publishes && missing.len() == 2),
             "what makes its KV events and its load known went with it"
         );
+        if missing.contains(&INSTANCE) {
+            self.endpoint.register_endpoint_instance().await?;
+        }
         if missing.contains(&CARD) {
+            if missing.contains(&INSTANCE) {
+                self.controls.instance_is_heard_of().await;
+            }
             // The worker's own is the last: as long as it is missing, all are registered again.
             self.controls.adapters().publish_again().await?;
             peers::register(self.endpoint, self.card).await?;
-        }
-        if missing.contains(&INSTANCE) {
-            self.endpoint.register_endpoint_instance().await?;
         }
         Ok(())
     }
