@@ -1,5 +1,6 @@
 """`serve ENGINE --http-port N`: worker and frontend in one process, until a signal."""
 
+import json
 import signal
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -59,6 +60,17 @@ def answers_everything(server: Server) -> None:
     assert PROMPT in text
     assert finish_reasons(chunks) == ["stop"]
     assert server.process.alive
+
+
+def test_accepted_sockets_do_not_wait_for_more_to_send(
+    launcher: Launcher, model_folder: str
+) -> None:
+    server = launcher.serve("sockets:Looking", "--model-name", model_folder)
+    assert server.api.complete(PROMPT).status == 200
+    options = json.loads(launcher.latches.reached("sockets"))
+    for port, accepted in options.items():
+        assert all(accepted), f"TCP_NODELAY is not set at port {port}"
+    assert options[str(server.api.port)]
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ use crate::admission::Admission;
 use crate::error::{invalid_argument, unknown};
 use crate::forked;
 use crate::home;
+use crate::nodelay;
 use crate::process;
 
 const POLL: Duration = Duration::from_millis(20);
@@ -147,6 +148,7 @@ impl RunningFrontend {
             while TcpStream::connect(self.address).await.is_err() {
                 tokio::time::sleep(POLL).await;
             }
+            nodelay::on_frontend(self.address);
             let Some(model) = model else { return };
             let mut serves = self.serves.clone();
             // Without a sender the frontend has ended, which is told elsewhere.

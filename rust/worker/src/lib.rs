@@ -38,6 +38,7 @@ mod home;
 mod host;
 mod hosts;
 pub mod metrics;
+mod nodelay;
 pub mod process;
 pub mod publish;
 mod run;

@@ -7,10 +7,8 @@ mod handover;
 mod kept;
 mod live;
 mod measure;
-mod nodelay;
 mod terminal;
 mod turns;
 
 pub(crate) use adapter::EngineAdapter;
-pub(crate) use nodelay::disable_nagle;
 pub(crate) use turns::{Turns, take_over as take_request_limit};

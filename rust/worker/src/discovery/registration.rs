@@ -14,7 +14,8 @@ use dynamo_runtime::traits::DistributedRuntimeProvider;
 use serde_json::Value;
 
 use crate::health::Readiness;
-use crate::serve::{EngineAdapter, disable_nagle};
+use crate::nodelay;
+use crate::serve::EngineAdapter;
 
 type Request = SingleIn<PreprocessedRequest>;
 type Response = ManyOut<Annotated<LLMEngineOutput>>;
@@ -30,7 +31,7 @@ pub(crate) async fn serve(
     let ingress = Ingress::<Request, Response>::for_engine(adapter)?;
     // Before anybody can connect.
     let (id, worker_id) = (endpoint.id(), endpoint.drt().connection_id());
-    disable_nagle(&build_transport_type(endpoint, &id, worker_id).await?);
+    nodelay::on_request_plane(&build_transport_type(endpoint, &id, worker_id).await?);
     readiness.change(Presence::registers);
     endpoint
         .endpoint_builder()

@@ -1,9 +1,9 @@
-//! No Nagle on the request plane.
+//! No Nagle where requests come in.
 //!
-//! The runtime's TCP listener does not set `TCP_NODELAY`, and the acknowledgement of a second
-//! request then waits for the client's delayed one: 40 ms before the first token. On Linux an
-//! accepted socket inherits the option from its listener, which is found here among the process's
-//! file descriptors by the address that the worker advertises.
+//! Neither the runtime's TCP listener nor that of its OpenAI frontend sets `TCP_NODELAY`, and what
+//! is written second then waits for the client's delayed acknowledgement: 40 ms before the first
+//! token. On Linux an accepted socket inherits the option from its listener, which is found here
+//! among the process's file descriptors by its address.
 
 use std::io;
 use std::net::SocketAddr;
@@ -14,21 +14,26 @@ use socket2::SockRef;
 
 /// Sets the option on the listener of `transport`, where that is TCP; a warning says so where it
 /// could not be set.
-pub(crate) fn disable_nagle(transport: &TransportType) {
-    let TransportType::Tcp(location) = transport else {
-        return;
-    };
-    let address = location.split('/').next().unwrap_or_default();
-    let result = address
-        .parse()
-        .map_err(io::Error::other)
-        .and_then(set_on_listener);
-    if let Err(error) = result {
+pub(crate) fn on_request_plane(transport: &TransportType) {
+    if let TransportType::Tcp(location) = transport {
+        let address = location.split('/').next().unwrap_or_default();
+        let parsed = address.parse().map_err(io::Error::other);
+        warn_if_not("the request plane", address, parsed.and_then(set_on_listener));
+    }
+}
+
+/// Sets the option on the listener of the frontend in the process; a warning says so where it could
+/// not be set.
+pub(crate) fn on_frontend(address: SocketAddr) {
+    warn_if_not("the OpenAI API", &address.to_string(), set_on_listener(address));
+}
+
+fn warn_if_not(listens: &str, address: &str, set: io::Result<()>) {
+    if let Err(error) = set {
         tracing::warn!(
             address,
             %error,
-            "TCP_NODELAY could not be set on the request plane: with two or more requests at a \
-             time, first tokens may come 40 ms later"
+            "TCP_NODELAY could not be set on {listens}: first tokens may come 40 ms later"
         );
     }
 }
