@@ -25,7 +25,7 @@ from report import markdown
 from results import spread
 
 RESULTS = Path(__file__).parents[1] / "results"
-REQUESTS = {1: 8, 16: 5, 64: 4}
+REQUESTS = {1: 24, 16: 15, 64: 8}
 """By the number of streams: how many requests each of them sends, in one turn."""
 
 
