@@ -47,7 +47,7 @@ def test_the_card_comes_back_when_frontends_have_heard_of_the_instance(launcher:
     becomes_ready(system)
     for record in records(launcher):
         record.unlink()
-    until(lambda: records(launcher, "instances"), "the instance is back")
+    until(lambda: records(launcher, "instances") != [], "the instance is back")
     # A frontend that hears of it now has the time to hear of it in every place.
     time.sleep(0.1)
     assert records(launcher, "mdc") == []

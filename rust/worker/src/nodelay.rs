@@ -5,6 +5,7 @@
 //! token. On Linux an accepted socket inherits the option from its listener, which is found here
 //! among the process's file descriptors by its address.
 
+use std::fmt::Display;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{BorrowedFd, RawFd};
@@ -18,20 +19,24 @@ pub(crate) fn on_request_plane(transport: &TransportType) {
     if let TransportType::Tcp(location) = transport {
         let address = location.split('/').next().unwrap_or_default();
         let parsed = address.parse().map_err(io::Error::other);
-        warn_if_not("the request plane", address, parsed.and_then(set_on_listener));
+        warn_if_not(
+            "the request plane",
+            address,
+            parsed.and_then(set_on_listener),
+        );
     }
 }
 
 /// Sets the option on the listener of the frontend in the process; a warning says so where it could
 /// not be set.
 pub(crate) fn on_frontend(address: SocketAddr) {
-    warn_if_not("the OpenAI API", &address.to_string(), set_on_listener(address));
+    warn_if_not("the OpenAI API", address, set_on_listener(address));
 }
 
-fn warn_if_not(listens: &str, address: &str, set: io::Result<()>) {
+fn warn_if_not(listens: &str, address: impl Display, set: io::Result<()>) {
     if let Err(error) = set {
         tracing::warn!(
-            address,
+            %address,
             %error,
             "TCP_NODELAY could not be set on {listens}: first tokens may come 40 ms later"
         );
