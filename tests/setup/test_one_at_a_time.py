@@ -76,7 +76,9 @@ def test_cleaning_keeps_the_lock_that_others_wait_for(shell: Shell) -> None:
 def test_interrupted_in_any_step_it_says_that_the_next_call_goes_on(
     shell: Shell, number: signal.Signals
 ) -> None:
-    with shell.start("scripts/alone.sh", "sh", "-c", "echo begun; exec sleep 1000") as process:
+    # What is ignored from the beginning, as under nohup, no script can take.
+    command = ("env", "--default-signal", "scripts/alone.sh")
+    with shell.start(*command, "sh", "-c", "echo begun; exec sleep 1000") as process:
         assert process.stdout is not None
         process.stdout.readline()
         # As Ctrl-C and a closed terminal do: to all of the group.
