@@ -21,7 +21,8 @@ rm -f "$LOGS"/*.log
 
 # Who ran out of room often leaves some, as what was half written is removed.
 disk_is_full() {
-    [ "$(free_megabytes)" -lt 200 ] ||
+    # By a pipe: a signal to bash while it reads a $() is a syntax error in the trap.
+    free_megabytes | (read -r free && [ "$free" -lt 200 ]) ||
         grep --quiet --no-messages "No space left on device" "$LOGS"/*.log
 }
 

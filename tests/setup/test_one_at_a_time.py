@@ -80,7 +80,7 @@ def test_interrupted_in_any_step_it_says_that_the_next_call_goes_on(
     command = ("env", "--default-signal", "scripts/alone.sh")
     with shell.start(*command, "sh", "-c", "echo begun; exec sleep 1000") as process:
         assert process.stdout is not None
-        process.stdout.readline()
+        assert process.stdout.readline() == "begun\n"
         # As Ctrl-C and a closed terminal do: to all of the group.
         subprocess.run(["pkill", f"-{number.value}", "-P", str(process.pid)], check=True)
         process.send_signal(number)
