@@ -208,7 +208,7 @@ def test_section_10_a_decode_that_was_cancelled_before_its_turn_is_kept(
     late.close()
     frontend.wait_for_line(CLIENT_GONE)
     # The worker hears of it while its event loop is blocked.
-    time.sleep(1)
+    time.sleep(4)
     launcher.latches.release("loop-go")
     launcher.latches.reached("kept")
     assert launcher.latches.is_reached("stopped")
