@@ -51,15 +51,13 @@ def refusing() -> Iterator[None]:
         yield
     except DynamoError:
         raise
-    except Exception as error:
-        if not _is_the_requests_fault(error):
-            raise
+    except (ValueError, TypeError) as error:
         raise InvalidArgument(str(error)) from error
+    except Exception as error:
+        from vllm.exceptions import VLLMClientError
 
-
-def _is_the_requests_fault(error: Exception) -> bool:
-    if isinstance(error, ValueError | TypeError):
-        return True
-    from vllm.exceptions import VLLMClientError
-
-    return isinstance(error, VLLMClientError)
+        if not isinstance(error, VLLMClientError):
+            raise
+        # It says all that there is to know, and its traceback would be in the log for each client
+        # that asks for such a thing.
+        raise InvalidArgument(str(error)) from None
