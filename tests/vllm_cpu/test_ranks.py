@@ -46,8 +46,12 @@ def by_rank(served: Served, name: str, label: str = "dp_rank") -> dict[str, floa
 
 
 def test_each_rank_serves_and_tells_of_it(ranked: Served) -> None:
-    tokens = "vllm:generation_tokens_total"
-    before = by_rank(ranked, tokens, "engine")
+    def made() -> dict[str, float]:
+        return by_rank(ranked, "vllm:generation_tokens_total", "engine")
+
+    # The fixture's own request made one; statistics come a tenth of a second later.
+    until(lambda: sum(made().values()) > 0, "the first token is counted")
+    before = made()
     requests = [
         {
             "token_ids": [5 + int(rank)] * (2 * BLOCK + 1),
@@ -59,7 +63,7 @@ def test_each_rank_serves_and_tells_of_it(ranked: Served) -> None:
     answers = ask(ranked.launcher, *requests)
     assert [len(tokens_of(answer)) for answer in answers] == [7, 7]
     expected = {rank: before[rank] + 7 for rank in RANKS}
-    until(lambda: by_rank(ranked, tokens, "engine") == expected, "each rank made its tokens")
+    until(lambda: made() == expected, "each rank made its tokens")
     hits = "dynamo_component_kv_cache_hit_rate"
     until(lambda: set(by_rank(ranked, hits)) == set(RANKS), "both ranks tell their hit rate")
     # What a rank tells is for that rank's place in the index.
