@@ -44,7 +44,7 @@ def test_dependence_has_one_direction(crate: str, banned: list[str]) -> None:
     [
         (r"\bsigaction\(", "rust/worker/src/signals.rs"),
         (r"\b_exit\(|process::exit\(", "rust/worker/src/exit.rs"),
-        (r"\bset_var\(", "rust/worker/src/process.rs"),
+        (r"\bset_var\(", "rust/worker/src/environment.rs"),
         (r"\bPyErr::from_value\(|::new_err\(", "rust/python/src/errors.rs"),
         (r"\buse pyo3\b", "rust/python/"),
     ],

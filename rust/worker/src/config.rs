@@ -1,6 +1,7 @@
 //! How a worker is configured: [`WorkerConfig`] and, inside it, [`RuntimeConfig`].
 
 mod choice;
+mod disaggregation_mode;
 mod endpoint_types;
 mod metrics_labels;
 mod table;
@@ -11,16 +12,15 @@ use dynamo_llm::local_model::runtime_config::{
     StructuralTagMode, StructuralTagSchemaMode, StructuralTagScope,
 };
 use dynamo_llm::model_type::{ModelInput, ModelType};
-use dynamo_llm::worker_type::WorkerType;
 use dynamo_runtime::error::DynamoError;
 use serde_json::Value;
 
 pub use choice::Choice;
+pub use disaggregation_mode::DisaggregationMode;
 pub(crate) use endpoint_types::parse_endpoint_types;
 pub use table::{FIELDS, Field, Kind, Owner};
 
 use crate::error::invalid_argument;
-use crate::process::{self, set_variable};
 
 /// Where the worker finds the rest of Dynamo. A field that is `None` leaves its environment
 /// variable as it is.
@@ -35,63 +35,18 @@ pub struct RuntimeConfig {
 }
 
 impl RuntimeConfig {
-    /// Writes the fields that are set to the process environment, and has the environment serve a
-    /// [`Worker`](crate::Worker): the system server and the health canary are the worker's own and
-    /// not the runtime's, the server listens on loopback unless `DYN_SYSTEM_HOST` says otherwise, and
-    /// credentials inside the addresses of etcd and NATS move to the variables that there are for
-    /// them, as the runtime logs the addresses.
-    ///
-    /// Call it before the runtime, and with it any thread that might read the environment, exists.
-    pub fn apply_to_env(&self) {
-        process::keep_to_the_worker();
-        for (variable, value) in self.pairs() {
-            if let Some(value) = value {
-                set_variable(variable, value);
-            }
-        }
-    }
-
     /// Whether any field is set.
     pub fn has_overrides(&self) -> bool {
         self.pairs().iter().any(|(_, value)| value.is_some())
     }
 
-    fn pairs(&self) -> [(&'static str, Option<&str>); 3] {
+    /// The variables, and what they are to be.
+    pub(crate) fn pairs(&self) -> [(&'static str, Option<&str>); 3] {
         [
             ("DYN_DISCOVERY_BACKEND", self.discovery_backend.as_deref()),
             ("DYN_REQUEST_PLANE", self.request_plane.as_deref()),
             ("DYN_EVENT_PLANE", self.event_plane.as_deref()),
         ]
-    }
-}
-
-/// The worker's part in disaggregated serving.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum DisaggregationMode {
-    /// Prefill and decode in one worker.
-    #[default]
-    Aggregated,
-    /// Prefill only; needs a decode peer.
-    Prefill,
-    /// Decode only; needs a prefill peer.
-    Decode,
-}
-
-impl DisaggregationMode {
-    pub(crate) fn worker_type(self) -> WorkerType {
-        match self {
-            Self::Aggregated => WorkerType::Aggregated,
-            Self::Prefill => WorkerType::Prefill,
-            Self::Decode => WorkerType::Decode,
-        }
-    }
-
-    pub(crate) fn needs(self) -> Vec<Vec<WorkerType>> {
-        match self {
-            Self::Aggregated => Vec::new(),
-            Self::Prefill => vec![vec![WorkerType::Decode]],
-            Self::Decode => vec![vec![WorkerType::Prefill]],
-        }
     }
 }
 

@@ -1,13 +1,16 @@
 //! The context of one request: its identity, and whether it is still wanted.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use dynamo_runtime::engine::AsyncEngineContext;
 use tokio_util::sync::CancellationToken;
 
-use crate::engine::RequestMetadata;
 use crate::trace::TraceHeaders;
+
+/// Free-form strings that travel with a request.
+pub type RequestMetadata = BTreeMap<String, String>;
 
 /// Handed to [`LLMEngine::generate`](crate::LLMEngine::generate) and
 /// [`abort`](crate::LLMEngine::abort). Cheap to clone: all clones speak of one request.

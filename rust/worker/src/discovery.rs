@@ -3,7 +3,7 @@
 pub(crate) mod adapters;
 pub(crate) mod card;
 pub(crate) mod departure;
+pub(crate) mod listed_card;
 mod loading;
 pub(crate) mod peers;
-pub(crate) mod registration;
 pub(crate) mod self_host;

@@ -3,9 +3,6 @@
 //! The worker drives an engine as `Arc<dyn LLMEngine>`, wherever it came from: written in Rust,
 //! or a Python object behind the bridge of the Python package.
 
-mod guarded;
-
-use std::collections::BTreeMap;
 use std::pin::Pin;
 
 use async_trait::async_trait;
@@ -13,15 +10,14 @@ use dynamo_llm::protocols::common::llm_backend::LLMEngineOutput;
 use dynamo_llm::protocols::common::preprocessor::PreprocessedRequest;
 use dynamo_runtime::error::DynamoError;
 use futures::Stream;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::config::WorkerConfig;
 use crate::context::RequestContext;
 use crate::discovery::adapters::AdapterCards;
+use crate::engine_config::EngineConfig;
 use crate::metrics::{MetricsBindings, MetricsContext};
 use crate::publish::KvEventSource;
-
-pub(crate) use guarded::{Guarded, panic_message, panicked};
 
 /// The chunks of one request, in order. Exactly one is terminal, and it is the last: a chunk with
 /// `finish_reason`, or an error.
@@ -154,52 +150,7 @@ pub trait LLMEngine: Send + Sync + 'static {
     }
 }
 
-/// What a started engine says about itself. What is `None` is not advertised, except for
-/// data-parallel size 1 and start rank 0.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct EngineConfig {
-    /// Canonical id of the model.
-    pub model: String,
-    /// Public name, unless the operator gave one.
-    pub served_model_name: Option<String>,
-    /// Tokens that prompt and output may have together.
-    pub context_length: Option<u32>,
-    /// Tokens per KV block.
-    pub kv_cache_block_size: Option<u32>,
-    /// KV blocks of one data-parallel rank.
-    pub total_kv_blocks: Option<u64>,
-    /// Requests that run at once.
-    pub max_num_seqs: Option<u64>,
-    /// Tokens of one engine step.
-    pub max_num_batched_tokens: Option<u64>,
-    /// Number of data-parallel ranks of this worker; 1 where unset.
-    pub data_parallel_size: Option<u32>,
-    /// First of its data-parallel ranks; 0 where unset.
-    pub data_parallel_start_rank: Option<u32>,
-    /// Host of the disaggregation bootstrap server; advertised only together with the port.
-    pub bootstrap_host: Option<String>,
-    /// Port of the disaggregation bootstrap server; advertised only together with the host.
-    pub bootstrap_port: Option<u16>,
-    /// LoRA adapters that requests may use at once; a card without it is of an engine without them.
-    pub max_gpu_lora_count: Option<u32>,
-    /// Values for the card's runtime config that only this kind of engine knows.
-    pub runtime_data: Map<String, Value>,
-}
-
-impl EngineConfig {
-    /// A configuration that names the model and nothing else.
-    pub fn new(model: impl Into<String>) -> Self {
-        Self {
-            model: model.into(),
-            ..Self::default()
-        }
-    }
-}
-
 /// Whether the request is a probe of the health canary rather than traffic.
 pub fn is_probe(request: &PreprocessedRequest) -> bool {
     request.is_probe
 }
-
-/// Free-form strings that travel with a request.
-pub type RequestMetadata = BTreeMap<String, String>;

@@ -24,7 +24,7 @@ use crate::error::{invalid_argument, unknown};
 use crate::forked;
 use crate::home;
 use crate::nodelay;
-use crate::process;
+use crate::runtimes;
 
 const POLL: Duration = Duration::from_millis(20);
 /// How long an instance that leaves waits for the requests that the frontend prepares.
@@ -80,7 +80,7 @@ impl Frontend {
     ) -> Result<RunningFrontend, DynamoError> {
         let failed = |error: String| unknown(format!("http frontend: {error}"));
         let threads =
-            process::build_frontend_runtime().map_err(|error| failed(error.to_string()))?;
+            runtimes::build_frontend_runtime().map_err(|error| failed(error.to_string()))?;
         let threads = Threads(Mutex::new(Some(threads)));
         let (address, stop) = (self.address, CancellationToken::new());
         let (served, serves) = watch::channel(HashSet::new());

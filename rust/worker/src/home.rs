@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use parking_lot::Mutex;
 
-use crate::process::set_variable;
+use crate::environment::set_variable;
 
 pub(crate) const VARIABLE: &str = "HOME";
 /// Where models of a hub are kept, and the variables of which one says so.

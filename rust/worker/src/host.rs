@@ -3,6 +3,7 @@
 mod connecting;
 mod discovery;
 mod engine;
+mod gauges;
 mod in_flight;
 mod kubernetes;
 mod observer;
@@ -20,24 +21,25 @@ use dynamo_runtime::utils::GracefulTaskGuard;
 use dynamo_runtime::{DistributedRuntime, Runtime};
 use parking_lot::Mutex;
 
+use self::gauges::LifecycleGauges;
 use crate::admission::Admission;
+use crate::assembly::Assembly;
 use crate::deadline::Deadline;
-use crate::discovery::{card, registration};
-use crate::engine::EngineConfig;
+use crate::discovery::{card, listed_card};
+use crate::engine_config::EngineConfig;
 use crate::event::Event;
 use crate::frontend::RunningFrontend;
 use crate::health::Prober;
-use crate::metrics::{LifecycleGauges, RequestMetrics};
+use crate::metrics::RequestMetrics;
 use crate::publish::{OpenKvPublisher, SnapshotPublisher};
 use crate::system::{self, Member, Membership};
-use crate::worker::Worker;
 
 /// How long the runtime may take to go where the deadline leaves that much.
 const TEARDOWN: Duration = Duration::from_secs(2);
 
 /// Everything that one run knows. The cells are filled by the steps of the run, in its order.
 pub(crate) struct Host {
-    pub(crate) worker: Worker,
+    pub(crate) worker: Assembly,
     pub(crate) settings: Settings,
     /// The run as the system server sees it.
     pub(crate) member: Arc<Member>,
@@ -86,7 +88,7 @@ impl Publishers {
 
 impl Host {
     pub(crate) fn new(
-        worker: Worker,
+        worker: Assembly,
         settings: Settings,
         runtime: Runtime,
         deadline: Arc<Deadline>,
@@ -167,7 +169,7 @@ impl Host {
                     if let Some(controls) = self.member.controls.get() {
                         controls.adapters().withdraw_all().await;
                     }
-                    registration::withdraw_card(&connected.endpoint).await
+                    listed_card::withdraw(&connected.endpoint).await
                 };
                 if let Ok(Err(error)) = tokio::time::timeout(limit / 2, withdrawn).await {
                     tracing::debug!(%error, "the card was out of discovery already");

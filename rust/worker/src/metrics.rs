@@ -2,8 +2,6 @@
 
 mod engine_texts;
 mod labels;
-mod lifecycle;
-mod rank;
 mod requests;
 
 use std::sync::Arc;
@@ -15,8 +13,6 @@ use futures::future::BoxFuture;
 
 pub use engine_texts::{EngineText, EngineTexts};
 pub(crate) use labels::of_worker;
-pub(crate) use lifecycle::LifecycleGauges;
-pub(crate) use rank::RankGauges;
 pub(crate) use requests::RequestMetrics;
 
 use crate::error::DynamoError;

@@ -1,13 +1,12 @@
-//! What belongs to the whole process: its environment and its tokio runtime.
+//! What the environment and the log of the whole process must be for a worker.
 
-use std::io;
 use std::path::Path;
 
-use dynamo_runtime::config::{
-    ConsoleLogFormat, RuntimeConfig as RuntimeSettings, console_log_format, use_local_timezone,
-};
+use dynamo_runtime::config::{ConsoleLogFormat, console_log_format, use_local_timezone};
 
-use crate::config::WorkerConfig;
+use crate::config::{RuntimeConfig, WorkerConfig};
+use crate::environment::{LOOPBACK, set_default, set_variable};
+pub use crate::runtimes::build_tokio_runtime;
 use crate::{credentials, health, home, hosts, serve, system, trace};
 
 /// Who finds the workers of this process, where the operator did not choose a discovery backend.
@@ -74,53 +73,27 @@ pub fn take_over() {
     serve::take_request_limit();
 }
 
-/// What every run needs of the environment.
-pub(crate) fn keep_to_the_worker() {
-    credentials::take_out(set_variable);
-    set_default("DYN_SYSTEM_HOST", LOOPBACK);
-    take_over();
-}
-
-const DISCOVERY: &str = "DYN_DISCOVERY_BACKEND";
-const LOOPBACK: &str = "127.0.0.1";
-
-fn set_default(variable: &str, value: &str) {
-    if std::env::var_os(variable).is_none_or(|value| value.is_empty()) {
-        set_variable(variable, value);
+impl RuntimeConfig {
+    /// Writes the fields that are set to the process environment, and has the environment serve a
+    /// [`Worker`](crate::Worker): the system server and the health canary are the worker's own and
+    /// not the runtime's, the server listens on loopback unless `DYN_SYSTEM_HOST` says otherwise, and
+    /// credentials inside the addresses of etcd and NATS move to the variables that there are for
+    /// them, as the runtime logs the addresses.
+    ///
+    /// Call it before the runtime, and with it any thread that might read the environment, exists.
+    pub fn apply_to_env(&self) {
+        credentials::take_out(set_variable);
+        set_default("DYN_SYSTEM_HOST", LOOPBACK);
+        take_over();
+        for (variable, value) in self.pairs() {
+            if let Some(value) = value {
+                set_variable(variable, value);
+            }
+        }
     }
 }
 
-/// Only for those whose callers are told to call them before there are other threads.
-pub(crate) fn set_variable(variable: &str, value: &str) {
-    // SAFETY: no other thread reads the environment meanwhile, as the callers are told.
-    unsafe { std::env::set_var(variable, value) };
-}
-
-/// As [`set_variable`].
-pub(crate) fn remove_variable(variable: &str) {
-    // SAFETY: as there.
-    unsafe { std::env::remove_var(variable) };
-}
-
-/// Builds the tokio runtime that Dynamo's settings (`DYN_RUNTIME_*`) describe.
-///
-/// Keep it for the life of the process: the TCP request plane's server is one for all runs.
-pub fn build_tokio_runtime() -> io::Result<tokio::runtime::Runtime> {
-    tokio_runtime("dynamo-tokio")
-}
-
-/// The threads of the frontend in the process.
-pub(crate) fn build_frontend_runtime() -> io::Result<tokio::runtime::Runtime> {
-    tokio_runtime("dynamo-frontend")
-}
-
-fn tokio_runtime(thread_name: &str) -> io::Result<tokio::runtime::Runtime> {
-    RuntimeSettings::from_settings()
-        .map_err(io::Error::other)?
-        .tokio_builder()
-        .thread_name(thread_name)
-        .build()
-}
+const DISCOVERY: &str = "DYN_DISCOVERY_BACKEND";
 
 /// Whether the runtime's own log is lines of JSON (`DYN_LOGGING_CONSOLE_FORMAT`,
 /// `DYN_LOGGING_JSONL`).
@@ -131,15 +104,6 @@ pub fn logs_json() -> bool {
 /// Whether the times in the runtime's own log are local (`DYN_LOG_USE_LOCAL_TZ`).
 pub fn logs_local_time() -> bool {
     use_local_timezone()
-}
-
-/// The small runtime that spans are sent on.
-pub(crate) fn build_export_runtime() -> io::Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(1)
-        .thread_name("dynamo-traces")
-        .enable_all()
-        .build()
 }
 
 /// Sets up the runtime's own logging (`DYN_LOG`, `DYN_LOGGING_JSONL`), unless the process has a

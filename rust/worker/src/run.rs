@@ -7,6 +7,7 @@ use dynamo_backend_lifecycle::{Budget, Report, RunError, Settings, Step};
 use dynamo_runtime::Runtime;
 use dynamo_runtime::error::DynamoError;
 
+use crate::assembly::Assembly;
 use crate::config::DisaggregationMode;
 use crate::deadline::Deadline;
 use crate::error::{at_step, unknown};
@@ -17,7 +18,6 @@ use crate::host::Host;
 use crate::hosts;
 use crate::signals::Signals;
 use crate::trace;
-use crate::worker::Worker;
 
 /// How long the collector of spans may take for the last ones where the deadline leaves that much.
 const FLUSH: Duration = Duration::from_secs(3);
@@ -46,7 +46,7 @@ impl Drop for Hold {
 impl Run {
     /// Steps 1 and 2: checks the configuration, then takes the signals.
     pub(crate) fn begin(
-        worker: Worker,
+        worker: Assembly,
         runtime: Runtime,
         alone: bool,
     ) -> Result<Self, DynamoError> {

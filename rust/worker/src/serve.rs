@@ -3,6 +3,7 @@
 mod adapter;
 mod cancel;
 mod delivery;
+mod endpoint;
 mod handover;
 mod kept;
 mod live;
@@ -11,4 +12,5 @@ mod terminal;
 mod turns;
 
 pub(crate) use adapter::EngineAdapter;
+pub(crate) use endpoint::serve_endpoint;
 pub(crate) use turns::{Turns, take_over as take_request_limit};

@@ -28,10 +28,13 @@ mod metadata;
 mod metrics;
 mod origin;
 mod probes;
+mod refusal;
 mod router;
 mod server;
 mod service;
+mod shared;
 mod token;
+mod warned;
 
 pub(crate) use address::take_over;
 pub(crate) use member::Member;

@@ -13,8 +13,9 @@ mod runtime;
 
 pub use dynamo_runtime::logging::DistributedTraceContext;
 pub use endpoint::check_endpoints;
+pub(crate) use endpoint::is_asked_for;
 pub use export::runtime_spans;
-pub(crate) use export::{flush, is_asked_for, prepare};
+pub(crate) use export::{flush, prepare};
 pub use headers::TraceHeaders;
 pub(crate) use request::{RequestSpan, begin};
 pub(crate) use runtime::begins as runtime_begins;

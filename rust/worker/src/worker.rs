@@ -7,11 +7,13 @@ use dynamo_runtime::Runtime;
 use dynamo_runtime::error::DynamoError;
 use tokio::sync::watch;
 
+use crate::assembly::Assembly;
 use crate::config::WorkerConfig;
-use crate::engine::{Guarded, LLMEngine};
+use crate::engine::LLMEngine;
 use crate::error::unknown;
 use crate::event::OnEvent;
 use crate::frontend::Frontend;
+use crate::guarded::Guarded;
 use crate::run::Run;
 use crate::shutdown::Shutdown;
 
@@ -33,14 +35,7 @@ use crate::shutdown::Shutdown;
 /// # }
 /// ```
 pub struct Worker {
-    pub(crate) engine: Arc<dyn LLMEngine>,
-    pub(crate) config: WorkerConfig,
-    pub(crate) frontend: Option<Frontend>,
-    pub(crate) on_event: Option<OnEvent>,
-    pub(crate) shutdown: Shutdown,
-    pub(crate) state: watch::Sender<State>,
-    /// Filled when the engine has started.
-    pub(crate) served_name: Arc<OnceLock<String>>,
+    assembly: Assembly,
 }
 
 impl Worker {
@@ -49,47 +44,49 @@ impl Worker {
         let engine = Guarded::new(engine);
         engine.configure(&config);
         Self {
-            engine: Arc::new(engine),
-            config,
-            frontend: None,
-            on_event: None,
-            shutdown: Shutdown::default(),
-            state: watch::Sender::new(State::Init),
-            served_name: Arc::default(),
+            assembly: Assembly {
+                engine: Arc::new(engine),
+                config,
+                frontend: None,
+                on_event: None,
+                shutdown: Shutdown::default(),
+                state: watch::Sender::new(State::Init),
+                served_name: Arc::default(),
+            },
         }
     }
 
     /// Adds Dynamo's OpenAI frontend in the same process.
     pub fn with_frontend(mut self, frontend: Frontend) -> Self {
-        self.frontend = Some(frontend);
+        self.assembly.frontend = Some(frontend);
         self
     }
 
     /// Has `on_event` called on each step of the run.
     pub fn on_event(mut self, on_event: OnEvent) -> Self {
-        self.on_event = Some(on_event);
+        self.assembly.on_event = Some(on_event);
         self
     }
 
     /// Has the worker shut down when it is asked by `shutdown`; a signal asks by it too.
     pub fn with_shutdown(mut self, shutdown: Shutdown) -> Self {
-        self.shutdown = shutdown;
+        self.assembly.shutdown = shutdown;
         self
     }
 
     /// What asks this worker to shut down.
     pub fn shutdown(&self) -> Shutdown {
-        self.shutdown.clone()
+        self.assembly.shutdown.clone()
     }
 
     /// The public name of the model; empty until the engine has started.
     pub fn served_name(&self) -> Arc<OnceLock<String>> {
-        self.served_name.clone()
+        self.assembly.served_name.clone()
     }
 
     /// The worker's state, from now to the end of its run.
     pub fn state(&self) -> watch::Receiver<State> {
-        self.state.subscribe()
+        self.assembly.state.subscribe()
     }
 
     /// Runs the worker to its end, on a runtime that the caller shuts down afterwards, and built
@@ -99,7 +96,10 @@ impl Worker {
     /// shutdown that was asked for is a success, also when parts of it failed: the report says so.
     /// Poll it to its end: dropped midway, it leaves the engine without its cleanup.
     pub async fn run(self, runtime: Runtime) -> Result<Report, DynamoError> {
-        Run::begin(self, runtime, false)?.to_the_end().await.0
+        Run::begin(self.assembly, runtime, false)?
+            .to_the_end()
+            .await
+            .0
     }
 
     /// [`run`](Self::run) on a runtime of its own, on the current tokio runtime; it is shut down
@@ -112,6 +112,6 @@ impl Worker {
     /// signals.
     pub fn begin(self) -> Result<Run, DynamoError> {
         let runtime = Runtime::from_current().map_err(|error| unknown(format!("{error:#}")))?;
-        Run::begin(self, runtime, true)
+        Run::begin(self.assembly, runtime, true)
     }
 }

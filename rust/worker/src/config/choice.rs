@@ -6,7 +6,7 @@ use dynamo_llm::local_model::runtime_config::{
 use dynamo_llm::model_type::ModelInput;
 use dynamo_runtime::error::DynamoError;
 
-use super::DisaggregationMode;
+use super::disaggregation_mode::DisaggregationMode;
 use crate::error::invalid_argument;
 
 /// A value that an operator chooses by its name.

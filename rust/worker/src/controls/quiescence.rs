@@ -93,7 +93,8 @@ mod tests {
 
     use super::*;
     use crate::context::RequestContext;
-    use crate::engine::{EngineConfig, EngineStream};
+    use crate::engine::EngineStream;
+    use crate::engine_config::EngineConfig;
     use crate::error::unknown;
 
     struct Prefill(AtomicBool);

@@ -14,7 +14,7 @@ use serde_json::json;
 
 use super::{loading, peers, self_host};
 use crate::config::{DisaggregationMode, WorkerConfig};
-use crate::engine::EngineConfig;
+use crate::engine_config::EngineConfig;
 use crate::error::{at_step, cannot_connect, unknown};
 
 /// Name of a card that nobody gave one.

@@ -14,8 +14,8 @@ use dynamo_runtime::component::Endpoint;
 use dynamo_runtime::discovery::{DiscoveryInstance, DiscoveryQuery};
 use dynamo_runtime::traits::DistributedRuntimeProvider;
 
+use super::listed_card;
 use super::peers::GENERATION_OF;
-use super::registration;
 use crate::admission::Admission;
 
 /// From the end of the card to that of the instance: frontends see the one and finish what they
@@ -27,7 +27,7 @@ const ON_ITS_WAY: Duration = Duration::from_millis(100);
 /// Withdraws the card of one worker of several and lets frontends see that, before its instance
 /// leaves. A failure costs requests that are being handed over, and nothing else: it is logged.
 pub(crate) async fn withdraw_card(endpoint: &Endpoint) {
-    match registration::withdraw_card(endpoint).await {
+    match listed_card::withdraw(endpoint).await {
         Ok(()) => tokio::time::sleep(HANDOVER).await,
         Err(error) => tracing::warn!(%error, "the model card could not be withdrawn first"),
     }

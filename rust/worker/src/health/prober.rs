@@ -24,8 +24,8 @@ use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 use super::Readiness;
 use crate::context::RequestContext;
 use crate::engine::LLMEngine;
+use crate::environment::set_variable;
 use crate::error::{invalid_argument, unknown};
-use crate::process::set_variable;
 
 const VARIABLE: &str = "DYN_HEALTH_CHECK_ENABLED";
 /// Written in place of the value. For the runtime it is `false`; a program that sets the variable

@@ -13,8 +13,8 @@ use futures::FutureExt;
 use super::watching::Backend;
 use super::{Host, kubernetes};
 use crate::credentials;
-use crate::engine::panic_message;
 use crate::error::{cannot_connect, invalid_argument};
+use crate::guarded::panic_message;
 
 /// How long the runtime may try NATS within one attempt; what went wrong is told after each.
 const NATS_ATTEMPT: Duration = Duration::from_secs(5);

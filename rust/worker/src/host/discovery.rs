@@ -14,17 +14,16 @@ use dynamo_runtime::metrics::MetricsHierarchy;
 use futures::FutureExt;
 use tokio_util::sync::CancellationToken;
 
+use super::gauges::LifecycleGauges;
 use super::{Connected, Host, Publishers, connecting};
 use crate::config::{DisaggregationMode, WorkerConfig};
 use crate::controls::{Controls, Surroundings};
-use crate::discovery::{adapters, card, registration};
-use crate::engine::panicked;
+use crate::discovery::{adapters, card, listed_card};
 use crate::error::{BackendError, at_step, cannot_connect, kind, unknown};
 use crate::event::Event;
+use crate::guarded::panicked;
 use crate::health;
-use crate::metrics::{
-    self, EngineTexts, LifecycleGauges, MetricsBindings, MetricsContext, RequestMetrics,
-};
+use crate::metrics::{self, EngineTexts, MetricsBindings, MetricsContext, RequestMetrics};
 use crate::publish::{
     OpenKvPublisher, SnapshotPublisher, check_kv_event_sources, check_ranks, start_kv_publishers,
 };
@@ -124,7 +123,7 @@ impl Discovery for Host {
         if !self.card_registered.load(Ordering::Relaxed) {
             return;
         }
-        if let Err(error) = registration::withdraw_card(&connected.endpoint).await {
+        if let Err(error) = listed_card::withdraw(&connected.endpoint).await {
             tracing::warn!(%error, "the model card stays in discovery until the runtime goes");
         }
     }

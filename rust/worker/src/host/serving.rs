@@ -13,11 +13,11 @@ use tokio_util::sync::CancellationToken;
 use super::watching::Watching;
 use super::{Host, connecting};
 use crate::config::DisaggregationMode;
-use crate::discovery::registration;
+use crate::discovery::listed_card;
 use crate::error::{cannot_connect, unknown};
 use crate::frontend::RunningFrontend;
 use crate::health::{self, Prober};
-use crate::serve::{EngineAdapter, Turns};
+use crate::serve::{EngineAdapter, Turns, serve_endpoint};
 
 /// How long discovery gets to say whether the worker's lease is alive.
 const LEASE_CHECK: Duration = Duration::from_secs(1);
@@ -45,7 +45,7 @@ impl Serving for Host {
             // Before it can be called ready. A run serves once.
             let _ = self.member.vitals.set(vitals.clone());
         }
-        registration::serve(
+        serve_endpoint(
             &connected.endpoint,
             adapter,
             &self.worker.config.metrics_labels,
@@ -144,7 +144,7 @@ impl Host {
     /// down keeps both until this worker is done.
     async fn why_the_runtime_shut_down(&self) -> Result<(), DynamoError> {
         let endpoint = &self.connected()?.endpoint;
-        let listed = tokio::time::timeout(LEASE_CHECK, registration::lists_card(endpoint)).await;
+        let listed = tokio::time::timeout(LEASE_CHECK, listed_card::is_there(endpoint)).await;
         let why = match listed {
             Ok(Ok(true)) => {
                 tracing::info!("the runtime was shut down from outside");

@@ -19,7 +19,7 @@ use futures::{StreamExt, future};
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
 use crate::controls::Controls;
-use crate::discovery::{peers, registration};
+use crate::discovery::{listed_card, peers};
 use crate::health::Readiness;
 
 /// How often it is made sure that the process did not stand still, and a repair is tried again.
@@ -204,7 +204,7 @@ impl Watching<'_> {
                 INSTANCE,
                 has(|record| matches!(record, DiscoveryInstance::Endpoint(_))),
             ),
-            (CARD, has(registration::is_of_the_model)),
+            (CARD, has(listed_card::is_of_the_model)),
         ]
         .into_iter()
         .filter(|(_, there)| !there)

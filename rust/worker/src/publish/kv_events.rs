@@ -9,10 +9,11 @@ use dynamo_runtime::error::DynamoError;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
-use super::kv_publisher::{KvPublisher, OpenKvPublisher};
+use super::kv_publisher::KvPublisher;
 use super::kv_socket::{Dropped, KvSocket};
+use super::open_kv_publisher::OpenKvPublisher;
 use super::zmq_address;
-use crate::engine::EngineConfig;
+use crate::engine_config::EngineConfig;
 use crate::error::{at_step, invalid_argument, unknown};
 
 /// Called once with a rank's publisher, when it is ready. Its error ends the run.
@@ -130,7 +131,7 @@ pub(crate) async fn start_kv_publishers(
             None,
         )
         .map_err(failed)?;
-        let mut open = OpenKvPublisher::new(started, dp_rank, block_size);
+        let mut open = OpenKvPublisher::new(KvPublisher::new(started, dp_rank, block_size));
         let publisher = open.publisher.clone();
         match source {
             KvEventSource::Push { on_ready, .. } => on_ready(publisher)

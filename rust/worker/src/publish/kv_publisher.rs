@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use dynamo_llm::kv_router::protocols::{
     ExternalSequenceBlockHash, KvCacheEvent, KvCacheEventData, KvCacheRemoveData, KvCacheStoreData,
@@ -13,11 +12,7 @@ use dynamo_runtime::error::DynamoError;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use super::kv_socket::KvSocket;
 use crate::error::invalid_argument;
-
-/// What the runtime's tasks get to send the events that were handed to them last.
-const SETTLE: Duration = Duration::from_millis(100);
 
 /// Blocks of one event: with many more it would not fit a message of NATS.
 const LONGEST_EVENT: usize = 4096;
@@ -56,6 +51,33 @@ struct Open {
 }
 
 impl KvPublisher {
+    pub(super) fn new(publisher: KvEventPublisher, dp_rank: u32, block_size: u32) -> Self {
+        let open = Open {
+            publisher,
+            last: None,
+            told: false,
+        };
+        Self {
+            rank: Arc::new(Rank {
+                dp_rank,
+                block_size,
+                open: Mutex::new(Some(open)),
+            }),
+        }
+    }
+
+    /// When something was published last.
+    pub(super) fn last(&self) -> Option<Instant> {
+        let open = self.rank.open.lock();
+        open.as_ref().and_then(|open| open.last)
+    }
+
+    /// Publishes nothing from here on.
+    pub(super) fn close(&self) {
+        let open = self.rank.open.lock().take();
+        drop(open);
+    }
+
     /// The data-parallel rank whose events these are.
     pub fn dp_rank(&self) -> u32 {
         self.rank.dp_rank
@@ -172,53 +194,6 @@ impl KvPublisher {
             );
         }
         open.last = Some(Instant::now());
-    }
-}
-
-/// Holds a rank's publisher open as long as it lives, however many the engine keeps.
-pub(crate) struct OpenKvPublisher {
-    pub(super) publisher: KvPublisher,
-    /// Where the engine's events come by a socket; nobody sees the last one.
-    pub(super) socket: Option<KvSocket>,
-}
-
-impl OpenKvPublisher {
-    pub(super) fn new(publisher: KvEventPublisher, dp_rank: u32, block_size: u32) -> Self {
-        let open = Open {
-            publisher,
-            last: None,
-            told: false,
-        };
-        let rank = Rank {
-            dp_rank,
-            block_size,
-            open: Mutex::new(Some(open)),
-        };
-        Self {
-            publisher: KvPublisher {
-                rank: Arc::new(rank),
-            },
-            socket: None,
-        }
-    }
-
-    /// When everything that was published is on its way: the runtime's publisher, when it goes,
-    /// drops what it has not looked at, and tells nobody.
-    pub(crate) fn settled(&self) -> Option<Instant> {
-        if self.socket.is_some() {
-            return Some(Instant::now() + SETTLE);
-        }
-        let open = self.publisher.rank.open.lock();
-        open.as_ref()
-            .and_then(|open| open.last)
-            .map(|last| last + SETTLE)
-    }
-}
-
-impl Drop for OpenKvPublisher {
-    fn drop(&mut self) {
-        let open = self.publisher.rank.open.lock().take();
-        drop(open);
     }
 }
 

@@ -11,7 +11,8 @@ use tracing::{Metadata, Subscriber};
 
 use crate::config::WorkerConfig;
 use crate::context::RequestContext;
-use crate::engine::{EngineConfig, EngineStream, LLMEngine};
+use crate::engine::{EngineStream, LLMEngine};
+use crate::engine_config::EngineConfig;
 use crate::error::unknown;
 use crate::event::Event;
 use crate::metrics::{MetricsBindings, MetricsContext};

@@ -10,7 +10,8 @@ use parking_lot::Mutex;
 
 use crate::config::WorkerConfig;
 use crate::context::RequestContext;
-use crate::engine::{EngineConfig, EngineStream, LLMEngine};
+use crate::engine::{EngineStream, LLMEngine};
+use crate::engine_config::EngineConfig;
 use crate::error::{BackendError, kind, unknown};
 use crate::event::Event;
 use crate::process::{Scope, prepare_environment};

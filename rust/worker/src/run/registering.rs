@@ -3,13 +3,11 @@
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
-use dynamo_runtime::Runtime;
 use parking_lot::Mutex;
 use socket2::SockRef;
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Metadata, Subscriber};
 
-use super::Run;
 use crate::config::WorkerConfig;
 use crate::engines::Echo;
 use crate::event::Event;
@@ -72,7 +70,7 @@ fn section_12_13_an_instance_is_known_to_be_there_and_fast_before_it_is_register
         .unwrap();
     let seen: Arc<Mutex<Vec<(bool, bool)>>> = Arc::default();
     tokio.block_on(async {
-        let run = Run::begin(worker, Runtime::from_current().unwrap(), true).unwrap();
+        let run = worker.begin().unwrap();
         let looks = AtTheEndpoint {
             readiness: run.host.member.readiness.clone(),
             seen: seen.clone(),

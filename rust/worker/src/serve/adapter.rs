@@ -14,7 +14,7 @@ use futures::{TryStreamExt, stream};
 
 use super::cancel::Monitor;
 use super::delivery::Delivery;
-use super::live::Live;
+use super::live::{Live, cut_off};
 use super::measure::Measure;
 use super::terminal::RequestStream;
 use super::turns::{Turn, Turns};
@@ -208,14 +208,6 @@ fn given_up(live: &Live) -> DynamoError {
     backend(
         BackendError::Cancelled,
         "the request was cancelled before the engine began to answer it",
-    )
-}
-
-/// The error of a request that shutdown cuts: a frontend migrates it to another worker.
-pub(super) fn cut_off() -> DynamoError {
-    backend(
-        BackendError::EngineShutdown,
-        "the worker shut down before the request was finished",
     )
 }
 

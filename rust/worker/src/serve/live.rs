@@ -11,7 +11,9 @@ use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use super::delivery::Delivery;
-use crate::engine::{EngineStream, panicked};
+use crate::engine::EngineStream;
+use crate::error::{BackendError, backend};
+use crate::guarded::panicked;
 
 /// Shared by a request's reader, which polls it, and its monitor, which cuts it: a reader that
 /// stalls at a slow client is never polled, so nobody else could.
@@ -142,6 +144,14 @@ impl Live {
             reader.wake();
         }
     }
+}
+
+/// The error of a request that shutdown cuts: a frontend migrates it to another worker.
+pub(super) fn cut_off() -> DynamoError {
+    backend(
+        BackendError::EngineShutdown,
+        "the worker shut down before the request was finished",
+    )
 }
 
 #[cfg(test)]

@@ -13,10 +13,9 @@ use dynamo_runtime::protocols::maybe_error::MaybeError;
 use futures::Stream;
 use tokio_util::sync::DropGuard;
 
-use super::adapter::cut_off;
 use super::handover::Handover;
 use super::kept::read_to_first_token;
-use super::live::Live;
+use super::live::{Live, cut_off};
 use super::measure::Measure;
 
 use crate::chunk;

@@ -14,8 +14,8 @@ use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::engine::EngineStream;
+use crate::environment::remove_variable;
 use crate::error::ErrorClass;
-use crate::process::remove_variable;
 
 const LIMIT: &str = "DYN_ENGINE_REQUEST_LIMIT";
 const QUEUE: &str = "DYN_DYNAMO_REQUEST_QUEUE_LIMIT";
@@ -153,7 +153,7 @@ impl Stream for InTurn {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::process::set_variable;
+    use crate::environment::set_variable;
 
     #[tokio::test]
     async fn who_exceeds_the_limit_waits_and_who_finds_no_place_is_refused() {

@@ -7,8 +7,8 @@ use dynamo_runtime::error::DynamoError;
 use parking_lot::Mutex;
 use tokio::net::TcpListener;
 
+use crate::environment::set_variable;
 use crate::error::invalid_argument;
-use crate::process::set_variable;
 
 const VARIABLE: &str = "DYN_SYSTEM_PORT";
 /// Written in place of the port. For the runtime it is off like every negative value; a program

@@ -5,15 +5,15 @@ use std::sync::Arc;
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
-use axum::http::header::ALLOW;
 use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use dynamo_backend_lifecycle::controls::{empty_body, error_reply};
 use serde_json::Value;
 
 use super::member::Member;
-use super::router::Shared;
+use super::refusal::{error, only};
 use super::service;
+use super::shared::Shared;
 use crate::controls::{Controls, OWN};
 
 pub(super) async fn answer(
@@ -54,17 +54,6 @@ pub(super) async fn answer(
             error(StatusCode::INTERNAL_SERVER_ERROR, message)
         }
     }
-}
-
-pub(super) fn error(code: StatusCode, message: impl Into<String>) -> Response {
-    (code, Json(error_reply(message))).into_response()
-}
-
-/// The answer to another method than the one that a route acts on.
-pub(super) fn only(allowed: &Method, what: &str, method: &Method) -> Response {
-    let message = format!("{what} only, not on {method}; nothing was changed");
-    let refusal = error(StatusCode::METHOD_NOT_ALLOWED, message);
-    ([(ALLOW, allowed.as_str())], refusal).into_response()
 }
 
 fn parse(body: &[u8]) -> Result<Value, String> {

@@ -16,7 +16,7 @@ use futures::StreamExt;
 
 use super::connections::Busy;
 use super::origin;
-use super::router::Shared;
+use super::shared::Shared;
 
 const PREFIX: &str = "/engine/";
 /// The largest body.

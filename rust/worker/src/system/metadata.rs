@@ -6,7 +6,7 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
-use super::router::Shared;
+use super::shared::Shared;
 
 type Key = (String, String, String, String, String, String);
 
@@ -47,8 +47,8 @@ mod tests {
     use crate::config::WorkerConfig;
     use crate::discovery::self_host;
     use crate::system::Member;
-    use crate::system::router::{self, Paths};
-    use crate::system::server::Members;
+    use crate::system::router;
+    use crate::system::shared::{Members, Paths};
 
     async fn get(address: SocketAddr, path: &str) -> (u16, String) {
         let client = reqwest::Client::builder().no_proxy().build().unwrap();

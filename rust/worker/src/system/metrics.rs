@@ -1,6 +1,5 @@
 //! The metrics of all workers, as one text.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use axum::extract::State;
@@ -9,35 +8,11 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use dynamo_runtime::metrics::MetricsHierarchy;
 use futures::future::join_all;
-use parking_lot::Mutex;
 
 use super::exposition;
-use super::router::Shared;
+use super::shared::Shared;
 
 const PROMETHEUS_TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
-/// Metrics that are warned of: the rest would say the same.
-const MOST_WARNINGS: usize = 64;
-
-/// The metrics that somebody was warned of, who need not be at every scrape.
-#[derive(Default)]
-pub(super) struct Warned {
-    names: Mutex<HashSet<String>>,
-}
-
-impl Warned {
-    fn tell(&self, left_out: Vec<(String, String)>) {
-        let mut names = self.names.lock();
-        for (name, why) in left_out {
-            if names.len() < MOST_WARNINGS && names.insert(name.clone()) {
-                tracing::warn!(
-                    "{name}, which an engine gave, is not shown: {why}; rename it there, or leave \
-                     it out"
-                );
-            }
-        }
-    }
-}
-
 pub(super) async fn answer(State(shared): State<Arc<Shared>>) -> Response {
     let (runtimes, texts): (Vec<_>, Vec<_>) = {
         let members = shared.members.read();

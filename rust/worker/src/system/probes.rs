@@ -5,7 +5,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
-use super::router::Shared;
+use super::shared::Shared;
 
 /// Whoever gets this answer knows all that liveness is: the process answers.
 pub(super) fn live(shared: &Shared) -> Response {

@@ -10,31 +10,17 @@ use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get};
 
-use super::server::Members;
+use super::shared::{Members, Paths, Shared};
 use super::token::Token;
+use super::warned::Warned;
 use super::{controls, guard, metadata, metrics, probes};
-
-/// The paths of the probes, which the operator may choose.
-pub(super) struct Paths {
-    pub(super) live: String,
-    pub(super) health: String,
-}
-
-/// What the handlers share.
-pub(super) struct Shared {
-    pub(super) members: Members,
-    pub(super) token: Option<Token>,
-    pub(super) since: Instant,
-    pub(super) warned: metrics::Warned,
-    paths: Paths,
-}
 
 pub(super) fn build(members: Members, paths: Paths, token: Option<Token>) -> Router {
     let shared = Arc::new(Shared {
         members,
         token,
         since: Instant::now(),
-        warned: metrics::Warned::default(),
+        warned: Warned::default(),
         paths,
     });
     Router::new()

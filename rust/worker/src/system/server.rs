@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use dynamo_runtime::config::RuntimeConfig as RuntimeSettings;
 use dynamo_runtime::error::DynamoError;
-use parking_lot::RwLock;
 use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -14,7 +13,8 @@ use tokio_util::sync::CancellationToken;
 use super::address;
 use super::connections;
 use super::member::Member;
-use super::router::{self, Paths};
+use super::router;
+use super::shared::{Members, Paths};
 use super::token::Token;
 use crate::error::invalid_argument;
 
@@ -22,9 +22,6 @@ use crate::error::invalid_argument;
 const CLOSING: Duration = Duration::from_secs(1);
 
 static SERVER: Mutex<Option<Server>> = Mutex::const_new(None);
-
-/// The workers that run, in the order in which they began.
-pub(super) type Members = Arc<RwLock<Vec<Arc<Member>>>>;
 
 struct Server {
     address: SocketAddr,

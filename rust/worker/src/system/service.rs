@@ -8,8 +8,8 @@ use axum::response::{IntoResponse, Response};
 use dynamo_backend_lifecycle::controls::error_reply;
 use serde_json::{Value, json};
 
-use super::controls::{error, only};
 use super::member::Member;
+use super::refusal::{error, only};
 use crate::controls::{OWN, Status};
 
 /// Splits `path`, what follows `/engine/`, into a worker's name and one of [`OWN`]; `None` where it

@@ -1,10 +1,11 @@
 //! Where spans and logs go: what cannot be had there is told before anything starts.
 
+use dynamo_runtime::config::env_is_truthy;
 use dynamo_runtime::error::DynamoError;
 
-use super::export::is_asked_for;
 use crate::error::invalid_argument;
 
+const ENABLED: &str = "OTEL_EXPORT_ENABLED";
 const ENDPOINT: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
 const PROTOCOL: &str = "OTEL_EXPORTER_OTLP_PROTOCOL";
 const HTTP: &str = "http/protobuf";
@@ -30,6 +31,11 @@ const METRICS: Signal = Signal {
     endpoint: "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT",
     protocol: None,
 };
+
+/// Whether the environment asks for spans to be exported.
+pub(crate) fn is_asked_for() -> bool {
+    env_is_truthy(ENABLED)
+}
 
 /// Checks the addresses that the environment has telemetry sent to.
 ///

@@ -3,7 +3,6 @@
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use dynamo_runtime::config::env_is_truthy;
 use dynamo_runtime::logging::DistributedTraceIdLayer;
 use opentelemetry::trace::TracerProvider;
 use opentelemetry_otlp::{ExporterBuildError, SpanExporter};
@@ -13,11 +12,11 @@ use tracing::Subscriber;
 use tracing_subscriber::Layer;
 use tracing_subscriber::registry::LookupSpan;
 
-use super::{endpoint, runtime};
+use super::endpoint::{is_asked_for, over_http};
+use super::runtime;
 use crate::forked;
-use crate::process;
+use crate::runtimes;
 
-const ENABLED: &str = "OTEL_EXPORT_ENABLED";
 const SERVICE: &str = "OTEL_SERVICE_NAME";
 const RATIO: &str = "OTEL_TRACES_SAMPLE_RATIO";
 const SCOPE: &str = "dynamo_backend_common";
@@ -30,11 +29,6 @@ struct Exporter {
 }
 
 static EXPORTER: OnceLock<Option<Exporter>> = OnceLock::new();
-
-/// Whether the environment asks for spans to be exported.
-pub(crate) fn is_asked_for() -> bool {
-    env_is_truthy(ENABLED)
-}
 
 /// Makes the exporter, where the environment asks for it; once for the process.
 pub(crate) fn prepare() {
@@ -103,7 +97,7 @@ fn exporter() -> Option<&'static Exporter> {
 }
 
 fn build() -> Result<Exporter, Box<dyn std::error::Error>> {
-    let runtime = process::build_export_runtime()?;
+    let runtime = runtimes::build_export_runtime()?;
     let exporter = {
         let _inside = runtime.enter();
         forked::close_sockets_of_this_runtime();
@@ -127,7 +121,7 @@ fn build() -> Result<Exporter, Box<dyn std::error::Error>> {
 
 /// Endpoint, headers and timeout it reads from the environment itself.
 fn span_exporter() -> Result<SpanExporter, ExporterBuildError> {
-    if endpoint::over_http() {
+    if over_http() {
         SpanExporter::builder().with_http().build()
     } else {
         SpanExporter::builder().with_tonic().build()

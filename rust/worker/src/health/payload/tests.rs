@@ -7,7 +7,8 @@ use serde_json::json;
 
 use super::*;
 use crate::context::RequestContext;
-use crate::engine::{EngineConfig, EngineStream};
+use crate::engine::EngineStream;
+use crate::engine_config::EngineConfig;
 use crate::error::unknown;
 use crate::{DynamoError, PreprocessedRequest};
 

@@ -8,7 +8,9 @@ use serde_json::json;
 use tokio::time::sleep;
 
 use super::*;
-use crate::engine::{EngineConfig, EngineStream, Guarded};
+use crate::engine::EngineStream;
+use crate::engine_config::EngineConfig;
+use crate::guarded::Guarded;
 
 const TIMES: Times = Times {
     wait: Duration::from_millis(1),

@@ -13,7 +13,8 @@ use dynamo_runtime::error::DynamoError;
 
 use crate::config::WorkerConfig;
 use crate::context::RequestContext;
-use crate::engine::{EngineConfig, EngineStream, LLMEngine};
+use crate::engine::{EngineStream, LLMEngine};
+use crate::engine_config::EngineConfig;
 use crate::error::unknown;
 use crate::event::Event;
 use crate::process::{Scope, build_tokio_runtime, prepare_environment};

@@ -9,7 +9,8 @@ use parking_lot::Mutex;
 use serde_json::json;
 
 use super::*;
-use crate::engine::{EngineConfig, EngineStream};
+use crate::engine::EngineStream;
+use crate::engine_config::EngineConfig;
 
 const KEEP: Duration = Duration::from_secs(60);
 

@@ -11,10 +11,11 @@ use dynamo_runtime::error::DynamoError;
 use futures::FutureExt;
 use serde_json::Value;
 
-use super::{EngineConfig, EngineStream, LLMEngine};
 use crate::config::WorkerConfig;
 use crate::context::RequestContext;
 use crate::discovery::adapters::AdapterCards;
+use crate::engine::{EngineStream, LLMEngine};
+use crate::engine_config::EngineConfig;
 use crate::error::unknown;
 use crate::metrics::{MetricsBindings, MetricsContext};
 use crate::publish::KvEventSource;

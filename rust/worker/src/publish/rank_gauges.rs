@@ -5,7 +5,7 @@ use dynamo_runtime::metrics::MetricsHierarchy;
 use dynamo_runtime::metrics::prometheus_names::{kvstats, labels};
 use prometheus::{Gauge, GaugeVec};
 
-use crate::publish::Snapshot;
+use super::snapshot::Snapshot;
 
 pub(crate) struct RankGauges {
     total_blocks: Gauge,
