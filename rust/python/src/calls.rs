@@ -11,8 +11,8 @@ use pyo3::prelude::*;
 use tokio::sync::oneshot;
 
 use crate::errors;
-use crate::inbox::Outbox;
 use crate::interpreter_end::Running;
+use crate::outbox::Outbox;
 
 /// An event loop, seen from Rust.
 #[derive(Clone)]

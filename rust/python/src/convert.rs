@@ -11,3 +11,4 @@ pub(crate) mod reading;
 pub(crate) mod report;
 pub(crate) mod request;
 pub(crate) mod shown;
+pub(crate) mod type_name;

@@ -1,9 +1,9 @@
-//! From Rust's threads to the event loop's: messages, and a file descriptor that wakes the loop.
+//! The event loop's end of an [`Outbox`]: a file descriptor that wakes the loop, and its turns.
 
 use std::collections::VecDeque;
 use std::os::fd::RawFd;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
@@ -12,53 +12,12 @@ use tokio_util::sync::CancellationToken;
 
 use crate::eventfd::EventFd;
 use crate::interpreter_end::Running;
+use crate::logging;
+use crate::outbox::{Message, Outbox, Shared};
 
 /// What messages may take of one turn of the event loop: a burst of requests is not to keep the
 /// streams that are there from their tokens.
 const TURN: Duration = Duration::from_millis(1);
-
-/// Runs on the event loop's thread, under the GIL that it holds there.
-pub(crate) type Message = Box<dyn FnOnce(Python<'_>) -> PyResult<()> + Send>;
-
-/// Posts messages to one event loop, from any thread, without the GIL. Once the loop's end is gone,
-/// a message is dropped; so it is in a forked child.
-#[derive(Clone)]
-pub(crate) struct Outbox {
-    shared: Weak<Shared>,
-    gone: CancellationToken,
-}
-
-struct Shared {
-    messages: Mutex<VecDeque<Message>>,
-    /// Whether the loop was woken for what is in `messages`: one wake-up serves many messages.
-    woken: AtomicBool,
-    wake: EventFd,
-}
-
-impl Outbox {
-    /// Whether both post to one event loop.
-    pub(crate) fn is(&self, other: &Self) -> bool {
-        self.shared.ptr_eq(&other.shared)
-    }
-
-    /// Resolves when the loop's end is gone: what was posted may never run.
-    pub(crate) async fn gone(&self) {
-        self.gone.cancelled().await
-    }
-
-    pub(crate) fn post(&self, message: impl FnOnce(Python<'_>) -> PyResult<()> + Send + 'static) {
-        let Some(shared) = self.shared.upgrade() else {
-            return;
-        };
-        if !shared.wake.is_ours() {
-            return;
-        }
-        shared.messages.lock().push_back(Box::new(message));
-        if !shared.woken.swap(true, Ordering::AcqRel) {
-            shared.wake.wake();
-        }
-    }
-}
 
 /// The event loop's end: its reader of the file descriptor calls `drain`.
 #[pyclass(frozen, module = "dynamo_backend_common._core")]
@@ -134,15 +93,15 @@ impl Inbox {
 
     /// Ends it, when nothing reads it any more: the log no longer comes this way.
     fn close(&self, py: Python<'_>) {
-        crate::logging::detach(&self.outbox());
-        crate::logging::flush_log(py);
+        logging::detach(&self.outbox());
+        logging::flush_log(py);
     }
 }
 
 impl Drop for Inbox {
     fn drop(&mut self) {
         if self.shared.wake.is_ours() {
-            crate::logging::detach(&self.outbox());
+            logging::detach(&self.outbox());
             self.gone.cancel();
         }
     }

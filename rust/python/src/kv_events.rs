@@ -14,10 +14,10 @@ use pyo3::prelude::*;
 use pyo3::types::PyString;
 
 use crate::convert::integers;
-use crate::convert::json::type_name;
-use crate::engine::PythonEngine;
+use crate::convert::type_name::type_name;
 use crate::errors;
 use crate::fork::Origin;
+use crate::hooks::PythonEngine;
 use crate::interpreter_end::Running;
 
 /// Publishes the KV events of one data-parallel rank.

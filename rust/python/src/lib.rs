@@ -7,9 +7,9 @@
 //! | file | what it is |
 //! |---|---|
 //! | `worker` | `WorkerCore`: one run, seen from Python |
-//! | `engine` | a Python engine as `LLMEngine` |
+//! | `engine`, `hooks` | a Python engine as `LLMEngine`, and how its hooks are called |
 //! | `rust_engine` | a Rust engine in a Python handle |
-//! | `inbox`, `calls` | from Rust to the event loop's thread |
+//! | `outbox`, `inbox`, `calls` | from Rust to the event loop's thread |
 //! | `chunk`, `buffer`, `sink`, `step`, `wakeups` | from Python to Rust: the chunks of requests |
 //! | `logging` | the log of the Rust side, to Python's `logging` |
 //! | `kv_events`, `publishers`, `metrics`, `adapters` | what a Python engine publishes |
@@ -30,13 +30,16 @@ mod errors;
 mod eventfd;
 mod fields;
 mod fork;
+mod hooks;
 mod inbox;
 mod interpreter_end;
 mod kv_events;
 mod logging;
 mod metrics;
+mod outbox;
 mod process;
 mod publishers;
+mod runtime;
 mod rust_engine;
 mod signal;
 mod sink;

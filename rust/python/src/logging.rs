@@ -10,6 +10,7 @@ mod capture;
 mod filter;
 mod queue;
 mod record;
+mod request;
 
 use std::sync::OnceLock;
 
@@ -20,7 +21,7 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
-use crate::inbox::Outbox;
+use crate::outbox::Outbox;
 use capture::Capture;
 use queue::Queue;
 

@@ -12,9 +12,9 @@ use futures::FutureExt;
 use parking_lot::Mutex;
 use pyo3::prelude::*;
 
-use crate::convert::json::type_name;
-use crate::engine::PythonEngine;
+use crate::convert::type_name::type_name;
 use crate::eventfd::EventFd;
+use crate::hooks::PythonEngine;
 use crate::publishers::SnapshotPublisher;
 
 /// The metrics of the worker's endpoint. A scrape reads the texts that were set last, without the

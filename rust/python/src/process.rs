@@ -1,7 +1,7 @@
-//! What is one for the whole process: the tokio runtime, the environment and the signals.
+//! What is one for the whole process: the environment and the signals, and when its runtime is built.
 
 use std::path::PathBuf;
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use dynamo_backend_lifecycle::settings::environment;
 use dynamo_backend_lifecycle::{Budget, Settings};
@@ -10,22 +10,14 @@ use dynamo_backend_worker::process::{self, Scope};
 use dynamo_backend_worker::{EarlySignals, adopt_orphans, trace};
 use pyo3::prelude::*;
 use pyo3::sync::MutexExt;
-use tokio::runtime::{Handle, Runtime};
 
 use crate::errors;
-use crate::fork::Origin;
 use crate::interpreter_end;
+use crate::runtime;
 use crate::wakeups;
 use crate::worker::WorkerCore;
 
-static RUNTIME: OnceLock<Owned> = OnceLock::new();
 static BUILDING: Mutex<()> = Mutex::new(());
-
-/// The runtime with the process that its threads live in.
-struct Owned {
-    runtime: Runtime,
-    origin: Origin,
-}
 
 /// Prepares the process for these workers, which run at once: its environment and its runtime. The
 /// first call does; later ones find the runtime and change nothing. `folder` is for discovery,
@@ -40,8 +32,7 @@ pub(crate) fn prepare(
     let _one_at_a_time = BUILDING
         .lock_py_attached(py)
         .unwrap_or_else(PoisonError::into_inner);
-    if let Some(owned) = RUNTIME.get() {
-        owned.origin.check("run")?;
+    if runtime::is_there()? {
         if cores.iter().any(|core| core.config.runtime.has_overrides()) {
             tracing::warn!(
                 "runtime settings of this worker are ignored: the process has its runtime already"
@@ -62,15 +53,12 @@ pub(crate) fn prepare(
         process::prepare_environment(&core.config, scope);
     }
     // What it reads are the operator's variables.
-    let runtime = process::build_tokio_runtime()
+    let built = process::build_tokio_runtime()
         .map_err(|error| errors::invalid_argument(py, format!("environment: {error}")))?;
-    runtime.spawn(wakeups::dispatch());
+    built.spawn(wakeups::dispatch());
     // Again: before the hooks that the log and the engine have registered since the import.
     interpreter_end::wait_in_it(py)?;
-    RUNTIME.get_or_init(|| Owned {
-        runtime,
-        origin: Origin::here(),
-    });
+    runtime::keep(built);
     Ok(())
 }
 
@@ -78,15 +66,6 @@ pub(crate) fn prepare(
 #[pyfunction]
 pub(crate) fn check_environment(py: Python<'_>) -> PyResult<()> {
     trace::check_endpoints().map_err(|error| errors::to_exception(py, &error, None))
-}
-
-/// The process's tokio runtime.
-pub(crate) fn tokio() -> PyResult<Handle> {
-    let owned = RUNTIME
-        .get()
-        .ok_or_else(|| errors::internal("the tokio runtime is not built yet"))?;
-    owned.origin.check("tokio")?;
-    Ok(owned.runtime.handle().clone())
 }
 
 /// Seconds that a shutdown keeps for the engine's cleanup, whatever came before it.

@@ -11,6 +11,7 @@ use pyo3::prelude::*;
 use crate::calls::{EventLoop, resolve};
 use crate::errors;
 use crate::interpreter_end::Running;
+use crate::runtime;
 
 /// One task of tokio watches for all futures. Each caller gets a future of its own, as who waits in
 /// a task that is cancelled cancels the future too; those that nobody has any more are let go.
@@ -53,7 +54,7 @@ impl Signal {
             unwatched => *unwatched = State::Watched(vec![future.clone().unbind()]),
         }
         let (signal, outbox) = (self.clone(), event_loop.outbox.clone());
-        crate::process::tokio()?.spawn(async move {
+        runtime::tokio()?.spawn(async move {
             happens.await;
             outbox.post(move |py| signal.resolve_all(py));
         });

@@ -2,33 +2,31 @@
 
 mod failures;
 mod push;
+mod streams;
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::task::Waker;
 
+use dynamo_backend_worker::DynamoError;
 use dynamo_backend_worker::error::{BackendError, backend};
-use dynamo_backend_worker::{DynamoError, RequestContext as Inner};
-use parking_lot::Mutex;
 use pyo3::buffer::Element;
 use pyo3::exceptions::PyBaseException;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
-use crate::buffer::{Item, Writer};
+use crate::buffer::Item;
 use crate::chunk::{Chunk, Tokens};
 use crate::context::RequestContext;
 use crate::convert::chunk;
 use crate::convert::integers;
-use crate::convert::reading::Reading;
 use crate::convert::shown::described;
 use crate::errors;
 use crate::fork::Origin;
 use crate::interpreter_end::Running;
-use crate::wakeups;
 use failures::Failures;
 pub(crate) use push::Push;
+use streams::Open;
+pub(crate) use streams::{Request, Shared, StepReport};
 
 /// Where a step loop hands over its tokens, from any thread that holds the GIL already.
 #[pyclass(frozen, module = "dynamo_backend_common._core")]
@@ -38,57 +36,12 @@ pub(crate) struct Steps {
     origin: Origin,
 }
 
-/// The streams, for whoever hands over to them: Python, or a thread without the GIL.
-#[derive(Default)]
-pub(crate) struct Shared {
-    streams: Mutex<Streams>,
-    /// Streams that a push closed, but did not tell Python of: the next one does.
-    untold: Mutex<Vec<u64>>,
-}
-
-#[derive(Default)]
-struct Streams {
-    open: HashMap<u64, Open>,
-    /// What all of them failed with, and what is opened from then on.
-    failed: Option<DynamoError>,
-}
-
-struct Open {
-    writer: Writer,
-    request: Arc<Request>,
-    /// Shared with the stream's handle.
-    is_open: Arc<AtomicBool>,
-}
-
-/// Whose a stream is.
-pub(crate) struct Request {
-    context: Inner,
-    reading: Arc<Reading>,
-}
-
-impl Drop for Open {
-    fn drop(&mut self) {
-        self.is_open.store(false, Ordering::Relaxed);
-    }
-}
-
 /// One request whose chunks come by steps.
 #[pyclass(frozen, module = "dynamo_backend_common._core")]
 pub(crate) struct StepStream {
     #[pyo3(get)]
     pub(crate) id: u64,
     pub(crate) is_open: Arc<AtomicBool>,
-}
-
-/// What a push tells the engine.
-#[pyclass(frozen, module = "dynamo_backend_common._core")]
-pub(crate) struct StepReport {
-    /// Streams that nobody wants any more: they are closed.
-    #[pyo3(get)]
-    pub(crate) cancelled: Vec<u64>,
-    /// Streams whose clients are far behind, in this step or not.
-    #[pyo3(get)]
-    stalled: Vec<u64>,
 }
 
 #[pymethods]
@@ -101,16 +54,6 @@ impl StepStream {
 
     fn __repr__(&self) -> String {
         format!("StepStream(id={})", self.id)
-    }
-}
-
-#[pymethods]
-impl StepReport {
-    fn __repr__(&self) -> String {
-        format!(
-            "StepReport(cancelled={:?}, stalled={:?})",
-            self.cancelled, self.stalled
-        )
     }
 }
 
@@ -247,31 +190,6 @@ impl Steps {
     /// Streams that are open.
     fn __len__(&self) -> usize {
         self.shared.streams.lock().open.len()
-    }
-}
-
-impl Shared {
-    /// Has Python's next push tell that these streams are cancelled.
-    pub(crate) fn tell(&self, cancelled: impl IntoIterator<Item = u64>) {
-        self.untold.lock().extend(cancelled);
-    }
-
-    fn untold(&self) -> Vec<u64> {
-        std::mem::take(&mut self.untold.lock())
-    }
-
-    /// Fails every stream that is open, and each that is opened from here on; answers whose they were.
-    pub(crate) fn fail(&self, error: &DynamoError) -> Vec<Arc<Request>> {
-        let mut streams = self.streams.lock();
-        let failed = std::mem::take(&mut streams.open);
-        streams.failed.get_or_insert_with(|| error.clone());
-        drop(streams);
-        let ends = failed.values().filter_map(|open| {
-            let item = Err(Box::new(error.clone()));
-            open.writer.put_quietly(item, true).1
-        });
-        wakeups::wake(ends.collect::<Vec<Waker>>());
-        failed.values().map(|open| open.request.clone()).collect()
     }
 }
 

@@ -14,12 +14,12 @@ use tokio::sync::watch;
 
 use crate::calls::{EventLoop, resolve};
 use crate::convert::{config, report};
-use crate::engine::{Failure, PythonEngine};
 use crate::errors;
 use crate::fork::Origin;
+use crate::hooks::{Failure, PythonEngine};
 use crate::inbox::Inbox;
 use crate::logging;
-use crate::process;
+use crate::runtime;
 use crate::rust_engine::RustEngine;
 
 /// One worker: configured at once, run once.
@@ -116,7 +116,7 @@ impl WorkerCore {
 
         let future = event_loop.create_future(py)?;
         let waiting = future.clone().unbind();
-        let tokio = process::tokio()?;
+        let tokio = runtime::tokio()?;
         let run = {
             let _inside = tokio.enter();
             worker

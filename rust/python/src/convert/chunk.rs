@@ -9,10 +9,11 @@ use serde_json::{Map, Value};
 
 use super::finish_reason::{self, Ending};
 use super::integers;
-use super::json::{self, type_name};
+use super::json;
 use super::plain::plain;
 use super::reading::Reading;
 use super::shown::described;
+use super::type_name::type_name;
 use crate::chunk::{Chunk, Tokens};
 use crate::token_ids::TokenIds;
 

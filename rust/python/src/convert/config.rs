@@ -11,7 +11,8 @@ use pyo3::prelude::*;
 use pyo3::types::PyString;
 use serde_json::Value;
 
-use super::json::{self, type_name};
+use super::json;
+use super::type_name::type_name;
 
 /// Reads `dynamo_backend_common.WorkerConfig`.
 pub(crate) fn worker_config(config: &Bound<'_, PyAny>) -> Result<WorkerConfig, DynamoError> {

@@ -6,6 +6,7 @@ use pyo3::types::{PyBool, PyFloat, PyInt, PyList, PyMapping, PyString, PyTuple};
 use serde_json::{Map, Number, Value};
 
 use super::plain::plain;
+use super::type_name::type_name;
 use super::{python, shown};
 
 /// Containers may nest this deep: beyond it is a cycle, or nothing that JSON is for.
@@ -116,11 +117,4 @@ fn object(
         entries.insert(key, value);
     }
     Ok(Value::Object(entries))
-}
-
-pub(crate) fn type_name(value: &Bound<'_, PyAny>) -> String {
-    value
-        .get_type()
-        .name()
-        .map_or_else(|_| "?".into(), |name| name.to_string())
 }

@@ -6,8 +6,8 @@
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyFloat, PyInt, PyString};
 
-use super::json::type_name;
 use super::plain::plain;
+use super::type_name::type_name;
 
 /// The longest name of an interface, and more than any number needs.
 const LONGEST: usize = 24;

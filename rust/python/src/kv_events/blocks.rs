@@ -5,7 +5,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PyTuple};
 
 use crate::convert::integers;
-use crate::convert::json::type_name;
+use crate::convert::type_name::type_name;
 use crate::errors;
 use crate::token_ids::TokenIds;
 

@@ -1,10 +1,6 @@
 //! The layer that makes records of `tracing`'s events, on whatever thread they happen. No GIL.
 
-use std::fmt;
-use std::sync::Arc;
-
 use dynamo_backend_worker::trace::DistributedTraceContext;
-use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id};
 use tracing::{Event, Subscriber};
 use tracing_subscriber::Layer;
@@ -12,7 +8,8 @@ use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::LookupSpan;
 
 use super::queue::Queue;
-use super::record::{REQUEST_ID, Record, TRACE_ID, python_level};
+use super::record::{Record, python_level};
+use super::request::{REQUEST_ID, Request};
 use crate::fork::Origin;
 
 pub(super) struct Capture {
@@ -27,13 +24,6 @@ impl Capture {
             origin: Origin::here(),
         }
     }
-}
-
-/// What a span knows of its request.
-#[derive(Clone, Default)]
-pub(super) struct Request {
-    pub(super) id: Option<Arc<str>>,
-    pub(super) trace_id: Option<Arc<str>>,
 }
 
 impl<S> Layer<S> for Capture
@@ -69,21 +59,5 @@ where
         });
         self.queue
             .push(Record::of(event, request.unwrap_or_default()));
-    }
-}
-
-impl Visit for Request {
-    fn record_str(&mut self, field: &Field, value: &str) {
-        match field.name() {
-            REQUEST_ID => self.id = Some(value.into()),
-            TRACE_ID => self.trace_id = Some(value.into()),
-            _ => {}
-        }
-    }
-
-    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        if matches!(field.name(), REQUEST_ID | TRACE_ID) {
-            self.record_str(field, &format!("{value:?}"));
-        }
     }
 }

@@ -14,8 +14,8 @@ use pyo3::prelude::*;
 
 use super::record::Record;
 use crate::fork::Origin;
-use crate::inbox::Outbox;
 use crate::interpreter_end::Running;
+use crate::outbox::Outbox;
 
 /// Records that wait at most; those that come after are counted and lost.
 const LIMIT: usize = 8192;

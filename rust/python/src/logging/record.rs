@@ -11,12 +11,7 @@ use pyo3::types::PyDict;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level};
 
-use super::capture::Request;
-
-/// The field by which an event, or the runtime's span of a request, names the request.
-pub(super) const REQUEST_ID: &str = "request_id";
-/// The field by which the runtime's span of a request names the trace.
-pub(super) const TRACE_ID: &str = "trace_id";
+use super::request::{REQUEST_ID, Request};
 
 /// What `logging` has no name for is below its DEBUG.
 pub(super) fn python_level(level: Level) -> usize {

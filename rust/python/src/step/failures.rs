@@ -6,7 +6,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-use super::Request;
+use super::streams::Request;
 
 /// The exceptions of one step, and whose requests each of them fails.
 #[derive(Default)]

@@ -5,7 +5,7 @@ use std::task::Waker;
 use dynamo_backend_worker::DynamoError;
 use dynamo_backend_worker::error::{BackendError, backend};
 
-use super::{Shared, StepReport, Streams};
+use super::streams::{Shared, StepReport, Streams};
 use crate::buffer::{CAPACITY, Item, Put};
 use crate::chunk::Chunk;
 use crate::wakeups;
