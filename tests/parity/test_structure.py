@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from support.rust_modules import Crate, circles
+
 ROOT = Path(__file__).parents[2]
 LONGEST = 400
 
@@ -37,6 +39,35 @@ def test_dependence_has_one_direction(crate: str, banned: list[str]) -> None:
     names = {line.split()[0] for line in tree.stdout.splitlines() if line}
     assert crate in names
     assert names.isdisjoint(banned)
+
+
+@pytest.mark.parametrize("crate", ["lifecycle", "python", "vllm", "worker"])
+def test_no_file_takes_from_one_that_takes_from_it(crate: str) -> None:
+    arrows = Crate(ROOT / "rust" / crate / "src").arrows()
+    assert any(arrows.values())
+    assert circles(arrows) == []
+
+
+def test_a_circle_is_found(tmp_path: Path) -> None:
+    files = {
+        "lib.rs": "mod a;\nmod b;\npub use a::{inner::Thing, Other};\n",
+        "a.rs": "mod inner;\n#[cfg(test)]\nmod told;\nuse std::fmt;\npub struct Other;\n",
+        "a/told.rs": "use crate::b;\n",
+        "a/inner.rs": "// crate::b\npub struct Thing;\nfn call() { super::super::b::call() }\n",
+        "b.rs": "use crate::{\n    Thing as It,\n    a::Other,\n};\n",
+    }
+    for name, text in files.items():
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+    arrows = Crate(tmp_path).arrows()
+    assert arrows == {
+        "crate": {"a", "a::inner"},
+        "a": set(),
+        "a::inner": {"b"},
+        "b": {"a", "a::inner"},
+    }
+    assert circles(arrows) == [["a::inner", "b"]]
 
 
 @pytest.mark.parametrize(

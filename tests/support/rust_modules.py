@@ -1,4 +1,8 @@
-"""Which file of a Rust crate uses which other, read from its paths: ``use``, ``crate::``, ``super::``."""
+"""Which file of a Rust crate takes from which other, read from its paths.
+
+Of ``use`` and of paths that begin with ``crate``, ``super`` or ``self``; what a module only hands
+on is taken from where it is. Tests are left out.
+"""
 
 from __future__ import annotations
 
@@ -12,81 +16,72 @@ if TYPE_CHECKING:
 Module = tuple[str, ...]
 
 _COMMENT = re.compile(r"//.*")
-_TESTS = re.compile(r"^#\[cfg\((?:test|all\(test\b).*?\)\]\n(?:#\[.*\]\n)*mod \w+ \{.*?^\}", re.M | re.S)
-_USE = re.compile(r"^(?:    )*(pub(?:\([^)]*\))? )?use ([^;]+);", re.M)
-_INLINE = re.compile(r"\b((?:crate|super|self)(?:::\w+)+)")
+_TESTS = re.compile(r"^#\[cfg\(test\)\]\nmod (\w+)(?:;| \{.*?^\})", re.MULTILINE | re.DOTALL)
+_USE = re.compile(r"^ *(?:pub(?:\([^)]*\))? )?use ([^;]+);", re.MULTILINE)
+_INLINE = re.compile(r"\b(?:crate|super|self)(?:::\w+)+")
 
 
 class Crate:
-    """The modules of the crate whose ``src`` folder is given, without those of its tests."""
+    """The modules below a crate's ``src``, by their paths in it."""
 
-    def __init__(self, folder: Path) -> None:
-        paths = {
-            _module(path.relative_to(folder)): path
-            for path in folder.rglob("*.rs")
-            if "tests" not in path.relative_to(folder).with_suffix("").parts
+    def __init__(self, source: Path) -> None:
+        texts = {
+            _module(path.relative_to(source)): _COMMENT.sub("", path.read_text())
+            for path in source.rglob("*.rs")
         }
-        self.files = {module: str(path.relative_to(folder)) for module, path in paths.items()}
-        self._texts = {module: _read(path) for module, path in paths.items()}
-        self._handed_on = {module: dict(self._names(module)) for module in paths}
+        of_tests = {(*module, name) for module in texts for name in _TESTS.findall(texts[module])}
+        self._texts = {
+            module: _TESTS.sub("", text)
+            for module, text in texts.items()
+            if not any(module[: len(test)] == test for test in of_tests)
+        }
+        self._handed_on = {module: dict(_names(text)) for module, text in self._texts.items()}
 
     def arrows(self) -> dict[str, set[str]]:
-        """Per file, those that it takes something from."""
+        """Per module, those that it takes something from, as ``a::b``; the root is ``crate``."""
         return {
-            self.files[module]: {
-                self.files[target] for target in self._targets(module) if target != module
-            }
-            for module in self.files
+            _name(module): {_name(target) for target in self._taken_from(module)}
+            for module in self._texts
         }
 
-    def _names(self, module: Module) -> Iterator[tuple[str, tuple[str, ...]]]:
-        for match in _USE.finditer(self._texts[module]):
-            for path in _expanded(match[2]):
-                name = path[-1]
-                if " as " in name:
-                    original, name = name.split(" as ")
-                    path = (*path[:-1], original)
-                yield name, path
-
-    def _targets(self, module: Module) -> set[Module]:
+    def _taken_from(self, module: Module) -> set[Module]:
         text = self._texts[module]
-        paths = [path for match in _USE.finditer(text) for path in _expanded(match[2])]
+        paths = [path for _, path in _names(text)]
         paths += [tuple(found.split("::")) for found in _INLINE.findall(_USE.sub("", text))]
-        found = (self._resolve(module, path) for path in paths)
-        return {target for target in found if target is not None}
+        found = {self._place(module, path) for path in paths}
+        return {place for place in found if place is not None} - {module}
 
-    def _resolve(self, module: Module, path: tuple[str, ...], depth: int = 0) -> Module | None:
-        """The module that has what ``path``, written in ``module``, names; None of another crate."""
-        head, *rest = (segment.split(" as ")[0] for segment in path)
+    def _place(self, module: Module, path: tuple[str, ...]) -> Module | None:
+        """The module that has what ``path`` names inside ``module``; None: another crate has it."""
+        head, *rest = path
         if head == "crate":
-            at: Module = ()
+            place: Module = ()
         elif head == "self":
-            at = module
+            place = module
         elif head == "super":
-            at = module[:-1]
+            place = module[:-1]
             while rest and rest[0] == "super":
-                at, rest = at[:-1], rest[1:]
-        elif (*module, head) in self.files:
-            at = (*module, head)
+                place, rest = place[:-1], rest[1:]
+        elif (*module, head) in self._texts:
+            place = (*module, head)
         else:
             return None
-        for number, segment in enumerate(rest):
-            if (*at, segment) in self.files:
-                at = (*at, segment)
-                continue
-            handed = self._handed_on[at].get(segment)
-            if handed is not None and depth < 8:
-                further = (*handed, *rest[number + 1 :])
-                return self._resolve(at, further, depth + 1) or at
-            break
-        return at
+        for number, name in enumerate(rest):
+            if (*place, name) in self._texts:
+                place = (*place, name)
+            elif name in self._handed_on[place]:
+                handed_on = (*self._handed_on[place][name], *rest[number + 1 :])
+                return self._place(place, handed_on) or place
+            else:
+                break
+        return place
 
 
 def circles(arrows: dict[str, set[str]]) -> list[list[str]]:
-    """The groups of files of which each reaches each other one."""
+    """The groups of modules of which each reaches each."""
     reached = {name: _reached(arrows, name) for name in arrows}
     groups = {
-        tuple(sorted({name} | {other for other in reached[name] if name in reached[other]}))
+        tuple(sorted(other for other in reached[name] if name in reached[other]))
         for name in arrows
         if name in reached[name]
     }
@@ -94,38 +89,42 @@ def circles(arrows: dict[str, set[str]]) -> list[list[str]]:
 
 
 def _reached(arrows: dict[str, set[str]], start: str) -> set[str]:
-    seen: set[str] = set()
+    reached: set[str] = set()
     ahead = [start]
     while ahead:
-        for target in arrows[ahead.pop()] - seen:
-            seen.add(target)
-            ahead.append(target)
-    return seen
+        new = arrows[ahead.pop()] - reached
+        reached |= new
+        ahead += new
+    return reached
 
 
 def _module(path: Path) -> Module:
     return () if path.name == "lib.rs" else path.with_suffix("").parts
 
 
-def _read(path: Path) -> str:
-    return _TESTS.sub("", _COMMENT.sub("", path.read_text()))
+def _name(module: Module) -> str:
+    return "::".join(module) or "crate"
 
 
-def _expanded(tree: str) -> Iterator[tuple[str, ...]]:
+def _names(text: str) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """What the ``use``s of ``text`` bring: each name, and the path that it stands for."""
+    for tree in _USE.findall(text):
+        for path in _branches(" ".join(tree.split())):
+            path, _, alias = path.partition(" as ")
+            parts = tuple(path.removesuffix("::self").removesuffix("::*").split("::"))
+            yield alias or parts[-1], parts
+
+
+def _branches(tree: str) -> Iterator[str]:
     """The paths of a ``use``, its braces multiplied out."""
-    tree = " ".join(tree.split())
-    opening = tree.find("{")
-    if opening < 0:
-        yield tuple(part for part in tree.strip().split("::") if part not in ("self", "*") or part == tree.split("::")[0])
+    prefix, brace, inside = tree.partition("{")
+    if not brace:
+        yield tree
         return
-    prefix = tree[:opening]
-    depth, start = 0, opening + 1
-    for place, letter in enumerate(tree):
-        if letter == "{":
-            depth += 1
-        if letter == "}":
-            depth -= 1
-        if (letter == "," and depth == 1) or (letter == "}" and depth == 0):
-            if tree[start:place].strip():
-                yield from _expanded(prefix + tree[start:place].strip())
+    depth, start = 0, 0
+    for place, letter in enumerate(inside):
+        if depth == 0 and letter in ",}":
+            if branch := inside[start:place].strip():
+                yield from _branches(prefix + branch)
             start = place + 1
+        depth += (letter == "{") - (letter == "}")

@@ -4,6 +4,7 @@
 //! that it awaits. A [`Plan`] says how the engine behaves and at which point shutdown is asked
 //! for, so a plan that prints is a failure that can be replayed.
 
+mod event;
 mod host;
 mod plan;
 
@@ -14,18 +15,12 @@ use std::time::Duration;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use event::Event;
 pub(crate) use host::FakeHost;
 pub(crate) use plan::{Answer, Arrival, Hook, Plan, Refusals};
 
 use crate::report::{Outcome, Report};
 use crate::shutdown::Stage;
-
-/// Something that the host saw, and when, counted from the beginning of the run.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Event {
-    pub at: Duration,
-    pub what: String,
-}
 
 /// All that is known after a run.
 #[derive(Debug)]

@@ -16,7 +16,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::error_reply;
+use super::reply::error_reply;
 
 /// How far the worker's life has come, as far as controls care.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -8,7 +8,8 @@ use async_trait::async_trait;
 use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use super::{Answer, Event, Hook, Plan};
+use super::event::Event;
+use super::plan::{Answer, Hook, Plan};
 use crate::host::{Discovery, Engine, Observer, Serving};
 use crate::shutdown::{Budget, Stage};
 use crate::state::State;
