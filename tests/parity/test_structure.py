@@ -50,10 +50,13 @@ def test_no_file_takes_from_one_that_takes_from_it(crate: str) -> None:
 
 def test_a_circle_is_found(tmp_path: Path) -> None:
     files = {
-        "lib.rs": "mod a;\nmod b;\npub use a::{inner::Thing, Other};\n",
-        "a.rs": "mod inner;\n#[cfg(test)]\nmod told;\nuse std::fmt;\npub struct Other;\n",
+        "lib.rs": "mod a;\nmod b;\nmod c;\npub use a::{inner::Thing, Other};\n",
+        "a.rs": "mod inner;\n#[cfg(test)]\nmod told;\n"
+        "use crate::c;\npub use std::fmt;\nfn call() { c::deep::it() }\n",
         "a/told.rs": "use crate::b;\n",
         "a/inner.rs": "// crate::b\npub struct Thing;\nfn call() { super::super::b::call() }\n",
+        "c.rs": 'mod deep;\npub struct Word;\nfn call() { deep::it("a::b") }\n',
+        "c/deep.rs": "use super::Word;\nuse crate::a::fmt;\npub fn it() {}\n",
         "b.rs": "use crate::{\n    Thing as It,\n    a::Other,\n};\n",
     }
     for name, text in files.items():
@@ -63,11 +66,13 @@ def test_a_circle_is_found(tmp_path: Path) -> None:
     arrows = Crate(tmp_path).arrows()
     assert arrows == {
         "crate": {"a", "a::inner"},
-        "a": set(),
+        "a": {"c", "c::deep"},
         "a::inner": {"b"},
         "b": {"a", "a::inner"},
+        "c": {"c::deep"},
+        "c::deep": {"c"},
     }
-    assert circles(arrows) == [["a::inner", "b"]]
+    assert circles(arrows) == [["a::inner", "b"], ["c", "c::deep"]]
 
 
 @pytest.mark.parametrize(
@@ -75,7 +80,7 @@ def test_a_circle_is_found(tmp_path: Path) -> None:
     [
         (r"\bsigaction\(", "rust/worker/src/signals.rs"),
         (r"\b_exit\(|process::exit\(", "rust/worker/src/exit.rs"),
-        (r"\bset_var\(", "rust/worker/src/environment.rs"),
+        (r"\b(?:set|remove)_var\(", "rust/worker/src/environment.rs"),
         (r"\bPyErr::from_value\(|::new_err\(", "rust/python/src/errors.rs"),
         (r"\buse pyo3\b", "rust/python/"),
     ],

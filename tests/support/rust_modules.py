@@ -1,7 +1,7 @@
 """Which file of a Rust crate takes from which other, read from its paths.
 
-Of ``use`` and of paths that begin with ``crate``, ``super`` or ``self``; what a module only hands
-on is taken from where it is. Tests are left out.
+What a module only hands on is taken from where it is. Not seen: methods and traits, which need no
+path. Modules of tests are left out.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ Module = tuple[str, ...]
 _COMMENT = re.compile(r"//.*")
 _TESTS = re.compile(r"^#\[cfg\(test\)\]\nmod (\w+)(?:;| \{.*?^\})", re.MULTILINE | re.DOTALL)
 _USE = re.compile(r"^ *(?:pub(?:\([^)]*\))? )?use ([^;]+);", re.MULTILINE)
-_INLINE = re.compile(r"\b(?:crate|super|self)(?:::\w+)+")
+_STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
+_INLINE = re.compile(r"\b\w+(?:::\w+)+")
 
 
 class Crate:
@@ -26,7 +27,7 @@ class Crate:
 
     def __init__(self, source: Path) -> None:
         texts = {
-            _module(path.relative_to(source)): _COMMENT.sub("", path.read_text())
+            _module(path.relative_to(source)): _STRING.sub('""', _COMMENT.sub("", path.read_text()))
             for path in source.rglob("*.rs")
         }
         of_tests = {(*module, name) for module in texts for name in _TESTS.findall(texts[module])}
@@ -64,6 +65,8 @@ class Crate:
                 place, rest = place[:-1], rest[1:]
         elif (*module, head) in self._texts:
             place = (*module, head)
+        elif head in self._handed_on[module] and self._handed_on[module][head][0] != head:
+            return self._place(module, (*self._handed_on[module][head], *rest))
         else:
             return None
         for number, name in enumerate(rest):
@@ -71,7 +74,7 @@ class Crate:
                 place = (*place, name)
             elif name in self._handed_on[place]:
                 handed_on = (*self._handed_on[place][name], *rest[number + 1 :])
-                return self._place(place, handed_on) or place
+                return self._place(place, handed_on)
             else:
                 break
         return place

@@ -50,7 +50,7 @@ def test_each_rank_serves_and_tells_of_it(ranked: Served) -> None:
         return by_rank(ranked, "vllm:generation_tokens_total", "engine")
 
     # The fixture's own request made one; statistics come a tenth of a second later.
-    until(lambda: sum(made().values()) > 0, "the first token is counted")
+    until(lambda: set(made()) == set(RANKS) and any(made().values()), "the first token is counted")
     before = made()
     requests = [
         {

@@ -22,6 +22,8 @@ STREAMS, OUTPUT = 64, 180
 
 def all_are_whole(served: Served, ends: Callable[[], None]) -> None:
     usage = {"stream_options": {"include_usage": True}}
+    # In the log of the shared one vLLM has tracebacks of its own, of controls that it refused.
+    before = len(served.worker.process.output)
     asked = {"max_tokens": OUTPUT, "ignore_eos": True, "model": NAME, **usage}
     with ExitStack() as stack, ThreadPoolExecutor(STREAMS) as pool:
         streams = [
@@ -29,8 +31,6 @@ def all_are_whole(served: Served, ends: Callable[[], None]) -> None:
             for number in range(STREAMS)
         ]
         firsts = [stream.first_text() for stream in streams]
-        # vLLM has tracebacks of its own in the log, of controls that it refused.
-        before = len(served.worker.process.output)
         ends()
         rests = list(pool.map(read_text, streams))
     assert all(firsts)

@@ -27,9 +27,9 @@ use crate::buffer::Reader;
 use crate::calls::EventLoop;
 use crate::context;
 use crate::convert::{config, json, request};
-use crate::hooks::PythonEngine;
 use crate::kv_events;
 use crate::metrics::{self, MetricsCore};
+use crate::python_engine::PythonEngine;
 use crate::sink::Sink;
 
 #[async_trait]

@@ -17,8 +17,8 @@ use crate::convert::integers;
 use crate::convert::type_name::type_name;
 use crate::errors;
 use crate::fork::Origin;
-use crate::hooks::PythonEngine;
 use crate::interpreter_end::Running;
+use crate::python_engine::PythonEngine;
 
 /// Publishes the KV events of one data-parallel rank.
 #[pyclass(frozen, module = "dynamo_backend_common._core")]

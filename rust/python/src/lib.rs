@@ -1,13 +1,14 @@
 //! `dynamo_backend_common._core`: Python engines behind the worker's Rust trait.
 //!
 //! No lifecycle decision lives here. All Python of an engine runs on the thread of one event loop:
-//! Rust posts messages to an [`inbox`], which that thread empties; Python hands chunks over by a
+//! Rust posts messages by an [`outbox`] to an [`inbox`], which that thread empties; Python hands chunks over by a
 //! [`sink`], under the GIL that it holds already. No other thread takes the GIL for a request.
 //!
 //! | file | what it is |
 //! |---|---|
 //! | `worker` | `WorkerCore`: one run, seen from Python |
-//! | `engine`, `hooks` | a Python engine as `LLMEngine`, and how its hooks are called |
+//! | `python_engine`, `engine` | a Python engine and how its hooks are called, and it as `LLMEngine` |
+//! | `process`, `runtime` | what is one for the whole process, and its tokio runtime |
 //! | `rust_engine` | a Rust engine in a Python handle |
 //! | `outbox`, `inbox`, `calls` | from Rust to the event loop's thread |
 //! | `chunk`, `buffer`, `sink`, `step`, `wakeups` | from Python to Rust: the chunks of requests |
@@ -30,7 +31,6 @@ mod errors;
 mod eventfd;
 mod fields;
 mod fork;
-mod hooks;
 mod inbox;
 mod interpreter_end;
 mod kv_events;
@@ -39,6 +39,7 @@ mod metrics;
 mod outbox;
 mod process;
 mod publishers;
+mod python_engine;
 mod runtime;
 mod rust_engine;
 mod signal;

@@ -14,8 +14,8 @@ use pyo3::prelude::*;
 
 use crate::convert::type_name::type_name;
 use crate::eventfd::EventFd;
-use crate::hooks::PythonEngine;
 use crate::publishers::SnapshotPublisher;
+use crate::python_engine::PythonEngine;
 
 /// The metrics of the worker's endpoint. A scrape reads the texts that were set last, without the
 /// GIL.

@@ -1,4 +1,4 @@
-//! What is one for the whole process: the environment and the signals, and when its runtime is built.
+//! What is one for the whole process: the environment, the signals, and the making of its runtime.
 
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};

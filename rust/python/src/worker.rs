@@ -16,9 +16,9 @@ use crate::calls::{EventLoop, resolve};
 use crate::convert::{config, report};
 use crate::errors;
 use crate::fork::Origin;
-use crate::hooks::{Failure, PythonEngine};
 use crate::inbox::Inbox;
 use crate::logging;
+use crate::python_engine::{Failure, PythonEngine};
 use crate::runtime;
 use crate::rust_engine::RustEngine;
 

@@ -1,4 +1,5 @@
-//! What makes the worker known: the model deployment card, and the endpoint's instance.
+//! What discovery has of the worker: the model deployment card, those of adapters and of peers, and the
+//! way out.
 
 pub(crate) mod adapters;
 pub(crate) mod card;

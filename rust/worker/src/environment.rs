@@ -1,8 +1,5 @@
 //! The one place that writes to the process's environment.
 
-/// The address that only this machine reaches.
-pub(crate) const LOOPBACK: &str = "127.0.0.1";
-
 /// Only for those whose callers are told to call them before there are other threads.
 pub(crate) fn set_variable(variable: &str, value: &str) {
     // SAFETY: no other thread reads the environment meanwhile, as the callers are told.

@@ -39,7 +39,7 @@ const TEARDOWN: Duration = Duration::from_secs(2);
 
 /// Everything that one run knows. The cells are filled by the steps of the run, in its order.
 pub(crate) struct Host {
-    pub(crate) worker: Assembly,
+    pub(crate) assembly: Assembly,
     pub(crate) settings: Settings,
     /// The run as the system server sees it.
     pub(crate) member: Arc<Member>,
@@ -88,14 +88,14 @@ impl Publishers {
 
 impl Host {
     pub(crate) fn new(
-        worker: Assembly,
+        assembly: Assembly,
         settings: Settings,
         runtime: Runtime,
         deadline: Arc<Deadline>,
     ) -> Self {
         Self {
-            member: Member::new(&worker.config),
-            worker,
+            member: Member::new(&assembly.config),
+            assembly,
             settings,
             runtime,
             deadline,
@@ -121,7 +121,7 @@ impl Host {
     /// What can be found out before anything is started: a model that no frontend could load, an
     /// address that cannot be had. Then nothing is lost yet.
     pub(crate) async fn prepare(&self) -> Result<Membership, DynamoError> {
-        let checked = card::check_folder(&self.worker.config).await?;
+        let checked = card::check_folder(&self.assembly.config).await?;
         self.folder_checked.store(checked, Ordering::Relaxed);
         system::join(self.member.clone()).await
     }
@@ -137,7 +137,7 @@ impl Host {
         if alone {
             self.runtime.shutdown();
         }
-        self.worker.state.send_replace(State::Stopped);
+        self.assembly.state.send_replace(State::Stopped);
         self.emit(Event::Stopped);
     }
 
@@ -202,6 +202,6 @@ impl Host {
     }
 
     fn served_name(&self) -> &str {
-        self.worker.served_name.get().map_or("", String::as_str)
+        self.assembly.served_name.get().map_or("", String::as_str)
     }
 }

@@ -1,4 +1,4 @@
-//! The worker's gauges, and what an engine gets to add metrics of its own.
+//! What is counted of requests, and what an engine gets to add metrics of its own.
 
 mod engine_texts;
 mod labels;

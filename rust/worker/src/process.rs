@@ -5,9 +5,12 @@ use std::path::Path;
 use dynamo_runtime::config::{ConsoleLogFormat, console_log_format, use_local_timezone};
 
 use crate::config::{RuntimeConfig, WorkerConfig};
-use crate::environment::{LOOPBACK, set_default, set_variable};
+use crate::environment::{set_default, set_variable};
 pub use crate::runtimes::build_tokio_runtime;
 use crate::{credentials, health, home, hosts, serve, system, trace};
+
+const DISCOVERY: &str = "DYN_DISCOVERY_BACKEND";
+const LOOPBACK: &str = "127.0.0.1";
 
 /// Who finds the workers of this process, where the operator did not choose a discovery backend.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,8 +95,6 @@ impl RuntimeConfig {
         }
     }
 }
-
-const DISCOVERY: &str = "DYN_DISCOVERY_BACKEND";
 
 /// Whether the runtime's own log is lines of JSON (`DYN_LOGGING_CONSOLE_FORMAT`,
 /// `DYN_LOGGING_JSONL`).

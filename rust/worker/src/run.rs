@@ -46,30 +46,30 @@ impl Drop for Hold {
 impl Run {
     /// Steps 1 and 2: checks the configuration, then takes the signals.
     pub(crate) fn begin(
-        worker: Assembly,
+        assembly: Assembly,
         runtime: Runtime,
         alone: bool,
     ) -> Result<Self, DynamoError> {
-        worker.config.validate()?;
+        assembly.config.validate()?;
         home::tell();
         trace::check_endpoints()?;
         hosts::check()?;
         trace::prepare();
-        if let Some(frontend) = &worker.frontend {
+        if let Some(frontend) = &assembly.frontend {
             frontend.check_port()?;
             frontend.check_cache()?;
         }
         forked::close_sockets_of_this_runtime();
         let settings = Settings::from_env();
-        let shutdown = worker.shutdown.clone();
+        let shutdown = assembly.shutdown.clone();
         let signals = Signals::install(move || shutdown.ask_by_signal())
             .map_err(|error| unknown(format!("signals: {error}")))?;
         // Last of what can fail: nobody would call it off.
         let deadline = Deadline::new(Budget::new(&settings).deadline())
             .map_err(|error| unknown(format!("no thread for the shutdown deadline: {error}")))?;
-        worker.shutdown.begin(deadline.clone());
+        assembly.shutdown.begin(deadline.clone());
         Ok(Self {
-            host: Host::new(worker, settings, runtime, deadline.clone()),
+            host: Host::new(assembly, settings, runtime, deadline.clone()),
             hold: Hold { signals, deadline },
             alone,
         })
@@ -78,7 +78,7 @@ impl Run {
     /// Runs the worker to its end. What it holds of the process comes with the answer, for those
     /// who have more to end within the deadline.
     pub async fn to_the_end(self) -> (Result<Report, DynamoError>, Hold) {
-        let shutdown = self.host.worker.shutdown.token();
+        let shutdown = self.host.assembly.shutdown.token();
         // `None`: shutdown came first, and the run does nothing but say so.
         let system = match shutdown
             .run_until_cancelled(self.host.prepare())
@@ -92,8 +92,8 @@ impl Run {
                 return (Err(error), self.hold);
             }
         };
-        let worker = &self.host.worker;
-        let prefill = worker.config.disaggregation_mode == DisaggregationMode::Prefill;
+        let config = &self.host.assembly.config;
+        let prefill = config.disaggregation_mode == DisaggregationMode::Prefill;
         let settings = &self.host.settings;
         let outcome = dynamo_backend_lifecycle::run(&self.host, shutdown, settings, prefill).await;
         self.host.let_transports_go();

@@ -1,5 +1,7 @@
 """What the engine does not have is refused by its name, and what asks for nothing is not."""
 
+import sys
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -57,6 +59,28 @@ def test_wrong_values_are_the_requests_fault(raised: Any) -> None:
     with pytest.raises(InvalidArgument, match="top_p must be") as refused, refusing():
         raise raised
     assert refused.value.__cause__ is raised
+
+
+@pytest.fixture
+def refused_by_vllm(monkeypatch: pytest.MonkeyPatch) -> type[Exception]:
+    """The class of what vLLM refuses, which is not there where these tests run."""
+    refused = type("VLLMClientError", (Exception,), {})
+    module = ModuleType("vllm.exceptions")
+    monkeypatch.setattr(module, "VLLMClientError", refused, raising=False)
+    monkeypatch.setitem(sys.modules, "vllm", ModuleType("vllm"))
+    monkeypatch.setitem(sys.modules, "vllm.exceptions", module)
+    return refused
+
+
+def test_what_vllm_refuses_leaves_no_traceback(refused_by_vllm: Any) -> None:
+    with pytest.raises(InvalidArgument, match="no such guide") as refused, refusing():
+        raise refused_by_vllm("no such guide")
+    assert refused.value.__cause__ is None
+
+
+def test_what_is_no_fault_of_the_requests_passes(refused_by_vllm: Any) -> None:
+    with pytest.raises(KeyError), refusing():
+        raise KeyError("a fault")
 
 
 def test_an_error_of_ours_passes() -> None:

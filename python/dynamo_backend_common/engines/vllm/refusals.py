@@ -52,6 +52,7 @@ def refusing() -> Iterator[None]:
     except DynamoError:
         raise
     except (ValueError, TypeError) as error:
+        # Or a fault of vLLM's, or ours: its traceback is for the log.
         raise InvalidArgument(str(error)) from error
     except Exception as error:
         from vllm.exceptions import VLLMClientError

@@ -39,7 +39,7 @@ impl Discovery for Host {
         let failed = |error: anyhow::Error| cannot_connect(format!("{error:#}"));
         let drt = self.connect_runtime().await?;
         self.reached.store(true, Ordering::Relaxed);
-        let endpoint = endpoint(&drt, &self.worker.config).map_err(failed)?;
+        let endpoint = endpoint(&drt, &self.assembly.config).map_err(failed)?;
         warn_of_the_runtimes_own_server(&drt);
         let worker_id = drt.connection_id();
         // A run connects once.
@@ -67,13 +67,13 @@ impl Discovery for Host {
 
     async fn publish(&self, shutdown: &CancellationToken) -> Result<(), DynamoError> {
         let bindings = self.set_up_metrics().await?;
-        if self.worker.config.enable_kv_routing {
+        if self.assembly.config.enable_kv_routing {
             // Code of the engine's is handed the publishers.
             AssertUnwindSafe(self.start_publishers(bindings))
                 .catch_unwind()
                 .await
                 .unwrap_or_else(|panic| {
-                    let panicked = panicked(&self.worker.engine.name(), "on_ready", &*panic);
+                    let panicked = panicked(&self.assembly.engine.name(), "on_ready", &*panic);
                     Err(at_step("publishers", panicked))
                 })?;
         }
@@ -83,10 +83,10 @@ impl Discovery for Host {
         let files = tokio::select! {
             biased;
             _ = shutdown.cancelled() => return Ok(()),
-            files = card::fetch(&self.worker.config.model_name) => files?,
+            files = card::fetch(&self.assembly.config.model_name) => files?,
         };
         let endpoint = &self.connected()?.endpoint;
-        let config = &self.worker.config;
+        let config = &self.assembly.config;
         let checked = self.folder_checked.load(Ordering::Relaxed);
         let system = self.member.address.get().copied();
         let engine = self.engine_config()?;
@@ -96,7 +96,7 @@ impl Discovery for Host {
             namespace: config.namespace.clone(),
             adapters: adapters::Published::new(endpoint.clone(), card.clone()),
             card,
-            engine: self.worker.engine.clone(),
+            engine: self.assembly.engine.clone(),
             readiness: self.member.readiness.clone(),
             admission: self.admission.clone(),
             frontend: self.running_frontend.clone(),
@@ -106,11 +106,11 @@ impl Discovery for Host {
         // All that the engine is asked comes first: a worker that is known is about to serve.
         let controls = Arc::new(Controls::of(around, &self.settings, hands_over).await?);
         let cards = controls.adapters().cards();
-        let on_cards = self.worker.engine.on_adapter_cards(cards).await;
+        let on_cards = self.assembly.engine.on_adapter_cards(cards).await;
         on_cards.map_err(|error| at_step("on_adapter_cards", error))?;
         // A run publishes once.
         let _ = self.member.controls.set(controls.clone());
-        *self.health_check_payload.lock() = health::payload(config, &*self.worker.engine).await;
+        *self.health_check_payload.lock() = health::payload(config, &*self.assembly.engine).await;
         // Before the attempt: one that fails may have got through.
         self.card_registered.store(true, Ordering::Relaxed);
         card::register(endpoint, controls.card()).await
@@ -208,11 +208,11 @@ impl Host {
         let labels = metrics::of_worker(endpoint, model, self.served_name());
         let texts = EngineTexts::attach(endpoint.get_metrics_registry(), &labels);
         let _ = self.member.engine_texts.set(texts.clone());
-        self.worker
+        self.assembly
             .engine
             .setup_metrics(MetricsContext {
                 model: model.clone(),
-                component: self.worker.config.component.clone(),
+                component: self.assembly.config.component.clone(),
                 model_load_time: load_time,
                 metrics: endpoint.get_metrics_registry().clone(),
                 labels,
@@ -230,7 +230,7 @@ impl Host {
             .map_err(|error| at_step("setup_metrics", error))?;
         let refused = |error: DynamoError| at_step("kv_event_sources", error);
         let mut sources = self
-            .worker
+            .assembly
             .engine
             .kv_event_sources()
             .await
@@ -239,14 +239,14 @@ impl Host {
         if !sources.is_empty() {
             match engine_config.kv_cache_block_size {
                 Some(block_size) => {
-                    let indexer = self.worker.config.effective_local_indexer();
+                    let indexer = self.assembly.config.effective_local_indexer();
                     let started = start_kv_publishers(endpoint, block_size, indexer, sources)
                         .await
                         .map_err(|error| at_step("publishers", error))?;
                     self.publishers.lock().kv_events = started;
                 }
                 None => tracing::warn!(
-                    engine = self.worker.engine.name(),
+                    engine = self.assembly.engine.name(),
                     "KV events are off: the engine's configuration has no kv_cache_block_size"
                 ),
             }

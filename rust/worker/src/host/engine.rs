@@ -13,20 +13,20 @@ impl Engine for Host {
     type Error = DynamoError;
 
     async fn start(&self, worker_id: u64) -> Result<(), DynamoError> {
-        let started = self.worker.engine.start(worker_id).await;
+        let started = self.assembly.engine.start(worker_id).await;
         signals::keep_handlers();
         let config = started?;
         // A run starts its engine once.
         let _ = self
-            .worker
+            .assembly
             .served_name
-            .set(served_name(&self.worker.config, &config));
+            .set(served_name(&self.assembly.config, &config));
         let _ = self.engine_config.set(config);
         Ok(())
     }
 
     async fn watch(&self) -> Result<(), DynamoError> {
-        self.worker.engine.watch().await
+        self.assembly.engine.watch().await
     }
 
     async fn left_alone(&self) {
@@ -37,18 +37,18 @@ impl Engine for Host {
 
     async fn drain(&self) -> Result<(), DynamoError> {
         self.end_probing().await;
-        let drained = self.worker.engine.drain().await;
+        let drained = self.assembly.engine.drain().await;
         signals::keep_handlers();
         drained
     }
 
     async fn is_quiescent(&self) -> Result<Option<bool>, DynamoError> {
-        self.worker.engine.is_quiescent().await
+        self.assembly.engine.is_quiescent().await
     }
 
     async fn cleanup(&self) -> Result<(), DynamoError> {
         self.end_probing().await;
-        self.worker.engine.cleanup().await
+        self.assembly.engine.cleanup().await
     }
 }
 

@@ -24,7 +24,7 @@ const SERVICE: &str = "worker_service";
 const SAFE_TO_DELETE: &str = "worker_safe_to_delete";
 
 /// What every worker shows, whatever its engine does.
-pub(crate) struct LifecycleGauges {
+pub(super) struct LifecycleGauges {
     state: IntGaugeVec,
     drain: Gauge,
     cleanup: Gauge,
@@ -34,7 +34,7 @@ pub(crate) struct LifecycleGauges {
 
 impl LifecycleGauges {
     /// Registers them, of a worker whose engine has started.
-    pub(crate) fn register(
+    pub(super) fn register(
         endpoint: &Endpoint,
         model: &str,
         model_name: &str,
@@ -122,7 +122,7 @@ impl LifecycleGauges {
     }
 
     /// The worker is in this state now.
-    pub(crate) fn entered(&self, event: Event) {
+    pub(super) fn entered(&self, event: Event) {
         for other in Event::ALL {
             self.state
                 .with_label_values(&[other.as_str()])
@@ -130,25 +130,25 @@ impl LifecycleGauges {
         }
     }
 
-    pub(crate) fn cut(&self, requests: usize) {
+    pub(super) fn cut(&self, requests: usize) {
         self.cut.inc_by(requests as u64);
     }
 
     /// Counts what is cut out of a shutdown, too.
-    pub(crate) fn cut_counter(&self) -> IntCounter {
+    pub(super) fn cut_counter(&self) -> IntCounter {
         self.cut.clone()
     }
 
     /// A shutdown's wait for requests is over, and so many were cut.
-    pub(crate) fn waited(&self, cut: usize) {
+    pub(super) fn waited(&self, cut: usize) {
         self.drained.set(i64::from(cut == 0));
     }
 
-    pub(crate) fn drained(&self, took: Duration) {
+    pub(super) fn drained(&self, took: Duration) {
         self.drain.set(took.as_secs_f64());
     }
 
-    pub(crate) fn cleaned_up(&self, took: Duration) {
+    pub(super) fn cleaned_up(&self, took: Duration) {
         self.cleanup.set(took.as_secs_f64());
     }
 }

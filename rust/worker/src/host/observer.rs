@@ -14,7 +14,7 @@ impl Host {
         if let Some(gauges) = self.gauges.get() {
             gauges.entered(event);
         }
-        if let Some(on_event) = &self.worker.on_event {
+        if let Some(on_event) = &self.assembly.on_event {
             // A panic would unwind the run, and cost the engine its cleanup.
             let told = catch_unwind(AssertUnwindSafe(|| on_event(event)));
             if told.is_err() {
@@ -35,7 +35,7 @@ impl Observer for Host {
 
     fn state_changed(&self, state: State) {
         tracing::info!(state = state.name(), "Worker state");
-        self.worker.state.send_replace(state);
+        self.assembly.state.send_replace(state);
     }
 
     fn shutdown_began(&self, deadline: Duration) -> Duration {
@@ -83,14 +83,14 @@ impl Observer for Host {
 
     fn started(&self, took: Duration) {
         tracing::info!(
-            engine = self.worker.engine.name(),
+            engine = self.assembly.engine.name(),
             secs = took.as_secs_f64(),
             "Engine started"
         );
         // A run starts its engine once.
         let _ = self.load_time.set(took);
         // Otherwise it registers nothing.
-        if !self.worker.shutdown.is_asked() {
+        if !self.assembly.shutdown.is_asked() {
             self.emit(Event::Registering);
         }
     }
@@ -99,7 +99,7 @@ impl Observer for Host {
         tracing::info!(
             "Serving {} on {}",
             self.served_name(),
-            self.worker.config.path()
+            self.assembly.config.path()
         );
         self.member.announce();
         self.emit(Event::Serving);

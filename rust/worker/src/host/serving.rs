@@ -33,9 +33,9 @@ impl Serving for Host {
         let canary = payload.zip(health::times()?);
         let vitals = canary.as_ref().map(|_| Arc::new(Vitals::new()));
         let adapter = EngineAdapter::new(
-            self.worker.engine.clone(),
+            self.assembly.engine.clone(),
             self.admission.clone(),
-            self.worker.config.disaggregation_mode,
+            self.assembly.config.disaggregation_mode,
             self.settings.decode_keep,
             self.request_metrics.get().cloned(),
             vitals.clone(),
@@ -48,27 +48,27 @@ impl Serving for Host {
         serve_endpoint(
             &connected.endpoint,
             adapter,
-            &self.worker.config.metrics_labels,
+            &self.assembly.config.metrics_labels,
             &self.member.readiness,
         )
         .await
         .map_err(|error| unknown(format!("{error:#}")))?;
         if let Some(((payload, times), vitals)) = canary.zip(vitals) {
             *self.prober.lock() = Some(Prober::start(
-                self.worker.engine.clone(),
+                self.assembly.engine.clone(),
                 payload,
                 self.member.readiness.clone(),
                 vitals,
                 times,
             ));
         }
-        if let Some(frontend) = &self.worker.frontend {
+        if let Some(frontend) = &self.assembly.frontend {
             let running = frontend.start(connected.drt.clone()).await?;
             // A run serves once.
             let running = self.running_frontend.get_or_init(|| running);
             let listed = self.is_listed_by_a_frontend();
             let model = listed.then(|| self.served_name());
-            if self.worker.config.model_name.is_empty() {
+            if self.assembly.config.model_name.is_empty() {
                 tracing::warn!(
                     "the frontend cannot list a model without a tokenizer: set model_name to have \
                      this one served there"
@@ -118,7 +118,7 @@ impl Serving for Host {
 impl Host {
     /// A frontend lists a model whose tokenizer it can load and whose peers are there.
     fn is_listed_by_a_frontend(&self) -> bool {
-        let config = &self.worker.config;
+        let config = &self.assembly.config;
         !config.model_name.is_empty()
             && config.disaggregation_mode == DisaggregationMode::Aggregated
     }

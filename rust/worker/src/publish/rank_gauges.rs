@@ -7,7 +7,7 @@ use prometheus::{Gauge, GaugeVec};
 
 use super::snapshot::Snapshot;
 
-pub(crate) struct RankGauges {
+pub(super) struct RankGauges {
     total_blocks: Gauge,
     usage: Gauge,
     /// A vector, because its series is absent until a rate was measured.
@@ -16,7 +16,7 @@ pub(crate) struct RankGauges {
 }
 
 impl RankGauges {
-    pub(crate) fn register(
+    pub(super) fn register(
         endpoint: &Endpoint,
         model: &str,
         model_name: &str,
@@ -53,7 +53,7 @@ impl RankGauges {
             .collect())
     }
 
-    pub(crate) fn set(&self, snapshot: &Snapshot) {
+    pub(super) fn set(&self, snapshot: &Snapshot) {
         self.total_blocks.set(snapshot.total_blocks as f64);
         self.usage.set(snapshot.usage());
         let measured = snapshot.kv_cache_hit_rate.filter(|rate| !rate.is_nan());

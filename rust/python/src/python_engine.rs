@@ -1,4 +1,4 @@
-//! How the hooks of a Python engine are called: on the event loop's thread, where they are awaited too.
+//! A Python engine: its hooks are called on the event loop's thread, and awaited there.
 
 use std::convert::Infallible;
 use std::sync::Arc;
