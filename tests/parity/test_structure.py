@@ -55,7 +55,8 @@ def test_a_circle_is_found(tmp_path: Path) -> None:
         "use crate::c;\npub use std::fmt;\nfn call() { c::deep::it() }\n",
         "a/told.rs": "use crate::b;\n",
         "a/inner.rs": "// crate::b\npub struct Thing;\nfn call() { super::super::b::call() }\n",
-        "c.rs": 'mod deep;\npub struct Word;\nfn call() { deep::it("a::b") }\n',
+        "c.rs": "mod deep;\npub struct Word;\n"
+        """fn call<'a>() { f('"', "http://a", r#"b::"d"#, '\\'', "a::b"); deep::it() }\n""",
         "c/deep.rs": "use super::Word;\nuse crate::a::fmt;\npub fn it() {}\n",
         "b.rs": "use crate::{\n    Thing as It,\n    a::Other,\n};\n",
     }

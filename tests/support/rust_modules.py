@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 Module = tuple[str, ...]
 
-_COMMENT = re.compile(r"//.*")
+# Together: what looks like the one may stand inside the other.
+_NO_CODE = re.compile(r'//[^\n]*|r#".*?"#|"(?:[^"\\]|\\.)*"|\'(?:[^\'\\]|\\[^\n]+?)\'', re.DOTALL)
 _TESTS = re.compile(r"^#\[cfg\(test\)\]\nmod (\w+)(?:;| \{.*?^\})", re.MULTILINE | re.DOTALL)
 _USE = re.compile(r"^ *(?:pub(?:\([^)]*\))? )?use ([^;]+);", re.MULTILINE)
-_STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
 _INLINE = re.compile(r"\b\w+(?:::\w+)+")
 
 
@@ -27,7 +27,7 @@ class Crate:
 
     def __init__(self, source: Path) -> None:
         texts = {
-            _module(path.relative_to(source)): _STRING.sub('""', _COMMENT.sub("", path.read_text()))
+            _module(path.relative_to(source)): _NO_CODE.sub("", path.read_text())
             for path in source.rglob("*.rs")
         }
         of_tests = {(*module, name) for module in texts for name in _TESTS.findall(texts[module])}
