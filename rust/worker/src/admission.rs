@@ -21,7 +21,7 @@ struct Shared {
     /// Calls of `abort` that run: what they clean up must not be cleaned up beside them.
     aborting: AtomicUsize,
     emptied: Notify,
-    /// Requests whose engine has not answered with a stream yet.
+    /// Requests whose answer has not begun.
     unanswered: AtomicUsize,
     answered: Notify,
     /// Whether an answer begins before there is a stream: the instance is about to leave discovery.
@@ -69,8 +69,8 @@ impl Admission {
         self.shared.gate.fetch_and(!CLOSED, Ordering::AcqRel);
     }
 
-    /// A request's engine is asked for its stream, until the answer is dropped.
-    pub(crate) fn asks_engine(&self) -> Unanswered {
+    /// A request is there whose answer has not begun, until what this answers with is dropped.
+    pub(crate) fn unanswered(&self) -> Unanswered {
         self.shared.unanswered.fetch_add(1, Ordering::AcqRel);
         Unanswered {
             shared: self.shared.clone(),
@@ -94,7 +94,7 @@ impl Admission {
         let _ = at_once.wait_for(|at_once| *at_once).await;
     }
 
-    /// Resolves when no engine is being asked for a stream.
+    /// Resolves when every request's answer has begun.
     pub(crate) async fn all_answered(&self) {
         loop {
             let answered = self.shared.answered.notified();
@@ -140,6 +140,12 @@ impl Admission {
         count
     }
 
+    /// Resolves when what is in flight now must be cut.
+    pub(crate) async fn until_cut(&self) {
+        let cut = self.cut_token();
+        cut.cancelled().await
+    }
+
     /// Flips when what is in flight must be cut.
     pub(crate) fn cut_token(&self) -> CancellationToken {
         self.shared.cut.lock().clone()
@@ -170,7 +176,7 @@ impl Drop for Admitted {
     }
 }
 
-/// One request whose engine has not answered with a stream.
+/// One request whose answer has not begun.
 pub(crate) struct Unanswered {
     shared: Arc<Shared>,
 }
@@ -254,10 +260,10 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_engine_that_is_asked_is_waited_for() {
+    async fn an_answer_that_has_not_begun_is_waited_for() {
         let admission = Admission::default();
         admission.all_answered().await;
-        let unanswered = admission.asks_engine();
+        let unanswered = admission.unanswered();
         admission.answer_at_once();
         admission.answers_at_once().await;
         tokio::join!(admission.all_answered(), async { drop(unanswered) });

@@ -3,12 +3,13 @@
 
 mod adapter;
 mod cancel;
-mod delivery;
 mod handover;
 mod kept;
 mod live;
 mod measure;
 mod registration;
+mod relayed;
+mod tcp;
 mod terminal;
 mod turns;
 

@@ -1,4 +1,4 @@
-//! The runtime's view of an engine.
+//! An engine as what serves requests.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,9 +13,9 @@ use dynamo_runtime::protocols::annotated::Annotated;
 use futures::{TryStreamExt, stream};
 
 use super::cancel::Monitor;
-use super::delivery::Delivery;
 use super::live::{Live, cut_off};
 use super::measure::Measure;
+use super::relayed::Relayed;
 use super::terminal::RequestStream;
 use super::turns::{Turn, Turns};
 use crate::admission::{Admission, Admitted};
@@ -67,10 +67,33 @@ impl EngineAdapter {
         self
     }
 
-    /// In flight from here on, with a turn or a place among those that wait for one.
-    fn admit(&self) -> Result<(Admitted, Turn), DynamoError> {
+    pub(super) fn admission(&self) -> &Admission {
+        &self.admission
+    }
+
+    /// Has the engine answer a request that came where it was `admitted`, or to a worker that admits
+    /// nobody.
+    ///
+    /// # Errors
+    ///
+    /// The request is refused, or the engine answers it with an error in the place of a stream.
+    pub(super) async fn open(
+        &self,
+        request: SingleIn<PreprocessedRequest>,
+        admitted: Option<Admitted>,
+    ) -> Result<RequestStream, DynamoError> {
+        let (admitted, turn) = self.admit(admitted).inspect_err(|_| {
+            if let Some(metrics) = &self.metrics {
+                metrics.refused();
+            }
+        })?;
+        self.serve(request, admitted, turn).await
+    }
+
+    /// A turn, or a place among those that wait for one.
+    fn admit(&self, admitted: Option<Admitted>) -> Result<(Admitted, Turn), DynamoError> {
         // In this order: a worker that is closed says that, and no other is asked for a place.
-        let admitted = self.admission.enter().ok_or_else(unavailable)?;
+        let admitted = admitted.ok_or_else(unavailable)?;
         match self.turns.ask() {
             Ok(turn) => Ok((admitted, turn)),
             Err(full) => {
@@ -85,21 +108,17 @@ impl EngineAdapter {
         request: SingleIn<PreprocessedRequest>,
         admitted: Admitted,
         turn: Turn,
-    ) -> Result<ManyOut<Annotated<LLMEngineOutput>>, Error> {
+    ) -> Result<RequestStream, DynamoError> {
         let runtime_context = request.context();
         let metadata = request.metadata().clone();
         let (request, _) = request.into_parts();
         let (trace, span) = trace::begin(&request, runtime_context.id());
-        let mut context = RequestContext::new(runtime_context.clone(), metadata).with_trace(trace);
+        let mut context = RequestContext::new(runtime_context, metadata).with_trace(trace);
         if self.mode == DisaggregationMode::Decode {
             context = context.keep_until_first_token(self.decode_keep);
         }
         let mut measure = Measure::begin(self.metrics.clone(), span, request.token_ids.len());
-        let live = Live::new(Delivery {
-            admitted,
-            context: context.clone(),
-            cut: self.admission.cut_token(),
-        });
+        let live = Live::new(admitted);
 
         // Started before `generate`, so that a request stopped while the engine thinks is aborted.
         let monitor = Monitor {
@@ -109,7 +128,6 @@ impl EngineAdapter {
             admission: self.admission.clone(),
         }
         .start();
-        let unanswered = self.admission.asks_engine();
         let waits = turn.is_awaited();
         let mut asked = Box::pin(ask(
             turn,
@@ -129,7 +147,6 @@ impl EngineAdapter {
                 () = self.admission.answers_at_once() => Ok(later(asked)),
             }
         };
-        drop(unanswered);
         let opened = stream.and_then(|stream| match live.open(stream) {
             true => Ok(()),
             false => Err(given_up(&live)),
@@ -137,7 +154,7 @@ impl EngineAdapter {
         if let Err(error) = opened {
             live.leave();
             measure.failed(&error);
-            return Err(error.into());
+            return Err(error);
         }
         let name = self.engine_name.clone();
         let mut stream = RequestStream::new(live, context, monitor, name, measure);
@@ -147,7 +164,7 @@ impl EngineAdapter {
         if self.mode == DisaggregationMode::Prefill {
             stream = stream.handing_over();
         }
-        Ok(ResponseStream::new(Box::pin(stream), runtime_context))
+        Ok(stream)
     }
 }
 
@@ -159,12 +176,12 @@ impl AsyncEngine<SingleIn<PreprocessedRequest>, ManyOut<Annotated<LLMEngineOutpu
         &self,
         request: SingleIn<PreprocessedRequest>,
     ) -> Result<ManyOut<Annotated<LLMEngineOutput>>, Error> {
-        let (admitted, turn) = self.admit().inspect_err(|_| {
-            if let Some(metrics) = &self.metrics {
-                metrics.refused();
-            }
-        })?;
-        self.serve(request, admitted, turn).await
+        let context = request.context();
+        let unanswered = self.admission.unanswered();
+        let stream = self.open(request, self.admission.enter()).await?;
+        drop(unanswered);
+        let answer = Relayed::new(stream);
+        Ok(ResponseStream::new(Box::pin(answer), context))
     }
 }
 

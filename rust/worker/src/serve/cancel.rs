@@ -41,6 +41,14 @@ impl Monitor {
             if self.live.give_up_waiting() {
                 return;
             }
+            if self.live.is_finished() {
+                // Only the end of its answer is still to be written.
+                return tokio::select! {
+                    biased;
+                    () = cut.cancelled() => self.live.cut(),
+                    () = ended.cancelled() => {}
+                };
+            }
             // A task of its own: the end of the stream must not drop it midway. A cut does.
             let (engine, context) = (self.engine, self.context.clone());
             let (aborting, at_cut) = (self.admission.aborting(), cut.clone());

@@ -10,7 +10,7 @@ use dynamo_runtime::error::DynamoError;
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
-use super::delivery::Delivery;
+use crate::admission::Admitted;
 use crate::engine::EngineStream;
 use crate::error::{BackendError, backend};
 use crate::guarded::panicked;
@@ -30,17 +30,20 @@ pub(super) struct Live {
 
 struct State {
     stream: Option<EngineStream>,
-    delivery: Option<Delivery>,
+    admitted: Option<Admitted>,
+    /// The terminal item was read.
+    finished: bool,
     reader: Option<Waker>,
 }
 
 impl Live {
     /// A request that is in flight, and whose engine has not answered with a stream yet.
-    pub(super) fn new(delivery: Delivery) -> Self {
+    pub(super) fn new(admitted: Admitted) -> Self {
         Self {
             state: Arc::new(Mutex::new(State {
                 stream: None,
-                delivery: Some(delivery),
+                admitted: Some(admitted),
+                finished: false,
                 reader: None,
             })),
             over: CancellationToken::new(),
@@ -108,22 +111,27 @@ impl Live {
     }
 
     /// The terminal item was read: the engine's stream goes, the request stays in flight until its
-    /// reader has passed the item on.
-    pub(super) fn close_stream(&self) {
+    /// reader has written the item.
+    pub(super) fn finish(&self) {
+        let mut state = self.state.lock();
+        state.finished = true;
+        let stream = state.stream.take();
         // Outside the lock: dropping runs code of the engine's.
-        let stream = self.state.lock().stream.take();
+        drop(state);
         drop(stream);
     }
 
-    /// The reader is gone; what it has passed on the runtime has still to write.
+    /// Whether the engine has nothing to do with the request any more.
+    pub(super) fn is_finished(&self) -> bool {
+        self.state.lock().finished
+    }
+
+    /// The reader is gone, and the request is in flight no more.
     pub(super) fn leave(&self) {
         let mut state = self.state.lock();
-        let (stream, delivery) = (state.stream.take(), state.delivery.take());
+        let gone = (state.stream.take(), state.admitted.take());
         drop(state);
-        drop(stream);
-        if let Some(delivery) = delivery {
-            delivery.hand_over();
-        }
+        drop(gone);
     }
 
     /// Takes the stream away, also from a reader that stalls; the request is in flight no more.
@@ -136,7 +144,7 @@ impl Live {
     pub(super) fn give_up(&self) {
         let mut state = self.state.lock();
         self.over.cancel();
-        let gone = (state.stream.take(), state.delivery.take());
+        let gone = (state.stream.take(), state.admitted.take());
         let reader = state.reader.take();
         drop(state);
         drop(gone);

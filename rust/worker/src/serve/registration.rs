@@ -6,12 +6,13 @@ use dynamo_backend_lifecycle::controls::Presence;
 use dynamo_llm::protocols::common::llm_backend::LLMEngineOutput;
 use dynamo_llm::protocols::common::preprocessor::PreprocessedRequest;
 use dynamo_runtime::component::{Endpoint, build_transport_type};
-use dynamo_runtime::pipeline::network::Ingress;
+use dynamo_runtime::pipeline::network::{Ingress, PushWorkHandler};
 use dynamo_runtime::pipeline::{ManyOut, SingleIn};
 use dynamo_runtime::protocols::annotated::Annotated;
 use dynamo_runtime::traits::DistributedRuntimeProvider;
 
 use super::adapter::EngineAdapter;
+use super::tcp::{self, TcpAnswers};
 use crate::health::Readiness;
 use crate::nodelay;
 
@@ -26,14 +27,18 @@ pub(crate) async fn serve_endpoint(
     metrics_labels: &[(String, String)],
     readiness: &Readiness,
 ) -> anyhow::Result<()> {
-    let ingress = Ingress::<Request, Response>::for_engine(adapter)?;
+    let ingress = Ingress::<Request, Response>::for_engine(adapter.clone())?;
+    let handler: Arc<dyn PushWorkHandler> = match tcp::is_configured(endpoint) {
+        true => Arc::new(TcpAnswers::new(adapter, ingress, endpoint, metrics_labels)?),
+        false => ingress,
+    };
     // Before anybody can connect.
     let (id, worker_id) = (endpoint.id(), endpoint.drt().connection_id());
     nodelay::on_request_plane(&build_transport_type(endpoint, &id, worker_id).await?);
     readiness.change(Presence::registers);
     endpoint
         .endpoint_builder()
-        .handler(ingress)
+        .handler(handler)
         .metrics_labels(Some(metrics_labels.to_vec()))
         .graceful_shutdown(true)
         .start_with_registration()

@@ -8,8 +8,6 @@ use dynamo_backend_lifecycle::canary::Vitals;
 use dynamo_llm::protocols::common::FinishReason;
 use dynamo_llm::protocols::common::llm_backend::LLMEngineOutput;
 use dynamo_runtime::error::DynamoError;
-use dynamo_runtime::protocols::annotated::Annotated;
-use dynamo_runtime::protocols::maybe_error::MaybeError;
 use futures::Stream;
 use tokio_util::sync::DropGuard;
 
@@ -22,7 +20,7 @@ use crate::chunk;
 use crate::context::RequestContext;
 use crate::error::{BackendError, backend};
 
-/// The stream of one request as the runtime reads it. It joins chunks that are ready together, ends
+/// The stream of one request as its answer is written from. It joins chunks that are ready together, ends
 /// at the first terminal item, tells the context of the first token, and adds the terminal item
 /// that an engine left out.
 pub(super) struct RequestStream {
@@ -103,6 +101,20 @@ impl RequestStream {
         }
     }
 
+    /// Whether its last item was read.
+    pub(super) fn has_ended(&self) -> bool {
+        self.ended
+    }
+
+    /// Resolves when nobody reads any more.
+    pub(super) async fn over(&self) {
+        self.live.over().await
+    }
+
+    pub(super) fn context(&self) -> &RequestContext {
+        &self.context
+    }
+
     fn end(&mut self, cx: &mut Context<'_>) {
         self.ended = true;
         if cfg!(debug_assertions)
@@ -114,24 +126,24 @@ impl RequestStream {
                 "the engine yielded an item after the terminal one, which must be last"
             );
         }
-        self.live.close_stream();
+        self.live.finish();
     }
 
-    fn fail(&mut self, error: DynamoError) -> Poll<Option<Annotated<LLMEngineOutput>>> {
+    fn fail(&mut self, error: DynamoError) -> Poll<Read> {
         self.ended = true;
         self.measure.failed(&error);
-        self.live.close_stream();
-        Poll::Ready(Some(Annotated::from_err(error)))
+        self.live.finish();
+        Poll::Ready(Some(Err(error)))
     }
 
     /// The engine ended its stream without a terminal item.
-    fn incomplete(&mut self) -> Poll<Option<Annotated<LLMEngineOutput>>> {
+    fn incomplete(&mut self) -> Poll<Read> {
         if self.context.is_stopped() {
             self.ended = true;
-            self.live.close_stream();
+            self.live.finish();
             let last = LLMEngineOutput::cancelled();
             self.measure.chunk(&last);
-            return Poll::Ready(Some(Annotated::from_data(last)));
+            return Poll::Ready(Some(Ok(last)));
         }
         let message = format!(
             "{} ended the stream without a terminal chunk; the last chunk must have a \
@@ -144,7 +156,7 @@ impl RequestStream {
 }
 
 impl Stream for RequestStream {
-    type Item = Annotated<LLMEngineOutput>;
+    type Item = Result<LLMEngineOutput, DynamoError>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = &mut *self;
@@ -187,7 +199,7 @@ impl Stream for RequestStream {
                 }
                 this.end(cx);
             }
-            return Poll::Ready(Some(Annotated::from_data(chunk)));
+            return Poll::Ready(Some(Ok(chunk)));
         }
     }
 }

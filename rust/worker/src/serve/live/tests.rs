@@ -4,21 +4,15 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use dynamo_runtime::pipeline::context::Controller;
 use futures::channel::mpsc::unbounded;
 use futures::stream::poll_fn;
 
 use super::*;
 use crate::admission::Admission;
-use crate::context::RequestContext;
 
 /// A request in flight.
 fn live(admission: &Admission) -> Live {
-    Live::new(Delivery {
-        admitted: admission.enter().unwrap(),
-        context: RequestContext::new(Arc::new(Controller::default()), Default::default()),
-        cut: admission.cut_token(),
-    })
+    Live::new(admission.enter().unwrap())
 }
 
 #[tokio::test]

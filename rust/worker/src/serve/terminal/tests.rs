@@ -11,7 +11,7 @@ use crate::engine::EngineStream;
 use crate::engines::Echo;
 use crate::error::kind;
 use crate::serve::cancel::Monitor;
-use crate::serve::delivery::Delivery;
+use crate::serve::relayed::Relayed;
 
 struct Fixture {
     admission: Admission,
@@ -31,11 +31,7 @@ impl Fixture {
     }
 
     fn stream(&self, engine: EngineStream) -> RequestStream {
-        let live = Live::new(Delivery {
-            admitted: self.admission.enter().unwrap(),
-            context: self.context.clone(),
-            cut: self.admission.cut_token(),
-        });
+        let live = Live::new(self.admission.enter().unwrap());
         assert!(live.open(engine));
         let monitor = Monitor {
             engine: Arc::new(Echo::new("echo", Duration::ZERO)),
@@ -60,8 +56,8 @@ fn token(id: u32) -> Result<LLMEngineOutput, DynamoError> {
     })
 }
 
-fn error_kind(item: &Annotated<LLMEngineOutput>) -> BackendError {
-    kind(item.error.as_ref().expect("an error item"))
+fn error_kind(item: &Result<LLMEngineOutput, DynamoError>) -> BackendError {
+    kind(item.as_ref().expect_err("an error item"))
 }
 
 #[tokio::test]
@@ -70,7 +66,7 @@ async fn the_stream_ends_at_the_first_terminal_item() {
     let engine = stream::iter([token(1), Ok(LLMEngineOutput::stop()), token(2)]);
     let items: Vec<_> = fixture.stream(Box::pin(engine)).collect().await;
     assert_eq!(items.len(), 1);
-    let last = items[0].data.as_ref().unwrap();
+    let last = items[0].as_ref().unwrap();
     assert_eq!(last.token_ids, [1]);
     assert!(last.finish_reason.is_some());
     fixture.admission.idle().await;
@@ -83,7 +79,9 @@ async fn section_12_2_a_request_is_in_flight_until_the_runtime_has_written_its_a
         // As the runtime's reader and writer do.
         let (reader, writer) = (fixture.controller.clone(), fixture.controller.clone());
         let engine = stream::iter([Ok(LLMEngineOutput::stop())]);
-        let items: Vec<_> = fixture.stream(Box::pin(engine)).collect().await;
+        let stream = fixture.stream(Box::pin(engine));
+        let relayed = Relayed::new(stream);
+        let items: Vec<_> = relayed.collect().await;
         assert_eq!(items.len(), 1);
         tokio::time::sleep(Duration::from_secs(60)).await;
         assert_eq!(fixture.admission.in_flight(), 1);
@@ -116,7 +114,7 @@ async fn a_stream_without_terminal_item_is_incomplete_and_names_the_engine() {
         .collect()
         .await;
     assert_eq!(error_kind(&items[1]), BackendError::StreamIncomplete);
-    assert!(items[1].error.as_ref().unwrap().message().contains("Fake"));
+    assert!(items[1].as_ref().unwrap_err().message().contains("Fake"));
 }
 
 #[tokio::test]
@@ -124,7 +122,7 @@ async fn a_stopped_request_may_end_without_a_terminal_item() {
     let fixture = Fixture::new();
     fixture.controller.stop_generating();
     let items: Vec<_> = fixture.stream(Box::pin(stream::empty())).collect().await;
-    assert_eq!(items[0].data, Some(LLMEngineOutput::cancelled()));
+    assert_eq!(items[0].as_ref().unwrap(), &LLMEngineOutput::cancelled());
 }
 
 #[tokio::test]
@@ -162,7 +160,7 @@ async fn a_killed_request_whose_engine_says_nothing_is_not_waited_for() {
     fixture.controller.kill();
     fixture.admission.idle().await;
     let item = stream.next().await.unwrap();
-    assert_eq!(item.data, Some(LLMEngineOutput::cancelled()));
+    assert_eq!(item.unwrap(), LLMEngineOutput::cancelled());
 }
 
 #[tokio::test]
@@ -172,7 +170,7 @@ async fn a_stream_that_panics_is_an_error_of_its_request() {
     let items: Vec<_> = fixture.stream(Box::pin(engine)).collect().await;
     assert_eq!(items.len(), 1);
     assert_eq!(error_kind(&items[0]), BackendError::Unknown);
-    let message = items[0].error.as_ref().unwrap().message();
+    let message = items[0].as_ref().unwrap_err().message();
     assert!(message.contains("Fake") && message.contains("out of blocks"));
 }
 
@@ -204,10 +202,10 @@ async fn chunks_that_are_ready_together_are_one_item_and_none_waits_for_another(
         engine.unbounded_send(token(id)).unwrap();
     }
     let item = stream.next().await.unwrap();
-    assert_eq!(item.data.unwrap().token_ids, [1, 2, 3]);
+    assert_eq!(item.unwrap().token_ids, [1, 2, 3]);
     engine.unbounded_send(token(4)).unwrap();
     let item = stream.next().await.unwrap();
-    assert_eq!(item.data.unwrap().token_ids, [4]);
+    assert_eq!(item.unwrap().token_ids, [4]);
 }
 
 #[tokio::test]
@@ -216,7 +214,7 @@ async fn an_error_behind_ready_chunks_comes_after_them() {
     let error = Err(backend(BackendError::ResponseTimeout, "slow"));
     let engine = stream::iter([token(1), token(2), error]);
     let items: Vec<_> = fixture.stream(Box::pin(engine)).collect().await;
-    assert_eq!(items[0].data.as_ref().unwrap().token_ids, [1, 2]);
+    assert_eq!(items[0].as_ref().unwrap().token_ids, [1, 2]);
     assert_eq!(error_kind(&items[1]), BackendError::ResponseTimeout);
     assert_eq!(items.len(), 2);
 }

@@ -1,0 +1,185 @@
+//! Answers over the TCP response plane, which the worker writes itself.
+//!
+//! The runtime's ingress gives each answer a queue and three tasks, out of sight. Here the task of a
+//! request writes to its connection, so it is known when the answer has left, and a frame costs one
+//! write. Frontends see no difference.
+
+mod answer;
+mod connection;
+mod counted;
+mod envelope;
+mod frame;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use dynamo_runtime::component::Endpoint;
+use dynamo_runtime::engine::{AsyncEngineContext, AsyncEngineContextProvider};
+use dynamo_runtime::metrics::prometheus_names::work_handler::error_types;
+use dynamo_runtime::pipeline::PipelineError;
+use dynamo_runtime::pipeline::network::ingress::push_handler::WorkHandlerMetrics;
+use dynamo_runtime::pipeline::network::tcp::TcpStreamConnectionInfo;
+use dynamo_runtime::pipeline::network::{
+    ConnectionInfo, PushWorkHandler, ResponsePlaneMode, StreamType,
+};
+use dynamo_runtime::traits::DistributedRuntimeProvider;
+
+use answer::Answer;
+use connection::Connection;
+use counted::Counted;
+use envelope::{Envelope, Malformed};
+
+use super::adapter::EngineAdapter;
+
+/// How a request says that its answer goes over TCP.
+const TRANSPORT: &str = "tcp_server";
+
+/// Whether answers go over TCP and are not encrypted, as far as the process is configured.
+pub(super) fn is_configured(endpoint: &Endpoint) -> bool {
+    const TLS: &str = "DYN_TCP_TLS_";
+    let is_encrypted = std::env::vars_os().any(|(name, _)| name.to_string_lossy().starts_with(TLS));
+    endpoint.drt().response_plane() == ResponsePlaneMode::Tcp && !is_encrypted
+}
+
+/// Serves an endpoint's requests.
+pub(super) struct TcpAnswers {
+    adapter: Arc<EngineAdapter>,
+    /// For envelopes of another response plane: the runtime's own, which says what is wrong.
+    others: Arc<dyn PushWorkHandler>,
+    metrics: WorkHandlerMetrics,
+}
+
+impl TcpAnswers {
+    /// Registers the runtime's metrics of the endpoint.
+    pub(super) fn new(
+        adapter: Arc<EngineAdapter>,
+        others: Arc<dyn PushWorkHandler>,
+        endpoint: &Endpoint,
+        labels: &[(String, String)],
+    ) -> anyhow::Result<Self> {
+        let labels: Vec<_> = labels
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+            .collect();
+        Ok(Self {
+            adapter,
+            others,
+            metrics: counted::register(endpoint, &labels)?,
+        })
+    }
+
+    async fn answer(&self, envelope: Envelope, counted: Counted<'_>) -> Result<(), PipelineError> {
+        let admission = self.adapter.admission();
+        let (header, request) = envelope
+            .request()
+            .inspect_err(|_| counted.failed(error_types::DESERIALIZATION))?;
+        let (unanswered, admitted) = (admission.unanswered(), admission.enter());
+        if let Some(sent) = header.frontend_send_ts_ns {
+            counted.sent_at(sent);
+        }
+        let context = request.context();
+        let connected = tokio::select! {
+            biased;
+            connected = connect(header.connection_info, &*context) => connected,
+            () = admission.until_cut() => Err(anyhow::anyhow!("the worker shuts down")),
+        };
+        let connection = match connected {
+            Ok(connection) => connection,
+            Err(error) => {
+                if let Some(admitted) = admitted {
+                    admitted.refuse();
+                }
+                counted.failed(error_types::RESPONSE_STREAM);
+                let text = format!("Failed to create response stream: {error:#}");
+                return Err(PipelineError::Generic(text));
+            }
+        };
+        let mut answer = Answer::new(
+            connection,
+            context,
+            header.payload_codec,
+            counted,
+            unanswered,
+        );
+        let opened = answer.hearing(self.adapter.open(request, admitted)).await;
+        match opened {
+            Ok(stream) => answer.send(stream).await.map_err(broken),
+            Err(error) => {
+                let failed = PipelineError::GenerateError(error.clone().into());
+                let text = failed.to_string();
+                tracing::error!("Failed to generate response stream: {text}");
+                answer.refuse(&text, &error).await.map_err(broken)?;
+                Err(failed)
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl PushWorkHandler for TcpAnswers {
+    fn bind_endpoint(&self, endpoint: &Endpoint) {
+        self.others.bind_endpoint(endpoint);
+    }
+
+    fn add_metrics(
+        &self,
+        _endpoint: &Endpoint,
+        _labels: Option<&[(&str, &str)]>,
+    ) -> anyhow::Result<()> {
+        // They are there since it was made.
+        Ok(())
+    }
+
+    async fn handle_payload(
+        &self,
+        payload: Bytes,
+        request_id: Option<String>,
+    ) -> Result<(), PipelineError> {
+        let counted = Counted::begin(&self.metrics, payload.len(), request_id);
+        let envelope = Envelope::open(&payload).map_err(|malformed| match malformed {
+            Malformed::Message(error) => {
+                counted.failed(error_types::INVALID_MESSAGE);
+                error
+            }
+            Malformed::Part(error) => {
+                counted.failed(error_types::DESERIALIZATION);
+                error
+            }
+        })?;
+        if envelope.header.connection_info.transport != TRANSPORT {
+            return self.others.handle_payload(payload, None).await;
+        }
+        drop(payload);
+        self.answer(envelope, counted).await
+    }
+}
+
+/// Connects to the frontend, and tells it whose answer this will be.
+async fn connect(
+    info: ConnectionInfo,
+    context: &dyn AsyncEngineContext,
+) -> anyhow::Result<Connection> {
+    let info = TcpStreamConnectionInfo::try_from(info)?;
+    anyhow::ensure!(
+        info.stream_type == StreamType::Response,
+        "the frontend gave a place for requests, not for an answer"
+    );
+    anyhow::ensure!(
+        info.context == context.id(),
+        "the frontend gave the place of the answer to request {:?} for request {:?}",
+        info.context,
+        context.id()
+    );
+    let mut connection = Connection::open(&info.address).await?;
+    frame::handshake(connection.out(), &info.subject)?;
+    std::future::poll_fn(|cx| connection.poll_flush(cx)).await?;
+    Ok(connection)
+}
+
+fn broken(error: anyhow::Error) -> PipelineError {
+    PipelineError::Generic(format!("an answer could not be written: {error:#}"))
+}
+
+#[cfg(test)]
+mod tests;
