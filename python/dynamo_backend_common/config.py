@@ -104,6 +104,12 @@ class WorkerConfig:
         disaggregation_mode: ``Aggregated`` (or ``agg``), ``Prefill`` or ``Decode``, in any case.
         health_check_payload: Request of the health canary. None: ``DYN_HEALTH_CHECK_PAYLOAD``,
             else the engine's.
+        max_concurrent_requests: Requests that the engine has at a time; more wait for their turn, in
+            the order in which they came. None: ``DYN_ENGINE_REQUEST_LIMIT``, else any number.
+        max_queued_requests: Requests that may wait; more are refused with the error on which a
+            frontend tries another worker. None: ``DYN_DYNAMO_REQUEST_QUEUE_LIMIT``, else 16.
+        max_queued_seconds: For how many seconds one may wait before it is refused like that. None:
+            ``DYN_REQUEST_QUEUE_TIMEOUT_SECS``, else any time.
         structural_tag_mode: Whether guided decoding uses structural tags.
         structural_tag_scope: When they are used.
         structural_tag_schema: Which schema they enforce.
@@ -127,6 +133,9 @@ class WorkerConfig:
     metrics_labels: tuple[tuple[str, str], ...] = ()
     disaggregation_mode: DisaggregationMode = "Aggregated"
     health_check_payload: Mapping[str, Any] | None = None
+    max_concurrent_requests: int | None = None
+    max_queued_requests: int | None = None
+    max_queued_seconds: float | None = None
     structural_tag_mode: StructuralTagMode = "Off"
     structural_tag_scope: StructuralTagScope = "Auto"
     structural_tag_schema: StructuralTagSchema = "Auto"

@@ -5,6 +5,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
+import pytest
+
 from support.api import text_of
 from support.launcher import Launcher, Server
 from support.metrics import sample
@@ -72,18 +74,49 @@ def test_section_12_2_requests_whose_turn_never_comes_are_counted_as_cut(
     assert launcher.latches.is_reached("cleanup")
 
 
-def test_who_finds_no_place_to_wait_is_refused(launcher: Launcher, model_folder: str) -> None:
-    env = {"DYN_ENGINE_REQUEST_LIMIT": "1", "DYN_DYNAMO_REQUEST_QUEUE_LIMIT": "0"}
-    server = launcher.serve("lifecycles:Gated", "--model-name", model_folder, env=env)
+@pytest.mark.parametrize(
+    ("options", "env"),
+    [
+        ([], {"DYN_ENGINE_REQUEST_LIMIT": "1", "DYN_DYNAMO_REQUEST_QUEUE_LIMIT": "0"}),
+        (["--max-concurrent-requests", "1", "--max-queued-requests", "0"], {}),
+    ],
+    ids=["variables", "options"],
+)
+def test_who_finds_no_place_to_wait_is_refused(
+    launcher: Launcher, model_folder: str, options: list[str], env: dict[str, str]
+) -> None:
+    system = System(launcher.ports.reserve())
+    env = env | {"DYN_SYSTEM_PORT": str(system.port)}
+    server = launcher.serve("lifecycles:Gated", "--model-name", model_folder, *options, env=env)
+    assert system.get("/health").status == 200
     with ExitStack() as stack:
         stream = begin(stack, server.api)
         refused = server.api.complete(PROMPT)
         assert refused.status in (503, 529), refused.text
-        metrics = System(server.api.port)
-        assert sample(metrics.get("/metrics").text, REFUSED) == 1
+        assert sample(system.get("/metrics").text, REFUSED) == 1
+        health = system.get("/health")
+        assert health.status == 503
+        assert "as many requests as it may have at a time (1, " in health.text
         launcher.latches.release("go")
         finishes(*stream)
     until(lambda: server.api.complete(PROMPT).status == 200, "there is room again")
+    assert system.get("/health").status == 200
     # Nobody who was refused finished.
+    assert server.process.terminate() == 0
+    server.process.wait_for_line("drained: 0 requests finished, none was cut")
+
+
+def test_whose_turn_does_not_come_in_time_is_refused(
+    launcher: Launcher, model_folder: str
+) -> None:
+    options = ["--max-concurrent-requests", "1", "--max-queued-seconds", "0.5"]
+    server = launcher.serve("lifecycles:Gated", "--model-name", model_folder, *options)
+    with ExitStack() as stack:
+        stream = begin(stack, server.api)
+        refused = server.api.complete(PROMPT)
+        assert refused.status in (503, 529), refused.text
+        assert sample(System(server.api.port).get("/metrics").text, REFUSED) == 1
+        launcher.latches.release("go")
+        finishes(*stream)
     assert server.process.terminate() == 0
     server.process.wait_for_line("drained: 0 requests finished, none was cut")

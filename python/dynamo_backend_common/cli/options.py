@@ -86,6 +86,10 @@ def _argument(field: ConfigField) -> dict[str, Any]:
             argument["metavar"] = "JSON|@FILE"
         case "optional_path":
             argument["metavar"] = "PATH"
+        case "optional_integer":
+            argument["metavar"] = "NUMBER"
+        case "optional_seconds":
+            argument["metavar"] = "SECONDS"
         case _:
             argument["metavar"] = "TEXT"
     return argument
@@ -118,6 +122,10 @@ def _read(field: ConfigField, source: str, given: Any) -> Any:
             return _json_object(source, given)
         case "optional_path":
             return _existing(source, given)
+        case "optional_integer":
+            return _number(source, given, int, "whole number")
+        case "optional_seconds":
+            return _number(source, given, float, "number of seconds")
         case _:
             return _model(source, given) if field.name == "model_name" else given
 
@@ -159,6 +167,13 @@ def _json_object(source: str, text: str) -> dict[str, Any]:
 def _json_name(value: object) -> str:
     names = {list: "an array", str: "a string", bool: "a boolean", type(None): "null"}
     return names.get(type(value), "a number")
+
+
+def _number(source: str, text: str, kind: type[int | float], what: str) -> float:
+    try:
+        return kind(text)
+    except ValueError:
+        raise UsageError(f"{source}: '{text}' is no {what}") from None
 
 
 def _existing(source: str, path: str) -> str:

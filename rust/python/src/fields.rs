@@ -24,6 +24,8 @@ impl From<&Field> for ConfigField {
             Kind::Flag => ("flag", Vec::new()),
             Kind::Choice(values) => ("choice", values.to_vec()),
             Kind::Pairs => ("pairs", Vec::new()),
+            Kind::OptionalInteger => ("optional_integer", Vec::new()),
+            Kind::OptionalSeconds => ("optional_seconds", Vec::new()),
             Kind::OptionalJson => ("optional_json", Vec::new()),
         };
         Self {

@@ -73,6 +73,12 @@ pub struct WorkerConfig {
     pub metrics_labels: Vec<(String, String)>,
     pub disaggregation_mode: DisaggregationMode,
     pub health_check_payload: Option<Value>,
+    /// Requests that the engine has at a time. More wait for their turn.
+    pub max_concurrent_requests: Option<u32>,
+    /// Requests that may wait; more are refused, and a frontend tries another worker. `None`: 16.
+    pub max_queued_requests: Option<u32>,
+    /// For how many seconds one may wait before it is refused.
+    pub max_queued_seconds: Option<f64>,
     pub structural_tag_mode: StructuralTagMode,
     pub structural_tag_scope: StructuralTagScope,
     pub structural_tag_schema: StructuralTagSchemaMode,
@@ -99,6 +105,9 @@ impl Default for WorkerConfig {
             metrics_labels: Vec::new(),
             disaggregation_mode: DisaggregationMode::Aggregated,
             health_check_payload: None,
+            max_concurrent_requests: None,
+            max_queued_requests: None,
+            max_queued_seconds: None,
             structural_tag_mode: StructuralTagMode::Off,
             structural_tag_scope: StructuralTagScope::Auto,
             structural_tag_schema: StructuralTagSchemaMode::Auto,
@@ -142,6 +151,19 @@ impl WorkerConfig {
                 )));
             }
         }
+        if self.max_concurrent_requests == Some(0) {
+            return Err(invalid_argument(
+                "max_concurrent_requests: with 0 no request would ever have its turn; accepted: 1 \
+                 or more, or unset",
+            ));
+        }
+        if let Some(seconds) = self.max_queued_seconds
+            && !is_patience(seconds)
+        {
+            return Err(invalid_argument(format!(
+                "max_queued_seconds: {seconds} is not accepted; accepted: a number above 0, or unset"
+            )));
+        }
         self.check_runtime()
     }
 
@@ -180,6 +202,11 @@ impl WorkerConfig {
     pub fn effective_local_indexer(&self) -> bool {
         self.enable_local_indexer && self.disaggregation_mode != DisaggregationMode::Decode
     }
+}
+
+/// Whether one can wait for so many seconds.
+pub(crate) fn is_patience(seconds: f64) -> bool {
+    seconds > 0.0 && std::time::Duration::try_from_secs_f64(seconds).is_ok()
 }
 
 #[cfg(test)]

@@ -53,6 +53,7 @@ mod signals;
 mod system;
 mod together;
 pub mod trace;
+mod turns;
 mod worker;
 
 pub use config::{DisaggregationMode, RuntimeConfig, WorkerConfig};

@@ -7,7 +7,7 @@ use dynamo_runtime::config::{ConsoleLogFormat, console_log_format, use_local_tim
 use crate::config::{RuntimeConfig, WorkerConfig};
 use crate::environment::{set_default, set_variable};
 pub use crate::runtimes::build_tokio_runtime;
-use crate::{credentials, health, home, hosts, serve, system, trace};
+use crate::{credentials, health, home, hosts, system, trace, turns};
 
 const DISCOVERY: &str = "DYN_DISCOVERY_BACKEND";
 const LOOPBACK: &str = "127.0.0.1";
@@ -66,14 +66,14 @@ pub fn prepare_environment(config: &WorkerConfig, scope: Scope<'_>) {
 
 /// Keeps for the worker what the runtime would act on too, and switches that off there:
 /// `DYN_SYSTEM_PORT`, `DYN_HEALTH_CHECK_ENABLED`, and the limit of requests
-/// (`DYN_ENGINE_REQUEST_LIMIT`, `DYN_DYNAMO_REQUEST_QUEUE_LIMIT`).
+/// (`DYN_ENGINE_REQUEST_LIMIT`, `DYN_DYNAMO_REQUEST_QUEUE_LIMIT`, `DYN_REQUEST_QUEUE_TIMEOUT_SECS`).
 ///
 /// [`RuntimeConfig::apply_to_env`](crate::RuntimeConfig::apply_to_env) does it; between two runs it
 /// takes what the program has set meanwhile.
 pub fn take_over() {
     system::take_over();
     health::take_over();
-    serve::take_request_limit();
+    turns::take_over();
 }
 
 impl RuntimeConfig {

@@ -11,8 +11,6 @@ mod registration;
 mod relayed;
 mod tcp;
 mod terminal;
-mod turns;
 
 pub(crate) use adapter::EngineAdapter;
 pub(crate) use registration::serve_endpoint;
-pub(crate) use turns::{Turns, take_over as take_request_limit};

@@ -37,6 +37,10 @@ def example(field: ConfigField, which: int) -> tuple[str, Any]:
             return f"name=value{which}", (("name", f"value{which}"),)
         case "optional_json":
             return f'{{"which": {which}}}', {"which": which}
+        case "optional_integer":
+            return f"{which}", which
+        case "optional_seconds":
+            return f"{which}.5", which + 0.5
         case "optional_path":
             return (".", ".") if which == 0 else ("..", "..")
         case _:
@@ -88,6 +92,14 @@ def test_an_empty_variable_is_unset(field: ConfigField) -> None:
 
 def test_a_bad_canary_payload_of_the_environment_is_left_to_the_worker() -> None:
     assert read(DYN_HEALTH_CHECK_PAYLOAD="no json").health_check_payload is None
+
+
+@pytest.mark.parametrize("text", ["many", "1.5", ""])
+def test_a_limit_that_is_no_number_is_named(text: str) -> None:
+    with pytest.raises(UsageError, match="--max-concurrent-requests: .* is no whole number"):
+        read("--max-concurrent-requests", text)
+    with pytest.raises(UsageError, match="DYN_REQUEST_QUEUE_TIMEOUT_SECS: 'long' is no number"):
+        read(DYN_REQUEST_QUEUE_TIMEOUT_SECS="long")
 
 
 def test_labels_accumulate() -> None:

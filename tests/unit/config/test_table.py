@@ -10,7 +10,9 @@ from dynamo_backend_common import RuntimeConfig, WorkerConfig
 from dynamo_backend_common._core import ConfigField, config_fields
 
 OWNERS = {"WorkerConfig": WorkerConfig, "RuntimeConfig": RuntimeConfig}
-KINDS = {"text", "optional_text", "optional_path", "flag", "choice", "pairs", "optional_json"}
+KINDS = {"text", "flag", "choice", "pairs"} | {
+    f"optional_{kind}" for kind in ("text", "path", "integer", "seconds", "json")
+}
 
 
 def _table(owner: str) -> dict[str, ConfigField]:

@@ -40,6 +40,9 @@ pub(crate) fn worker_config(config: &Bound<'_, PyAny>) -> Result<WorkerConfig, D
         metrics_labels: from.get("metrics_labels")?,
         disaggregation_mode: from.choice::<DisaggregationMode>("disaggregation_mode")?,
         health_check_payload: from.json("health_check_payload")?,
+        max_concurrent_requests: from.get("max_concurrent_requests")?,
+        max_queued_requests: from.get("max_queued_requests")?,
+        max_queued_seconds: from.get("max_queued_seconds")?,
         structural_tag_mode: from.choice("structural_tag_mode")?,
         structural_tag_scope: from.choice("structural_tag_scope")?,
         structural_tag_schema: from.choice("structural_tag_schema")?,
@@ -179,6 +182,7 @@ macro_rules! accepted {
 accepted! {
     String: "str";
     bool: "bool";
+    f64: "float";
     PathBuf: "str or a path";
     u16: format!("int from 0 to {}", u16::MAX);
     u32: format!("int from 0 to {}", u32::MAX);

@@ -25,6 +25,10 @@ pub enum Kind {
     Choice(&'static [&'static str]),
     /// `name=value` pairs.
     Pairs,
+    /// A whole number, or unset.
+    OptionalInteger,
+    /// A number above 0, or unset.
+    OptionalSeconds,
     /// A JSON object or `@path` of a file that holds one; or unset.
     OptionalJson,
 }
@@ -108,6 +112,12 @@ pub const FIELDS: &[Field] = fields![
         "the worker's part in disaggregated serving";
     Worker "health_check_payload" Kind::OptionalJson, "DYN_HEALTH_CHECK_PAYLOAD", None,
         "request of the health canary";
+    Worker "max_concurrent_requests" Kind::OptionalInteger, "DYN_ENGINE_REQUEST_LIMIT", None,
+        "requests that the engine has at a time; unset: any number";
+    Worker "max_queued_requests" Kind::OptionalInteger, "DYN_DYNAMO_REQUEST_QUEUE_LIMIT", None,
+        "requests that may wait for their turn, where it has a limit; unset: 16";
+    Worker "max_queued_seconds" Kind::OptionalSeconds, "DYN_REQUEST_QUEUE_TIMEOUT_SECS", None,
+        "seconds that a request may wait for its turn; unset: any time";
     Worker "structural_tag_mode" Kind::Choice(&["Off", "On"]),
         "DYN_STRUCTURAL_TAG_MODE", Some("Off"),
         "guided decoding of tool calls by structural tags";

@@ -150,3 +150,22 @@ fn metrics_labels_are_checked_before_anything_is_loaded() {
         assert!(error.message().starts_with(&begin), "{}", error.message());
     }
 }
+
+#[test]
+fn limits_that_nobody_could_pass_are_refused() {
+    let message = refusal(WorkerConfig {
+        max_concurrent_requests: Some(0),
+        ..Default::default()
+    });
+    assert!(
+        message.starts_with("max_concurrent_requests: "),
+        "{message}"
+    );
+    for seconds in [0.0, -1.0, f64::NAN, f64::INFINITY] {
+        let message = refusal(WorkerConfig {
+            max_queued_seconds: Some(seconds),
+            ..Default::default()
+        });
+        assert!(message.starts_with("max_queued_seconds: "), "{message}");
+    }
+}

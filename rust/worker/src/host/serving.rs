@@ -17,7 +17,7 @@ use crate::discovery::listed_card;
 use crate::error::{cannot_connect, unknown};
 use crate::frontend::RunningFrontend;
 use crate::health::{self, Prober};
-use crate::serve::{EngineAdapter, Turns, serve_endpoint};
+use crate::serve::{EngineAdapter, serve_endpoint};
 
 /// How long discovery gets to say whether the worker's lease is alive.
 const LEASE_CHECK: Duration = Duration::from_secs(1);
@@ -40,7 +40,7 @@ impl Serving for Host {
             self.request_metrics.get().cloned(),
             vitals.clone(),
         );
-        let adapter = Arc::new(adapter.with_turns(Turns::configured()));
+        let adapter = Arc::new(adapter.with_turns(self.member.turns.clone()));
         if let Some(vitals) = &vitals {
             // Before it can be called ready. A run serves once.
             let _ = self.member.vitals.set(vitals.clone());

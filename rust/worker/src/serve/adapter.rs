@@ -17,7 +17,6 @@ use super::live::{Live, cut_off};
 use super::measure::Measure;
 use super::relayed::Relayed;
 use super::terminal::RequestStream;
-use super::turns::{Turn, Turns};
 use crate::admission::{Admission, Admitted};
 use crate::config::DisaggregationMode;
 use crate::context::RequestContext;
@@ -25,6 +24,7 @@ use crate::engine::{EngineStream, LLMEngine};
 use crate::error::{BackendError, DynamoError, ErrorClass, backend};
 use crate::metrics::RequestMetrics;
 use crate::trace;
+use crate::turns::{Turn, Turns};
 
 /// Serves the runtime's requests with an engine.
 pub(crate) struct EngineAdapter {
@@ -128,24 +128,20 @@ impl EngineAdapter {
             admission: self.admission.clone(),
         }
         .start();
-        let waits = turn.is_awaited();
         let mut asked = Box::pin(ask(
             turn,
             live.clone(),
+            self.metrics.clone(),
             self.engine.clone(),
             request,
             context.clone(),
         ));
         // A frontend drops what has no answer yet when the instance leaves.
-        let stream = if waits {
-            Ok(later(asked))
-        } else {
-            tokio::select! {
-                biased;
-                () = live.over() => Err(given_up(&live)),
-                stream = &mut asked => stream,
-                () = self.admission.answers_at_once() => Ok(later(asked)),
-            }
+        let stream = tokio::select! {
+            biased;
+            () = live.over() => Err(given_up(&live)),
+            stream = &mut asked => stream,
+            () = self.admission.answers_at_once() => Ok(later(asked)),
         };
         let opened = stream.and_then(|stream| match live.open(stream) {
             true => Ok(()),
@@ -190,11 +186,17 @@ impl AsyncEngine<SingleIn<PreprocessedRequest>, ManyOut<Annotated<LLMEngineOutpu
 async fn ask(
     turn: Turn,
     live: Live,
+    metrics: Option<RequestMetrics>,
     engine: Arc<dyn LLMEngine>,
     request: PreprocessedRequest,
     context: RequestContext,
 ) -> Result<EngineStream, DynamoError> {
-    let turn = turn.come().await;
+    let turn = turn.come().await.inspect_err(|_| {
+        live.refuse();
+        if let Some(metrics) = &metrics {
+            metrics.refused();
+        }
+    })?;
     if !live.begin() {
         return Err(given_up(&live));
     }

@@ -24,14 +24,15 @@ pub(super) struct Live {
     over: CancellationToken,
     /// Whether shutdown took it. What follows is asked within `poll` too, which holds the state.
     cut: Arc<AtomicBool>,
+    /// While the request is in flight.
+    admitted: Arc<Mutex<Option<Admitted>>>,
     /// Whether the engine has the request, once that is decided.
     turn: Arc<Mutex<Option<bool>>>,
 }
 
 struct State {
     stream: Option<EngineStream>,
-    admitted: Option<Admitted>,
-    /// The terminal item was read.
+    /// The terminal item was read, and nobody had stopped the request before.
     finished: bool,
     reader: Option<Waker>,
 }
@@ -42,12 +43,12 @@ impl Live {
         Self {
             state: Arc::new(Mutex::new(State {
                 stream: None,
-                admitted: Some(admitted),
                 finished: false,
                 reader: None,
             })),
             over: CancellationToken::new(),
             cut: Arc::default(),
+            admitted: Arc::new(Mutex::new(Some(admitted))),
             turn: Arc::default(),
         }
     }
@@ -64,6 +65,13 @@ impl Live {
             self.give_up();
         }
         !has_begun
+    }
+
+    /// The request goes without having been the engine's.
+    pub(super) fn refuse(&self) {
+        if let Some(admitted) = self.admitted.lock().take() {
+            admitted.refuse();
+        }
     }
 
     /// The engine answered with its stream. False: too late, the stream is dropped.
@@ -112,26 +120,26 @@ impl Live {
 
     /// The terminal item was read: the engine's stream goes, the request stays in flight until its
     /// reader has written the item.
-    pub(super) fn finish(&self) {
+    pub(super) fn finish(&self, was_stopped: bool) {
         let mut state = self.state.lock();
-        state.finished = true;
+        state.finished = !was_stopped;
         let stream = state.stream.take();
         // Outside the lock: dropping runs code of the engine's.
         drop(state);
         drop(stream);
     }
 
-    /// Whether the engine has nothing to do with the request any more.
+    /// Whether a stop is none of the engine's business any more.
     pub(super) fn is_finished(&self) -> bool {
         self.state.lock().finished
     }
 
     /// The reader is gone, and the request is in flight no more.
     pub(super) fn leave(&self) {
-        let mut state = self.state.lock();
-        let gone = (state.stream.take(), state.admitted.take());
-        drop(state);
-        drop(gone);
+        let stream = self.state.lock().stream.take();
+        drop(stream);
+        let admitted = self.admitted.lock().take();
+        drop(admitted);
     }
 
     /// Takes the stream away, also from a reader that stalls; the request is in flight no more.
@@ -144,10 +152,11 @@ impl Live {
     pub(super) fn give_up(&self) {
         let mut state = self.state.lock();
         self.over.cancel();
-        let gone = (state.stream.take(), state.admitted.take());
-        let reader = state.reader.take();
+        let (stream, reader) = (state.stream.take(), state.reader.take());
         drop(state);
-        drop(gone);
+        drop(stream);
+        let admitted = self.admitted.lock().take();
+        drop(admitted);
         if let Some(reader) = reader {
             reader.wake();
         }

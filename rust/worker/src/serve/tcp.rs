@@ -15,6 +15,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use dynamo_runtime::component::Endpoint;
+use dynamo_runtime::config::environment_names::tcp_response_stream::tls;
 use dynamo_runtime::engine::{AsyncEngineContext, AsyncEngineContextProvider};
 use dynamo_runtime::metrics::prometheus_names::work_handler::error_types;
 use dynamo_runtime::pipeline::PipelineError;
@@ -27,7 +28,7 @@ use dynamo_runtime::traits::DistributedRuntimeProvider;
 
 use answer::Answer;
 use connection::Connection;
-use counted::Counted;
+use counted::{Counted, LOG};
 use envelope::{Envelope, Malformed};
 
 use super::adapter::EngineAdapter;
@@ -37,8 +38,16 @@ const TRANSPORT: &str = "tcp_server";
 
 /// Whether answers go over TCP and are not encrypted, as far as the process is configured.
 pub(super) fn is_configured(endpoint: &Endpoint) -> bool {
-    const TLS: &str = "DYN_TCP_TLS_";
-    let is_encrypted = std::env::vars_os().any(|(name, _)| name.to_string_lossy().starts_with(TLS));
+    let variables = [
+        tls::DYN_TCP_TLS_CERT_PATH,
+        tls::DYN_TCP_TLS_CA_CERT_PATH,
+        tls::DYN_TCP_TLS_INSECURE,
+        tls::DYN_TCP_TLS_CLIENT_CERT_PATH,
+        tls::DYN_TCP_TLS_CLIENT_KEY_PATH,
+    ];
+    let is_encrypted = variables
+        .iter()
+        .any(|name| std::env::var_os(name).is_some());
     endpoint.drt().response_plane() == ResponsePlaneMode::Tcp && !is_encrypted
 }
 
@@ -108,7 +117,7 @@ impl TcpAnswers {
             Err(error) => {
                 let failed = PipelineError::GenerateError(error.clone().into());
                 let text = failed.to_string();
-                tracing::error!("Failed to generate response stream: {text}");
+                tracing::error!(target: LOG, "Failed to generate response stream: {text}");
                 answer.refuse(&text, &error).await.map_err(broken)?;
                 Err(failed)
             }

@@ -126,13 +126,13 @@ impl RequestStream {
                 "the engine yielded an item after the terminal one, which must be last"
             );
         }
-        self.live.finish();
+        self.live.finish(self.context.is_stopped());
     }
 
     fn fail(&mut self, error: DynamoError) -> Poll<Read> {
         self.ended = true;
         self.measure.failed(&error);
-        self.live.finish();
+        self.live.finish(self.context.is_stopped());
         Poll::Ready(Some(Err(error)))
     }
 
@@ -140,7 +140,7 @@ impl RequestStream {
     fn incomplete(&mut self) -> Poll<Read> {
         if self.context.is_stopped() {
             self.ended = true;
-            self.live.finish();
+            self.live.finish(self.context.is_stopped());
             let last = LLMEngineOutput::cancelled();
             self.measure.chunk(&last);
             return Poll::Ready(Some(Ok(last)));

@@ -12,6 +12,7 @@ use crate::config::WorkerConfig;
 use crate::controls::{Controls, Status};
 use crate::health::Readiness;
 use crate::metrics::EngineTexts;
+use crate::turns::Turns;
 
 /// A worker from the beginning of its run to its end. The cells are filled by the run.
 pub(crate) struct Member {
@@ -22,6 +23,8 @@ pub(crate) struct Member {
     pub(crate) vitals: OnceLock<Arc<Vitals>>,
     /// The run told that it serves: where it has a frontend, that lists the model.
     announced: AtomicBool,
+    /// How many requests the engine has at a time.
+    pub(crate) turns: Turns,
     /// Where the system server listens; empty where there is none.
     pub(crate) address: OnceLock<SocketAddr>,
     pub(crate) drt: OnceLock<DistributedRuntime>,
@@ -36,6 +39,7 @@ impl Member {
             readiness: Arc::default(),
             vitals: OnceLock::new(),
             announced: AtomicBool::new(false),
+            turns: Turns::configured(config),
             address: OnceLock::new(),
             drt: OnceLock::new(),
             controls: OnceLock::new(),
@@ -71,7 +75,7 @@ impl Member {
                     .into(),
             )
         } else {
-            None
+            self.turns.why_full().map(Cow::Owned)
         }
     }
 }

@@ -12,7 +12,7 @@ use dynamo_runtime::pipeline::network::{ControlMessage, RequestPlanePayloadCodec
 use futures::StreamExt;
 
 use super::connection::{Connection, Heard};
-use super::counted::Counted;
+use super::counted::{Counted, LOG};
 use super::frame;
 use crate::admission::Unanswered;
 use crate::serve::terminal::RequestStream;
@@ -98,16 +98,16 @@ impl<'a> Answer<'a> {
     fn poll_items(&mut self, stream: &mut RequestStream, cx: &mut Context<'_>) -> Poll<bool> {
         self.hear(cx);
         loop {
-            if self.connection.is_full() && !ready!(self.poll_flush(cx)) {
-                return Poll::Ready(false);
+            if self.connection.is_full() {
+                ready!(self.poll_flush(cx));
             }
             let item = match stream.poll_next_unpin(cx) {
                 Poll::Ready(Some(item)) => item,
                 Poll::Ready(None) => return Poll::Ready(true),
-                Poll::Pending => match ready!(self.poll_flush(cx)) {
-                    true => return Poll::Pending,
-                    false => return Poll::Ready(false),
-                },
+                Poll::Pending => {
+                    ready!(self.poll_flush(cx));
+                    return Poll::Pending;
+                }
             };
             if self.context.is_stopped() {
                 self.not_taken();
@@ -128,25 +128,25 @@ impl<'a> Answer<'a> {
         }
     }
 
-    /// Resolves when all that was appended is written. False: nobody takes it any more.
-    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
-        let flushed = ready!(self.connection.poll_flush(cx));
-        self.unanswered = None;
-        if let Err(error) = &flushed {
-            tracing::debug!(request_id = self.context.id(), %error, "the frontend is gone");
-            self.not_taken();
+    /// Resolves when all that was appended is written, or nobody is there to take it: then the request
+    /// is stopped, and the engine told.
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if let Err(error) = ready!(self.connection.poll_flush(cx)) {
+            // It may have said why it left.
+            self.hear(cx);
+            self.lost(&error.to_string());
         }
-        Poll::Ready(flushed.is_ok())
+        self.unanswered = None;
+        Poll::Ready(())
     }
 
-    /// What was written, or still comes, reaches nobody.
+    /// An item came that nobody takes.
     fn not_taken(&self) {
         let id = self.context.id();
-        if self.context.is_stopped() {
-            tracing::warn!("Failed to publish response for stream {id}");
+        if self.cancelled {
+            tracing::warn!(target: LOG, "Failed to publish response for stream {id}");
         } else {
-            tracing::error!("Failed to publish response for stream {id}");
-            self.context.stop_generating();
+            tracing::error!(target: LOG, "Failed to publish response for stream {id}");
         }
         self.counted.failed(error_types::PUBLISH_RESPONSE);
     }
@@ -245,7 +245,7 @@ impl<'a> Answer<'a> {
 
     /// Nobody is there any more: expected of a frontend that stopped the request.
     fn lost(&mut self, why: &str) {
-        if !self.cancelled {
+        if !self.context.is_stopped() {
             tracing::warn!(
                 request_id = self.context.id(),
                 "a frontend left before the end of its answer: {why}"

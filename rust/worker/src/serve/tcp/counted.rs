@@ -11,6 +11,9 @@ use dynamo_runtime::metrics::work_handler_perf::{
 use dynamo_runtime::metrics::work_handler_pool::ensure_work_handler_pool_metrics_registered;
 use dynamo_runtime::pipeline::network::ingress::push_handler::WorkHandlerMetrics;
 
+/// Whose lines these are for a filter of the log.
+pub(super) const LOG: &str = "dynamo_runtime::pipeline::network::ingress::push_handler";
+
 /// The metrics, as the runtime's ingress registers them.
 pub(super) fn register(
     endpoint: &Endpoint,
@@ -42,7 +45,7 @@ impl<'a> Counted<'a> {
         metrics.inflight_requests.inc();
         metrics.request_bytes.inc_by(bytes as u64);
         if let Some(request_id) = &request_id {
-            tracing::info!(request_id = %request_id, "request received");
+            tracing::info!(target: LOG, request_id = %request_id, "request received");
         }
         Self {
             metrics,
@@ -94,7 +97,7 @@ impl<'a> Counted<'a> {
         let took = self.arrived.elapsed().as_secs_f64();
         self.metrics.request_duration.observe(took);
         if let Some(request_id) = &self.request_id {
-            tracing::info!(request_id = %request_id, "request completed");
+            tracing::info!(target: LOG, request_id = %request_id, "request completed");
         }
     }
 }

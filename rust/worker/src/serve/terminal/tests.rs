@@ -233,10 +233,10 @@ async fn section_8_only_an_answer_that_ends_well_shows_that_the_engine_is_well()
         let (chunks, of_engine) = unbounded();
         let mut stream = fixture.stream(of_engine.boxed()).showing(vitals.clone());
         chunks.unbounded_send(token(1)).unwrap();
-        stream.next().await.unwrap();
+        stream.next().await.unwrap().unwrap();
         assert!(!vitals.is_well(), "a first token shows nothing");
         chunks.unbounded_send(Ok(last)).unwrap();
-        stream.next().await.unwrap();
+        stream.next().await.unwrap().unwrap();
         assert_eq!(vitals.is_well(), is_well);
     }
 }
