@@ -19,6 +19,7 @@ import cells
 from arms import arms
 from cells import PLAIN, QUIC, SPIN, Cell
 from counting import Counters
+from floor import FLOOR, GROUPS, floor
 from footprint import footprint
 from machine import description
 from measure import LoadError, locked, measure
@@ -93,6 +94,11 @@ def _repeat(
             finally:
                 worker.stop()
         return
+    if variant == PLAIN:
+        for cell in loads:
+            if cell.group in GROUPS:
+                with locked(options.lock):
+                    found[cell, FLOOR].append(floor(cell, options.warm_up, options.window))
     workers = _workers(variant, folder)
     try:
         _measure_all(options, repetition, loads, workers, found)

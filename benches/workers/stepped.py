@@ -72,6 +72,8 @@ class StepLoop:
             if not self._free:
                 due = max(due + self._seconds, time.monotonic())
                 time.sleep(max(0.0, due - time.monotonic()))
+                # What came meanwhile has its part of this step.
+                self._admit()
             self._step()
 
     def _admit(self) -> None:

@@ -1,0 +1,31 @@
+"""The floor under every Python arm: the engine's own generator, without a worker."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from typing import TYPE_CHECKING
+
+from arms import WORKERS
+from worker import WORKER_CORE
+
+if TYPE_CHECKING:
+    from cells import Cell
+
+FLOOR = "floor, async generator alone"
+GROUPS = ("tokens", "steps")
+
+
+def floor(cell: Cell, warm_up: float, window: float) -> dict[str, float]:
+    """The figures of one repetition."""
+    load = cell.plan() | {"warm_up": warm_up, "window": window}
+    command = ["taskset", "-c", WORKER_CORE, os.environ["BENCH_PYTHON"], str(WORKERS / "floor.py")]
+    done = subprocess.run(
+        [*command, json.dumps(load)], capture_output=True, text=True, timeout=60, check=True
+    )
+    report = json.loads(done.stdout)
+    return {
+        "tokens_per_second": report["tokens"] / report["seconds"],
+        "cpu_micros_per_token": report["cpu_nanos"] / max(report["tokens"], 1) / 1000,
+    }
