@@ -1,11 +1,16 @@
 //! A chunk that a Python engine yielded.
 
-use dynamo_backend_worker::{CompletionUsage, LLMEngineOutput};
+mod keys;
+mod rare;
+
+use dynamo_backend_worker::{CompletionUsage, LLMEngineOutput, StopReason, TopLogprob};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyByteArray, PyBytes, PyDict, PyInt, PyList, PySequence, PyString, PyTuple};
 use serde::Deserialize;
 use serde_json::{Map, Value};
+
+use keys::Key;
 
 use super::finish_reason::{self, Ending};
 use super::integers;
@@ -17,22 +22,75 @@ use super::type_name::type_name;
 use crate::chunk::{Chunk, Tokens};
 use crate::token_ids::TokenIds;
 
-/// Keys that go through JSON; the others of a chunk are read field by field.
-const RARE: [&str; 13] = [
-    "tokens",
-    "text",
-    "output_type",
-    "content_parts",
-    "top_logprobs",
-    "stop_reason",
-    "disaggregated_params",
-    "encoder_result",
-    "worker_trace_link",
-    "extra_args",
-    "engine_data",
-    "routing_data",
-    "completion_usage",
-];
+/// Of a chunk, what seldom comes.
+#[derive(Default)]
+struct Rare {
+    /// What is read as JSON, and checked then.
+    json: Map<String, Value>,
+    text: Option<String>,
+    stop_reason: Option<StopReason>,
+    top_logprobs: Option<Vec<Vec<TopLogprob>>>,
+}
+
+impl Rare {
+    fn read_text(&mut self, value: &Bound<'_, PyAny>) -> Result<(), String> {
+        self.text = rare::text(value);
+        self.unless(self.text.is_some(), "text", value)
+    }
+
+    fn read_stop_reason(&mut self, value: &Bound<'_, PyAny>) -> Result<(), String> {
+        self.stop_reason = rare::stop_reason(value);
+        self.unless(self.stop_reason.is_some(), "stop_reason", value)
+    }
+
+    fn read_top_logprobs(&mut self, value: &Bound<'_, PyAny>) -> Result<(), String> {
+        self.top_logprobs = rare::top_logprobs(value);
+        self.unless(self.top_logprobs.is_some(), "top_logprobs", value)
+    }
+
+    /// Reads through JSON what was not read; there its shape is accepted, or named.
+    fn unless(&mut self, is_read: bool, key: &str, value: &Bound<'_, PyAny>) -> Result<(), String> {
+        match is_read {
+            true => Ok(()),
+            false => self.read_json(key, value),
+        }
+    }
+
+    fn read_json(&mut self, key: &str, value: &Bound<'_, PyAny>) -> Result<(), String> {
+        let value = json::from_python(value, key)
+            .map_err(|error| format!("yielded a chunk whose {error}"))?;
+        if !value.is_null() {
+            self.json.insert(key.to_owned(), value);
+        }
+        Ok(())
+    }
+
+    fn has_stop_reason(&self) -> bool {
+        self.stop_reason.is_some() || self.json.contains_key("stop_reason")
+    }
+
+    /// `None` where nothing came.
+    fn into_output(self, reading: &Reading) -> Result<Option<Box<LLMEngineOutput>>, String> {
+        let Self {
+            json,
+            text,
+            stop_reason,
+            top_logprobs,
+        } = self;
+        let is_empty = text.is_none() && stop_reason.is_none() && top_logprobs.is_none();
+        if json.is_empty() && is_empty {
+            return Ok(None);
+        }
+        let mut output = match json.is_empty() {
+            true => Box::default(),
+            false => Box::new(output_of(json, reading)?),
+        };
+        output.text = text.or(output.text);
+        output.stop_reason = stop_reason.or(output.stop_reason);
+        output.top_logprobs = top_logprobs.or(output.top_logprobs);
+        Ok(Some(output))
+    }
+}
 
 impl Chunk {
     /// This chunk as the last one of its stream.
@@ -42,92 +100,32 @@ impl Chunk {
         usage: Option<&Bound<'_, PyAny>>,
         reading: &Reading,
     ) -> Result<Self, String> {
-        let mut rare = Map::new();
+        let mut rare = Rare::default();
         self.set_reason(reason, &mut rare)?;
         if let Some(value) = usage.filter(|value| !value.is_none()) {
             self.set_usage(value, &mut rare)?;
         }
-        self.with(rare, reading)
+        self.rare = rare.into_output(reading)?;
+        Ok(self)
     }
 
-    fn set_reason(
-        &mut self,
-        value: &Bound<'_, PyAny>,
-        rare: &mut Map<String, Value>,
-    ) -> Result<(), String> {
+    fn set_reason(&mut self, value: &Bound<'_, PyAny>, rare: &mut Rare) -> Result<(), String> {
         let Ending { reason, stop } = finish_reason::from_python(value)?;
         self.finish_reason = reason;
         if let Some(stop) = stop
-            && !rare.contains_key("stop_reason")
+            && !rare.has_stop_reason()
         {
-            read_rare(rare, "stop_reason", &stop)?;
+            rare.read_stop_reason(&stop)?;
         }
         Ok(())
     }
 
-    fn set_usage(
-        &mut self,
-        value: &Bound<'_, PyAny>,
-        rare: &mut Map<String, Value>,
-    ) -> Result<(), String> {
+    fn set_usage(&mut self, value: &Bound<'_, PyAny>, rare: &mut Rare) -> Result<(), String> {
         match usage(value) {
             Some(usage) => self.usage = Some(Box::new(usage)),
-            None => read_rare(rare, "completion_usage", value)?,
+            None => rare.read_json("completion_usage", value)?,
         }
         Ok(())
-    }
-
-    /// This chunk with what came through JSON.
-    fn with(mut self, rare: Map<String, Value>, reading: &Reading) -> Result<Self, String> {
-        if !rare.is_empty() {
-            self.rare = Some(Box::new(output_of(rare, reading)?));
-        }
-        Ok(self)
-    }
-}
-
-/// A key that is read field by field.
-#[derive(Clone, Copy)]
-enum Usual {
-    TokenIds,
-    Index,
-    FinishReason,
-    LogProbs,
-    CumLogProbs,
-    Usage,
-}
-
-impl Usual {
-    /// By identity: keys that are written down in a program are interned.
-    fn of_interned(key: &Bound<'_, PyAny>) -> Option<Self> {
-        let py = key.py();
-        if key.is(intern!(py, "token_ids")) {
-            Some(Self::TokenIds)
-        } else if key.is(intern!(py, "finish_reason")) {
-            Some(Self::FinishReason)
-        } else if key.is(intern!(py, "index")) {
-            Some(Self::Index)
-        } else if key.is(intern!(py, "completion_usage")) {
-            Some(Self::Usage)
-        } else if key.is(intern!(py, "log_probs")) {
-            Some(Self::LogProbs)
-        } else if key.is(intern!(py, "cum_log_probs")) {
-            Some(Self::CumLogProbs)
-        } else {
-            None
-        }
-    }
-
-    fn of_text(key: &str) -> Option<Self> {
-        match key {
-            "token_ids" => Some(Self::TokenIds),
-            "finish_reason" => Some(Self::FinishReason),
-            "index" => Some(Self::Index),
-            "completion_usage" => Some(Self::Usage),
-            "log_probs" => Some(Self::LogProbs),
-            "cum_log_probs" => Some(Self::CumLogProbs),
-            _ => None,
-        }
     }
 }
 
@@ -141,39 +139,42 @@ pub(crate) fn from_python(value: &Bound<'_, PyAny>, reading: &Reading) -> Result
     };
     let mut chunk = Chunk::default();
     let mut has_tokens = false;
-    let mut rare = Map::new();
+    let mut rare = Rare::default();
     for (key, value) in dict.iter() {
-        let usual = match Usual::of_interned(&key) {
-            Some(usual) => usual,
+        let known = match Key::of_interned(&key) {
+            Some(known) => known,
             None => {
                 let key = text_of_key(&key)?;
-                match Usual::of_text(key) {
-                    Some(usual) => usual,
+                match Key::of_text(key) {
+                    Some(known) => known,
                     None => {
-                        if RARE.contains(&key) {
-                            read_rare(&mut rare, key, &value)?;
-                        } else {
-                            reading.ignored(key);
-                        }
+                        reading.ignored(key);
                         continue;
                     }
                 }
             }
         };
-        match usual {
-            Usual::TokenIds => {
+        if value.is_none() && !matches!(known, Key::TokenIds) {
+            continue;
+        }
+        match known {
+            Key::TokenIds => {
                 chunk.token_ids = tokens(&value)?;
                 has_tokens = true;
             }
-            Usual::Index => {
+            Key::Index => {
                 chunk.index = field(&value, "index", "a number of the choice, or None")?;
             }
-            Usual::FinishReason => chunk.set_reason(&value, &mut rare)?,
-            Usual::LogProbs => chunk.log_probs = log_probs(&value)?,
-            Usual::CumLogProbs => {
+            Key::FinishReason => chunk.set_reason(&value, &mut rare)?,
+            Key::LogProbs => chunk.log_probs = log_probs(&value)?,
+            Key::CumLogProbs => {
                 chunk.cum_log_probs = field(&value, "cum_log_probs", "a float, or None")?;
             }
-            Usual::Usage => chunk.set_usage(&value, &mut rare)?,
+            Key::Usage => chunk.set_usage(&value, &mut rare)?,
+            Key::Text => rare.read_text(&value)?,
+            Key::StopReason => rare.read_stop_reason(&value)?,
+            Key::TopLogprobs => rare.read_top_logprobs(&value)?,
+            Key::Rare(key) => rare.read_json(key, &value)?,
         }
     }
     if !has_tokens {
@@ -181,7 +182,8 @@ pub(crate) fn from_python(value: &Bound<'_, PyAny>, reading: &Reading) -> Result
             "yielded a chunk without 'token_ids'; it is required, and may be an empty list".into(),
         );
     }
-    chunk.with(rare, reading)
+    chunk.rare = rare.into_output(reading)?;
+    Ok(chunk)
 }
 
 fn text_of_key<'a>(key: &'a Bound<'_, PyAny>) -> Result<&'a str, String> {
@@ -194,19 +196,6 @@ fn text_of_key<'a>(key: &'a Bound<'_, PyAny>) -> Result<&'a str, String> {
                 type_name(key)
             )
         })
-}
-
-fn read_rare(
-    rare: &mut Map<String, Value>,
-    key: &str,
-    value: &Bound<'_, PyAny>,
-) -> Result<(), String> {
-    let value =
-        json::from_python(value, key).map_err(|error| format!("yielded a chunk whose {error}"))?;
-    if !value.is_null() {
-        rare.insert(key.to_owned(), value);
-    }
-    Ok(())
 }
 
 fn output_of(rare: Map<String, Value>, reading: &Reading) -> Result<LLMEngineOutput, String> {
