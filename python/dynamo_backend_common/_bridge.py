@@ -95,7 +95,7 @@ class Bridge:
     def serve(self, request: dict[str, Any], context: RequestContext, sink: Sink) -> Pump | None:
         """Starts the task of one request.
 
-        The core calls ``cancel`` of what this returns, or ``stream_ended``; None: it was refused.
+        The core calls ``cancel`` of what this returns, or ``overstays``; None: it was refused.
         """
         generate = self._engine.generate
         if HEALTH_CHECK_KEY in request and (probe := self._probe) is not None and probe.is_busy:

@@ -177,6 +177,9 @@ class Sink:
     def finish(self) -> None:
         """Ends the stream: the generator is exhausted."""
 
+    def task_ended(self) -> None:
+        """The request's task has ended: nothing is told to it any more."""
+
 @final
 class Inbox:
     """Messages of the core for an event loop."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+from types import AsyncGeneratorType
 from typing import TYPE_CHECKING, Any
 
 from ._core import StepStream
@@ -89,12 +90,6 @@ class Pump:
                 self._thread.withdraw()
             self.task.get_loop().call_later(_MOMENT_SECONDS, self._cancel_now)
 
-    def stream_ended(self) -> None:
-        """Its stream is over. What goes on has a last moment; then it is cancelled."""
-        if not (self.task.done() or self._told or self._last_moment):
-            loop = self.task.get_loop()
-            self._last_moment = loop.call_later(_LAST_MOMENT_SECONDS, self._cancel_late)
-
     def end(self) -> None:
         """Cancels it, unless it was told to end already; from a thread it is taken away."""
         if self.in_thread and self._thread is not None:
@@ -117,12 +112,14 @@ class Pump:
             self.task.cancel()
 
     def _cancel_now(self) -> None:
-        if self._over and self._on_loop:
-            self.stream_ended()
-        else:
+        if not (self._over and self._on_loop):
             self.end()
+        elif not (self.task.done() or self._told or self._last_moment):
+            loop = self.task.get_loop()
+            self._last_moment = loop.call_later(_LAST_MOMENT_SECONDS, self.overstays)
 
-    def _cancel_late(self) -> None:
+    def overstays(self) -> None:
+        """Its stream has been over for a moment. What still goes on is cancelled."""
         if not (self.task.done() or self._told):
             log_no_end(self.context, self._engine, in_thread=self.in_thread)
             self.end()
@@ -162,6 +159,7 @@ class Pump:
             await self._close(chunks)
             if self._last_moment is not None:
                 self._last_moment.cancel()
+            self._sink.task_ended()
 
     async def _chunks(self, request: dict[str, Any]) -> Any:
         """What is to be iterated here; None where a thread did it, or steps do."""
@@ -173,6 +171,8 @@ class Pump:
             if returned is None:
                 return None
             self._on_loop = True
+        if isinstance(returned, AsyncGeneratorType):
+            return returned
         if inspect.isawaitable(returned):
             returned = await returned
         if isinstance(returned, StepStream):

@@ -4,8 +4,8 @@
 //! back through the request's [`Sink`]. Hooks are called and awaited there too.
 
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use dynamo_backend_worker::error::{invalid_argument, unknown};
@@ -16,10 +16,10 @@ use dynamo_backend_worker::{
     LLMEngineOutput, PreprocessedRequest, RequestContext, WorkerConfig,
 };
 use futures::Stream;
-use parking_lot::Mutex;
 use pyo3::intern;
 use pyo3::prelude::*;
 use serde_json::Value;
+use tokio::runtime::Handle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::adapters;
@@ -30,7 +30,11 @@ use crate::convert::{config, json, request};
 use crate::kv_events;
 use crate::metrics::{self, MetricsCore};
 use crate::python_engine::PythonEngine;
+use crate::request_pump::RequestPump;
 use crate::sink::Sink;
+
+/// What a generator has for ending after its last chunk.
+const LAST_MOMENT: Duration = Duration::from_secs(1);
 
 #[async_trait]
 impl LLMEngine for PythonEngine {
@@ -66,13 +70,14 @@ impl LLMEngine for PythonEngine {
         request: PreprocessedRequest,
         context: RequestContext,
     ) -> Result<EngineStream, DynamoError> {
+        let pump = RequestPump::default();
         let (sink, items) = Sink::open(
             self.reading.clone(),
             context.clone(),
             self.event_loop.clone(),
+            &pump,
         );
         let ended = CancellationToken::new();
-        let pump = RequestPump::default();
 
         let (bridge, slot, as_list) = (self.bridge.clone(), pump.clone(), self.as_list);
         let seen = context::RequestContext::new(context, self.event_loop.clone(), ended.clone())
@@ -82,6 +87,7 @@ impl LLMEngine for PythonEngine {
                 Ok(request) => request,
                 Err(failed) => {
                     sink.fail(failed.value(py));
+                    slot.set(None);
                     return Ok(());
                 }
             };
@@ -186,32 +192,6 @@ impl LLMEngine for PythonEngine {
     }
 }
 
-/// The pump of one request, `dynamo_backend_common._pump.Pump`, once it exists.
-#[derive(Clone, Default)]
-struct RequestPump {
-    pump: Arc<Mutex<Option<Py<PyAny>>>>,
-}
-
-impl RequestPump {
-    /// `None`: the request was refused, and has none.
-    fn set(&self, pump: Option<Py<PyAny>>) {
-        *self.pump.lock() = pump;
-    }
-
-    /// Tells the pump that nobody wants more of its stream, or that the stream is over.
-    fn tell(&self, py: Python<'_>, is_over: bool) -> PyResult<()> {
-        let pump = self.pump.lock().take();
-        if let Some(pump) = pump {
-            let what = match is_over {
-                true => intern!(py, "stream_ended"),
-                false => intern!(py, "cancel"),
-            };
-            pump.bind(py).call_method0(what)?;
-        }
-        Ok(())
-    }
-}
-
 /// The chunks of one request. Dropped, it tells the pump that brings them.
 struct Chunks {
     items: Reader,
@@ -237,10 +217,19 @@ impl Stream for Chunks {
 
 impl Drop for Chunks {
     fn drop(&mut self) {
-        // The pump is released where the GIL is held.
-        let (pump, is_over) = (std::mem::take(&mut self.pump), self.exhausted);
-        self.event_loop
-            .outbox
-            .post(move |py| pump.tell(py, is_over));
+        let (pump, event_loop) = (std::mem::take(&mut self.pump), self.event_loop.clone());
+        // Mostly it ends at about the same time.
+        match (self.exhausted, Handle::try_current()) {
+            _ if pump.has_ended() => {}
+            (true, Ok(runtime)) => {
+                runtime.spawn(async move {
+                    tokio::time::sleep(LAST_MOMENT).await;
+                    if !pump.has_ended() {
+                        event_loop.outbox.post(move |py| pump.overstays(py));
+                    }
+                });
+            }
+            _ => event_loop.outbox.post(move |py| pump.cancel(py)),
+        }
     }
 }

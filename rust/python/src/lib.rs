@@ -40,6 +40,7 @@ mod outbox;
 mod process;
 mod publishers;
 mod python_engine;
+mod request_pump;
 mod runtime;
 mod rust_engine;
 mod signal;

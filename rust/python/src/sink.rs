@@ -1,6 +1,7 @@
 //! From Python to Rust: the chunks of one request.
 
 use std::sync::{Arc, OnceLock};
+use std::task::Waker;
 
 use dynamo_backend_worker::RequestContext;
 use dynamo_backend_worker::error::{BackendError, backend};
@@ -13,6 +14,8 @@ use crate::convert::chunk;
 use crate::convert::reading::Reading;
 use crate::errors;
 use crate::interpreter_end::Running;
+use crate::request_pump::{PumpEnd, RequestPump};
+use crate::wakeups;
 
 /// Takes the chunks of one request from whoever iterates the engine's generator: the request's
 /// task on the event loop's thread, or a thread of a synchronous engine.
@@ -24,6 +27,7 @@ pub(crate) struct Sink {
     refusal: OnceLock<String>,
     reading: Arc<Reading>,
     event_loop: EventLoop,
+    pump: PumpEnd,
 }
 
 impl Sink {
@@ -31,6 +35,7 @@ impl Sink {
         reading: Arc<Reading>,
         context: RequestContext,
         event_loop: EventLoop,
+        pump: &RequestPump,
     ) -> (Self, Reader) {
         let (writer, reader) = buffer::open(event_loop.outbox.clone());
         let sink = Self {
@@ -39,6 +44,7 @@ impl Sink {
             refusal: OnceLock::new(),
             reading,
             event_loop,
+            pump: pump.end(),
         };
         (sink, reader)
     }
@@ -47,8 +53,8 @@ impl Sink {
         self.writer.clone()
     }
 
-    /// Puts a chunk, or the error that one of the wrong shape is.
-    fn put(&self, value: &Bound<'_, PyAny>) -> Pushed {
+    /// Puts a chunk, or the error that one of the wrong shape is; answers who is to be woken, too.
+    fn put(&self, value: &Bound<'_, PyAny>) -> (Pushed, Option<Waker>) {
         let (item, last, answer): (Item, _, _) = match chunk::from_python(value, &self.reading) {
             Ok(chunk) => {
                 let last = chunk.is_terminal();
@@ -62,13 +68,15 @@ impl Sink {
                 (Err(Box::new(error)), true, Some(false))
             }
         };
-        match (self.writer.put(item, last), answer) {
+        let (put, reader) = self.writer.put_quietly(item, last);
+        let pushed = match (put, answer) {
             (Put::Refused, _) => Pushed::Answer(Some(false)),
             (_, Some(answer)) => Pushed::Answer(Some(answer)),
             (Put::Taken, None) => Pushed::Answer(None),
             (Put::Full, None) => Pushed::Full,
             (Put::Pause, None) => Pushed::Pause,
-        }
+        };
+        (pushed, reader)
     }
 }
 
@@ -89,7 +97,11 @@ impl Sink {
         let Some(_running) = Running::begin(py) else {
             return Ok(answered(py, Some(false)));
         };
-        match self.put(value) {
+        let (pushed, reader) = self.put(value);
+        if reader.is_some_and(wakeups::wake_in_burst) {
+            self.event_loop.flush_soon(py)?;
+        }
+        match pushed {
             Pushed::Answer(answer) => Ok(answered(py, answer)),
             Pushed::Full | Pushed::Pause => {
                 let future = self.event_loop.create_future(py)?;
@@ -104,7 +116,8 @@ impl Sink {
         let Some(running) = Running::begin(py) else {
             return answered(py, Some(false));
         };
-        let pushed = self.put(value);
+        let (pushed, reader) = self.put(value);
+        wakeups::wake(reader);
         // The wait is above no Python.
         drop(running);
         let answer = match pushed {
@@ -141,6 +154,11 @@ impl Sink {
     /// Ends the stream: the generator is exhausted.
     fn finish(&self) {
         self.writer.finish();
+    }
+
+    /// The request's task has ended.
+    fn task_ended(&self) {
+        self.pump.has_come();
     }
 }
 
