@@ -53,7 +53,10 @@ impl RequestPump {
     /// Its stream was over a moment ago.
     pub(crate) fn overstays(&self, py: Python<'_>) -> PyResult<()> {
         match self.take() {
-            Some(pump) => pump.bind(py).call_method0(intern!(py, "overstays")).map(drop),
+            Some(pump) => pump
+                .bind(py)
+                .call_method0(intern!(py, "overstays"))
+                .map(drop),
             None => Ok(()),
         }
     }

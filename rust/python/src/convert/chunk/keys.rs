@@ -47,8 +47,9 @@ impl Key {
     /// By identity: keys that are written down in a program are interned.
     pub(super) fn of_interned(key: &Bound<'_, PyAny>) -> Option<Self> {
         let py = key.py();
-        let interned =
-            INTERNED.get_or_init(py, || KEYS.map(|(name, _)| PyString::intern(py, name).unbind()));
+        let interned = INTERNED.get_or_init(py, || {
+            KEYS.map(|(name, _)| PyString::intern(py, name).unbind())
+        });
         let place = interned.iter().position(|name| name.is(key))?;
         Some(KEYS[place].1)
     }
