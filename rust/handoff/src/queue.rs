@@ -1,36 +1,59 @@
-//! The chunks of one request, between the Python thread that makes them and the tokio task that
-//! reads them.
+//! The chunks of one request, between the thread that makes them and the task that sends them.
 //!
 //! A queue of its own rather than tokio's: the reader takes all that waits at a time and is woken
-//! only when it has found nothing, the writer's side can wait as a future of the event loop or as
-//! a thread, an item is small until it is read, and tokens that wait are joined: those of a slow
+//! only when it has found nothing, the writer's side can wait as whatever a [`Waiter`] is or as a
+//! thread, an item is small until it is read, and tokens that wait are joined: those of a slow
 //! client cost four bytes each.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use dynamo_backend_worker::{DynamoError, LLMEngineOutput};
-use parking_lot::{Condvar, Mutex};
-use pyo3::prelude::*;
-
-use crate::calls::resolve;
-use crate::chunk::Chunk;
-use crate::fork::Origin;
-use crate::outbox::Outbox;
-use crate::wakeups;
+use crate::origin::Origin;
+use crate::sync::{Condvar, Mutex, MutexGuard};
 
 /// Chunks that wait before the engine has to. The reader holds as many again.
-pub(crate) const CAPACITY: usize = 64;
+pub const CAPACITY: usize = 64;
 
-pub(crate) type Item = Result<Chunk, Box<DynamoError>>;
+/// What may be joined with what comes behind it.
+pub trait Join: Sized {
+    /// Appends `next`, or answers it where it cannot be appended without loss.
+    ///
+    /// # Errors
+    ///
+    /// `next` as it was.
+    fn join(&mut self, next: Self) -> Result<(), Self>;
+}
 
-/// Opens a buffer; futures of the event loop are resolved by way of `outbox`.
-pub(crate) fn open(outbox: Outbox) -> (Writer, Reader) {
+impl<T: Join, E> Join for Result<T, E> {
+    fn join(&mut self, next: Self) -> Result<(), Self> {
+        match (self, next) {
+            (Ok(item), Ok(next)) => item.join(next).map_err(Ok),
+            (_, next) => Err(next),
+        }
+    }
+}
+
+/// Who waits for room without being a thread, as a future of an event loop does.
+pub trait Waiter: Send {
+    /// There is room; or, where it `is_abandoned`, nobody reads any more.
+    fn resume(self, is_abandoned: bool);
+}
+
+/// Opens a queue. `wake` wakes its reader when the stream ends.
+pub fn open<T: Join, W: Waiter>(wake: fn(Waker)) -> (Writer<T, W>, Reader<T, W>) {
     let shared = Arc::new(Shared {
-        state: Mutex::default(),
+        state: Mutex::new(State {
+            items: VecDeque::new(),
+            unread: 0,
+            in_a_row: 0,
+            finished: false,
+            abandoned: false,
+            reader: None,
+            waiting: None,
+        }),
         room: Condvar::new(),
-        outbox,
+        wake,
         origin: Origin::here(),
     });
     let reader = Reader {
@@ -41,17 +64,16 @@ pub(crate) fn open(outbox: Outbox) -> (Writer, Reader) {
     (Writer { end }, reader)
 }
 
-struct Shared {
-    state: Mutex<State>,
+struct Shared<T, W> {
+    state: Mutex<State<T, W>>,
     /// For the thread that waits for room.
     room: Condvar,
-    outbox: Outbox,
+    wake: fn(Waker),
     origin: Origin,
 }
 
-#[derive(Default)]
-struct State {
-    items: VecDeque<Item>,
+struct State<T, W> {
+    items: VecDeque<T>,
     /// Chunks that were put and not read: more than `items`, where they were joined.
     unread: usize,
     /// Items in a row that were put without a pause.
@@ -61,13 +83,12 @@ struct State {
     /// Nobody reads any more.
     abandoned: bool,
     reader: Option<Waker>,
-    /// A future of the event loop that waits for room.
-    waiting: Option<Py<PyAny>>,
+    waiting: Option<W>,
 }
 
 /// What became of an item.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Put {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Put {
     /// It is taken, and there is room for the next.
     Taken,
     /// It is taken; before the next one its sender has to wait.
@@ -79,25 +100,26 @@ pub(crate) enum Put {
 }
 
 /// The end for items, which come from one thread at a time. With its last clone the stream ends.
-#[derive(Clone)]
-pub(crate) struct Writer {
-    end: Arc<WriteEnd>,
+pub struct Writer<T: Join, W: Waiter> {
+    end: Arc<WriteEnd<T, W>>,
 }
 
-struct WriteEnd {
-    shared: Arc<Shared>,
+struct WriteEnd<T: Join, W: Waiter> {
+    shared: Arc<Shared<T, W>>,
 }
 
-impl Writer {
-    /// Puts an item; `last` ends the stream. Never waits.
-    pub(crate) fn put(&self, item: Item, last: bool) -> Put {
-        let (put, reader) = self.put_quietly(item, last);
-        wakeups::wake(reader);
-        put
+impl<T: Join, W: Waiter> Clone for Writer<T, W> {
+    fn clone(&self) -> Self {
+        Self {
+            end: self.end.clone(),
+        }
     }
+}
 
-    /// [`put`](Self::put) that leaves it to the caller to wake the reader.
-    pub(crate) fn put_quietly(&self, item: Item, last: bool) -> (Put, Option<Waker>) {
+impl<T: Join, W: Waiter> Writer<T, W> {
+    /// Puts an item; `last` ends the stream. Never waits. Answers the reader too, where that is to be
+    /// woken.
+    pub fn put(&self, item: T, last: bool) -> (Put, Option<Waker>) {
         // Before the lock: a thread of the parent's may have held it when a child was forked.
         if !self.end.shared.origin.is_here() {
             return (Put::Refused, None);
@@ -107,9 +129,9 @@ impl Writer {
             return (Put::Refused, None);
         }
         state.finished = last;
-        let joined = match (state.items.back_mut(), item) {
-            (Some(Ok(behind)), Ok(chunk)) => behind.join(chunk).map_err(Ok),
-            (_, item) => Err(item),
+        let joined = match state.items.back_mut() {
+            Some(behind) => behind.join(item),
+            None => Err(item),
         };
         if let Err(item) = joined {
             state.items.push_back(item);
@@ -130,30 +152,30 @@ impl Writer {
     }
 
     /// Chunks that were put and not read; `None` where nobody reads any more.
-    pub(crate) fn unread(&self) -> Option<usize> {
+    pub fn unread(&self) -> Option<usize> {
         let state = self.end.shared.state.lock();
         (!state.abandoned).then_some(state.unread)
     }
 
     /// Ends the stream behind what was put.
-    pub(crate) fn finish(&self) {
+    pub fn finish(&self) {
         self.end.finish();
     }
 
-    /// Has `future` resolved when there is room: with None, or with False where nobody reads.
-    pub(crate) fn when_room(&self, future: Py<PyAny>) {
+    /// Has `waiter` resumed when there is room.
+    pub fn when_room(&self, waiter: W) {
         let mut state = self.end.shared.state.lock();
         if state.abandoned || state.unread < CAPACITY {
             let abandoned = state.abandoned;
             drop(state);
-            self.end.shared.has_room(future, abandoned);
+            waiter.resume(abandoned);
         } else {
-            state.waiting = Some(future);
+            state.waiting = Some(waiter);
         }
     }
 
     /// Blocks until there is room; false where nobody reads any more.
-    pub(crate) fn wait_for_room(&self) -> bool {
+    pub fn wait_for_room(&self) -> bool {
         let mut state = self.end.shared.state.lock();
         self.end.shared.room.wait_while(&mut state, |state| {
             state.unread >= CAPACITY && !state.abandoned
@@ -162,7 +184,7 @@ impl Writer {
     }
 }
 
-impl WriteEnd {
+impl<T: Join, W: Waiter> WriteEnd<T, W> {
     fn finish(&self) {
         if !self.shared.origin.is_here() {
             return;
@@ -171,37 +193,27 @@ impl WriteEnd {
         state.finished = true;
         let reader = state.reader.take();
         drop(state);
-        wakeups::wake(reader);
+        if let Some(reader) = reader {
+            (self.shared.wake)(reader);
+        }
     }
 }
 
-impl Drop for WriteEnd {
+impl<T: Join, W: Waiter> Drop for WriteEnd<T, W> {
     fn drop(&mut self) {
         self.finish();
     }
 }
 
-impl Shared {
-    fn has_room(&self, future: Py<PyAny>, abandoned: bool) {
-        self.outbox.post(move |py| {
-            let answer = abandoned.then_some(false).into_pyobject(py)?.unbind();
-            resolve(future.bind(py), Ok(answer))
-        });
-    }
-}
-
 /// The end that is read.
-pub(crate) struct Reader {
-    shared: Arc<Shared>,
-    taken: VecDeque<Item>,
+pub struct Reader<T: Join, W: Waiter> {
+    shared: Arc<Shared<T, W>>,
+    taken: VecDeque<T>,
 }
 
-impl Reader {
+impl<T: Join, W: Waiter> Reader<T, W> {
     /// The next item; `None` when the stream has ended.
-    pub(crate) fn poll(
-        &mut self,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<LLMEngineOutput, DynamoError>>> {
+    pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<T>> {
         if self.taken.is_empty() {
             let mut state = self.shared.state.lock();
             if state.items.is_empty() {
@@ -217,24 +229,20 @@ impl Reader {
             state.unread = 0;
             self.make_room(state);
         }
-        let item = self.taken.pop_front();
-        Poll::Ready(item.map(|item| match item {
-            Ok(chunk) => Ok(chunk.into_output()),
-            Err(error) => Err(*error),
-        }))
+        Poll::Ready(self.taken.pop_front())
     }
 
-    fn make_room(&self, mut state: parking_lot::MutexGuard<'_, State>) {
+    fn make_room(&self, mut state: MutexGuard<'_, State<T, W>>) {
         let (waiting, abandoned) = (state.waiting.take(), state.abandoned);
         drop(state);
-        if let Some(future) = waiting {
-            self.shared.has_room(future, abandoned);
+        if let Some(waiter) = waiting {
+            waiter.resume(abandoned);
         }
         self.shared.room.notify_all();
     }
 }
 
-impl Drop for Reader {
+impl<T: Join, W: Waiter> Drop for Reader<T, W> {
     fn drop(&mut self) {
         let mut state = self.shared.state.lock();
         state.abandoned = true;
@@ -243,3 +251,6 @@ impl Drop for Reader {
         drop(unread);
     }
 }
+
+#[cfg(all(test, not(feature = "loom")))]
+mod tests;
