@@ -11,12 +11,15 @@ else
     run=(test --lib --bins --tests --examples)
 fi
 # By itself: the features that its tests want of tokio must not reach the others.
-alone=(--package dynamo-backend-lifecycle --package dynamo-backend-vllm)
+alone=(--package dynamo-backend-handoff --package dynamo-backend-lifecycle --package dynamo-backend-vllm)
 rest=(--package dynamo-backend-worker --package dynamo-backend-python)
 
 say "Rust tests"
 cargo "${run[@]}" --locked "${alone[@]}" "$@"
 cargo "${run[@]}" --locked "${rest[@]}" "$@"
+
+say "Every interleaving of two threads, by loom"
+cargo test --locked --package dynamo-backend-handoff --features loom --test interleavings
 
 say "Examples in the documentation of Rust"
 cargo test --locked --doc --package dynamo-backend-lifecycle

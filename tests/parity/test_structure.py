@@ -22,6 +22,7 @@ def sources(*patterns: str) -> list[Path]:
 @pytest.mark.parametrize(
     ("crate", "banned"),
     [
+        ("dynamo-backend-handoff", ["pyo3", "dynamo-runtime", "dynamo-llm"]),
         ("dynamo-backend-lifecycle", ["pyo3", "dynamo-runtime", "dynamo-llm"]),
         ("dynamo-backend-vllm", ["pyo3", "dynamo-runtime", "dynamo-llm", "zmq"]),
         ("dynamo-backend-worker", ["pyo3"]),
@@ -41,7 +42,7 @@ def test_dependence_has_one_direction(crate: str, banned: list[str]) -> None:
     assert names.isdisjoint(banned)
 
 
-@pytest.mark.parametrize("crate", ["lifecycle", "python", "vllm", "worker"])
+@pytest.mark.parametrize("crate", ["handoff", "lifecycle", "python", "vllm", "worker"])
 def test_no_file_takes_from_one_that_takes_from_it(crate: str) -> None:
     arrows = Crate(ROOT / "rust" / crate / "src").arrows()
     assert any(arrows.values())

@@ -2,12 +2,13 @@
 
 use std::future::Future;
 
+use dynamo_backend_handoff::origin::Origin;
 use dynamo_backend_worker::{self as worker, DynamoError};
 use pyo3::prelude::*;
 
 use crate::calls::{EventLoop, resolve};
 use crate::errors;
-use crate::fork::Origin;
+use crate::fork;
 use crate::runtime;
 
 /// Registers a card for each LoRA adapter of an engine.
@@ -51,13 +52,13 @@ impl AdapterCards {
 #[pymethods]
 impl AdapterCards {
     fn publish<'py>(&self, py: Python<'py>, name: String) -> PyResult<Bound<'py, PyAny>> {
-        self.origin.check("publish")?;
+        fork::check(self.origin, "publish")?;
         let cards = self.inner.clone();
         self.awaited(py, async move { cards.publish(&name).await })
     }
 
     fn withdraw<'py>(&self, py: Python<'py>, name: String) -> PyResult<Bound<'py, PyAny>> {
-        self.origin.check("withdraw")?;
+        fork::check(self.origin, "withdraw")?;
         let cards = self.inner.clone();
         self.awaited(py, async move { cards.withdraw(&name).await })
     }

@@ -13,7 +13,6 @@ use tokio::sync::oneshot;
 use crate::errors;
 use crate::interpreter_end::Running;
 use crate::outbox::Outbox;
-use crate::wakeups;
 
 /// An event loop, seen from Rust.
 #[derive(Clone)]
@@ -23,7 +22,7 @@ pub(crate) struct EventLoop {
     /// By the number of their call. The loop itself holds tasks by weak references only.
     tasks: Arc<Mutex<HashMap<u64, Py<PyAny>>>>,
     calls: Arc<AtomicU64>,
-    /// Whether the loop is to call [`wakeups::flush`] in its next iteration.
+    /// Whether the loop is to call a `flush` in its next iteration.
     flushes: Arc<AtomicBool>,
 }
 
@@ -41,10 +40,13 @@ impl EventLoop {
         }
     }
 
-    /// Has readers woken behind the loop's present iteration. On its thread only.
-    pub(crate) fn flush_soon(&self, py: Python<'_>) -> PyResult<()> {
+    /// Has `flush` called behind the loop's present iteration, once. On its thread only.
+    pub(crate) fn flush_soon(&self, py: Python<'_>, flush: fn()) -> PyResult<()> {
         if !self.flushes.swap(true, Ordering::Relaxed) {
-            let flush = Flush(self.flushes.clone());
+            let flush = Flush {
+                flush,
+                flushes: self.flushes.clone(),
+            };
             self.handle
                 .bind(py)
                 .call_method1(intern!(py, "call_soon"), (flush,))?;
@@ -120,13 +122,16 @@ impl EventLoop {
 
 /// What the loop calls behind an iteration.
 #[pyclass(frozen)]
-struct Flush(Arc<AtomicBool>);
+struct Flush {
+    flush: fn(),
+    flushes: Arc<AtomicBool>,
+}
 
 #[pymethods]
 impl Flush {
     fn __call__(&self) {
-        self.0.store(false, Ordering::Relaxed);
-        wakeups::flush();
+        self.flushes.store(false, Ordering::Relaxed);
+        (self.flush)();
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use dynamo_backend_handoff::origin::Origin;
 use dynamo_backend_worker as worker;
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -11,7 +12,6 @@ use tokio_util::sync::CancellationToken;
 use crate::buffer::Writer;
 use crate::calls::EventLoop;
 use crate::convert::reading::Reading;
-use crate::fork::Origin;
 use crate::signal::Signal;
 
 /// The context of one request: its identity, and whether it is still wanted.

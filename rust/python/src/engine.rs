@@ -25,6 +25,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use crate::adapters;
 use crate::buffer::Reader;
 use crate::calls::EventLoop;
+use crate::chunk::into_output;
 use crate::context;
 use crate::convert::{config, json, request};
 use crate::kv_events;
@@ -205,7 +206,12 @@ impl Stream for Chunks {
     type Item = Result<LLMEngineOutput, DynamoError>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let polled = self.items.poll(cx);
+        let polled = self.items.poll(cx).map(|item| {
+            item.map(|item| match item {
+                Ok(chunk) => Ok(into_output(chunk)),
+                Err(error) => Err(*error),
+            })
+        });
         self.exhausted |= match &polled {
             Poll::Ready(Some(Ok(chunk))) => chunk.finish_reason.is_some(),
             Poll::Ready(Some(Err(_)) | None) => true,

@@ -8,9 +8,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use dynamo_backend_handoff::origin::{self, Origin};
 use pyo3::prelude::*;
-
-use crate::fork::{self, Origin};
 
 /// How long the end waits for what runs.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -62,7 +61,7 @@ pub(crate) fn watch_forks() -> std::io::Result<()> {
         RUNNING.store(0, Ordering::Release);
         BEGUN.store(false, Ordering::Release);
     }
-    fork::at_fork(in_child)
+    origin::at_fork(in_child)
 }
 
 #[pyfunction]

@@ -4,6 +4,7 @@ mod blocks;
 
 use std::sync::Arc;
 
+use dynamo_backend_handoff::origin::Origin;
 use dynamo_backend_worker::DynamoError;
 use dynamo_backend_worker::error::invalid_argument;
 use dynamo_backend_worker::publish::{self, KvEventSource};
@@ -16,7 +17,7 @@ use pyo3::types::PyString;
 use crate::convert::integers;
 use crate::convert::type_name::type_name;
 use crate::errors;
-use crate::fork::Origin;
+use crate::fork;
 use crate::interpreter_end::Running;
 use crate::python_engine::PythonEngine;
 
@@ -54,7 +55,7 @@ impl KvPublisher {
         parent_hash: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<()> {
         let py = blocks.py();
-        self.origin.check("publish_stored")?;
+        fork::check(self.origin, "publish_stored")?;
         // While the interpreter ends nobody is there to hear of it.
         let Some(_running) = Running::begin(py) else {
             return Ok(());
@@ -72,7 +73,7 @@ impl KvPublisher {
     }
 
     fn publish_removed(&self, block_hashes: &Bound<'_, PyAny>) -> PyResult<()> {
-        self.origin.check("publish_removed")?;
+        fork::check(self.origin, "publish_removed")?;
         let Some(_running) = Running::begin(block_hashes.py()) else {
             return Ok(());
         };
@@ -82,7 +83,7 @@ impl KvPublisher {
     }
 
     fn publish_cleared(&self) -> PyResult<()> {
-        self.origin.check("publish_cleared")?;
+        fork::check(self.origin, "publish_cleared")?;
         self.inner.publish_cleared();
         Ok(())
     }

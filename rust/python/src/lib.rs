@@ -28,7 +28,6 @@ mod context;
 mod convert;
 mod engine;
 mod errors;
-mod eventfd;
 mod fields;
 mod fork;
 mod inbox;
@@ -48,7 +47,6 @@ mod sink;
 mod step;
 mod token_ids;
 mod vllm;
-mod wakeups;
 mod worker;
 
 use pyo3::prelude::*;
@@ -95,7 +93,7 @@ mod _core {
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         let py = module.py();
-        crate::fork::watch()?;
+        dynamo_backend_handoff::origin::watch()?;
         crate::interpreter_end::watch_forks()?;
         crate::interpreter_end::wait_in_it(py)?;
         TokenIds::register(py)

@@ -3,6 +3,8 @@
 use std::os::fd::RawFd;
 use std::sync::Arc;
 
+use dynamo_backend_handoff::eventfd::EventFd;
+use dynamo_backend_handoff::mailbox::Bell;
 use dynamo_backend_worker::DynamoError;
 use dynamo_backend_worker::error::invalid_argument;
 use dynamo_backend_worker::metrics::{
@@ -13,7 +15,6 @@ use parking_lot::Mutex;
 use pyo3::prelude::*;
 
 use crate::convert::type_name::type_name;
-use crate::eventfd::EventFd;
 use crate::publishers::SnapshotPublisher;
 use crate::python_engine::PythonEngine;
 
@@ -52,7 +53,7 @@ impl MetricsCore {
         let wake = Arc::new(EventFd::open(0)?);
         let asked = wake.clone();
         Ok(MetricsSource {
-            text: self.texts.add(move || asked.wake()),
+            text: self.texts.add(move || asked.ring()),
             wake,
         })
     }

@@ -11,10 +11,10 @@ use dynamo_backend_worker::{EarlySignals, adopt_orphans, trace};
 use pyo3::prelude::*;
 use pyo3::sync::MutexExt;
 
+use crate::buffer::WAKEUPS;
 use crate::errors;
 use crate::interpreter_end;
 use crate::runtime;
-use crate::wakeups;
 use crate::worker::WorkerCore;
 
 static BUILDING: Mutex<()> = Mutex::new(());
@@ -55,7 +55,7 @@ pub(crate) fn prepare(
     // What it reads are the operator's variables.
     let built = process::build_tokio_runtime()
         .map_err(|error| errors::invalid_argument(py, format!("environment: {error}")))?;
-    built.spawn(wakeups::dispatch());
+    built.spawn(WAKEUPS.dispatch());
     // Again: before the hooks that the log and the engine have registered since the import.
     interpreter_end::wait_in_it(py)?;
     runtime::keep(built);

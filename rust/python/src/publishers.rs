@@ -1,10 +1,11 @@
 //! The publisher of snapshots that a Python engine is handed. It may be called from any thread, and
 //! never waits.
 
+use dynamo_backend_handoff::origin::Origin;
 use dynamo_backend_worker::publish::{self, Snapshot};
 use pyo3::prelude::*;
 
-use crate::fork::Origin;
+use crate::fork;
 
 /// Publishes the state of the KV cache of each data-parallel rank.
 #[pyclass(frozen, module = "dynamo_backend_common._core")]
@@ -34,7 +35,7 @@ impl SnapshotPublisher {
         used_blocks: u64,
         kv_cache_hit_rate: Option<f64>,
     ) -> PyResult<()> {
-        self.origin.check("push")?;
+        fork::check(self.origin, "push")?;
         let snapshot = Snapshot {
             total_blocks,
             used_blocks,

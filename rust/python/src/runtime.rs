@@ -2,11 +2,12 @@
 
 use std::sync::OnceLock;
 
+use dynamo_backend_handoff::origin::Origin;
 use pyo3::prelude::*;
 use tokio::runtime::{Handle, Runtime};
 
 use crate::errors;
-use crate::fork::Origin;
+use crate::fork;
 
 static RUNTIME: OnceLock<Owned> = OnceLock::new();
 
@@ -29,7 +30,7 @@ pub(crate) fn is_there() -> PyResult<bool> {
     let Some(owned) = RUNTIME.get() else {
         return Ok(false);
     };
-    owned.origin.check("run")?;
+    fork::check(owned.origin, "run")?;
     Ok(true)
 }
 
@@ -38,6 +39,6 @@ pub(crate) fn tokio() -> PyResult<Handle> {
     let owned = RUNTIME
         .get()
         .ok_or_else(|| errors::internal("the tokio runtime is not built yet"))?;
-    owned.origin.check("tokio")?;
+    fork::check(owned.origin, "tokio")?;
     Ok(owned.runtime.handle().clone())
 }

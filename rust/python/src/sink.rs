@@ -3,19 +3,20 @@
 use std::sync::{Arc, OnceLock};
 use std::task::Waker;
 
+use dynamo_backend_handoff::queue::Put;
 use dynamo_backend_worker::RequestContext;
 use dynamo_backend_worker::error::{BackendError, backend};
 use pyo3::prelude::*;
 use pyo3::types::PyBool;
 
-use crate::buffer::{self, Item, Put, Reader, Writer};
+use crate::buffer::{self, Reader, RoomFuture, WAKEUPS, Writer};
 use crate::calls::EventLoop;
+use crate::chunk::Item;
 use crate::convert::chunk;
 use crate::convert::reading::Reading;
 use crate::errors;
 use crate::interpreter_end::Running;
 use crate::request_pump::{PumpEnd, RequestPump};
-use crate::wakeups;
 
 /// Takes the chunks of one request from whoever iterates the engine's generator: the request's
 /// task on the event loop's thread, or a thread of a synchronous engine.
@@ -37,7 +38,7 @@ impl Sink {
         event_loop: EventLoop,
         pump: &RequestPump,
     ) -> (Self, Reader) {
-        let (writer, reader) = buffer::open(event_loop.outbox.clone());
+        let (writer, reader) = buffer::open();
         let sink = Self {
             writer,
             context,
@@ -68,7 +69,7 @@ impl Sink {
                 (Err(Box::new(error)), true, Some(false))
             }
         };
-        let (put, reader) = self.writer.put_quietly(item, last);
+        let (put, reader) = self.writer.put(item, last);
         let pushed = match (put, answer) {
             (Put::Refused, _) => Pushed::Answer(Some(false)),
             (_, Some(answer)) => Pushed::Answer(Some(answer)),
@@ -98,14 +99,17 @@ impl Sink {
             return Ok(answered(py, Some(false)));
         };
         let (pushed, reader) = self.put(value);
-        if reader.is_some_and(wakeups::wake_in_burst) {
-            self.event_loop.flush_soon(py)?;
+        if reader.is_some_and(|reader| WAKEUPS.wake_in_burst(reader)) {
+            self.event_loop.flush_soon(py, || WAKEUPS.flush())?;
         }
         match pushed {
             Pushed::Answer(answer) => Ok(answered(py, answer)),
             Pushed::Full | Pushed::Pause => {
                 let future = self.event_loop.create_future(py)?;
-                self.writer.when_room(future.clone().unbind());
+                self.writer.when_room(RoomFuture {
+                    future: future.clone().unbind(),
+                    outbox: self.event_loop.outbox.clone(),
+                });
                 Ok(future)
             }
         }
@@ -117,7 +121,7 @@ impl Sink {
             return answered(py, Some(false));
         };
         let (pushed, reader) = self.put(value);
-        wakeups::wake(reader);
+        WAKEUPS.wake(reader);
         // The wait is above no Python.
         drop(running);
         let answer = match pushed {
@@ -148,7 +152,8 @@ impl Sink {
         };
         let error = errors::from_raised(raised);
         // A full buffer does not keep an error out: the client still gets it.
-        self.writer.put(Err(Box::new(error)), true);
+        let (_, reader) = self.writer.put(Err(Box::new(error)), true);
+        WAKEUPS.wake(reader);
     }
 
     /// Ends the stream: the generator is exhausted.

@@ -7,6 +7,8 @@ mod streams;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use dynamo_backend_handoff::chunk::Tokens;
+use dynamo_backend_handoff::origin::Origin;
 use dynamo_backend_worker::DynamoError;
 use dynamo_backend_worker::error::{BackendError, backend};
 use pyo3::buffer::Element;
@@ -14,14 +16,13 @@ use pyo3::exceptions::PyBaseException;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
-use crate::buffer::Item;
-use crate::chunk::{Chunk, Tokens};
+use crate::chunk::{Chunk, Item};
 use crate::context::RequestContext;
 use crate::convert::chunk;
 use crate::convert::integers;
 use crate::convert::shown::described;
 use crate::errors;
-use crate::fork::Origin;
+use crate::fork;
 use crate::interpreter_end::Running;
 use failures::Failures;
 pub(crate) use push::Push;
@@ -70,7 +71,7 @@ impl Steps {
 
     /// Opens a stream for the request of `context`.
     fn open(&self, py: Python<'_>, context: &RequestContext) -> PyResult<StepStream> {
-        self.origin.check("Steps.open")?;
+        fork::check(self.origin, "Steps.open")?;
         let Some(_running) = Running::begin(py) else {
             return Err(errors::internal("Steps.open: the interpreter ends"));
         };
@@ -117,7 +118,7 @@ impl Steps {
     /// and usage. An entry that is none is refused when the others are handed over. While the
     /// interpreter ends it takes nothing, and every stream is cancelled.
     fn push(&self, step: &Bound<'_, PyAny>) -> PyResult<StepReport> {
-        self.origin.check("Steps.push")?;
+        fork::check(self.origin, "Steps.push")?;
         let Some(_running) = Running::begin(step.py()) else {
             return Ok(self.all_are_cancelled());
         };
@@ -164,7 +165,7 @@ impl Steps {
         streams: &Bound<'_, PyAny>,
         tokens: &Bound<'_, PyAny>,
     ) -> PyResult<StepReport> {
-        self.origin.check("Steps.push_packed")?;
+        fork::check(self.origin, "Steps.push_packed")?;
         let Some(_running) = Running::begin(py) else {
             return Ok(self.all_are_cancelled());
         };
@@ -257,7 +258,12 @@ impl Steps {
         } else {
             let (reason, usage) = (tuple.get_item(2)?, tuple.get_item(3).ok());
             chunk::token_or_tokens(&what).and_then(|tokens| {
-                Chunk::of_tokens(tokens).ending(&reason, usage.as_ref(), &open.reading)
+                chunk::ending(
+                    Chunk::of_tokens(tokens),
+                    &reason,
+                    usage.as_ref(),
+                    &open.reading,
+                )
             })
         };
         Ok((stream, made.map_err(|problem| open.refuse(&problem))))

@@ -13,6 +13,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
+use dynamo_backend_handoff::origin::Origin;
 use dynamo_backend_vllm::{Layout, Load, Statistics};
 use parking_lot::Mutex;
 use pyo3::prelude::*;
@@ -20,7 +21,7 @@ use pyo3::types::PyMapping;
 
 use crate::convert::json;
 use crate::errors;
-use crate::fork::Origin;
+use crate::fork;
 use crate::publishers::SnapshotPublisher;
 use crate::step::{Push, StepStream, Steps};
 use chunk::Request;
@@ -83,7 +84,7 @@ impl OutputSocket {
         is_guided: bool,
         prompt_tokens_details: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<()> {
-        self.origin.check("OutputSocket.expect")?;
+        fork::check(self.origin, "OutputSocket.expect")?;
         let refused = |message| errors::invalid_argument(py, message);
         let name = "prompt_tokens_details";
         let details = prompt_tokens_details.map(|details| json::from_python(details, name));
@@ -107,7 +108,7 @@ impl OutputSocket {
         publisher: &SnapshotPublisher,
         total_blocks: HashMap<u32, u64>,
     ) -> PyResult<()> {
-        self.origin.check("OutputSocket.publish_snapshots")?;
+        fork::check(self.origin, "OutputSocket.publish_snapshots")?;
         let ranks = total_blocks.into_iter();
         self.shared.state.lock().snapshots = Some(Snapshots {
             publisher: publisher.inner().clone(),
@@ -120,7 +121,7 @@ impl OutputSocket {
 
     /// Also looks at all streams: those of steps that were long ago, and of requests that wait.
     fn take(&self, py: Python<'_>) -> PyResult<Taken> {
-        self.origin.check("OutputSocket.take")?;
+        fork::check(self.origin, "OutputSocket.take")?;
         let steps = &self.shared.steps;
         let mut gone = Push::new(steps, Vec::new()).done().cancelled;
         let mut state = self.shared.state.lock();
@@ -151,7 +152,7 @@ impl OutputSocket {
 
     /// Requests that are expected.
     fn __len__(&self) -> PyResult<usize> {
-        self.origin.check("OutputSocket")?;
+        fork::check(self.origin, "OutputSocket")?;
         Ok(self.shared.state.lock().requests.live().count())
     }
 }

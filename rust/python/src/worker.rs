@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::sync::{Arc, OnceLock};
 
+use dynamo_backend_handoff::origin::Origin;
 use dynamo_backend_worker::error::unknown;
 use dynamo_backend_worker::{
     Event, Frontend, Hold, LLMEngine, OnEvent, Shutdown, State, Worker, WorkerConfig,
@@ -15,7 +16,6 @@ use tokio::sync::watch;
 use crate::calls::{EventLoop, resolve};
 use crate::convert::{config, report};
 use crate::errors;
-use crate::fork::Origin;
 use crate::inbox::Inbox;
 use crate::logging;
 use crate::python_engine::{Failure, PythonEngine};

@@ -3,6 +3,7 @@
 mod keys;
 mod rare;
 
+use dynamo_backend_handoff::chunk::Tokens;
 use dynamo_backend_worker::{CompletionUsage, LLMEngineOutput, StopReason, TopLogprob};
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -19,7 +20,7 @@ use super::plain::plain;
 use super::reading::Reading;
 use super::shown::described;
 use super::type_name::type_name;
-use crate::chunk::{Chunk, Tokens};
+use crate::chunk::Chunk;
 use crate::token_ids::TokenIds;
 
 /// Of a chunk, what seldom comes.
@@ -92,41 +93,39 @@ impl Rare {
     }
 }
 
-impl Chunk {
-    /// This chunk as the last one of its stream.
-    pub(crate) fn ending(
-        mut self,
-        reason: &Bound<'_, PyAny>,
-        usage: Option<&Bound<'_, PyAny>>,
-        reading: &Reading,
-    ) -> Result<Self, String> {
-        let mut rare = Rare::default();
-        self.set_reason(reason, &mut rare)?;
-        if let Some(value) = usage.filter(|value| !value.is_none()) {
-            self.set_usage(value, &mut rare)?;
-        }
-        self.rare = rare.into_output(reading)?;
-        Ok(self)
+/// `chunk` as the last one of its stream.
+pub(crate) fn ending(
+    mut chunk: Chunk,
+    reason: &Bound<'_, PyAny>,
+    usage: Option<&Bound<'_, PyAny>>,
+    reading: &Reading,
+) -> Result<Chunk, String> {
+    let mut rare = Rare::default();
+    set_reason(&mut chunk, reason, &mut rare)?;
+    if let Some(value) = usage.filter(|value| !value.is_none()) {
+        set_usage(&mut chunk, value, &mut rare)?;
     }
+    chunk.rare = rare.into_output(reading)?;
+    Ok(chunk)
+}
 
-    fn set_reason(&mut self, value: &Bound<'_, PyAny>, rare: &mut Rare) -> Result<(), String> {
-        let Ending { reason, stop } = finish_reason::from_python(value)?;
-        self.finish_reason = reason;
-        if let Some(stop) = stop
-            && !rare.has_stop_reason()
-        {
-            rare.read_stop_reason(&stop)?;
-        }
-        Ok(())
+fn set_reason(chunk: &mut Chunk, value: &Bound<'_, PyAny>, rare: &mut Rare) -> Result<(), String> {
+    let Ending { reason, stop } = finish_reason::from_python(value)?;
+    chunk.finish_reason = reason;
+    if let Some(stop) = stop
+        && !rare.has_stop_reason()
+    {
+        rare.read_stop_reason(&stop)?;
     }
+    Ok(())
+}
 
-    fn set_usage(&mut self, value: &Bound<'_, PyAny>, rare: &mut Rare) -> Result<(), String> {
-        match usage(value) {
-            Some(usage) => self.usage = Some(Box::new(usage)),
-            None => rare.read_json("completion_usage", value)?,
-        }
-        Ok(())
+fn set_usage(chunk: &mut Chunk, value: &Bound<'_, PyAny>, rare: &mut Rare) -> Result<(), String> {
+    match usage(value) {
+        Some(usage) => chunk.usage = Some(Box::new(usage)),
+        None => rare.read_json("completion_usage", value)?,
     }
+    Ok(())
 }
 
 /// Reads a chunk. The error says what was yielded and what a chunk is, without the engine's name.
@@ -165,12 +164,12 @@ pub(crate) fn from_python(value: &Bound<'_, PyAny>, reading: &Reading) -> Result
             Key::Index => {
                 chunk.index = field(&value, "index", "a number of the choice, or None")?;
             }
-            Key::FinishReason => chunk.set_reason(&value, &mut rare)?,
+            Key::FinishReason => set_reason(&mut chunk, &value, &mut rare)?,
             Key::LogProbs => chunk.log_probs = log_probs(&value)?,
             Key::CumLogProbs => {
                 chunk.cum_log_probs = field(&value, "cum_log_probs", "a float, or None")?;
             }
-            Key::Usage => chunk.set_usage(&value, &mut rare)?,
+            Key::Usage => set_usage(&mut chunk, &value, &mut rare)?,
             Key::Text => rare.read_text(&value)?,
             Key::StopReason => rare.read_stop_reason(&value)?,
             Key::TopLogprobs => rare.read_top_logprobs(&value)?,

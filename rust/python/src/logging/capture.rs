@@ -1,5 +1,6 @@
 //! The layer that makes records of `tracing`'s events, on whatever thread they happen. No GIL.
 
+use dynamo_backend_handoff::origin::Origin;
 use dynamo_backend_worker::trace::DistributedTraceContext;
 use tracing::span::{Attributes, Id};
 use tracing::{Event, Subscriber};
@@ -10,7 +11,6 @@ use tracing_subscriber::registry::LookupSpan;
 use super::queue::Queue;
 use super::record::{Record, python_level};
 use super::request::{REQUEST_ID, Request};
-use crate::fork::Origin;
 
 pub(super) struct Capture {
     queue: &'static Queue,

@@ -8,12 +8,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use dynamo_backend_handoff::origin::Origin;
 use parking_lot::Mutex;
 use pyo3::intern;
 use pyo3::prelude::*;
 
 use super::record::Record;
-use crate::fork::Origin;
 use crate::interpreter_end::Running;
 use crate::outbox::Outbox;
 

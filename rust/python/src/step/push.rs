@@ -2,13 +2,13 @@
 
 use std::task::Waker;
 
+use dynamo_backend_handoff::queue::{CAPACITY, Put};
 use dynamo_backend_worker::DynamoError;
 use dynamo_backend_worker::error::{BackendError, backend};
 
 use super::streams::{Shared, StepReport, Streams};
-use crate::buffer::{CAPACITY, Item, Put};
-use crate::chunk::Chunk;
-use crate::wakeups;
+use crate::buffer::WAKEUPS;
+use crate::chunk::{self, Item};
 
 /// Chunks that may wait for a client before its request fails: its engine did not heed `stalled`.
 const LONGEST: usize = 65_536;
@@ -38,7 +38,7 @@ impl<'a> Push<'a> {
             self.cancelled.push(stream);
             return;
         };
-        let (put, reader) = open.writer.put_quietly(item, last);
+        let (put, reader) = open.writer.put(item, last);
         self.readers.extend(reader);
         if put == Put::Refused {
             self.cancelled.push(stream);
@@ -63,7 +63,7 @@ impl<'a> Push<'a> {
                 return false;
             };
             let last = if open.request.context.may_abort() {
-                Ok(Chunk::cancelled())
+                Ok(chunk::cancelled())
             } else if unread > LONGEST {
                 Err(Box::new(overrun()))
             } else {
@@ -72,7 +72,7 @@ impl<'a> Push<'a> {
                 }
                 return true;
             };
-            readers.extend(open.writer.put_quietly(last, true).1);
+            readers.extend(open.writer.put(last, true).1);
             cancelled.push(*id);
             false
         });
@@ -82,7 +82,7 @@ impl<'a> Push<'a> {
     /// Wakes the readers, without the lock: it takes a system call where tokio sleeps.
     fn end(self) -> StepReport {
         drop(self.streams);
-        wakeups::wake(self.readers);
+        WAKEUPS.wake(self.readers);
         StepReport {
             cancelled: self.cancelled,
             stalled: self.stalled,

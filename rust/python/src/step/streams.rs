@@ -9,9 +9,8 @@ use dynamo_backend_worker::{DynamoError, RequestContext as Inner};
 use parking_lot::Mutex;
 use pyo3::prelude::*;
 
-use crate::buffer::Writer;
+use crate::buffer::{WAKEUPS, Writer};
 use crate::convert::reading::Reading;
-use crate::wakeups;
 
 /// The streams, for whoever hands over to them: Python, or a thread without the GIL.
 #[derive(Default)]
@@ -65,9 +64,9 @@ impl Shared {
         drop(streams);
         let ends = failed.values().filter_map(|open| {
             let item = Err(Box::new(error.clone()));
-            open.writer.put_quietly(item, true).1
+            open.writer.put(item, true).1
         });
-        wakeups::wake(ends.collect::<Vec<Waker>>());
+        WAKEUPS.wake(ends.collect::<Vec<Waker>>());
         failed.values().map(|open| open.request.clone()).collect()
     }
 }

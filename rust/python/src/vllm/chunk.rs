@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use dynamo_backend_handoff::chunk::Tokens;
 use dynamo_backend_vllm::logprobs::Candidate;
 use dynamo_backend_vllm::output::{Body, Finish, Stop};
 use dynamo_backend_vllm::statistics::Progress;
@@ -14,8 +15,7 @@ use dynamo_backend_worker::{
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::buffer::Item;
-use crate::chunk::{Chunk, Tokens};
+use crate::chunk::{Chunk, Item};
 use crate::step::StepStream;
 
 /// A request whose outputs are expected.

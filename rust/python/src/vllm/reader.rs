@@ -7,6 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 
+use dynamo_backend_handoff::eventfd::EventFd;
+use dynamo_backend_handoff::mailbox::Bell;
 use dynamo_backend_vllm::step::Message;
 use dynamo_backend_vllm::{ENGINE_CORE_DEAD, Layout};
 use dynamo_backend_worker::error::{BackendError, backend};
@@ -14,7 +16,6 @@ use parking_lot::Mutex;
 use zmq::{Context, DONTWAIT, POLLIN, PollItem, SNDMORE, Socket};
 
 use super::state::State;
-use crate::eventfd::EventFd;
 use crate::step;
 
 /// Milliseconds that the end waits for what vLLM's client has not taken yet.
@@ -43,7 +44,7 @@ impl Shared {
     /// Has the thread end.
     pub(super) fn end(&self) {
         self.is_over.store(true, Ordering::Release);
-        self.wake.wake();
+        self.wake.ring();
     }
 }
 

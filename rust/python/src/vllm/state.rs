@@ -8,7 +8,7 @@ use dynamo_backend_vllm::{Layout, Load, Requests, Statistics, Step};
 use dynamo_backend_worker::publish::{Snapshot, SnapshotPublisher};
 
 use super::chunk::{Request, unreadable};
-use crate::buffer::Item;
+use crate::chunk::Item;
 use crate::step::{Push, Shared};
 
 /// What a reader keeps between two steps. One lock for all of it.
