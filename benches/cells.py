@@ -66,6 +66,7 @@ def quick() -> list[Cell]:
     """A few minutes."""
     return [
         *_tokens((32, 256), _BOTH_LOOPS),
+        *(Cell("steps", streams, 20, output_tokens=64) for streams in (32, 256)),
         *_first_token(2, 32),
     ]
 
