@@ -104,8 +104,8 @@ class WorkerConfig:
         disaggregation_mode: ``Aggregated`` (or ``agg``), ``Prefill`` or ``Decode``, in any case.
         health_check_payload: Request of the health canary. None: ``DYN_HEALTH_CHECK_PAYLOAD``,
             else the engine's.
-        max_concurrent_requests: Requests that the engine has at a time; more wait for their turn, in
-            the order in which they came. None: ``DYN_ENGINE_REQUEST_LIMIT``, else any number.
+        max_concurrent_requests: Requests that the engine has at a time; more wait for their turn,
+            in the order in which they came. None: ``DYN_ENGINE_REQUEST_LIMIT``, else any number.
         max_queued_requests: Requests that may wait; more are refused with the error on which a
             frontend tries another worker. None: ``DYN_DYNAMO_REQUEST_QUEUE_LIMIT``, else 16.
         max_queued_seconds: For how many seconds one may wait before it is refused like that. None:

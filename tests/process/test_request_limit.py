@@ -106,9 +106,7 @@ def test_who_finds_no_place_to_wait_is_refused(
     server.process.wait_for_line("drained: 0 requests finished, none was cut")
 
 
-def test_whose_turn_does_not_come_in_time_is_refused(
-    launcher: Launcher, model_folder: str
-) -> None:
+def test_whose_turn_does_not_come_in_time_is_refused(launcher: Launcher, model_folder: str) -> None:
     options = ["--max-concurrent-requests", "1", "--max-queued-seconds", "0.5"]
     server = launcher.serve("lifecycles:Gated", "--model-name", model_folder, *options)
     with ExitStack() as stack:

@@ -96,7 +96,7 @@ def test_a_bad_canary_payload_of_the_environment_is_left_to_the_worker() -> None
 
 @pytest.mark.parametrize("text", ["many", "1.5", ""])
 def test_a_limit_that_is_no_number_is_named(text: str) -> None:
-    with pytest.raises(UsageError, match="--max-concurrent-requests: .* is no whole number"):
+    with pytest.raises(UsageError, match=r"--max-concurrent-requests: .* is no whole number"):
         read("--max-concurrent-requests", text)
     with pytest.raises(UsageError, match="DYN_REQUEST_QUEUE_TIMEOUT_SECS: 'long' is no number"):
         read(DYN_REQUEST_QUEUE_TIMEOUT_SECS="long")
