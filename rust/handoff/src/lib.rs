@@ -7,7 +7,7 @@
 //! |---|---|
 //! | [`chunk`] | what an engine made for one request in one turn, small until it is read |
 //! | [`queue`] | the chunks of one request, between who makes them and who sends them |
-//! | [`wakeups`] | readers that are to be woken: one wake-up of tokio for a burst of them |
+//! | [`wakeups`] | readers that are to be woken: one wake-up of tokio for all that come meanwhile |
 //! | [`mailbox`] | messages to a thread that waits for a file descriptor, an event loop's |
 //! | [`eventfd`] | that descriptor |
 //! | [`origin`] | the process that something was made in: a forked child is another |

@@ -2,22 +2,12 @@
 //!
 //! A reader that is woken from outside of tokio costs system calls where tokio sleeps, and tokio
 //! sleeps between two tokens. So readers are woken by a task of tokio's own, the dispatcher, which is
-//! woken in their place: once for all that come before it has run. Where it runs at once, as on one
-//! core, that is no help: so of what an event loop makes ready in one burst only the first wakes it,
-//! and the rest waits for the end of the loop's iteration, or for a moment where that takes long.
+//! woken in their place: once for all that an event loop or a step loop makes ready before it has run.
 
 use std::future::poll_fn;
-use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
-use std::time::Duration;
 
 use parking_lot::Mutex;
-use tokio::time::{Instant, Sleep, sleep};
-
-/// What comes no later than this behind another reader is of the same burst.
-const GAP: Duration = Duration::from_micros(200);
-/// How long what waits for the end of an iteration waits at most, as exactly as tokio's timers are.
-const MOMENT: Duration = Duration::from_millis(1);
 
 /// The readers of a process that wait to be woken.
 pub struct Wakeups {
@@ -28,10 +18,6 @@ struct Waiting {
     readers: Vec<Waker>,
     /// While the dispatcher sleeps.
     dispatcher: Option<Waker>,
-    /// When the last reader of an event loop came.
-    last: Option<Instant>,
-    /// The dispatcher looks by itself, until nothing comes any more.
-    in_burst: bool,
 }
 
 impl Wakeups {
@@ -41,8 +27,6 @@ impl Wakeups {
             waiting: Mutex::new(Waiting {
                 readers: Vec::new(),
                 dispatcher: None,
-                last: None,
-                in_burst: false,
             }),
         }
     }
@@ -63,77 +47,23 @@ impl Wakeups {
         }
     }
 
-    /// Has `reader` woken: at once, or with others. True: [`flush`](Self::flush) is to be called when the event loop's
-    /// iteration ends.
-    pub fn wake_in_burst(&self, reader: Waker) -> bool {
-        let now = Instant::now();
-        let mut waiting = self.waiting.lock();
-        waiting.readers.push(reader);
-        let last = waiting.last.replace(now);
-        let goes_on = last.is_some_and(|last| now.duration_since(last) < GAP);
-        if goes_on && waiting.in_burst {
-            return true;
-        }
-        // The second of a burst wakes too, so that the dispatcher looks by itself from here on.
-        waiting.in_burst = goes_on;
-        let dispatcher = waiting.dispatcher.take();
-        drop(waiting);
-        if let Some(dispatcher) = dispatcher {
-            dispatcher.wake();
-        }
-        goes_on
-    }
-
-    /// A burst is over: what waits is woken.
-    pub fn flush(&self) {
-        let mut waiting = self.waiting.lock();
-        waiting.in_burst = false;
-        let dispatcher = match waiting.readers.is_empty() {
-            true => None,
-            false => waiting.dispatcher.take(),
-        };
-        drop(waiting);
-        if let Some(dispatcher) = dispatcher {
-            dispatcher.wake();
-        }
-    }
-
-    /// Wakes what waits, for as long as the process lives.
+    /// Wakes what waits, for as long as it is polled.
     pub async fn dispatch(&self) {
         let mut readers = Vec::new();
-        let mut moment = None;
-        poll_fn(|cx| self.turn(&mut readers, &mut moment, cx)).await
+        poll_fn(|cx| self.turn(&mut readers, cx)).await
     }
 
-    fn turn(
-        &self,
-        readers: &mut Vec<Waker>,
-        moment: &mut Option<Pin<Box<Sleep>>>,
-        cx: &mut Context<'_>,
-    ) -> Poll<()> {
-        let is_over = |moment: &mut Pin<Box<Sleep>>| moment.as_mut().poll(cx).is_ready();
-        let looks_again = moment.as_mut().is_some_and(is_over);
-        if looks_again {
-            *moment = None;
-        }
+    fn turn(&self, readers: &mut Vec<Waker>, cx: &mut Context<'_>) -> Poll<()> {
         let mut waiting = self.waiting.lock();
-        if !waiting.readers.is_empty() {
-            std::mem::swap(&mut waiting.readers, readers);
-            drop(waiting);
-            readers.drain(..).for_each(Waker::wake);
-            // Behind the readers' own turns: what comes meanwhile needs no wake-up.
-            cx.waker().wake_by_ref();
+        if waiting.readers.is_empty() {
+            waiting.dispatcher = Some(cx.waker().clone());
             return Poll::Pending;
         }
-        // Where nothing came for a moment the burst is over.
-        waiting.in_burst &= !looks_again;
-        waiting.dispatcher = Some(cx.waker().clone());
-        if waiting.in_burst && moment.is_none() {
-            let mut next = Box::pin(sleep(MOMENT));
-            // Not over yet; now it wakes the dispatcher when it is.
-            let _ = next.as_mut().poll(cx);
-            *moment = Some(next);
-        }
+        std::mem::swap(&mut waiting.readers, readers);
+        drop(waiting);
+        readers.drain(..).for_each(Waker::wake);
+        // Behind the readers' own turns: what comes meanwhile needs no wake-up.
+        cx.waker().wake_by_ref();
         Poll::Pending
     }
 }
@@ -145,4 +75,53 @@ impl Default for Wakeups {
 }
 
 #[cfg(test)]
-mod tests;
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::Wake;
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Counted(AtomicUsize);
+
+    impl Counted {
+        fn count(&self) -> usize {
+            self.0.load(Ordering::Relaxed)
+        }
+    }
+
+    impl Wake for Counted {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn one_wake_up_serves_all_readers_until_the_dispatcher_has_run() {
+        let wakeups = Wakeups::new();
+        let (dispatcher, reader) = (Arc::<Counted>::default(), Arc::<Counted>::default());
+        let dispatching = Waker::from(dispatcher.clone());
+        let cx = &mut Context::from_waker(&dispatching);
+        let woken = || Waker::from(reader.clone());
+        let mut readers = Vec::new();
+        let mut turn = || assert!(wakeups.turn(&mut readers, cx).is_pending());
+
+        turn();
+        wakeups.wake(None);
+        assert_eq!(dispatcher.count(), 0);
+        wakeups.wake([woken(), woken()]);
+        wakeups.wake([woken()]);
+        assert_eq!((dispatcher.count(), reader.count()), (1, 0));
+        turn();
+        // It has woken itself: it does not sleep yet.
+        assert_eq!((dispatcher.count(), reader.count()), (2, 3));
+        wakeups.wake([woken()]);
+        assert_eq!(dispatcher.count(), 2);
+        turn();
+        assert_eq!((dispatcher.count(), reader.count()), (3, 4));
+        turn();
+        wakeups.wake([woken()]);
+        assert_eq!(dispatcher.count(), 4);
+    }
+}

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use dynamo_backend_worker::DynamoError;
 use parking_lot::Mutex;
@@ -22,8 +22,6 @@ pub(crate) struct EventLoop {
     /// By the number of their call. The loop itself holds tasks by weak references only.
     tasks: Arc<Mutex<HashMap<u64, Py<PyAny>>>>,
     calls: Arc<AtomicU64>,
-    /// Whether the loop is to call a `flush` in its next iteration.
-    flushes: Arc<AtomicBool>,
 }
 
 /// What is done with a task's result, on the loop's thread.
@@ -36,22 +34,7 @@ impl EventLoop {
             outbox,
             tasks: Arc::default(),
             calls: Arc::default(),
-            flushes: Arc::default(),
         }
-    }
-
-    /// Has `flush` called behind the loop's present iteration, once. On its thread only.
-    pub(crate) fn flush_soon(&self, py: Python<'_>, flush: fn()) -> PyResult<()> {
-        if !self.flushes.swap(true, Ordering::Relaxed) {
-            let flush = Flush {
-                flush,
-                flushes: self.flushes.clone(),
-            };
-            self.handle
-                .bind(py)
-                .call_method1(intern!(py, "call_soon"), (flush,))?;
-        }
-        Ok(())
     }
 
     /// Has `function` make a coroutine on the loop's thread, awaits it there in a task of its own,
@@ -117,21 +100,6 @@ impl EventLoop {
         self.handle
             .bind(py)
             .call_method0(intern!(py, "create_future"))
-    }
-}
-
-/// What the loop calls behind an iteration.
-#[pyclass(frozen)]
-struct Flush {
-    flush: fn(),
-    flushes: Arc<AtomicBool>,
-}
-
-#[pymethods]
-impl Flush {
-    fn __call__(&self) {
-        self.flushes.store(false, Ordering::Relaxed);
-        (self.flush)();
     }
 }
 

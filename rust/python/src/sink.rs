@@ -99,9 +99,7 @@ impl Sink {
             return Ok(answered(py, Some(false)));
         };
         let (pushed, reader) = self.put(value);
-        if reader.is_some_and(|reader| WAKEUPS.wake_in_burst(reader)) {
-            self.event_loop.flush_soon(py, || WAKEUPS.flush())?;
-        }
+        WAKEUPS.wake(reader);
         match pushed {
             Pushed::Answer(answer) => Ok(answered(py, answer)),
             Pushed::Full | Pushed::Pause => {
