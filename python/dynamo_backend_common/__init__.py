@@ -32,7 +32,7 @@ from ._core import (
     StepStream,
     TokenIds,
 )
-from ._request_log import RequestLogFilter
+from ._log.request import RequestLogFilter
 from .config import EngineConfig, RuntimeConfig, WorkerConfig
 from .disaggregation import (
     BootstrapInfo,

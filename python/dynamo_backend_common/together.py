@@ -11,12 +11,12 @@ import tempfile
 from typing import TYPE_CHECKING, Literal, get_args
 
 from ._core import prepare
-from ._logging import choose_log
-from ._own_loop import run_on_own_loop
+from ._log.logging import choose_log
+from ._serving.own_loop import run_on_own_loop
 from .exceptions import InvalidArgument
 
 if TYPE_CHECKING:
-    from ._own_loop import LoopFactory
+    from ._serving.own_loop import LoopFactory
     from .worker import Report, Worker
 
 __all__ = ["WhenOneEnds", "run", "serve"]

@@ -6,20 +6,20 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ._bridge import Bridge
 from ._core import RustEngine, WorkerCore, prepare
-from ._inbox_reader import InboxReader
-from ._logging import choose_log
-from ._own_loop import run_on_own_loop
+from ._log.logging import choose_log
+from ._serving.bridge import Bridge
+from ._serving.inbox_reader import InboxReader
+from ._serving.own_loop import run_on_own_loop
+from ._serving.stream import logger
 from ._signals import ctrl_c_is_ours, kept_handlers
-from ._stream import logger
 from .config import WorkerConfig
 from .exceptions import InvalidArgument
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from ._own_loop import LoopFactory
+    from ._serving.own_loop import LoopFactory
     from .engine import Engine
 
 __all__ = ["Report", "Worker"]

@@ -39,7 +39,7 @@ class Crowd:
 def test_a_client_that_left_before_its_turn_costs_no_generate_and_no_abort(
     launcher: Launcher, model_folder: str, engine: str
 ) -> None:
-    one_thread = "import dynamo_backend_common._threads as threads\nthreads.LIMIT = 1\n"
+    one_thread = "import dynamo_backend_common._serving.threads as threads\nthreads.LIMIT = 1\n"
     (launcher.folder / "sitecustomize.py").write_text(one_thread)
     crowd = Crowd(launcher, engine, "--model-name", model_folder, PYTHONPATH=str(launcher.folder))
     api = crowd.server.api

@@ -20,7 +20,7 @@ from .resolve import known_engines, make_engine
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from .._own_loop import LoopFactory
+    from .._serving.own_loop import LoopFactory
     from ..config import WorkerConfig
     from ..worker import Report
 

@@ -18,7 +18,7 @@ pub(crate) type Failure = Arc<Mutex<Option<PyErr>>>;
 
 #[derive(Clone)]
 pub(crate) struct PythonEngine {
-    /// `dynamo_backend_common._bridge.Bridge` around the user's object.
+    /// `dynamo_backend_common._serving.bridge.Bridge` around the user's object.
     pub(crate) bridge: Arc<Py<PyAny>>,
     pub(crate) name: Arc<str>,
     /// Whether it wants the prompt as a list.

@@ -6,7 +6,7 @@ use parking_lot::Mutex;
 use pyo3::intern;
 use pyo3::prelude::*;
 
-/// The pump of one request, `dynamo_backend_common._pump.Pump`, from its beginning to its end. Held here
+/// The pump of one request, `dynamo_backend_common._serving.pump.Pump`, from its beginning to its end. Held here
 /// alone, so that it is released where the GIL is held.
 #[derive(Clone, Default)]
 pub(crate) struct RequestPump {

@@ -12,7 +12,8 @@ import time
 
 from latches import FOLDER, passed
 
-from dynamo_backend_common import RuntimeConfig, Worker, WorkerConfig, _threads
+from dynamo_backend_common import RuntimeConfig, Worker, WorkerConfig
+from dynamo_backend_common._serving import threads
 
 how, spec, port, model = sys.argv[1:]
 module, _, name = spec.partition(":")
@@ -24,7 +25,7 @@ worker = Worker(
     on_state=lambda state: print("state", state, flush=True),
 )
 if how == "one thread":
-    _threads.LIMIT = 1
+    threads.LIMIT = 1
 if how == "uvloop":
     import uvloop
 

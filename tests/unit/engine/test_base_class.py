@@ -14,7 +14,7 @@ from dynamo_backend_common import (
     Request,
     RequestContext,
 )
-from dynamo_backend_common._bridge import Bridge
+from dynamo_backend_common._serving.bridge import Bridge
 
 
 class Least(LLMEngine):

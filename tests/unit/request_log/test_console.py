@@ -9,7 +9,7 @@ from contextlib import contextmanager, redirect_stderr
 import pytest
 
 from dynamo_backend_common import RequestLogFilter
-from dynamo_backend_common._console import Console, asked_level
+from dynamo_backend_common._log.console import Console, asked_level
 
 
 @contextmanager

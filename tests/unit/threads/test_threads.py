@@ -5,15 +5,16 @@ from collections.abc import Callable
 
 import pytest
 
-from dynamo_backend_common import Unknown, _threads
-from dynamo_backend_common._threads import RequestThreads
+from dynamo_backend_common import Unknown
+from dynamo_backend_common._serving import threads as request_threads
+from dynamo_backend_common._serving.threads import RequestThreads
 
 PATIENCE = 60.0
 
 
 @pytest.fixture
 def threads(monkeypatch: pytest.MonkeyPatch) -> RequestThreads:
-    monkeypatch.setattr(_threads, "LIMIT", 2)
+    monkeypatch.setattr(request_threads, "LIMIT", 2)
     return RequestThreads()
 
 

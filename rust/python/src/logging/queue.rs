@@ -183,7 +183,7 @@ impl Queue {
         let now = self.now();
         self.asked.store(now, Ordering::Relaxed);
         let lowest = py
-            .import(intern!(py, "dynamo_backend_common._logging"))
+            .import(intern!(py, "dynamo_backend_common._log.logging"))
             .and_then(|module| module.call_method0(intern!(py, "lowest_level")))
             .and_then(|level| level.extract());
         match lowest {

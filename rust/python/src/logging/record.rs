@@ -116,7 +116,7 @@ impl Record {
     pub(super) fn hand_over(&self, py: Python<'_>) -> PyResult<()> {
         static TAKE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
         let take = TAKE.get_or_try_init(py, || {
-            py.import(intern!(py, "dynamo_backend_common._logging"))?
+            py.import(intern!(py, "dynamo_backend_common._log.logging"))?
                 .getattr(intern!(py, "take"))
                 .map(Bound::unbind)
         })?;

@@ -50,7 +50,7 @@ impl Failure {
             .requests
             .first()
             .map(|request| request.reading.engine());
-        py.import(intern!(py, "dynamo_backend_common._stream"))?
+        py.import(intern!(py, "dynamo_backend_common._serving.stream"))?
             .call_method1(
                 intern!(py, "log_step_failure"),
                 (requests, engine, &self.raised),

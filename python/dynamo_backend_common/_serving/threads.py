@@ -6,7 +6,7 @@ import threading
 from collections import deque
 from typing import TYPE_CHECKING
 
-from .exceptions import Unknown
+from ..exceptions import Unknown
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,17 +7,17 @@ import inspect
 from types import AsyncGeneratorType
 from typing import TYPE_CHECKING, Any
 
-from ._core import StepStream
-from ._generate import returned_chunks
-from ._iteration import ThreadIteration
-from ._request_log import current_request
-from ._stream import log_failure, log_no_end, log_one_more, log_refusal, without_terminal
+from .._core import StepStream
+from .._log.request import current_request
+from .generate import returned_chunks
+from .iteration import ThreadIteration
+from .stream import log_failure, log_no_end, log_one_more, log_refusal, without_terminal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ._core import RequestContext, Sink
-    from ._threads import RequestThreads
+    from .._core import RequestContext, Sink
+    from .threads import RequestThreads
 
 # What a generator that sees the stop by itself has for ending before it is cancelled.
 _MOMENT_SECONDS = 0.1

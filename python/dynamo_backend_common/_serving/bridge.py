@@ -11,22 +11,22 @@ from asyncio.tasks import _unregister_task
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from ._core import HEALTH_CHECK_KEY, cleanup_seconds
-from ._generate import is_synchronous
-from ._last_requests import end_requests
-from ._pump import Pump
-from ._request_log import current_request
-from ._stream import log_failure, logger
-from ._threads import RequestThreads
-from .engine import LLMEngine
-from .exceptions import DynamoError, EngineShutdown, InvalidArgument, Unknown
-from .metrics import EndpointMetrics
-from .publish import MetricsContext
+from .._core import HEALTH_CHECK_KEY, cleanup_seconds
+from .._log.request import current_request
+from ..engine import LLMEngine
+from ..exceptions import DynamoError, EngineShutdown, InvalidArgument, Unknown
+from ..metrics import EndpointMetrics
+from ..publish import MetricsContext
+from .generate import is_synchronous
+from .last_requests import end_requests
+from .pump import Pump
+from .stream import log_failure, logger
+from .threads import RequestThreads
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container
 
-    from ._core import AdapterCards, MetricsCore, RequestContext, Sink
+    from .._core import AdapterCards, MetricsCore, RequestContext, Sink
 
 _REQUIRED = ("start", "generate", "cleanup")
 

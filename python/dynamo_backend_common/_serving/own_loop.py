@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
-from ._core import flush_log
-from ._logging import choose_log, close_console
+from .._core import flush_log
+from .._log.logging import choose_log, close_console
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Sequence
 
-    from ._core import WorkerCore
+    from .._core import WorkerCore
 
 _T = TypeVar("_T")
 

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable
 
-    from ._core import Inbox
+    from .._core import Inbox
 
 
 class InboxReader:

@@ -9,7 +9,7 @@ import threading
 from datetime import UTC, datetime
 from typing import Any
 
-from ._request_log import RequestLogFilter
+from .request import RequestLogFilter
 
 _LEVELS = {
     "trace": 5,

@@ -7,14 +7,14 @@ import contextlib
 import contextvars
 from typing import TYPE_CHECKING, Any
 
-from ._generate import is_asynchronous, iterable_chunks
-from ._stream import log_one_more, log_refusal, without_terminal
+from .generate import is_asynchronous, iterable_chunks
+from .stream import log_one_more, log_refusal, without_terminal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from ._core import RequestContext, Sink
-    from ._threads import RequestThreads
+    from .._core import RequestContext, Sink
+    from .threads import RequestThreads
 
 
 class ThreadIteration:

@@ -6,13 +6,13 @@ import asyncio
 from asyncio.tasks import _unregister_task
 from typing import TYPE_CHECKING
 
-from ._core import cleanup_seconds
-from ._stream import logger
+from .._core import cleanup_seconds
+from .stream import logger
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from ._pump import Pump
+    from .pump import Pump
 
 _SHOWN = 10
 

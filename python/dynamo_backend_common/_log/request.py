@@ -7,7 +7,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ._core import RequestContext
+    from .._core import RequestContext
 
 current_request: ContextVar[RequestContext | None] = ContextVar(
     "dynamo_backend_common.current_request", default=None

@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from ._request_log import RequestLogFilter
-from .exceptions import DynamoError, StreamIncomplete
+from .._log.request import RequestLogFilter
+from ..exceptions import DynamoError, StreamIncomplete
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ._core import RequestContext, Sink
+    from .._core import RequestContext, Sink
 
 logger = logging.getLogger("dynamo_backend_common")
 logger.addFilter(RequestLogFilter())

@@ -11,8 +11,8 @@ import logging
 import threading
 from typing import TYPE_CHECKING
 
-from ._console import Console
-from ._core import log_to_python, log_to_stderr
+from .._core import log_to_python, log_to_stderr
+from .console import Console
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -1,0 +1,1 @@
+"""What the core calls while a worker serves: an engine's hooks, and the tasks of its requests."""
