@@ -86,10 +86,11 @@ impl<'a> Answer<'a> {
                 self.until_closed().await;
             }
         };
+        // In this order: a request that is cut has its error written, where there is room.
         tokio::select! {
             biased;
-            () = stream.over() => {}
             () = end => {}
+            () = stream.over() => {}
         }
         Ok(())
     }

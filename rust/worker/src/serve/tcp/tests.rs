@@ -22,7 +22,7 @@ use crate::config::DisaggregationMode;
 use crate::context::RequestContext;
 use crate::engine::{EngineStream, LLMEngine};
 use crate::engine_config::EngineConfig;
-use crate::error::{DynamoError, ErrorClass, invalid_argument};
+use crate::error::{BackendError, DynamoError, ErrorClass, invalid_argument, kind};
 
 const ID: &str = "a-request";
 
@@ -326,6 +326,23 @@ async fn a_cut_ends_a_request_whose_frontend_does_not_read_or_close() {
     worker.admission.idle().await;
     answered.await.unwrap().unwrap();
     drop(frontend);
+}
+
+#[tokio::test]
+async fn a_request_that_is_cut_ends_with_the_error_that_says_so() {
+    let worker = Worker::new().await;
+    let answered = worker.request();
+    let mut frontend = worker.answer().await;
+    frontend.header().await;
+    worker.says(token(5));
+    frontend.data().await;
+    assert_eq!(worker.admission.cut(), 1);
+    let item = frontend.data().await;
+    let error: DynamoError = serde_json::from_value(item["data"]["error"].clone()).unwrap();
+    assert_eq!(kind(&error), BackendError::EngineShutdown);
+    assert_eq!(frontend.data().await, json!({"complete_final": true}));
+    assert_eq!(frontend.header().await, json!("sentinel"));
+    answered.await.unwrap().unwrap();
 }
 
 #[tokio::test]
