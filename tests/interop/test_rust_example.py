@@ -11,6 +11,8 @@ import pytest
 from support.api import Api, finish_reasons, read_text, text_of, wait_for_model
 from support.frontend import CACHE
 from support.launcher import NOTHING, Launcher
+from support.listening import listening
+from support.ports import LOOPBACK
 from support.processes import Process
 from support.system import System
 
@@ -81,23 +83,10 @@ def test_section_12_6_a_worker_of_its_own_program_has_the_workers_system_server(
     process = launcher.start(binary(), env=env)
     process.wait_for_line("Serving reverse on ")
     assert system.health()[1]["workers"], "the runtime's own server has no list of workers"
-    assert set(listening(process.pid)[system.port]) == {"127.0.0.1"}
+    addresses = {address for address, port in listening(process.pid) if port == system.port}
+    assert addresses == {LOOPBACK}
     assert process.terminate() == 0
     assert "the runtime's own system server" not in process.output
-
-
-def listening(pid: int) -> dict[int, list[str]]:
-    """The IPv4 addresses on which a process listens, by their port."""
-    links = [str(entry.readlink()) for entry in Path(f"/proc/{pid}/fd").iterdir()]
-    inodes = {link.removeprefix("socket:[").rstrip("]") for link in links if "socket" in link}
-    found: dict[int, list[str]] = {}
-    for line in Path(f"/proc/{pid}/net/tcp").read_text().splitlines()[1:]:
-        fields = line.split()
-        address, port = fields[1].split(":")
-        if fields[3] == "0A" and fields[9] in inodes:
-            shown = ".".join(str(byte) for byte in reversed(bytes.fromhex(address)))
-            found.setdefault(int(port, 16), []).append(shown)
-    return found
 
 
 def test_section_12_1_ctrl_c_ends_it_with_success_too(
