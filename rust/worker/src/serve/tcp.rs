@@ -91,7 +91,10 @@ impl TcpAnswers {
         let connected = tokio::select! {
             biased;
             connected = connect(header.connection_info, &*context) => connected,
-            () = admission.until_cut() => Err(anyhow::anyhow!("the worker shuts down")),
+            // Who came after a cut is told that the worker takes no requests.
+            () = admission.until_cut(), if admitted.is_some() => {
+                Err(anyhow::anyhow!("the request was cut"))
+            }
         };
         let connection = match connected {
             Ok(connection) => connection,

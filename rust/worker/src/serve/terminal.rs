@@ -107,8 +107,9 @@ impl RequestStream {
     }
 
     /// Resolves when nobody reads any more.
-    pub(super) async fn over(&self) {
-        self.live.over().await
+    pub(super) fn over(&self) -> impl Future<Output = ()> + Send + use<> {
+        let live = self.live.clone();
+        async move { live.over().await }
     }
 
     pub(super) fn context(&self) -> &RequestContext {

@@ -78,7 +78,14 @@ impl<'a> Answer<'a> {
     pub(super) async fn send(mut self, mut stream: RequestStream) -> anyhow::Result<()> {
         frame::prologue(self.connection.out(), None)?;
         self.counted.answered();
-        if !poll_fn(|cx| self.poll_items(&mut stream, cx)).await {
+        let over = stream.over();
+        // In this order: a request that is cut has its error written, where there is room.
+        let are_written = tokio::select! {
+            biased;
+            all = poll_fn(|cx| self.poll_items(&mut stream, cx)) => all,
+            () = over => false,
+        };
+        if !are_written {
             return Ok(());
         }
         let end = async {
@@ -86,7 +93,6 @@ impl<'a> Answer<'a> {
                 self.until_closed().await;
             }
         };
-        // In this order: a request that is cut has its error written, where there is room.
         tokio::select! {
             biased;
             () = end => {}

@@ -315,7 +315,7 @@ async fn an_engine_waits_for_a_frontend_that_does_not_read() {
 }
 
 #[tokio::test]
-async fn a_cut_ends_a_request_whose_frontend_does_not_read_or_close() {
+async fn a_cut_ends_a_request_whose_frontend_does_not_close() {
     let worker = Worker::new().await;
     let answered = worker.request();
     let mut frontend = worker.answer().await;
@@ -326,6 +326,44 @@ async fn a_cut_ends_a_request_whose_frontend_does_not_read_or_close() {
     worker.admission.idle().await;
     answered.await.unwrap().unwrap();
     drop(frontend);
+}
+
+#[tokio::test]
+async fn a_cut_ends_a_request_whose_frontend_reads_nothing_any_more() {
+    let worker = Worker::new().await;
+    let answered = worker.request();
+    let mut frontend = worker.answer().await;
+    frontend.header().await;
+    // Apart, as their indices differ.
+    for number in 0..60_000 {
+        worker.says(LLMEngineOutput {
+            index: Some(number % 2),
+            ..token(number)
+        });
+    }
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert!(!worker.chunks.is_empty(), "the socket is full");
+    assert_eq!(worker.admission.cut(), 1);
+    worker.admission.idle().await;
+    answered.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn who_comes_after_a_cut_is_told_that_nobody_is_taken() {
+    let worker = Worker::new().await;
+    worker.admission.close();
+    worker.admission.cut();
+    let answered = worker.request();
+    let mut frontend = worker.answer().await;
+    let prologue = frontend.header().await;
+    assert!(
+        prologue["error"]
+            .as_str()
+            .unwrap()
+            .contains("takes no requests")
+    );
+    drop(frontend);
+    assert!(answered.await.unwrap().is_err());
 }
 
 #[tokio::test]
