@@ -75,7 +75,7 @@ impl Member {
                     .into(),
             )
         } else {
-            self.turns.why_full().map(Cow::Owned)
+            None
         }
     }
 }

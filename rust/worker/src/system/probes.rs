@@ -20,7 +20,14 @@ pub(super) fn health(shared: &Shared) -> Response {
     let workers: Vec<Value> = members
         .iter()
         .map(|member| match member.why_not_ready() {
-            None => json!({"endpoint": member.path, "status": "ready"}),
+            None => {
+                let mut worker = json!({"endpoint": member.path, "status": "ready"});
+                // Ready all the same: a pod that is not leaves discovery, with all that it serves.
+                if let Some(reason) = member.turns.why_full() {
+                    worker["reason"] = json!(reason);
+                }
+                worker
+            }
             Some(reason) => {
                 ready = false;
                 json!({"endpoint": member.path, "status": "notready", "reason": reason})
