@@ -18,8 +18,10 @@ say "Rust tests"
 cargo "${run[@]}" --locked "${alone[@]}" "$@"
 cargo "${run[@]}" --locked "${rest[@]}" "$@"
 
-say "Every interleaving of two threads, by loom"
-cargo test --locked --package dynamo-backend-handoff --features loom --test interleavings
+if (($# == 0)); then
+    say "Every interleaving of two threads, by loom"
+    cargo test --locked --package dynamo-backend-handoff --features loom --test interleavings
+fi
 
 say "Examples in the documentation of Rust"
 cargo test --locked --doc --package dynamo-backend-lifecycle

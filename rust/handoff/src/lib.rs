@@ -1,7 +1,6 @@
 //! From the threads that make tokens to the tasks that send them, and back.
 //!
-//! A crate of its own, without Python: its tests compile in seconds, and run under proptest, loom and
-//! Miri.
+//! A crate of its own, without Python: its tests compile in seconds; queue and mailbox run under loom.
 //!
 //! | module | what it is |
 //! |---|---|

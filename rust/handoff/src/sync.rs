@@ -10,7 +10,8 @@ pub(crate) use loom::sync::atomic;
 #[cfg(feature = "loom")]
 pub(crate) use watched::{Condvar, Mutex, MutexGuard};
 
-/// Loom's, which have the interface of the standard library, with that of `parking_lot`.
+/// Loom's, which have the interface of the standard library, with that of `parking_lot`. A lock is
+/// poisoned only where a test has failed already, and a guard is empty only while it waits.
 #[cfg(feature = "loom")]
 mod watched {
     use std::ops::{Deref, DerefMut};

@@ -1,4 +1,4 @@
-//! Every interleaving of two threads, by loom: `make interleavings`.
+//! Every interleaving of two threads, by loom; `make rust-test` runs it.
 #![cfg(feature = "loom")]
 
 use std::sync::Arc;
@@ -69,18 +69,13 @@ fn who_waits_for_room_is_resumed_whenever_the_reader_comes_or_goes() {
         loom::model(move || {
             let (writer, mut reader) = queue::open::<Item, Room>(Waker::wake);
             (0..CAPACITY).for_each(|_| drop(writer.put(Item(0), false)));
-            let reading = thread::spawn(move || {
-                if !leaves {
-                    let _ = reader.poll(&mut Context::from_waker(Waker::noop()));
-                }
-                reader
+            let reading = thread::spawn(move || match leaves {
+                true => drop(reader),
+                false => drop(reader.poll(&mut Context::from_waker(Waker::noop()))),
             });
             let resumed = Arc::new(AtomicBool::new(false));
             writer.when_room(Room(resumed.clone()));
-            let reader = reading.join().unwrap();
-            if leaves {
-                drop(reader);
-            }
+            reading.join().unwrap();
             assert!(resumed.load(Ordering::SeqCst));
         });
     }

@@ -1,5 +1,4 @@
-//! The request path: the endpoint's registration, and from the runtime's ingress to the engine and
-//! back.
+//! The request path: the endpoint's registration, and from the request plane to the engine and back.
 
 mod adapter;
 mod cancel;

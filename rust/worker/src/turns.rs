@@ -1,7 +1,7 @@
 //! How many requests the engine has at a time, where that has a limit.
 //!
 //! The runtime has a limit of its own, and keeps what exceeds it where no shutdown sees it; so its
-//! variables are taken over.
+//! variables are taken over; the time for those that wait is the worker's own.
 
 use std::pin::Pin;
 use std::str::FromStr;

@@ -131,7 +131,6 @@ impl EngineAdapter {
         let mut asked = Box::pin(ask(
             turn,
             live.clone(),
-            self.metrics.clone(),
             self.engine.clone(),
             request,
             context.clone(),
@@ -186,17 +185,11 @@ impl AsyncEngine<SingleIn<PreprocessedRequest>, ManyOut<Annotated<LLMEngineOutpu
 async fn ask(
     turn: Turn,
     live: Live,
-    metrics: Option<RequestMetrics>,
     engine: Arc<dyn LLMEngine>,
     request: PreprocessedRequest,
     context: RequestContext,
 ) -> Result<EngineStream, DynamoError> {
-    let turn = turn.come().await.inspect_err(|_| {
-        live.refuse();
-        if let Some(metrics) = &metrics {
-            metrics.refused();
-        }
-    })?;
+    let turn = turn.come().await.inspect_err(|_| live.refuse())?;
     if !live.begin() {
         return Err(given_up(&live));
     }

@@ -5,7 +5,7 @@ use dynamo_llm::protocols::common::llm_backend::LLMEngineOutput;
 use dynamo_runtime::error::DynamoError;
 use tokio::time::Instant;
 
-use crate::error::{BackendError, kind};
+use crate::error::{BackendError, ErrorClass, kind};
 use crate::metrics::RequestMetrics;
 use crate::trace::RequestSpan;
 
@@ -57,8 +57,13 @@ impl Measure {
         if let Some(span) = &mut self.span {
             span.failed(error);
         }
-        if let Some(metrics) = &self.metrics {
-            metrics.failed(kind(error));
+        match &self.metrics {
+            // Nobody's fault: another worker takes it.
+            Some(metrics) if error.error_type() == ErrorClass::WorkerOverloaded => {
+                metrics.refused()
+            }
+            Some(metrics) => metrics.failed(kind(error)),
+            None => {}
         }
     }
 }

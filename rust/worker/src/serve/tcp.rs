@@ -29,7 +29,7 @@ use dynamo_runtime::traits::DistributedRuntimeProvider;
 use answer::Answer;
 use connection::Connection;
 use counted::{Counted, LOG};
-use envelope::{Envelope, Malformed};
+use envelope::Envelope;
 
 use super::adapter::EngineAdapter;
 
@@ -121,7 +121,9 @@ impl TcpAnswers {
                 let failed = PipelineError::GenerateError(error.clone().into());
                 let text = failed.to_string();
                 tracing::error!(target: LOG, "Failed to generate response stream: {text}");
-                answer.refuse(&text, &error).await.map_err(broken)?;
+                if let Err(unwritten) = answer.refuse(&text, &error).await {
+                    tracing::debug!(error = %unwritten, "a refusal could not be written");
+                }
                 Err(failed)
             }
         }
@@ -149,15 +151,9 @@ impl PushWorkHandler for TcpAnswers {
         request_id: Option<String>,
     ) -> Result<(), PipelineError> {
         let counted = Counted::begin(&self.metrics, payload.len(), request_id);
-        let envelope = Envelope::open(&payload).map_err(|malformed| match malformed {
-            Malformed::Message(error) => {
-                counted.failed(error_types::INVALID_MESSAGE);
-                error
-            }
-            Malformed::Part(error) => {
-                counted.failed(error_types::DESERIALIZATION);
-                error
-            }
+        let envelope = Envelope::open(&payload).map_err(|(error_type, error)| {
+            counted.failed(error_type);
+            error
         })?;
         if envelope.header.connection_info.transport != TRANSPORT {
             return self.others.handle_payload(payload, None).await;

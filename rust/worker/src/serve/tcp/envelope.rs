@@ -9,6 +9,7 @@ use std::ops::Range;
 
 use bytes::{Buf, Bytes};
 use dynamo_llm::protocols::common::preprocessor::PreprocessedRequest;
+use dynamo_runtime::metrics::prometheus_names::work_handler::error_types;
 use dynamo_runtime::pipeline::network::{ConnectionInfo, RequestPlanePayloadCodec};
 use dynamo_runtime::pipeline::{PipelineError, SingleIn};
 use serde::Deserialize;
@@ -31,34 +32,37 @@ pub(super) struct Header {
     pub(super) frontend_send_ts_ns: Option<u64>,
 }
 
-/// What is wrong with an envelope.
-pub(super) enum Malformed {
-    /// Not the parts that a request has.
-    Message(PipelineError),
-    /// A part that cannot be read.
-    Part(PipelineError),
-}
+/// What is wrong with an envelope, and one of the runtime's names for that.
+pub(super) type Malformed = (&'static str, PipelineError);
 
 impl Envelope {
     /// Takes the envelope apart, without copying the request.
     pub(super) fn open(payload: &Bytes) -> Result<Self, Malformed> {
         let (header, request) = parts(payload).ok_or_else(|| {
             let text = "a request's envelope ends before its header and its request do";
-            Malformed::Message(PipelineError::Generic(text.to_owned()))
+            (
+                error_types::INVALID_MESSAGE,
+                PipelineError::Generic(text.to_owned()),
+            )
         })?;
         if header.is_empty() || request.is_empty() {
             let text = "a request came in an envelope without a header or without a request; this \
                         endpoint takes one request at a time";
-            return Err(Malformed::Message(PipelineError::Generic(text.to_owned())));
+            return Err((
+                error_types::INVALID_MESSAGE,
+                PipelineError::Generic(text.to_owned()),
+            ));
         }
         match serde_json::from_slice(&payload[header]) {
             Ok(header) => Ok(Self {
                 header,
                 request: payload.slice(request),
             }),
-            Err(error) => Err(Malformed::Part(PipelineError::DeserializationError(
-                format!("the header of a request's envelope: {error}"),
-            ))),
+            Err(error) => {
+                let text = format!("the header of a request's envelope: {error}");
+                let error = PipelineError::DeserializationError(text);
+                Err((error_types::DESERIALIZATION, error))
+            }
         }
     }
 
@@ -154,7 +158,7 @@ mod tests {
         ] {
             assert!(matches!(
                 Envelope::open(&payload),
-                Err(Malformed::Message(_))
+                Err((error_types::INVALID_MESSAGE, _))
             ));
         }
     }
@@ -164,7 +168,7 @@ mod tests {
         let no_header = packed("{}", b"{}");
         assert!(matches!(
             Envelope::open(&no_header),
-            Err(Malformed::Part(_))
+            Err((error_types::DESERIALIZATION, _))
         ));
         let envelope = Envelope::open(&packed(&header(), b"[]")).ok().unwrap();
         let error = envelope.request().err().unwrap().to_string();
