@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 IN_FLIGHT = "dynamo_component_worker_requests_in_flight"
 REFUSED = "dynamo_component_worker_requests_refused_total"
+ERRORS = "dynamo_component_worker_request_errors_total{"
 REQUESTS = 6
 
 
@@ -114,7 +115,12 @@ def test_whose_turn_does_not_come_in_time_is_refused(launcher: Launcher, model_f
         stream = begin(stack, server.api)
         refused = server.api.complete(PROMPT)
         assert refused.status in (503, 529), refused.text
-        assert sample(System(server.api.port).get("/metrics").text, REFUSED) == 1
+        metrics = System(server.api.port).get("/metrics").text
+        assert sample(metrics, REFUSED) == 1
+        # It failed nobody: another worker takes it.
+        errors = [line for line in metrics.splitlines() if line.startswith(ERRORS)]
+        assert errors
+        assert all(line.endswith(" 0") for line in errors)
         launcher.latches.release("go")
         finishes(*stream)
     assert server.process.terminate() == 0

@@ -69,14 +69,18 @@ fn who_waits_for_room_is_resumed_whenever_the_reader_comes_or_goes() {
         loom::model(move || {
             let (writer, mut reader) = queue::open::<Item, Room>(Waker::wake);
             (0..CAPACITY).for_each(|_| drop(writer.put(Item(0), false)));
-            let reading = thread::spawn(move || match leaves {
-                true => drop(reader),
-                false => drop(reader.poll(&mut Context::from_waker(Waker::noop()))),
+            let reading = thread::spawn(move || {
+                if leaves {
+                    return None;
+                }
+                let _ = reader.poll(&mut Context::from_waker(Waker::noop()));
+                Some(reader)
             });
             let resumed = Arc::new(AtomicBool::new(false));
             writer.when_room(Room(resumed.clone()));
-            reading.join().unwrap();
+            let kept = reading.join().unwrap();
             assert!(resumed.load(Ordering::SeqCst));
+            drop(kept);
         });
     }
 }

@@ -23,6 +23,7 @@ use crate::context::RequestContext;
 use crate::engine::{EngineStream, LLMEngine};
 use crate::engine_config::EngineConfig;
 use crate::error::{DynamoError, ErrorClass, invalid_argument};
+use crate::turns::Turns;
 
 const ID: &str = "a-request";
 
@@ -71,6 +72,10 @@ struct Worker {
 
 impl Worker {
     async fn new() -> Self {
+        Self::with_turns(Turns::default()).await
+    }
+
+    async fn with_turns(turns: Turns) -> Self {
         let (chunks, of_engine) = unbounded();
         let (of_aborts, aborts) = unbounded();
         let engine = Arc::new(Told {
@@ -78,14 +83,15 @@ impl Worker {
             aborts: of_aborts,
         });
         let admission = Admission::default();
-        let adapter = Arc::new(EngineAdapter::new(
+        let adapter = EngineAdapter::new(
             engine,
             admission.clone(),
             DisaggregationMode::Aggregated,
             Duration::from_secs(60),
             None,
             None,
-        ));
+        );
+        let adapter = Arc::new(adapter.with_turns(turns));
         let handler = Arc::new(TcpAnswers {
             others: Ingress::for_engine(adapter.clone()).unwrap(),
             adapter,
@@ -102,6 +108,16 @@ impl Worker {
 
     fn says(&self, chunk: LLMEngineOutput) {
         self.chunks.unbounded_send(Ok(chunk)).unwrap();
+    }
+
+    fn says_more_than_a_socket_takes(&self) {
+        for number in 0..60_000 {
+            // Apart, as their indices differ.
+            self.says(LLMEngineOutput {
+                index: Some(number % 2),
+                ..token(number)
+            });
+        }
     }
 
     /// Has it answer a request, as the runtime does.
@@ -264,7 +280,26 @@ async fn who_is_refused_is_told_why_and_the_runtime_too() {
 }
 
 #[tokio::test]
-async fn a_frontend_that_stops_or_leaves_is_heard_while_the_engine_thinks() {
+async fn a_frontend_that_stops_is_heard_before_its_answer_begins() {
+    let worker = Worker::with_turns(Turns::new(1, 1, None)).await;
+    let first = worker.request();
+    let mut answer = worker.answer().await;
+    answer.header().await;
+    let waits = worker.request();
+    worker.answer().await.says(ControlMessage::Stop).await;
+    let error = waits.await.unwrap().unwrap_err().to_string();
+    assert!(
+        error.contains("cancelled before the engine began"),
+        "{error}"
+    );
+    assert_eq!(worker.admission.in_flight(), 1);
+    drop(answer);
+    worker.says(LLMEngineOutput::stop());
+    first.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_frontend_that_stops_or_leaves_is_heard_between_two_items() {
     for how in [Some(ControlMessage::Stop), Some(ControlMessage::Kill), None] {
         let mut worker = Worker::new().await;
         let answered = worker.request();
@@ -291,12 +326,7 @@ async fn an_engine_waits_for_a_frontend_that_does_not_read() {
     let answered = worker.request();
     let mut frontend = worker.answer().await;
     frontend.header().await;
-    // Apart, as their indices differ.
-    let many = (0..60_000).map(|n| LLMEngineOutput {
-        index: Some(n % 2),
-        ..token(n)
-    });
-    many.for_each(|chunk| worker.says(chunk));
+    worker.says_more_than_a_socket_takes();
     worker.says(LLMEngineOutput::stop());
     tokio::time::sleep(Duration::from_millis(200)).await;
     assert!(!worker.chunks.is_empty(), "what is not read is not pulled");

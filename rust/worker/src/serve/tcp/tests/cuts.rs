@@ -9,13 +9,7 @@ async fn a_cut_ends_a_request_whose_frontend_reads_nothing_any_more() {
     let answered = worker.request();
     let mut frontend = worker.answer().await;
     frontend.header().await;
-    // Apart, as their indices differ.
-    for number in 0..60_000 {
-        worker.says(LLMEngineOutput {
-            index: Some(number % 2),
-            ..token(number)
-        });
-    }
+    worker.says_more_than_a_socket_takes();
     tokio::time::sleep(Duration::from_millis(200)).await;
     assert!(!worker.chunks.is_empty(), "the socket is full");
     assert_eq!(worker.admission.cut(), 1);
