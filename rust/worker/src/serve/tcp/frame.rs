@@ -143,14 +143,7 @@ fn is_plain(chunk: &LLMEngineOutput) -> bool {
             cum_log_probs: _,
             log_probs: _,
             top_logprobs: None,
-            finish_reason: None
-                | Some(
-                    FinishReason::EoS
-                        | FinishReason::Length
-                        | FinishReason::Stop
-                        | FinishReason::Cancelled
-                        | FinishReason::ContentFilter
-                ),
+            finish_reason: reason,
             stop_reason: None,
             index: _,
             disaggregated_params: None,
@@ -161,7 +154,7 @@ fn is_plain(chunk: &LLMEngineOutput) -> bool {
             engine_data: None,
             routing_data: None,
             jailed_text: None,
-        }
+        } if reason.as_ref().is_none_or(|reason| name(reason).is_some())
     )
 }
 
@@ -211,8 +204,8 @@ fn plain_chunk(out: &mut Vec<u8>, chunk: &LLMEngineOutput) -> io::Result<()> {
     write_str(out, "top_logprobs")?;
     write_nil(out)?;
     write_str(out, "finish_reason")?;
-    match &chunk.finish_reason {
-        Some(reason) => write_str(out, name(reason))?,
+    match chunk.finish_reason.as_ref().and_then(name) {
+        Some(reason) => write_str(out, reason)?,
         None => write_nil(out)?,
     }
     write_str(out, "index")?;
@@ -232,15 +225,15 @@ fn write_length(out: &mut Vec<u8>, length: usize) -> io::Result<()> {
     Ok(())
 }
 
-/// As a plain chunk has it; only an error has a message beside its name.
-fn name(reason: &FinishReason) -> &'static str {
+/// `None`: an error, which has a message beside its name.
+fn name(reason: &FinishReason) -> Option<&'static str> {
     match reason {
-        FinishReason::EoS => "eos",
-        FinishReason::Length => "length",
-        FinishReason::Stop => "stop",
-        FinishReason::Error(_) => "error",
-        FinishReason::Cancelled => "cancelled",
-        FinishReason::ContentFilter => "content_filter",
+        FinishReason::EoS => Some("eos"),
+        FinishReason::Length => Some("length"),
+        FinishReason::Stop => Some("stop"),
+        FinishReason::Error(_) => None,
+        FinishReason::Cancelled => Some("cancelled"),
+        FinishReason::ContentFilter => Some("content_filter"),
     }
 }
 
