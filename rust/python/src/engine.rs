@@ -9,11 +9,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use dynamo_backend_worker::error::{invalid_argument, unknown};
-use dynamo_backend_worker::metrics::{MetricsBindings, MetricsContext};
 use dynamo_backend_worker::publish::KvEventSource;
 use dynamo_backend_worker::{
     AdapterCards, DisaggregationMode, DynamoError, EngineConfig, EngineStream, LLMEngine,
-    LLMEngineOutput, PreprocessedRequest, RequestContext, WorkerConfig,
+    LLMEngineOutput, MetricsBindings, MetricsContext, PreprocessedRequest, RequestContext,
+    WorkerConfig,
 };
 use futures::Stream;
 use pyo3::intern;

@@ -5,11 +5,9 @@ use std::sync::Arc;
 
 use dynamo_backend_handoff::eventfd::EventFd;
 use dynamo_backend_handoff::mailbox::Bell;
-use dynamo_backend_worker::DynamoError;
 use dynamo_backend_worker::error::invalid_argument;
-use dynamo_backend_worker::metrics::{
-    EngineText, EngineTexts, MetricsBindings, MetricsContext, OnPublisherReady,
-};
+use dynamo_backend_worker::metrics::{EngineText, EngineTexts};
+use dynamo_backend_worker::{DynamoError, MetricsBindings, MetricsContext, OnPublisherReady};
 use futures::FutureExt;
 use parking_lot::Mutex;
 use pyo3::prelude::*;

@@ -17,8 +17,9 @@ use prometheus::IntCounter;
 use serde_json::Value;
 use tokio::sync::MutexGuard;
 
+use crate::adapter_cards::Published;
 use crate::admission::Admission;
-use crate::discovery::{adapters, departure, peers};
+use crate::discovery::{departure, peers};
 use crate::engine::LLMEngine;
 use crate::error::{at_step, unknown};
 use crate::frontend::{RunningFrontend, in_flight};
@@ -38,7 +39,7 @@ pub(crate) struct Surroundings {
     /// The endpoint's, without the suffix that tells generations apart.
     pub(crate) namespace: String,
     pub(crate) card: ModelDeploymentCard,
-    pub(crate) adapters: Arc<adapters::Published>,
+    pub(crate) adapters: Arc<Published>,
     pub(crate) engine: Arc<dyn LLMEngine>,
     pub(crate) readiness: Arc<Readiness>,
     pub(crate) admission: Admission,
@@ -183,7 +184,7 @@ impl Controls {
     }
 
     /// The cards of the engine's LoRA adapters.
-    pub(crate) fn adapters(&self) -> &Arc<adapters::Published> {
+    pub(crate) fn adapters(&self) -> &Arc<Published> {
         &self.around.adapters
     }
 

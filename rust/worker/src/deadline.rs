@@ -119,9 +119,6 @@ impl Deadline {
 }
 
 #[cfg(test)]
-mod blocked;
-
-#[cfg(test)]
 mod tests {
     use super::*;
 

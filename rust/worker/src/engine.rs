@@ -3,6 +3,9 @@
 //! The worker drives an engine as `Arc<dyn LLMEngine>`, wherever it came from: written in Rust,
 //! or a Python object behind the bridge of the Python package.
 
+mod context;
+mod setup_metrics;
+
 use std::pin::Pin;
 
 use async_trait::async_trait;
@@ -12,11 +15,12 @@ use dynamo_runtime::error::DynamoError;
 use futures::Stream;
 use serde_json::Value;
 
+pub use context::{RequestContext, RequestMetadata};
+pub use setup_metrics::{MetricsBindings, MetricsContext, OnPublisherReady};
+
+use crate::adapter_cards::AdapterCards;
 use crate::config::WorkerConfig;
-use crate::context::RequestContext;
-use crate::discovery::adapters::AdapterCards;
 use crate::engine_config::EngineConfig;
-use crate::metrics::{MetricsBindings, MetricsContext};
 use crate::publish::KvEventSource;
 
 /// The chunks of one request, in order. Exactly one is terminal, and it is the last: a chunk with

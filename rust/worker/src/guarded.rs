@@ -11,13 +11,11 @@ use dynamo_runtime::error::DynamoError;
 use futures::FutureExt;
 use serde_json::Value;
 
+use crate::adapter_cards::AdapterCards;
 use crate::config::WorkerConfig;
-use crate::context::RequestContext;
-use crate::discovery::adapters::AdapterCards;
-use crate::engine::{EngineStream, LLMEngine};
+use crate::engine::{EngineStream, LLMEngine, MetricsBindings, MetricsContext, RequestContext};
 use crate::engine_config::EngineConfig;
 use crate::error::unknown;
-use crate::metrics::{MetricsBindings, MetricsContext};
 use crate::publish::KvEventSource;
 
 /// An engine whose hooks do not panic: one that would unwind the run would cost the engine its

@@ -16,11 +16,10 @@
 //! | tracing | [`trace`], [`RequestContext::trace_headers`] |
 //! | errors | [`error`] |
 
+mod adapter_cards;
 mod admission;
-mod assembly;
 pub mod chunk;
 pub mod config;
-mod context;
 mod controls;
 mod credentials;
 mod deadline;
@@ -39,7 +38,6 @@ mod frontend;
 mod guarded;
 mod health;
 mod home;
-mod host;
 mod hosts;
 pub mod metrics;
 mod nodelay;
@@ -51,16 +49,14 @@ mod serve;
 mod shutdown;
 mod signals;
 mod system;
-mod together;
 pub mod trace;
 mod turns;
 mod worker;
 
+pub use adapter_cards::AdapterCards;
 pub use config::{DisaggregationMode, RuntimeConfig, WorkerConfig};
-pub use context::{RequestContext, RequestMetadata};
 pub use deadline::DEADLINE_EXIT_CODE;
 pub use descendants::adopt_orphans;
-pub use discovery::adapters::AdapterCards;
 pub use dynamo_backend_lifecycle::canary::HEALTH_CHECK_KEY;
 pub use dynamo_backend_lifecycle::{Report, State};
 pub use dynamo_llm::protocols::common::FinishReason;
@@ -69,7 +65,10 @@ pub use dynamo_llm::protocols::common::preprocessor::PreprocessedRequest;
 pub use dynamo_protocols::types::{CompletionUsage, StopReason};
 pub use dynamo_runtime::Runtime;
 pub use dynamo_runtime::error::DynamoError;
-pub use engine::{EngineStream, LLMEngine, is_probe};
+pub use engine::{
+    EngineStream, LLMEngine, MetricsBindings, MetricsContext, OnPublisherReady, RequestContext,
+    RequestMetadata, is_probe,
+};
 pub use engine_config::EngineConfig;
 pub use event::{Event, OnEvent};
 pub use exit::before_exit;
@@ -77,5 +76,5 @@ pub use frontend::Frontend;
 pub use run::{Hold, Run};
 pub use shutdown::Shutdown;
 pub use signals::{EarlySignals, FORCED_EXIT_CODE, keep_handlers};
-pub use together::{WhenOneEnds, run_all};
 pub use worker::Worker;
+pub use worker::together::{WhenOneEnds, run_all};

@@ -1,5 +1,8 @@
 //! One run of a worker: what it takes of the process, and its way to the end.
 
+pub(crate) mod assembly;
+mod host;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,14 +10,14 @@ use dynamo_backend_lifecycle::{Budget, Report, RunError, Settings, Step};
 use dynamo_runtime::Runtime;
 use dynamo_runtime::error::DynamoError;
 
-use crate::assembly::Assembly;
+use self::assembly::Assembly;
+use self::host::Host;
 use crate::config::DisaggregationMode;
 use crate::deadline::Deadline;
 use crate::error::{at_step, unknown};
 use crate::event::Event;
 use crate::forked;
 use crate::home;
-use crate::host::Host;
 use crate::hosts;
 use crate::signals::Signals;
 use crate::trace;
@@ -24,7 +27,7 @@ const FLUSH: Duration = Duration::from_secs(3);
 
 /// A run that has taken the signals and has done nothing else yet.
 pub struct Run {
-    host: Host,
+    pub(crate) host: Host,
     hold: Hold,
     /// The runtime is this run's own.
     alone: bool,
@@ -122,10 +125,3 @@ fn named(failed: RunError<DynamoError>) -> DynamoError {
         step => at_step(step.name(), failed.error),
     }
 }
-
-#[cfg(test)]
-mod panics;
-#[cfg(test)]
-mod publishing;
-#[cfg(test)]
-mod registering;

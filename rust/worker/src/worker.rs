@@ -1,5 +1,7 @@
 //! [`Worker`]: one engine, served once. Composition only.
 
+pub(crate) mod together;
+
 use std::sync::{Arc, OnceLock};
 
 use dynamo_backend_lifecycle::{Report, State};
@@ -7,7 +9,6 @@ use dynamo_runtime::Runtime;
 use dynamo_runtime::error::DynamoError;
 use tokio::sync::watch;
 
-use crate::assembly::Assembly;
 use crate::config::WorkerConfig;
 use crate::engine::LLMEngine;
 use crate::error::unknown;
@@ -15,6 +16,7 @@ use crate::event::OnEvent;
 use crate::frontend::Frontend;
 use crate::guarded::Guarded;
 use crate::run::Run;
+use crate::run::assembly::Assembly;
 use crate::shutdown::Shutdown;
 
 /// Drives one engine through one run. It is used once.
@@ -115,3 +117,6 @@ impl Worker {
         Run::begin(self.assembly, runtime, true)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -92,8 +92,7 @@ mod tests {
     use dynamo_runtime::error::DynamoError;
 
     use super::*;
-    use crate::context::RequestContext;
-    use crate::engine::EngineStream;
+    use crate::engine::{EngineStream, RequestContext};
     use crate::engine_config::EngineConfig;
     use crate::error::unknown;
 

@@ -14,9 +14,8 @@ use parking_lot::Mutex;
 use serde_json::json;
 
 use crate::config::{DisaggregationMode, WorkerConfig};
-use crate::context::RequestContext;
 use crate::disaggregation::{prefill_chunk, prefill_request, require_prefill_result};
-use crate::engine::{EngineStream, LLMEngine, is_probe};
+use crate::engine::{EngineStream, LLMEngine, RequestContext, is_probe};
 use crate::engine_config::EngineConfig;
 use crate::error::invalid_argument;
 use unsupported::refuse_unsupported;

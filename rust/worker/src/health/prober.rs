@@ -22,8 +22,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 use super::Readiness;
-use crate::context::RequestContext;
-use crate::engine::LLMEngine;
+use crate::engine::{LLMEngine, RequestContext};
 use crate::environment::set_variable;
 use crate::error::{invalid_argument, unknown};
 

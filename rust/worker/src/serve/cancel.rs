@@ -8,8 +8,7 @@ use tracing::{Instrument, Span};
 
 use super::live::Live;
 use crate::admission::Admission;
-use crate::context::RequestContext;
-use crate::engine::LLMEngine;
+use crate::engine::{LLMEngine, RequestContext};
 
 /// What an engine has for ending a stream that nobody reads any more.
 const LAST_MOMENT: Duration = Duration::from_secs(1);

@@ -9,7 +9,7 @@ use tokio::task::consume_budget;
 use tokio_util::sync::DropGuard;
 
 use super::live::Live;
-use crate::context::RequestContext;
+use crate::engine::RequestContext;
 
 /// Reads the engine's stream in the reader's place, and lets it go with its first token.
 pub(super) fn read_to_first_token(

@@ -17,7 +17,7 @@ use super::live::{Live, cut_off};
 use super::measure::Measure;
 
 use crate::chunk;
-use crate::context::RequestContext;
+use crate::engine::RequestContext;
 use crate::error::{BackendError, backend};
 
 /// The stream of one request as its answer is written from. It joins chunks that are ready together, ends

@@ -6,8 +6,7 @@ use async_trait::async_trait;
 use serde_json::json;
 
 use super::*;
-use crate::context::RequestContext;
-use crate::engine::EngineStream;
+use crate::engine::{EngineStream, RequestContext};
 use crate::engine_config::EngineConfig;
 use crate::error::unknown;
 use crate::{DynamoError, PreprocessedRequest};

@@ -12,8 +12,7 @@ use dynamo_runtime::Runtime;
 use dynamo_runtime::error::DynamoError;
 
 use crate::config::WorkerConfig;
-use crate::context::RequestContext;
-use crate::engine::{EngineStream, LLMEngine};
+use crate::engine::{EngineStream, LLMEngine, RequestContext};
 use crate::engine_config::EngineConfig;
 use crate::error::unknown;
 use crate::event::Event;
@@ -23,7 +22,7 @@ use crate::worker::Worker;
 #[test]
 fn section_4_8_a_runtime_that_is_shut_down_from_outside_waits_for_cleanup() {
     let inside = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "host::serving::from_outside::inside"])
+        .args(["--exact", "worker::tests::from_outside::inside"])
         .args(["--include-ignored", "--nocapture"])
         .env("DYN_DISCOVERY_BACKEND", "mem")
         .output()

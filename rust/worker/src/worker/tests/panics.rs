@@ -10,12 +10,10 @@ use tracing::span::{Attributes, Id, Record};
 use tracing::{Metadata, Subscriber};
 
 use crate::config::WorkerConfig;
-use crate::context::RequestContext;
-use crate::engine::{EngineStream, LLMEngine};
+use crate::engine::{EngineStream, LLMEngine, MetricsBindings, MetricsContext, RequestContext};
 use crate::engine_config::EngineConfig;
 use crate::error::unknown;
 use crate::event::Event;
-use crate::metrics::{MetricsBindings, MetricsContext};
 use crate::process::{Scope, prepare_environment};
 use crate::publish::KvEventSource;
 use crate::shutdown::Shutdown;

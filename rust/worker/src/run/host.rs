@@ -23,7 +23,6 @@ use parking_lot::Mutex;
 
 use self::gauges::LifecycleGauges;
 use crate::admission::Admission;
-use crate::assembly::Assembly;
 use crate::deadline::Deadline;
 use crate::discovery::{card, listed_card};
 use crate::engine_config::EngineConfig;
@@ -32,6 +31,7 @@ use crate::frontend::RunningFrontend;
 use crate::health::Prober;
 use crate::metrics::RequestMetrics;
 use crate::publish::{OpenKvPublisher, SnapshotPublisher};
+use crate::run::assembly::Assembly;
 use crate::system::{self, Member, Membership};
 
 /// How long the runtime may take to go where the deadline leaves that much.

@@ -16,14 +16,16 @@ use tokio_util::sync::CancellationToken;
 
 use super::gauges::LifecycleGauges;
 use super::{Connected, Host, Publishers, connecting};
+use crate::adapter_cards::Published;
 use crate::config::{DisaggregationMode, WorkerConfig};
 use crate::controls::{Controls, Surroundings};
-use crate::discovery::{adapters, card, listed_card};
+use crate::discovery::{card, listed_card};
+use crate::engine::{MetricsBindings, MetricsContext};
 use crate::error::{BackendError, at_step, cannot_connect, kind, unknown};
 use crate::event::Event;
 use crate::guarded::panicked;
 use crate::health;
-use crate::metrics::{self, EngineTexts, MetricsBindings, MetricsContext, RequestMetrics};
+use crate::metrics::{self, EngineTexts, RequestMetrics};
 use crate::publish::{
     OpenKvPublisher, SnapshotPublisher, check_kv_event_sources, check_ranks, start_kv_publishers,
 };
@@ -94,7 +96,7 @@ impl Discovery for Host {
         let around = Surroundings {
             endpoint: endpoint.clone(),
             namespace: config.namespace.clone(),
-            adapters: adapters::Published::new(endpoint.clone(), card.clone()),
+            adapters: Published::new(endpoint.clone(), card.clone()),
             card,
             engine: self.assembly.engine.clone(),
             readiness: self.member.readiness.clone(),

@@ -9,8 +9,7 @@ use dynamo_llm::protocols::common::preprocessor::PreprocessedRequest;
 use dynamo_runtime::error::DynamoError;
 
 use crate::config::WorkerConfig;
-use crate::context::RequestContext;
-use crate::engine::{EngineStream, LLMEngine};
+use crate::engine::{EngineStream, LLMEngine, RequestContext};
 use crate::engine_config::EngineConfig;
 use crate::error::unknown;
 use crate::event::Event;
@@ -23,7 +22,7 @@ const WHERE: &str = "BLOCKED_IN";
 fn section_12_3_the_deadline_holds_with_every_tokio_thread_blocked() {
     for hook in ["start", "cleanup"] {
         let inside = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "deadline::blocked::inside"])
+            .args(["--exact", "worker::tests::blocked::inside"])
             .args(["--include-ignored", "--nocapture"])
             .env(WHERE, hook)
             .env("DYN_DISCOVERY_BACKEND", "mem")

@@ -171,6 +171,3 @@ async fn frontend_ended(frontend: Option<&RunningFrontend>) -> DynamoError {
         None => future::pending().await,
     }
 }
-
-#[cfg(test)]
-mod from_outside;

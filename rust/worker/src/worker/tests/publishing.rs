@@ -9,8 +9,7 @@ use dynamo_runtime::error::DynamoError;
 use parking_lot::Mutex;
 
 use crate::config::WorkerConfig;
-use crate::context::RequestContext;
-use crate::engine::{EngineStream, LLMEngine};
+use crate::engine::{EngineStream, LLMEngine, RequestContext};
 use crate::engine_config::EngineConfig;
 use crate::error::{BackendError, kind, unknown};
 use crate::event::Event;

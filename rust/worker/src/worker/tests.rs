@@ -1,0 +1,7 @@
+//! Whole workers, in processes or runtimes of their own.
+
+mod blocked;
+mod from_outside;
+mod panics;
+mod publishing;
+mod registering;
