@@ -3,8 +3,8 @@
 mod adapter;
 mod cancel;
 mod handover;
+mod in_flight;
 mod kept;
-mod live;
 mod measure;
 mod registration;
 mod relayed;

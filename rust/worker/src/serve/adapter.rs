@@ -12,15 +12,15 @@ use dynamo_runtime::pipeline::{Error, ManyOut, SingleIn};
 use dynamo_runtime::protocols::annotated::Annotated;
 use futures::{TryStreamExt, stream};
 
-use super::cancel::Monitor;
-use super::live::{Live, cut_off};
+use super::cancel::watch;
+use super::in_flight::{InFlight, Request, given_up};
 use super::measure::Measure;
 use super::relayed::Relayed;
 use super::terminal::RequestStream;
 use crate::admission::{Admission, Admitted};
 use crate::config::DisaggregationMode;
 use crate::engine::{EngineStream, LLMEngine, RequestContext};
-use crate::error::{BackendError, DynamoError, ErrorClass, backend};
+use crate::error::{DynamoError, ErrorClass};
 use crate::metrics::RequestMetrics;
 use crate::trace;
 use crate::turns::{Turn, Turns};
@@ -117,19 +117,18 @@ impl EngineAdapter {
             context = context.keep_until_first_token(self.decode_keep);
         }
         let mut measure = Measure::begin(self.metrics.clone(), span, request.token_ids.len());
-        let live = Live::new(admitted);
+        let in_flight = InFlight::new(admitted);
 
         // Started before `generate`, so that a request stopped while the engine thinks is aborted.
-        let monitor = Monitor {
-            engine: self.engine.clone(),
-            context: context.clone(),
-            live: live.clone(),
-            admission: self.admission.clone(),
-        }
-        .start();
+        watch(
+            in_flight.share(),
+            context.clone(),
+            self.engine.clone(),
+            self.admission.clone(),
+        );
         let mut asked = Box::pin(ask(
             turn,
-            live.clone(),
+            in_flight.share(),
             self.engine.clone(),
             request,
             context.clone(),
@@ -137,21 +136,16 @@ impl EngineAdapter {
         // A frontend drops what has no answer yet when the instance leaves.
         let stream = tokio::select! {
             biased;
-            () = live.over() => Err(given_up(&live)),
+            () = in_flight.over() => Err(in_flight.why_over()),
             stream = &mut asked => stream,
             () = self.admission.answers_at_once() => Ok(later(asked)),
         };
-        let opened = stream.and_then(|stream| match live.open(stream) {
-            true => Ok(()),
-            false => Err(given_up(&live)),
-        });
-        if let Err(error) = opened {
-            live.leave();
+        if let Err(error) = stream.and_then(|stream| in_flight.open(stream)) {
             measure.failed(&error);
             return Err(error);
         }
         let name = self.engine_name.clone();
-        let mut stream = RequestStream::new(live, context, monitor, name, measure);
+        let mut stream = RequestStream::new(in_flight, context, name, measure);
         if let Some(vitals) = &self.vitals {
             stream = stream.showing(vitals.clone());
         }
@@ -183,14 +177,14 @@ impl AsyncEngine<SingleIn<PreprocessedRequest>, ManyOut<Annotated<LLMEngineOutpu
 /// after the answer has begun.
 async fn ask(
     turn: Turn,
-    live: Live,
+    waiting: Arc<Request>,
     engine: Arc<dyn LLMEngine>,
     request: PreprocessedRequest,
     context: RequestContext,
 ) -> Result<EngineStream, DynamoError> {
-    let turn = turn.come().await.inspect_err(|_| live.refuse())?;
-    if !live.begin() {
-        return Err(given_up(&live));
+    let turn = turn.come().await.inspect_err(|_| waiting.refuse())?;
+    if !waiting.begin() {
+        return Err(given_up());
     }
     let stream = engine.generate(request, context).await?;
     Ok(turn.with(stream))
@@ -209,17 +203,6 @@ fn unavailable() -> DynamoError {
         .class(ErrorClass::WorkerUnavailable)
         .message("the worker sleeps or shuts down, and takes no requests")
         .build()
-}
-
-/// The error of a request that ended before the engine had answered with its stream.
-fn given_up(live: &Live) -> DynamoError {
-    if live.was_cut() {
-        return cut_off();
-    }
-    backend(
-        BackendError::Cancelled,
-        "the request was cancelled before the engine began to answer it",
-    )
 }
 
 #[cfg(test)]

@@ -6,24 +6,22 @@ use std::sync::Arc;
 
 use tokio::runtime::Handle;
 use tokio::task::consume_budget;
-use tokio_util::sync::DropGuard;
 
-use super::live::Live;
+use super::in_flight::InFlight;
 use crate::engine::RequestContext;
 
 /// Reads the engine's stream in the reader's place, and lets it go with its first token.
 pub(super) fn read_to_first_token(
-    live: Live,
+    request: InFlight,
     context: RequestContext,
-    monitor: Option<DropGuard>,
     engine_name: Arc<str>,
 ) {
     let Ok(runtime) = Handle::try_current() else {
-        return live.leave();
+        return;
     };
     runtime.spawn(async move {
         let token = async {
-            while let Some(Ok(chunk)) = poll_fn(|cx| live.poll(&engine_name, cx)).await {
+            while let Some(Ok(chunk)) = poll_fn(|cx| request.poll(&engine_name, cx)).await {
                 if !chunk.token_ids.is_empty() || chunk.finish_reason.is_some() {
                     break;
                 }
@@ -34,8 +32,5 @@ pub(super) fn read_to_first_token(
             () = token => context.notify_first_token(),
             () = context.first_token() => {}
         }
-        // Only now: the monitor tells the engine of a stop before it ends with its guard.
-        live.leave();
-        drop(monitor);
     });
 }

@@ -9,11 +9,10 @@ use dynamo_llm::protocols::common::FinishReason;
 use dynamo_llm::protocols::common::llm_backend::LLMEngineOutput;
 use dynamo_runtime::error::DynamoError;
 use futures::Stream;
-use tokio_util::sync::DropGuard;
 
 use super::handover::Handover;
+use super::in_flight::{InFlight, Request};
 use super::kept::read_to_first_token;
-use super::live::{Live, cut_off};
 use super::measure::Measure;
 
 use crate::chunk;
@@ -24,7 +23,9 @@ use crate::error::{BackendError, backend};
 /// at the first terminal item, tells the context of the first token, and adds the terminal item
 /// that an engine left out.
 pub(super) struct RequestStream {
-    live: Live,
+    request: Arc<Request>,
+    /// Taken when it is dropped.
+    owned: Option<InFlight>,
     context: RequestContext,
     saw_token: bool,
     /// Read already, and no part of the chunk before it.
@@ -34,8 +35,6 @@ pub(super) struct RequestStream {
     /// The terminal item was read.
     ended: bool,
     engine_name: Arc<str>,
-    /// Taken when it is dropped.
-    monitor: Option<DropGuard>,
     measure: Measure,
     /// Of an engine that is probed.
     vitals: Option<Arc<Vitals>>,
@@ -46,21 +45,20 @@ type Read = Option<Result<LLMEngineOutput, DynamoError>>;
 
 impl RequestStream {
     pub(super) fn new(
-        live: Live,
+        request: InFlight,
         context: RequestContext,
-        monitor: DropGuard,
         engine_name: Arc<str>,
         measure: Measure,
     ) -> Self {
         Self {
-            live,
+            request: request.share(),
+            owned: Some(request),
             context,
             saw_token: false,
             ahead: None,
             handover: None,
             ended: false,
             engine_name,
-            monitor: Some(monitor),
             measure,
             vitals: None,
         }
@@ -87,7 +85,7 @@ impl RequestStream {
             if joined.finish_reason.is_some() {
                 return;
             }
-            let Poll::Ready(read) = self.live.poll(&self.engine_name, cx) else {
+            let Poll::Ready(read) = self.request.poll(&self.engine_name, cx) else {
                 return;
             };
             self.ahead = match read {
@@ -108,8 +106,8 @@ impl RequestStream {
 
     /// Resolves when nobody reads any more.
     pub(super) fn over(&self) -> impl Future<Output = ()> + Send + use<> {
-        let live = self.live.clone();
-        async move { live.over().await }
+        let request = self.request.clone();
+        async move { request.over().await }
     }
 
     pub(super) fn context(&self) -> &RequestContext {
@@ -119,7 +117,7 @@ impl RequestStream {
     fn end(&mut self, cx: &mut Context<'_>) {
         self.ended = true;
         if cfg!(debug_assertions)
-            && let Poll::Ready(Some(_)) = self.live.poll(&self.engine_name, cx)
+            && let Poll::Ready(Some(_)) = self.request.poll(&self.engine_name, cx)
         {
             tracing::error!(
                 request_id = self.context.id(),
@@ -127,13 +125,13 @@ impl RequestStream {
                 "the engine yielded an item after the terminal one, which must be last"
             );
         }
-        self.live.finish(self.context.is_stopped());
+        self.request.finish(self.context.is_stopped());
     }
 
     fn fail(&mut self, error: DynamoError) -> Poll<Read> {
         self.ended = true;
         self.measure.failed(&error);
-        self.live.finish(self.context.is_stopped());
+        self.request.finish(self.context.is_stopped());
         Poll::Ready(Some(Err(error)))
     }
 
@@ -141,7 +139,7 @@ impl RequestStream {
     fn incomplete(&mut self) -> Poll<Read> {
         if self.context.is_stopped() {
             self.ended = true;
-            self.live.finish(self.context.is_stopped());
+            self.request.finish(self.context.is_stopped());
             let last = LLMEngineOutput::cancelled();
             self.measure.chunk(&last);
             return Poll::Ready(Some(Ok(last)));
@@ -167,12 +165,11 @@ impl Stream for RequestStream {
         loop {
             let read = match this.ahead.take() {
                 Some(read) => read,
-                None => std::task::ready!(this.live.poll(&this.engine_name, cx)),
+                None => std::task::ready!(this.request.poll(&this.engine_name, cx)),
             };
             let mut chunk = match read {
                 Some(Ok(chunk)) => chunk,
                 Some(Err(error)) => return this.fail(error),
-                None if this.live.was_cut() => return this.fail(cut_off()),
                 None => return this.incomplete(),
             };
             this.join_what_is_ready(&mut chunk, cx);
@@ -208,14 +205,11 @@ impl Stream for RequestStream {
 impl Drop for RequestStream {
     fn drop(&mut self) {
         if self.ended || !self.context.is_kept() {
-            return self.live.leave();
+            return;
         }
-        read_to_first_token(
-            self.live.clone(),
-            self.context.clone(),
-            self.monitor.take(),
-            self.engine_name.clone(),
-        );
+        if let Some(request) = self.owned.take() {
+            read_to_first_token(request, self.context.clone(), self.engine_name.clone());
+        }
     }
 }
 

@@ -11,6 +11,7 @@ use serde_json::json;
 use super::*;
 use crate::engine::EngineStream;
 use crate::engine_config::EngineConfig;
+use crate::error::BackendError;
 
 const KEEP: Duration = Duration::from_secs(60);
 

@@ -10,7 +10,7 @@ use crate::admission::Admission;
 use crate::engine::EngineStream;
 use crate::engines::Echo;
 use crate::error::kind;
-use crate::serve::cancel::Monitor;
+use crate::serve::cancel::watch;
 use crate::serve::relayed::Relayed;
 
 struct Fixture {
@@ -31,18 +31,17 @@ impl Fixture {
     }
 
     fn stream(&self, engine: EngineStream) -> RequestStream {
-        let live = Live::new(self.admission.enter().unwrap());
-        assert!(live.open(engine));
-        let monitor = Monitor {
-            engine: Arc::new(Echo::new("echo", Duration::ZERO)),
-            context: self.context.clone(),
-            live: live.clone(),
-            admission: self.admission.clone(),
-        };
-        RequestStream::new(
-            live,
+        let request = InFlight::new(self.admission.enter().unwrap());
+        request.open(engine).unwrap();
+        watch(
+            request.share(),
             self.context.clone(),
-            monitor.start(),
+            Arc::new(Echo::new("echo", Duration::ZERO)),
+            self.admission.clone(),
+        );
+        RequestStream::new(
+            request,
+            self.context.clone(),
             "Fake".into(),
             Measure::begin(None, None, 0),
         )

@@ -1,0 +1,246 @@
+//! One request in flight, from its arrival to the last byte of its answer.
+
+use std::ops::Deref;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use dynamo_llm::protocols::common::llm_backend::LLMEngineOutput;
+use dynamo_runtime::error::DynamoError;
+use parking_lot::Mutex;
+use tokio_util::sync::CancellationToken;
+
+use crate::admission::Admitted;
+use crate::engine::EngineStream;
+use crate::error::{BackendError, backend};
+use crate::guarded::panicked;
+
+/// Owns the request: dropped, it is in flight no more.
+pub(super) struct InFlight {
+    request: Arc<Request>,
+}
+
+/// A request, as those see it who ask the engine and who may end it: a reader that stalls at a slow
+/// client is never polled, so nobody else could.
+pub(super) struct Request {
+    held: Mutex<Held>,
+    /// Flips when nobody reads any more.
+    over: CancellationToken,
+    /// By itself: it may come while the stream is polled, which holds the rest.
+    turn: Mutex<Turn>,
+}
+
+struct Held {
+    state: State,
+    /// While the request is in flight.
+    admitted: Option<Admitted>,
+}
+
+enum State {
+    /// The engine has not answered with its stream.
+    Asked,
+    /// The stream is read.
+    Streaming {
+        stream: EngineStream,
+        reader: Option<Waker>,
+    },
+    /// The terminal item was read, and is to be written.
+    Ended { was_stopped: bool },
+    /// Nobody reads what still comes.
+    Over { was_cut: bool },
+}
+
+/// Whether the engine has the request.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Turn {
+    Awaited,
+    Come,
+    /// Nobody wanted it any more.
+    GivenUp,
+    /// It did not come in time.
+    Denied,
+}
+
+impl InFlight {
+    pub(super) fn new(admitted: Admitted) -> Self {
+        Self {
+            request: Arc::new(Request {
+                held: Mutex::new(Held {
+                    state: State::Asked,
+                    admitted: Some(admitted),
+                }),
+                over: CancellationToken::new(),
+                turn: Mutex::new(Turn::Awaited),
+            }),
+        }
+    }
+
+    /// The request for others than its owner.
+    pub(super) fn share(&self) -> Arc<Request> {
+        self.request.clone()
+    }
+}
+
+impl Deref for InFlight {
+    type Target = Request;
+
+    fn deref(&self) -> &Request {
+        &self.request
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.request.end(false);
+    }
+}
+
+impl Request {
+    /// The engine is to get the request now. False: nobody wants it any more.
+    pub(super) fn begin(&self) -> bool {
+        self.decide(Turn::Come) == Turn::Come
+    }
+
+    /// The request goes without having been the engine's.
+    pub(super) fn refuse(&self) {
+        self.decide(Turn::Denied);
+    }
+
+    /// Ends a request that the engine does not have yet. False: it has it, and is to be told.
+    pub(super) fn give_up_waiting(&self) -> bool {
+        let is_given_up = self.decide(Turn::GivenUp) != Turn::Come;
+        if is_given_up {
+            self.give_up();
+        }
+        is_given_up
+    }
+
+    /// Decides about the turn, unless that is decided.
+    fn decide(&self, turn: Turn) -> Turn {
+        let mut decided = self.turn.lock();
+        if *decided == Turn::Awaited {
+            *decided = turn;
+        }
+        *decided
+    }
+
+    /// The engine answered with its stream.
+    ///
+    /// # Errors
+    ///
+    /// It is too late: the stream is dropped.
+    pub(super) fn open(&self, stream: EngineStream) -> Result<(), DynamoError> {
+        let mut held = self.held.lock();
+        if matches!(held.state, State::Asked) {
+            let reader = None;
+            held.state = State::Streaming { stream, reader };
+            return Ok(());
+        }
+        drop(held);
+        drop(stream);
+        Err(self.why_over())
+    }
+
+    /// Resolves when nobody reads any more, whatever the engine still answers.
+    pub(super) async fn over(&self) {
+        self.over.cancelled().await
+    }
+
+    /// The error of a request that ended before the engine had answered with its stream.
+    pub(super) fn why_over(&self) -> DynamoError {
+        match self.held.lock().state {
+            State::Over { was_cut: true } => cut_off(),
+            _ => given_up(),
+        }
+    }
+
+    /// Polls the engine's stream; a panic of the engine is an error of this request alone.
+    pub(super) fn poll(
+        &self,
+        engine_name: &str,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<LLMEngineOutput, DynamoError>>> {
+        let mut held = self.held.lock();
+        let (stream, reader) = match &mut held.state {
+            State::Streaming { stream, reader } => (stream, reader),
+            State::Over { was_cut: true } => return Poll::Ready(Some(Err(cut_off()))),
+            _ => return Poll::Ready(None),
+        };
+        let poll = AssertUnwindSafe(|| stream.as_mut().poll_next(cx));
+        let polled = catch_unwind(poll).unwrap_or_else(|panic| {
+            Poll::Ready(Some(Err(panicked(engine_name, "stream", &*panic))))
+        });
+        if polled.is_pending() && !matches!(reader, Some(reader) if reader.will_wake(cx.waker())) {
+            *reader = Some(cx.waker().clone());
+        }
+        polled
+    }
+
+    /// The terminal item was read: the engine's stream goes, the request stays in flight until its
+    /// owner has written the item.
+    pub(super) fn finish(&self, was_stopped: bool) {
+        self.leave_stream(State::Ended { was_stopped });
+    }
+
+    /// Whether a stop is none of the engine's business any more.
+    pub(super) fn is_finished(&self) -> bool {
+        let held = self.held.lock();
+        matches!(held.state, State::Ended { was_stopped: false })
+    }
+
+    /// Takes the stream away, also from a reader that stalls; the request is in flight no more.
+    pub(super) fn cut(&self) {
+        self.end(true);
+    }
+
+    /// Nobody reads what still comes: the stream goes, and the request is in flight no more.
+    pub(super) fn give_up(&self) {
+        self.end(false);
+    }
+
+    fn end(&self, was_cut: bool) {
+        self.leave_stream(State::Over { was_cut });
+        // Behind the stream: until that is gone the engine has the request.
+        match self.held.lock().admitted.take() {
+            Some(admitted) if *self.turn.lock() == Turn::Denied => admitted.refuse(),
+            admitted => drop(admitted),
+        }
+    }
+
+    /// Moves on to `state`, unless the request is over.
+    fn leave_stream(&self, state: State) {
+        let mut held = self.held.lock();
+        if matches!(held.state, State::Over { .. }) {
+            return;
+        }
+        let before = std::mem::replace(&mut held.state, state);
+        if matches!(held.state, State::Over { .. }) {
+            self.over.cancel();
+        }
+        // Dropping the stream runs code of the engine's.
+        drop(held);
+        if let State::Streaming { stream, reader } = before {
+            drop(stream);
+            reader.inspect(Waker::wake_by_ref);
+        }
+    }
+}
+
+/// The error of a request that shutdown cuts: a frontend migrates it to another worker.
+fn cut_off() -> DynamoError {
+    backend(
+        BackendError::EngineShutdown,
+        "the worker shut down before the request was finished",
+    )
+}
+
+/// The error of a request that nobody wanted any more before there was a stream.
+pub(super) fn given_up() -> DynamoError {
+    backend(
+        BackendError::Cancelled,
+        "the request was cancelled before the engine began to answer it",
+    )
+}
+
+#[cfg(test)]
+mod tests;
