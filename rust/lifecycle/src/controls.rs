@@ -7,17 +7,17 @@
 //! | every other | direct |
 //!
 //! [`Presence`] says whether a call may act at all, and what a shutdown finds to unregister;
-//! [`Instance`] acts.
+//! [`Transitions`] act.
 
-mod instance;
 mod policy;
 mod presence;
 mod reply;
+mod transitions;
 
-pub use instance::{Instance, Place};
 pub use policy::Policy;
 pub use presence::{Out, Presence, Service};
 pub use reply::{
     empty_body, error_reply, is_error_reply, lets_register, register_failed, says_sleeping,
     unregister_failed,
 };
+pub use transitions::{Place, Transitions};

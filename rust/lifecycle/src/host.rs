@@ -2,6 +2,7 @@
 //! in simulated time.
 
 use std::fmt::Display;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -15,9 +16,11 @@ use crate::state::State;
 pub trait Engine: Send + Sync {
     /// What a hook fails with.
     type Error: Display + Send;
+    /// What is known of an engine that has started.
+    type Started: Send;
 
     /// Makes the engine ready to serve. Called once at most, never dropped midway.
-    async fn start(&self, worker_id: u64) -> Result<(), Self::Error>;
+    async fn start(&self, worker_id: u64) -> Result<Self::Started, Self::Error>;
     /// Fails when the engine can serve no more; returning says that there is nothing to watch.
     /// Called once at most, after `start`, and dropped before `drain`.
     async fn watch(&self) -> Result<(), Self::Error> {
@@ -36,15 +39,20 @@ pub trait Engine: Send + Sync {
     async fn cleanup(&self) -> Result<(), Self::Error>;
 }
 
-/// Discovery: what makes the worker known.
+/// What a run begins with: an engine, and the way to a worker of it. Each step gets what the one
+/// before it answered.
 #[async_trait]
-pub trait Discovery: Send + Sync {
-    /// What a step fails with.
-    type Error: Display + Send;
+pub trait Host: Engine + Observer {
+    /// A runtime that is connected.
+    type Connected: Send;
+    /// A worker whose engine has started.
+    type Worker: Worker<Error = Self::Error>;
 
-    /// Connects the runtime; answers the worker's id. Called again where it failed; dropped midway
-    /// when shutdown is asked for or the time for connecting is up.
-    async fn connect(&self) -> Result<u64, Self::Error>;
+    /// Connects the runtime. Called again where it failed; dropped midway when shutdown is asked for
+    /// or the time for connecting is up.
+    async fn connect(&self) -> Result<Self::Connected, Self::Error>;
+    /// The id by which discovery knows the worker.
+    fn worker_id(&self, connected: &Self::Connected) -> u64;
     /// Whether `connect`, which failed with `error`, may succeed later. False for what only the
     /// user can mend.
     fn is_worth_retrying(&self, _error: &Self::Error) -> bool {
@@ -55,10 +63,30 @@ pub trait Discovery: Send + Sync {
     fn gave_up(&self, message: String) -> Self::Error;
     /// The error of a step of the host's that panicked.
     fn panicked(&self, message: String) -> Self::Error;
-    /// Metrics, publishers, card and controls (steps 6 and 7), after `start` and before `serve`.
-    /// When `shutdown` flips it gives up fetching at once, lets any other step finish, and returns
-    /// `Ok`; it is dropped midway where its share of the shutdown ends.
-    async fn publish(&self, shutdown: &CancellationToken) -> Result<(), Self::Error>;
+    /// The worker of an engine whose `start` answered `started` after so long.
+    fn worker(
+        self: &Arc<Self>,
+        connected: Self::Connected,
+        started: Self::Started,
+        took: Duration,
+    ) -> Self::Worker;
+}
+
+/// A worker whose engine has started: what makes it known, and its requests and their streams.
+#[async_trait]
+pub trait Worker: Send + Sync {
+    /// What a step fails with.
+    type Error: Display + Send;
+    /// A worker that can be served.
+    type Published: Send + Sync;
+
+    /// Metrics, publishers, card and controls (steps 6 and 7). When `shutdown` flips it gives up
+    /// fetching at once and answers `None`, and lets any other step finish; it is dropped midway where
+    /// its share of the shutdown ends.
+    async fn publish(
+        &self,
+        shutdown: &CancellationToken,
+    ) -> Result<Option<Self::Published>, Self::Error>;
     /// Takes back what `publish` made known, however far it got.
     async fn withdraw(&self);
     /// Takes the endpoint's instance out of discovery, also where `serve` was dropped midway; the
@@ -71,21 +99,18 @@ pub trait Discovery: Send + Sync {
     }
     /// Drops the publishers, after cleanup.
     async fn release(&self);
-}
-
-/// Serving: requests and their streams.
-#[async_trait]
-pub trait Serving: Send + Sync {
-    /// What serving fails with.
-    type Error: Display + Send;
 
     /// Begins to serve the endpoint; returns once its instance is registered and callable. When
     /// `stop` flips, as shutdown is asked for or the engine has failed, it lets the instance be
     /// registered, waits for nothing that makes it callable, and returns `Ok`; it is dropped midway
     /// where its share of the shutdown ends.
-    async fn serve(&self, stop: &CancellationToken) -> Result<(), Self::Error>;
+    async fn serve(
+        &self,
+        published: &Self::Published,
+        stop: &CancellationToken,
+    ) -> Result<(), Self::Error>;
     /// Resolves when serving ends by itself, with the reason where it is a failure.
-    async fn ended(&self) -> Result<(), Self::Error>;
+    async fn ended(&self, published: &Self::Published) -> Result<(), Self::Error>;
     /// Requests in flight now.
     fn in_flight(&self) -> usize;
     /// Requests finished since the worker began to serve.
@@ -111,7 +136,7 @@ pub trait Observer: Send + Sync {
     /// for, from when the deadline counts: the run may not have been polled since.
     fn shutdown_began(&self, deadline: Duration) -> Duration;
     /// A stage of the shutdown begins.
-    fn stage_began(&self, stage: Stage, in_flight: usize);
+    fn stage_began(&self, stage: Stage);
     /// The wait for requests is over: so many finished since shutdown began, so many were cut.
     /// With none cut, the worker is drained. The run has logged it already.
     fn waited(&self, _finished: u64, _cut: usize) {}

@@ -43,7 +43,7 @@ mod testing;
 mod watch;
 
 pub use canary::HEALTH_CHECK_KEY;
-pub use host::{Discovery, Engine, Observer, Serving};
+pub use host::{Engine, Host, Observer, Worker};
 pub use report::{Outcome, Reason, Report, RunError, Step};
 pub use run::run;
 pub use settings::Settings;

@@ -2,7 +2,7 @@
 //!
 //! A sequence is up to 50 operations: how the hook that is awaited ends, requests, controls,
 //! signals, loss of discovery, time. [`world`] plays them to the real [`run`](crate::run()) and the
-//! real [`Instance`](crate::controls::Instance) in simulated time; [`contract`] says, from the
+//! real [`Transitions`](crate::controls::Transitions) in simulated time; [`contract`] says, from the
 //! contract alone, what must be seen and when. The two traces must be the same, to the millisecond.
 //!
 //! So that nothing of the run's trace depends on who is first within a millisecond, operations come

@@ -7,14 +7,14 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::task::Poll;
 
-use crate::host::Discovery;
+use crate::host::Host;
 
 /// `work`, where a panic is an error of the host's that begins with `what`.
-pub(crate) async fn caught<D: Discovery, T>(
-    host: &D,
+pub(crate) async fn caught<H: Host, T>(
+    host: &H,
     what: &str,
-    work: impl Future<Output = Result<T, D::Error>>,
-) -> Result<T, D::Error> {
+    work: impl Future<Output = Result<T, H::Error>>,
+) -> Result<T, H::Error> {
     let mut work = pin!(work);
     poll_fn(|cx| {
         catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(cx))).unwrap_or_else(|panic| {

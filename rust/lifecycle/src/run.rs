@@ -7,11 +7,12 @@
 mod connecting;
 
 use std::fmt::Display;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::host::{Discovery, Engine, Observer, Serving};
+use crate::host::{Host, Worker};
 use crate::panics::caught;
 use crate::report::{Outcome, Reason, RunError, Step};
 use crate::settings::Settings;
@@ -34,45 +35,52 @@ use crate::watch::Watch;
 /// The run must be polled to its end: dropped midway, it leaves the engine without its cleanup.
 ///
 /// ```
+/// # use std::sync::Arc;
 /// # use std::time::Duration;
 /// # use async_trait::async_trait;
-/// # use dynamo_backend_lifecycle::host::{Discovery, Engine, Observer, Serving};
-/// # use dynamo_backend_lifecycle::{Reason, Settings, Stage};
-/// # struct Host;
+/// # use dynamo_backend_lifecycle::{Engine, Host, Observer, Reason, Settings, Stage, Worker};
+/// # use tokio_util::sync::CancellationToken;
+/// # struct Laptop;
 /// # #[async_trait]
-/// # impl Engine for Host {
+/// # impl Engine for Laptop {
 /// #     type Error = String;
+/// #     type Started = ();
 /// #     async fn start(&self, _: u64) -> Result<(), String> { Ok(()) }
 /// #     async fn drain(&self) -> Result<(), String> { Ok(()) }
 /// #     async fn is_quiescent(&self) -> Result<Option<bool>, String> { Ok(None) }
 /// #     async fn cleanup(&self) -> Result<(), String> { Ok(()) }
 /// # }
 /// # #[async_trait]
-/// # impl Discovery for Host {
-/// #     type Error = String;
+/// # impl Host for Laptop {
+/// #     type Connected = u64;
+/// #     type Worker = Alone;
 /// #     async fn connect(&self) -> Result<u64, String> { Ok(1) }
+/// #     fn worker_id(&self, connected: &u64) -> u64 { *connected }
 /// #     fn gave_up(&self, message: String) -> String { message }
 /// #     fn panicked(&self, message: String) -> String { message }
-/// #     async fn publish(&self, _: &tokio_util::sync::CancellationToken) -> Result<(), String> { Ok(()) }
+/// #     fn worker(self: &Arc<Self>, _: u64, _: (), _: Duration) -> Alone { Alone }
+/// # }
+/// # struct Alone;
+/// # #[async_trait]
+/// # impl Worker for Alone {
+/// #     type Error = String;
+/// #     type Published = ();
+/// #     async fn publish(&self, _: &CancellationToken) -> Result<Option<()>, String> { Ok(Some(())) }
 /// #     async fn withdraw(&self) {}
 /// #     async fn unregister(&self, _: Duration) -> Result<(), String> { Ok(()) }
 /// #     async fn release(&self) {}
-/// # }
-/// # #[async_trait]
-/// # impl Serving for Host {
-/// #     type Error = String;
-/// #     async fn serve(&self, _: &tokio_util::sync::CancellationToken) -> Result<(), String> { Ok(()) }
-/// #     async fn ended(&self) -> Result<(), String> { Ok(()) }
+/// #     async fn serve(&self, _: &(), _: &CancellationToken) -> Result<(), String> { Ok(()) }
+/// #     async fn ended(&self, _: &()) -> Result<(), String> { Ok(()) }
 /// #     fn in_flight(&self) -> usize { 0 }
 /// #     fn finished(&self) -> u64 { 0 }
 /// #     async fn idle(&self) {}
 /// #     fn refuse(&self) {}
 /// #     async fn cut(&self) -> usize { 0 }
 /// # }
-/// # impl Observer for Host {
+/// # impl Observer for Laptop {
 /// #     fn connect_failed(&self, _: u32, _: Duration, _: &str) {}
 /// #     fn shutdown_began(&self, _: Duration) -> Duration { Duration::ZERO }
-/// #     fn stage_began(&self, _: Stage, _: usize) {}
+/// #     fn stage_began(&self, _: Stage) {}
 /// #     fn stage_ended(&self, _: Stage, _: Duration) {}
 /// #     fn stage_failed(&self, _: Stage, _: &str) {}
 /// #     fn started(&self, _: Duration) {}
@@ -81,30 +89,26 @@ use crate::watch::Watch;
 /// # let runtime = tokio::runtime::Builder::new_current_thread()
 /// #     .enable_time().start_paused(true).build().unwrap();
 /// # runtime.block_on(async {
-/// let shutdown = tokio_util::sync::CancellationToken::new();
-/// let outcome = dynamo_backend_lifecycle::run(&Host, &shutdown, &Settings::default(), false).await;
+/// let (host, shutdown) = (Arc::new(Laptop), CancellationToken::new());
+/// let outcome = dynamo_backend_lifecycle::run(&host, &shutdown, &Settings::default(), false).await;
 ///
 /// assert_eq!(outcome.report.reason, Reason::Ended); // this host stops serving by itself
 /// assert_eq!(outcome.report.took(Stage::Grace), Some(Duration::from_secs(5)));
 /// assert!(outcome.error.is_none());
 /// # });
 /// ```
-pub async fn run<H, E>(
-    host: &H,
+pub async fn run<H: Host>(
+    host: &Arc<H>,
     shutdown: &CancellationToken,
     settings: &Settings,
     polls_quiescence: bool,
-) -> Outcome<E>
-where
-    H: Engine<Error = E> + Discovery<Error = E> + Serving<Error = E> + Observer,
-    E: Display + Send,
-{
+) -> Outcome<H::Error> {
     let mut run = Run {
         host,
         shutdown,
         connect_limit: settings.connect,
         polls_quiescence,
-        down: Sequence::new(host, Budget::new(settings)),
+        down: Sequence::new(&**host, Budget::new(settings)),
     };
     let ended = run.steps().await;
 
@@ -122,81 +126,87 @@ where
 }
 
 struct Run<'a, H> {
-    host: &'a H,
+    host: &'a Arc<H>,
     shutdown: &'a CancellationToken,
     connect_limit: Duration,
     polls_quiescence: bool,
     down: Sequence<'a, H>,
 }
 
-impl<H, E> Run<'_, H>
-where
-    H: Engine<Error = E> + Discovery<Error = E> + Serving<Error = E> + Observer,
-    E: Display + Send,
-{
-    async fn steps(&mut self) -> Result<Reason, RunError<E>> {
+type Published<H> = <<H as Host>::Worker as Worker>::Published;
+
+impl<H: Host> Run<'_, H> {
+    async fn steps(&mut self) -> Result<Reason, RunError<H::Error>> {
         // 3. Connect. 4. Shutdown asked for by now: start never runs.
-        let Some(worker_id) = self.connect().await? else {
+        let Some(connected) = self.connect().await? else {
             return Ok(Reason::Asked);
         };
 
         // 5. Start the engine. If it fails: cleanup alone, by step 11.
-        self.start(worker_id).await?;
+        let worker = self.start(connected).await?;
         if self.shutdown.is_cancelled() {
-            self.down.before_serving(false).await;
+            self.down.before_serving(None).await;
             return Ok(Reason::Asked);
         }
 
         // 6. and 7. Metrics, publishers, card, controls. 12. An error here: withdraw, cleanup.
-        let mut watch = Watch::begin(self.host);
-        if let Err(error) = self.publish(&mut watch).await {
+        let mut watch = Watch::begin(&**self.host);
+        let published = match self.publish(&worker, &mut watch).await {
+            Ok(published) => published,
+            Err(error) => {
+                drop(watch);
+                self.down.after_failure(&worker).await;
+                return Err(error);
+            }
+        };
+        let Some(published) = published.filter(|_| !self.shutdown.is_cancelled()) else {
             drop(watch);
-            self.down.after_failure().await;
-            return Err(error);
-        }
-        if self.shutdown.is_cancelled() {
-            drop(watch);
-            self.down.before_serving(true).await;
+            self.down.before_serving(Some(&worker)).await;
             return Ok(Reason::Asked);
-        }
+        };
 
         // 9. and 10. Serve until it ends, the engine fails or shutdown is asked for; then the
         // shutdown sequence.
-        let served = self.serve(&mut watch).await;
-        self.down.after_serving(self.polls_quiescence, watch).await;
+        let served = self.serve(&worker, &published, &mut watch).await;
+        let polls_quiescence = self.polls_quiescence;
+        self.down
+            .after_serving(&worker, polls_quiescence, watch)
+            .await;
         served
     }
 
-    /// Answers the worker's id, or `None` where shutdown was asked for meanwhile.
-    async fn connect(&mut self) -> Result<Option<u64>, RunError<E>> {
-        let connect = connecting::connect(self.host, self.connect_limit);
+    /// Answers `None` where shutdown was asked for meanwhile.
+    async fn connect(&mut self) -> Result<Option<H::Connected>, RunError<H::Error>> {
+        let host = &**self.host;
+        let connect = connecting::connect(host, self.connect_limit);
         let connected = tokio::select! {
             biased;
             () = self.shutdown.cancelled() => Ok(None),
-            connected = caught(self.host, "connecting", connect) => connected.map(Some),
+            connected = caught(host, "connecting", connect) => connected.map(Some),
         };
         // The token may have flipped while `connect` was polled for the last time.
-        let worker_id = match connected {
+        let connected = match connected {
             _ if self.shutdown.is_cancelled() => Ok(None),
             other => other,
         };
-        if !matches!(worker_id, Ok(Some(_))) {
+        if !matches!(connected, Ok(Some(_))) {
             self.down.clock.begin();
             self.down.apply(Event::NeverStarted);
         }
-        worker_id.map_err(at(Step::Connect))
+        connected.map_err(at(Step::Connect))
     }
 
-    async fn start(&mut self, worker_id: u64) -> Result<(), RunError<E>> {
+    async fn start(&mut self, connected: H::Connected) -> Result<H::Worker, RunError<H::Error>> {
         let since = tokio::time::Instant::now();
         self.down.machine.call_start();
-        let start = Engine::start(self.host, worker_id);
+        let start = self.host.start(self.host.worker_id(&connected));
         let result = self.down.clock.watch(self.shutdown, start).await;
         match result {
-            Ok(()) => {
+            Ok(started) => {
                 self.down.apply(Event::StartReturned);
-                self.host.started(since.elapsed());
-                Ok(())
+                let took = since.elapsed();
+                self.host.started(took);
+                Ok(self.host.worker(connected, started, took))
             }
             Err(error) => {
                 self.down.apply(Event::StartRaised);
@@ -205,17 +215,26 @@ where
         }
     }
 
-    async fn publish(&mut self, watch: &mut Watch<'_, E>) -> Result<(), RunError<E>> {
+    async fn publish(
+        &mut self,
+        worker: &H::Worker,
+        watch: &mut Watch<'_, H::Error>,
+    ) -> Result<Option<Published<H>>, RunError<H::Error>> {
         let stop = self.shutdown.child_token();
-        let publish = self.host.publish(&stop);
+        let publish = worker.publish(&stop);
         let result = self.down.finish(&stop, watch, "publishing", publish).await;
         alive(watch)?;
-        result.map_err(at(Step::Publish))
+        result.map(Option::flatten).map_err(at(Step::Publish))
     }
 
-    async fn serve(&mut self, watch: &mut Watch<'_, E>) -> Result<Reason, RunError<E>> {
+    async fn serve(
+        &mut self,
+        worker: &H::Worker,
+        published: &Published<H>,
+        watch: &mut Watch<'_, H::Error>,
+    ) -> Result<Reason, RunError<H::Error>> {
         let stop = self.shutdown.child_token();
-        let serve = self.host.serve(&stop);
+        let serve = worker.serve(published, &stop);
         let result = self.down.finish(&stop, watch, "serving", serve).await;
         alive(watch)?;
         result.map_err(at(Step::Serve))?;
@@ -224,7 +243,7 @@ where
         }
         tokio::select! {
             biased;
-            ended = caught(self.host, "serving", self.host.ended()) => {
+            ended = caught(&**self.host, "serving", worker.ended(published)) => {
                 return ended.map(|()| Reason::Ended).map_err(at(Step::Serve));
             }
             () = self.shutdown.cancelled() => return Ok(Reason::Asked),

@@ -10,6 +10,7 @@ mod plan;
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::sleep;
@@ -49,7 +50,7 @@ pub(crate) fn play(plan: &Plan) -> Ran {
 /// The same on the current runtime, whose time is paused.
 pub(crate) async fn play_here(plan: &Plan) -> Ran {
     let shutdown = CancellationToken::new();
-    let host = FakeHost::new(plan, &shutdown);
+    let host = Arc::new(FakeHost::new(plan, &shutdown));
     let settings = plan.settings();
     let (polls, outcome) = {
         let mut run = pin!(crate::run(

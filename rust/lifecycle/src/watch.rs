@@ -20,9 +20,9 @@ pub(crate) enum Watch<'a, E> {
 
 impl<'a, E: Send + 'a> Watch<'a, E> {
     /// Watches the engine from now on.
-    pub(crate) fn begin(host: &'a impl Engine<Error = E>) -> Self {
+    pub(crate) fn begin(engine: &'a impl Engine<Error = E>) -> Self {
         Self::On(Box::pin(async {
-            if let Err(error) = host.watch().await {
+            if let Err(error) = engine.watch().await {
                 return error;
             }
             pending().await

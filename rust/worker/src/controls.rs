@@ -3,60 +3,31 @@
 
 mod quiescence;
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use dynamo_backend_lifecycle::Settings;
-use dynamo_backend_lifecycle::controls::{Instance, Place, Presence, Service};
-use dynamo_llm::model_card::ModelDeploymentCard;
-use dynamo_runtime::component::Endpoint;
+use dynamo_backend_lifecycle::controls::{Place, Presence, Service, error_reply};
 use dynamo_runtime::error::DynamoError;
-use prometheus::IntCounter;
 use serde_json::Value;
-use tokio::sync::MutexGuard;
+use tokio::task::JoinHandle;
 
-use crate::adapter_cards::Published;
-use crate::admission::Admission;
-use crate::discovery::{departure, peers};
+use crate::discovery::{Instance, departure};
 use crate::engine::LLMEngine;
 use crate::error::{at_step, unknown};
-use crate::frontend::{RunningFrontend, in_flight};
-use crate::health::Readiness;
+use crate::frontend::Requests;
 use quiescence::Quiescence;
-
-/// From an instance's return to that of its card. A frontend hears of the first in two places, and
-/// cancels what it sends until the other has heard it too: it takes the instance for a removed one.
-const HEARD: Duration = Duration::from_millis(500);
 
 /// What a worker answers itself, ahead of an engine's control of the same name.
 pub(crate) const OWN: [&str; 3] = ["drain", "resume", "status"];
 
-/// What the controls of one worker act on.
-pub(crate) struct Surroundings {
-    pub(crate) endpoint: Endpoint,
-    /// The endpoint's, without the suffix that tells generations apart.
-    pub(crate) namespace: String,
-    pub(crate) card: ModelDeploymentCard,
-    pub(crate) adapters: Arc<Published>,
-    pub(crate) engine: Arc<dyn LLMEngine>,
-    pub(crate) readiness: Arc<Readiness>,
-    pub(crate) admission: Admission,
-    /// The frontend in the process, once it runs.
-    pub(crate) frontend: Arc<OnceLock<RunningFrontend>>,
-    /// Counts the requests that a sleep cuts.
-    pub(crate) cut: Option<IntCounter>,
-}
-
-/// The controls of one worker, and its instance's one way out of discovery and back.
+/// The controls of one worker: what is done to its instance, its requests and its engine.
 pub(crate) struct Controls {
-    around: Surroundings,
-    names: Vec<String>,
     instance: Instance,
+    requests: Arc<Requests>,
+    engine: Arc<dyn LLMEngine>,
+    names: Vec<String>,
     grace: Duration,
-    /// The card left discovery before the instance did, or may have.
-    card_is_out: AtomicBool,
     /// Of a prefill worker: whether its engine says that nothing is left to hand over.
     quiescence: Option<Quiescence>,
 }
@@ -82,11 +53,13 @@ impl Controls {
     /// Asks the engine which controls it supports. `hands_over`: as a prefill worker does, whose
     /// engine may hold KV cache for peers after its requests.
     pub(crate) async fn of(
-        around: Surroundings,
-        settings: &Settings,
+        instance: Instance,
+        requests: Arc<Requests>,
+        engine: Arc<dyn LLMEngine>,
+        grace: Duration,
         hands_over: bool,
     ) -> Result<Self, DynamoError> {
-        let supported = around.engine.supported_controls().await;
+        let supported = engine.supported_controls().await;
         let mut names = supported.map_err(|error| at_step("supported_controls", error))?;
         names.sort_unstable();
         names.dedup();
@@ -97,13 +70,17 @@ impl Controls {
             );
         }
         Ok(Self {
-            quiescence: hands_over.then(Quiescence::default),
-            around,
+            instance,
+            requests,
+            engine,
             names,
-            instance: Instance::new(settings),
-            grace: settings.grace,
-            card_is_out: AtomicBool::new(false),
+            grace,
+            quiescence: hands_over.then(Quiescence::default),
         })
+    }
+
+    pub(crate) fn instance(&self) -> &Instance {
+        &self.instance
     }
 
     /// The controls that the engine supports, sorted.
@@ -120,7 +97,11 @@ impl Controls {
     ) -> Result<Value, DynamoError> {
         let (controls, control) = (self.clone(), name.to_owned());
         let performed = tokio::spawn(async move {
-            let reply = controls.instance.control(&*controls, &control, body).await;
+            let reply = controls
+                .instance
+                .transitions()
+                .control(&*controls, &control, body)
+                .await;
             controls.watch_quiescence();
             reply
         });
@@ -137,7 +118,7 @@ impl Controls {
     pub(crate) async fn drain(self: &Arc<Self>) -> Result<(), Value> {
         let controls = self.clone();
         let drained = tokio::spawn(async move {
-            let drained = controls.instance.drain(&*controls).await;
+            let drained = controls.instance.transitions().drain(&*controls).await;
             controls.watch_quiescence();
             drained
         });
@@ -151,55 +132,32 @@ impl Controls {
     /// The reply that says why it was not done.
     pub(crate) async fn resume(self: &Arc<Self>) -> Result<(), Value> {
         let controls = self.clone();
-        let resumed = tokio::spawn(async move { controls.instance.resume(&*controls).await });
+        let resumed =
+            tokio::spawn(async move { controls.instance.transitions().resume(&*controls).await });
         in_its_task("resume", resumed).await
     }
 
     /// Takes the instance out of discovery for good, `within` a time at whose end this is dropped;
     /// does nothing where it is out.
     pub(crate) async fn unregister(&self, within: Duration) -> Result<(), DynamoError> {
-        self.instance.unregister(self, within).await
+        let transitions = self.instance.transitions();
+        transitions.unregister(self, within).await
     }
 
     /// Resolves when no control is at the engine, of a worker that shuts down.
     pub(crate) async fn engine_left_alone(&self) {
-        self.instance.engine_left_alone().await;
-    }
-
-    /// Holds off whoever changes discovery while a lost registration is made again. `None` where
-    /// somebody is at it, or the instance belongs out of it.
-    pub(crate) fn begin_repair(&self) -> Option<MutexGuard<'_, ()>> {
-        self.instance.begin_repair(self)
-    }
-
-    /// Waits until frontends know an instance that came back, or the worker shuts down.
-    pub(crate) async fn instance_is_heard_of(&self) {
-        let pause = self.grace.min(HEARD);
-        let _ = tokio::time::timeout(pause, self.around.readiness.closed()).await;
-    }
-
-    /// The card, as it is registered.
-    pub(crate) fn card(&self) -> &ModelDeploymentCard {
-        &self.around.card
-    }
-
-    /// The cards of the engine's LoRA adapters.
-    pub(crate) fn adapters(&self) -> &Arc<Published> {
-        &self.around.adapters
+        self.instance.transitions().engine_left_alone().await;
     }
 
     pub(crate) fn status(&self) -> Status {
-        let in_flight = in_flight(&self.around.admission, self.around.frontend.get());
-        let service = self
-            .around
-            .readiness
-            .presence()
-            .service(in_flight, self.grace);
-        let admission = &self.around.admission;
+        let in_flight = self.requests.in_flight();
+        let presence = self.instance.readiness().presence();
+        let service = presence.service(in_flight, self.grace);
+        drop(presence);
         let is_quiescent = self
             .quiescence
             .as_ref()
-            .is_none_or(|quiescence| quiescence.is_told(admission));
+            .is_none_or(|quiescence| quiescence.is_told(self.requests.admission()));
         Status {
             service,
             in_flight,
@@ -207,34 +165,20 @@ impl Controls {
         }
     }
 
-    /// Registers the card where it is out.
-    async fn put_card_back(&self) -> anyhow::Result<()> {
-        if self.card_is_out.load(Ordering::Acquire) {
-            peers::register(&self.around.endpoint, &self.around.card).await?;
-            self.card_is_out.store(false, Ordering::Release);
-        }
-        Ok(())
-    }
-
     fn watch_quiescence(&self) {
         if let Some(quiescence) = &self.quiescence {
             quiescence.watch(
-                self.around.engine.clone(),
-                self.around.readiness.clone(),
-                self.around.admission.clone(),
+                self.engine.clone(),
+                self.instance.readiness().clone(),
+                self.requests.admission().clone(),
             );
         }
     }
 }
 
-async fn in_its_task(
-    name: &str,
-    task: tokio::task::JoinHandle<Result<(), Value>>,
-) -> Result<(), Value> {
-    task.await.unwrap_or_else(|crashed| {
-        let message = format!("{name} crashed: {crashed}");
-        Err(dynamo_backend_lifecycle::controls::error_reply(message))
-    })
+async fn in_its_task(name: &str, task: JoinHandle<Result<(), Value>>) -> Result<(), Value> {
+    task.await
+        .unwrap_or_else(|crashed| Err(error_reply(format!("{name} crashed: {crashed}"))))
 }
 
 #[async_trait]
@@ -242,85 +186,57 @@ impl Place for Controls {
     type Error = DynamoError;
 
     fn presence<T>(&self, look: impl FnOnce(&mut Presence) -> T) -> T {
-        self.around.readiness.look(look)
+        self.instance.presence(look)
     }
 
     async fn closed(&self) {
-        self.around.readiness.closed().await;
+        self.instance.readiness().closed().await;
     }
 
     async fn announce(&self) {
-        let Surroundings {
-            endpoint,
-            namespace,
-            card,
-            admission,
-            ..
-        } = &self.around;
-        if departure::has_peers(endpoint, namespace, card.name()).await {
-            // Before the attempt: one that fails or is dropped midway may have been heard.
-            self.card_is_out.store(true, Ordering::Release);
-            departure::withdraw_card(endpoint).await;
-        }
-        if let Some(frontend) = self.around.frontend.get() {
+        self.instance.announce_departure().await;
+        let admission = self.requests.admission();
+        if let Some(frontend) = self.requests.frontend() {
             frontend.handed_over(admission).await;
         }
         departure::begin_answers(admission).await;
     }
 
     async fn unregister(&self) -> Result<(), DynamoError> {
-        let unregistered = self.around.endpoint.unregister_endpoint_instance().await;
-        unregistered.map_err(|error| unknown(format!("{error:#}")))
+        self.instance.unregister().await
     }
 
     async fn remain(&self) {
-        self.around.admission.answer_in_turn();
-        if let Err(error) = self.put_card_back().await {
-            tracing::warn!("the model card, withdrawn first, is not back yet: {error:#}");
-        }
+        self.requests.admission().answer_in_turn();
+        self.instance.remain().await;
     }
 
     async fn register(&self) -> Result<(), DynamoError> {
-        let failed = |error: anyhow::Error| unknown(format!("{error:#}"));
-        self.around.admission.answer_in_turn();
-        let endpoint = &self.around.endpoint;
-        endpoint
-            .register_endpoint_instance()
-            .await
-            .map_err(failed)?;
-        if self.card_is_out.load(Ordering::Acquire) {
-            self.instance_is_heard_of().await;
-        }
-        // Last: a frontend chooses an instance when it has both.
-        self.put_card_back().await.map_err(failed)
+        self.requests.admission().answer_in_turn();
+        self.instance.register().await
     }
 
     async fn idle(&self) {
-        self.around.admission.idle().await;
+        self.requests.admission().idle().await;
     }
 
     fn refuse_if_idle(&self) -> bool {
-        self.around.admission.close_if_idle()
+        self.requests.admission().close_if_idle()
     }
 
     fn refuse(&self) {
-        self.around.admission.close();
+        self.requests.admission().close();
     }
 
     fn accept(&self) {
-        self.around.admission.open();
+        self.requests.admission().open();
     }
 
     async fn cut(&self) -> usize {
-        let count = self.around.admission.cut();
-        if let Some(cut) = &self.around.cut {
-            cut.inc_by(count as u64);
-        }
-        self.around.admission.idle().await;
-        count
+        self.requests.cut().await
     }
 
     async fn engine_control(&self, name: &str, body: Value) -> Result<Value, DynamoError> {
-        self.around.engine.engine_control(name, body).await
+        self.engine.engine_control(name, body).await
     }
 }

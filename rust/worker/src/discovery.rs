@@ -1,9 +1,16 @@
-//! What discovery has of the worker: the model deployment card, those of adapters and of peers, and the
-//! way out.
+//! What discovery has of the worker, and whether it is there: the instance, the model cards of the worker
+//! and of its peers, and the way out.
 
 pub(crate) mod card;
 pub(crate) mod departure;
-pub(crate) mod listed_card;
+mod instance;
+mod listed_card;
 mod loading;
-pub(crate) mod peers;
+mod peers;
+mod readiness;
 pub(crate) mod self_host;
+mod watching;
+
+pub(crate) use instance::Instance;
+pub(crate) use readiness::Readiness;
+pub(crate) use watching::Backend;

@@ -3,6 +3,7 @@
 //! It has tokio threads of its own. What it has running ends with them, silently: its watchers of
 //! discovery would otherwise log warnings and errors when discovery goes.
 
+mod requests;
 mod service;
 mod unsent;
 
@@ -18,6 +19,8 @@ use tokio::net::TcpStream;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
+
+pub(crate) use requests::Requests;
 
 use crate::admission::Admission;
 use crate::error::{invalid_argument, unknown};
@@ -121,13 +124,6 @@ impl Frontend {
             threads,
         })
     }
-}
-
-/// Requests in flight at the engine, and at the frontend in the process on the way to a client:
-/// mostly they are the same.
-pub(crate) fn in_flight(admission: &Admission, frontend: Option<&RunningFrontend>) -> usize {
-    let unwritten = frontend.map_or(0, RunningFrontend::unwritten);
-    admission.in_flight().max(unwritten)
 }
 
 /// A frontend that was started.

@@ -1,7 +1,17 @@
 //! One run of a worker: what it takes of the process, and its way to the end.
 
 pub(crate) mod assembly;
+mod connecting;
+mod engine;
+mod gauges;
 mod host;
+mod kubernetes;
+mod observer;
+mod published;
+mod publishing;
+mod serving;
+mod started;
+mod steps;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,12 +24,14 @@ use self::assembly::Assembly;
 use self::host::Host;
 use crate::config::DisaggregationMode;
 use crate::deadline::Deadline;
+use crate::discovery::card;
 use crate::error::{at_step, unknown};
 use crate::event::Event;
 use crate::forked;
 use crate::home;
 use crate::hosts;
 use crate::signals::Signals;
+use crate::system::{self, Member, Membership};
 use crate::trace;
 
 /// How long the collector of spans may take for the last ones where the deadline leaves that much.
@@ -27,7 +39,11 @@ const FLUSH: Duration = Duration::from_secs(3);
 
 /// A run that has taken the signals and has done nothing else yet.
 pub struct Run {
-    pub(crate) host: Host,
+    assembly: Assembly,
+    settings: Settings,
+    /// The run as the system server sees it.
+    pub(crate) member: Arc<Member>,
+    runtime: Runtime,
     hold: Hold,
     /// The runtime is this run's own.
     alone: bool,
@@ -72,7 +88,10 @@ impl Run {
             .map_err(|error| unknown(format!("no thread for the shutdown deadline: {error}")))?;
         assembly.shutdown.begin(deadline.clone());
         Ok(Self {
-            host: Host::new(assembly, settings, runtime, deadline.clone()),
+            member: Member::new(&assembly.config),
+            assembly,
+            settings,
+            runtime,
             hold: Hold { signals, deadline },
             alone,
         })
@@ -81,41 +100,73 @@ impl Run {
     /// Runs the worker to its end. What it holds of the process comes with the answer, for those
     /// who have more to end within the deadline.
     pub async fn to_the_end(self) -> (Result<Report, DynamoError>, Hold) {
-        let shutdown = self.host.assembly.shutdown.token();
+        let shutdown = self.assembly.shutdown.clone();
+        let prepared = shutdown
+            .token()
+            .run_until_cancelled(prepare(&self.assembly, &self.member))
+            .await;
+        let Self {
+            assembly,
+            settings,
+            member,
+            runtime,
+            hold,
+            alone,
+        } = self;
+        let prefill = assembly.config.disaggregation_mode == DisaggregationMode::Prefill;
+        let is_folder_checked =
+            matches!(&prepared, Some(Ok(prepared)) if prepared.is_folder_checked);
+        let deadline = hold.deadline.clone();
+        let host = Arc::new(Host::new(
+            assembly,
+            settings,
+            member,
+            runtime,
+            deadline,
+            is_folder_checked,
+        ));
         // `None`: shutdown came first, and the run does nothing but say so.
-        let system = match shutdown
-            .run_until_cancelled(self.host.prepare())
-            .await
-            .transpose()
-        {
-            Ok(membership) => membership,
+        let system = match prepared.transpose() {
+            Ok(prepared) => prepared.map(|prepared| prepared.system),
             Err(error) => {
-                self.host.never_began(self.alone);
-                self.hold.signals.run_is_over();
-                return (Err(error), self.hold);
+                host.never_began(alone);
+                hold.signals.run_is_over();
+                return (Err(error), hold);
             }
         };
-        let config = &self.host.assembly.config;
-        let prefill = config.disaggregation_mode == DisaggregationMode::Prefill;
-        let settings = &self.host.settings;
-        let outcome = dynamo_backend_lifecycle::run(&self.host, shutdown, settings, prefill).await;
-        self.host.let_transports_go();
-        if self.alone {
-            self.host.shut_runtime_down().await;
+        let (token, settings) = (shutdown.token(), &host.settings);
+        let outcome = dynamo_backend_lifecycle::run(&host, token, settings, prefill).await;
+        if alone {
+            host.shut_runtime_down().await;
         } else {
-            self.host.end_frontend().await;
+            host.end_frontend().await;
         }
-        let limit = self.host.deadline.left() / 2;
+        let limit = host.deadline.left() / 2;
         if let Some(system) = system
             && tokio::time::timeout(limit, system.leave()).await.is_err()
         {
             tracing::warn!("the system server was not closed within {limit:?}");
         }
-        trace::flush(FLUSH.min(self.host.deadline.left() / 2)).await;
-        self.host.emit(Event::Stopped);
-        self.hold.signals.run_is_over();
-        (outcome.into_result().map_err(named), self.hold)
+        trace::flush(FLUSH.min(host.deadline.left() / 2)).await;
+        host.emit(Event::Stopped);
+        hold.signals.run_is_over();
+        (outcome.into_result().map_err(named), hold)
     }
+}
+
+/// What was found out before anything was started.
+struct Prepared {
+    is_folder_checked: bool,
+    system: Membership,
+}
+
+/// Finds out what it can before anything is started: a model that no frontend could load, an address
+/// that cannot be had. Then nothing is lost yet.
+async fn prepare(assembly: &Assembly, member: &Arc<Member>) -> Result<Prepared, DynamoError> {
+    Ok(Prepared {
+        is_folder_checked: card::check_folder(&assembly.config).await?,
+        system: system::join(member.clone()).await?,
+    })
 }
 
 /// A publishing step names itself; the others are named here.

@@ -8,7 +8,7 @@
 //! | serving, asleep or drained | acts | no |
 //! | closed | is refused | not again |
 //!
-//! Nothing here waits or locks: [`Instance`](super::Instance) says in which order this is asked and
+//! Nothing here waits or locks: [`Transitions`](super::Transitions) say in which order this is asked and
 //! told, and under which locks.
 
 use std::time::Duration;

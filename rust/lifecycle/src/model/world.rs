@@ -16,7 +16,7 @@ use super::controls::{Call, SLEEP};
 use super::operation::{Does, Operation};
 use super::{GRACE, Seen, Sequence};
 use crate::Settings;
-use crate::controls::{Instance, Presence};
+use crate::controls::{Presence, Transitions};
 use crate::report::Outcome;
 
 /// One worker.
@@ -26,7 +26,7 @@ struct World {
     shutdown: CancellationToken,
     /// Flips when shutdown begins.
     began: CancellationToken,
-    instance: Instance,
+    transitions: Transitions,
     /// Flips when the engine fails.
     engine_failed: CancellationToken,
     presence: Mutex<Presence>,
@@ -70,7 +70,7 @@ pub(super) fn play(sequence: &Sequence) -> Seen {
         let run = tokio::spawn({
             let (world, prefill) = (world.clone(), sequence.prefill);
             async move {
-                let outcome = crate::run(&*world, &world.shutdown, &settings, prefill).await;
+                let outcome = crate::run(&world, &world.shutdown, &settings, prefill).await;
                 world.returned(&outcome);
             }
         });
@@ -111,7 +111,7 @@ impl World {
             fetches,
             shutdown: CancellationToken::new(),
             began: CancellationToken::new(),
-            instance: Instance::new(settings),
+            transitions: Transitions::new(settings),
             engine_failed: CancellationToken::new(),
             presence: Mutex::default(),
             serving_over: Mutex::default(),
@@ -180,9 +180,9 @@ impl World {
     /// A control as a worker runs it, and what its reply says.
     async fn control(self: Arc<Self>, call: Call) {
         let reply = match call.does.control() {
-            Some(name) => self.instance.control(&*self, name, json!({})).await,
-            None if call.does == Does::Drain => Ok(said(self.instance.drain(&*self).await)),
-            None => Ok(said(self.instance.resume(&*self).await)),
+            Some(name) => self.transitions.control(&*self, name, json!({})).await,
+            None if call.does == Does::Drain => Ok(said(self.transitions.drain(&*self).await)),
+            None => Ok(said(self.transitions.resume(&*self).await)),
         };
         let message = reply.expect("the engine never raises")["message"].to_string();
         let ends = [

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::host::{Discovery, Observer};
+use crate::host::Host;
 
 /// The pause after the first failure; each further one is twice as long, up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
@@ -16,12 +16,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 ///
 /// Pauses shrink towards the limit, so that the last attempt begins shortly before it. An error
 /// that is not worth retrying stays as it is, and so does that of an only attempt; else the error
-/// is the host's [`gave_up`](Discovery::gave_up).
-pub(super) async fn connect<H, E>(host: &H, limit: Duration) -> Result<u64, E>
-where
-    H: Discovery<Error = E> + Observer,
-    E: Display + Send,
-{
+/// is the host's [`gave_up`](Host::gave_up).
+pub(super) async fn connect<H: Host>(host: &H, limit: Duration) -> Result<H::Connected, H::Error> {
     if limit.is_zero() {
         return host.connect().await;
     }
@@ -33,7 +29,7 @@ where
         attempt += 1;
         let left = limit.saturating_sub(since.elapsed());
         let error = match timeout(left, host.connect()).await {
-            Ok(Ok(worker_id)) => return Ok(worker_id),
+            Ok(Ok(connected)) => return Ok(connected),
             Ok(Err(error)) => error,
             Err(_) => {
                 let hung = hung(limit, attempt, last.as_deref());

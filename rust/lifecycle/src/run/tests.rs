@@ -351,7 +351,7 @@ fn section_4_step_11_cleanup_once_more_does_nothing() {
 #[test]
 fn a_run_can_be_spawned_on_a_runtime_of_many_threads() {
     fn assert_send<T: Send>(_: &T) {}
-    fn of(host: &FakeHost, shutdown: &CancellationToken, settings: &Settings) {
+    fn of(host: &Arc<FakeHost>, shutdown: &CancellationToken, settings: &Settings) {
         assert_send(&run(host, shutdown, settings, false));
     }
     let _ = of;

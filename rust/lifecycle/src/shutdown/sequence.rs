@@ -4,7 +4,6 @@
 //! with the deadline, which is kept outside this crate. A stage that fails is told to the observer
 //! and recorded, and the next one runs.
 
-use std::fmt::Display;
 use std::future::Future;
 use std::pin::pin;
 use std::time::Duration;
@@ -14,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::{Budget, Clock, Stage};
-use crate::host::{Discovery, Engine, Observer, Serving};
+use crate::host::{Host, Worker};
 use crate::panics::caught;
 use crate::report::Report;
 use crate::state::{Event, Machine};
@@ -41,11 +40,7 @@ struct Running {
     since: Instant,
 }
 
-impl<'a, H, E> Sequence<'a, H>
-where
-    H: Engine<Error = E> + Discovery<Error = E> + Serving<Error = E> + Observer,
-    E: Display + Send,
-{
+impl<'a, H: Host> Sequence<'a, H> {
     pub(crate) fn new(host: &'a H, budget: Budget) -> Self {
         Self {
             clock: Clock::new(host, budget.deadline()),
@@ -56,16 +51,16 @@ where
         }
     }
 
-    /// Lets a step before serving finish. Shutdown that begins in it, or an engine that fails and
+    /// Lets a step before serving finish; answers `None` where it was dropped. Shutdown that begins in it, or an engine that fails and
     /// so flips `stop`, leaves the step its share: one that hangs would take the engine's cleanup
     /// with it.
-    pub(crate) async fn finish(
+    pub(crate) async fn finish<T>(
         &mut self,
         stop: &CancellationToken,
-        watch: &mut Watch<'_, E>,
+        watch: &mut Watch<'_, H::Error>,
         step: &str,
-        work: impl Future<Output = Result<(), E>>,
-    ) -> Result<(), E> {
+        work: impl Future<Output = Result<T, H::Error>>,
+    ) -> Result<Option<T>, H::Error> {
         let limit = self.budget.finish();
         let mut work = pin!(caught(self.host, step, work));
         tokio::select! {
@@ -74,29 +69,34 @@ where
             result = &mut work => {
                 // What fails beside an engine that failed does so because of it.
                 watch.look().await;
-                return result;
+                return result.map(Some);
             }
             () = watch.failure() => stop.cancel(),
         }
         self.clock.begin();
         match timeout(limit, work).await {
-            Ok(result) => result,
+            Ok(result) => result.map(Some),
             Err(_) => {
                 let message = format!("{step} did not end within {limit:?} and was dropped");
                 self.failed(Stage::Unregister, message);
-                Ok(())
+                Ok(None)
             }
         }
     }
 
     /// Of a worker that has begun to serve: everything. An engine that has failed, or does so
     /// meanwhile, finishes no request and has nothing to drain.
-    pub(crate) async fn after_serving(&mut self, polls_quiescence: bool, mut watch: Watch<'_, E>) {
+    pub(crate) async fn after_serving(
+        &mut self,
+        worker: &H::Worker,
+        polls_quiescence: bool,
+        mut watch: Watch<'_, H::Error>,
+    ) {
         self.clock.begin();
-        let finished_before = self.host.finished();
-        self.unregister(watch.has_failed()).await;
-        self.grace(&mut watch).await;
-        self.wait(finished_before, &mut watch).await;
+        let finished_before = worker.finished();
+        self.unregister(worker, watch.has_failed()).await;
+        self.grace(worker, &mut watch).await;
+        self.wait(worker, finished_before, &mut watch).await;
         if let Some(error) = watch.tell() {
             self.failed(Stage::Wait, format!("engine: {error}"));
         }
@@ -106,60 +106,59 @@ where
             self.drain(polls_quiescence).await;
         }
         self.cleanup().await;
-        self.release().await;
+        self.release(worker).await;
     }
 
     /// Of a worker that was asked to stop between `start` and serving. Nothing was registered, so
     /// there is no grace, and no request that an engine could have to become quiescent after.
-    pub(crate) async fn before_serving(&mut self, published: bool) {
+    pub(crate) async fn before_serving(&mut self, published: Option<&H::Worker>) {
         self.clock.begin();
-        if published {
-            self.withdraw().await;
+        if let Some(worker) = published {
+            self.withdraw(worker).await;
         }
         self.drain(false).await;
         self.cleanup().await;
-        if published {
-            self.release().await;
+        if let Some(worker) = published {
+            self.release(worker).await;
         }
     }
 
     /// Of a worker on which a step failed between `start` and serving.
-    pub(crate) async fn after_failure(&mut self) {
+    pub(crate) async fn after_failure(&mut self, worker: &H::Worker) {
         self.clock.begin();
-        self.withdraw().await;
+        self.withdraw(worker).await;
         self.cleanup().await;
-        self.release().await;
+        self.release(worker).await;
     }
 
     /// Takes the instance out of discovery.
-    async fn unregister(&mut self, engine_failed: bool) {
+    async fn unregister(&mut self, worker: &H::Worker, engine_failed: bool) {
         let mut limit = self.budget.unregister(self.clock.elapsed());
         if engine_failed {
             limit = limit.min(UNREGISTER_OF_FAILED);
         }
         let running = self.enter(Stage::Unregister);
-        self.bounded(Stage::Unregister, limit, self.host.unregister(limit))
+        self.bounded(Stage::Unregister, limit, worker.unregister(limit))
             .await;
         self.leave(running);
     }
 
     /// Takes back what was published, before any instance was registered.
-    async fn withdraw(&mut self) {
+    async fn withdraw(&mut self, worker: &H::Worker) {
         let limit = self.budget.withdraw(self.clock.elapsed());
         let running = self.enter(Stage::Unregister);
-        let host = self.host;
         let withdrawn = async {
-            host.withdraw().await;
-            Ok::<(), E>(())
+            worker.withdraw().await;
+            Ok(())
         };
         self.bounded(Stage::Unregister, limit, withdrawn).await;
         self.leave(running);
     }
 
     /// Gives routers time to see that the instance is gone.
-    async fn grace(&mut self, watch: &mut Watch<'_, E>) {
+    async fn grace(&mut self, worker: &H::Worker, watch: &mut Watch<'_, H::Error>) {
         let running = self.enter(Stage::Grace);
-        let absent = self.host.absent_for();
+        let absent = worker.absent_for();
         let left = self.budget.grace().saturating_sub(absent);
         tokio::select! {
             biased;
@@ -173,32 +172,36 @@ where
     ///
     /// A request that is refused is lost at a frontend that does not migrate, so late ones are
     /// served until nothing is in flight or half of the time is used.
-    async fn wait(&mut self, finished_before: u64, watch: &mut Watch<'_, E>) {
+    async fn wait(
+        &mut self,
+        worker: &H::Worker,
+        finished_before: u64,
+        watch: &mut Watch<'_, H::Error>,
+    ) {
         let running = self.enter(Stage::Wait);
         let share = self.budget.wait(self.clock.elapsed());
-        let in_flight = self.host.in_flight();
+        let in_flight = worker.in_flight();
         if in_flight > 0 && !watch.has_failed() {
             info!("waiting for {in_flight} requests in flight, {share:?} at most");
         }
 
-        let host = self.host;
         tokio::select! {
             biased;
-            _ = timeout(share / 2, host.idle()) => {}
+            _ = timeout(share / 2, worker.idle()) => {}
             () = watch.failure() => {}
         }
-        host.refuse();
+        worker.refuse();
         let left = share.saturating_sub(running.since.elapsed());
         let idle = tokio::select! {
             biased;
-            idle = timeout(left, host.idle()) => idle.is_ok(),
+            idle = timeout(left, worker.idle()) => idle.is_ok(),
             () = watch.failure() => false,
         };
 
-        let finished = self.host.finished().saturating_sub(finished_before);
+        let finished = worker.finished().saturating_sub(finished_before);
         self.report.finished = finished;
         if !idle {
-            self.report.cut = self.cut().await;
+            self.report.cut = self.cut(worker).await;
         }
         let cut = self.report.cut;
         if cut == 0 {
@@ -212,11 +215,11 @@ where
     }
 
     /// Ends every request in flight; answers how many there were.
-    async fn cut(&mut self) -> usize {
-        let in_flight = self.host.in_flight();
+    async fn cut(&mut self, worker: &H::Worker) -> usize {
+        let in_flight = worker.in_flight();
         // Half of what is left, so that a cut that hangs leaves the drain the other half.
         let limit = self.budget.drain(self.clock.elapsed()) / 2;
-        match timeout(limit, self.host.cut()).await {
+        match timeout(limit, worker.cut()).await {
             Ok(cut) => cut,
             Err(_) => {
                 let message = format!("cutting {in_flight} requests took longer than {limit:?}");
@@ -283,7 +286,7 @@ where
             return;
         }
         let running = self.enter(Stage::Cleanup);
-        if let Err(error) = Engine::cleanup(self.host).await {
+        if let Err(error) = self.host.cleanup().await {
             self.failed(Stage::Cleanup, error.to_string());
         }
         self.leave(running);
@@ -291,14 +294,13 @@ where
     }
 
     /// Drops the publishers, through which the engine may write until its cleanup is over.
-    async fn release(&mut self) {
+    async fn release(&mut self, worker: &H::Worker) {
         let running = self.enter(Stage::Release);
-        let host = self.host;
         let released = async {
-            host.release().await;
+            worker.release().await;
             Ok(())
         };
-        if let Err(error) = caught(host, "release", released).await {
+        if let Err(error) = caught(self.host, "release", released).await {
             self.failed(Stage::Release, error.to_string());
         }
         self.leave(running);
@@ -315,7 +317,7 @@ where
         &mut self,
         stage: Stage,
         limit: Duration,
-        work: impl Future<Output = Result<(), E>>,
+        work: impl Future<Output = Result<(), H::Error>>,
     ) {
         match timeout(limit, caught(self.host, stage.name(), work)).await {
             Ok(Ok(())) => {}
@@ -328,7 +330,7 @@ where
     }
 
     fn enter(&mut self, stage: Stage) -> Running {
-        self.host.stage_began(stage, self.host.in_flight());
+        self.host.stage_began(stage);
         Running {
             stage,
             since: Instant::now(),

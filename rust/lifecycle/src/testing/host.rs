@@ -1,7 +1,7 @@
 //! The fake host: hooks that follow a plan, requests that take simulated time.
 
 use std::panic::resume_unwind;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::event::Event;
 use super::plan::{Answer, Hook, Plan};
-use crate::host::{Discovery, Engine, Observer, Serving};
+use crate::host::{Engine, Host, Observer, Worker};
 use crate::shutdown::{Budget, Stage};
 use crate::state::State;
 
@@ -163,6 +163,7 @@ impl FakeHost {
 #[async_trait]
 impl Engine for FakeHost {
     type Error = String;
+    type Started = ();
 
     async fn start(&self, worker_id: u64) -> Result<(), String> {
         assert_eq!(worker_id, 7);
@@ -207,8 +208,9 @@ impl Engine for FakeHost {
 }
 
 #[async_trait]
-impl Discovery for FakeHost {
-    type Error = String;
+impl Host for FakeHost {
+    type Connected = u64;
+    type Worker = Arc<FakeHost>;
 
     async fn connect(&self) -> Result<u64, String> {
         let refused = {
@@ -223,6 +225,10 @@ impl Discovery for FakeHost {
         self.hook("connect", hook).await.map(|()| 7)
     }
 
+    fn worker_id(&self, connected: &u64) -> u64 {
+        *connected
+    }
+
     fn is_worth_retrying(&self, _error: &String) -> bool {
         self.plan.refusals.worth_retrying
     }
@@ -235,13 +241,23 @@ impl Discovery for FakeHost {
         message
     }
 
-    async fn publish(&self, shutdown: &CancellationToken) -> Result<(), String> {
+    fn worker(self: &Arc<Self>, _connected: u64, _started: (), _took: Duration) -> Arc<FakeHost> {
+        self.clone()
+    }
+}
+
+#[async_trait]
+impl Worker for Arc<FakeHost> {
+    type Error = String;
+    type Published = ();
+
+    async fn publish(&self, shutdown: &CancellationToken) -> Result<Option<()>, String> {
         // The fetch gives up at once, as the trait demands; a failure is one of another step.
         let gives_up = matches!(self.plan.publish, Hook::Takes(_) | Hook::Hangs);
         tokio::select! {
             biased;
-            () = shutdown.cancelled(), if gives_up => Ok(()),
-            published = self.hook("publish", self.plan.publish) => published,
+            () = shutdown.cancelled(), if gives_up => Ok(None),
+            published = self.hook("publish", self.plan.publish) => published.map(Some),
         }
     }
 
@@ -256,13 +272,8 @@ impl Discovery for FakeHost {
     async fn release(&self) {
         let _ = self.hook("release", self.plan.release).await;
     }
-}
 
-#[async_trait]
-impl Serving for FakeHost {
-    type Error = String;
-
-    async fn serve(&self, stop: &CancellationToken) -> Result<(), String> {
+    async fn serve(&self, _published: &(), stop: &CancellationToken) -> Result<(), String> {
         // What hangs is the wait for its being callable.
         tokio::select! {
             biased;
@@ -273,7 +284,7 @@ impl Serving for FakeHost {
         Ok(())
     }
 
-    async fn ended(&self) -> Result<(), String> {
+    async fn ended(&self, _published: &()) -> Result<(), String> {
         let ended = tokio::select! {
             biased;
             ended = self.hook("ended", self.plan.ended) => ended,
@@ -338,7 +349,8 @@ impl Observer for FakeHost {
         Duration::from_secs_f64(self.plan.seen_late)
     }
 
-    fn stage_began(&self, stage: Stage, in_flight: usize) {
+    fn stage_began(&self, stage: Stage) {
+        let in_flight = self.running().len();
         self.saw(format!("stage {stage} began with {in_flight}"));
     }
 

@@ -9,8 +9,8 @@ use parking_lot::Mutex;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::admission::Admission;
+use crate::discovery::Readiness;
 use crate::engine::LLMEngine;
-use crate::health::Readiness;
 
 const INTERVAL: Duration = Duration::from_millis(500);
 

@@ -21,7 +21,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
-use super::Readiness;
+use crate::discovery::Readiness;
 use crate::engine::{LLMEngine, RequestContext};
 use crate::environment::set_variable;
 use crate::error::{invalid_argument, unknown};

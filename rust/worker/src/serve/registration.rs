@@ -5,7 +5,7 @@ use std::sync::Arc;
 use dynamo_backend_lifecycle::controls::Presence;
 use dynamo_llm::protocols::common::llm_backend::LLMEngineOutput;
 use dynamo_llm::protocols::common::preprocessor::PreprocessedRequest;
-use dynamo_runtime::component::{Endpoint, build_transport_type};
+use dynamo_runtime::component::build_transport_type;
 use dynamo_runtime::pipeline::network::{Ingress, PushWorkHandler};
 use dynamo_runtime::pipeline::{ManyOut, SingleIn};
 use dynamo_runtime::protocols::annotated::Annotated;
@@ -13,20 +13,20 @@ use dynamo_runtime::traits::DistributedRuntimeProvider;
 
 use super::adapter::EngineAdapter;
 use super::tcp::{self, TcpAnswers};
-use crate::health::Readiness;
+use crate::discovery::Instance;
 use crate::nodelay;
 
 type Request = SingleIn<PreprocessedRequest>;
 type Response = ManyOut<Annotated<LLMEngineOutput>>;
 
-/// Serves `adapter` at the endpoint; on return its instance is registered and callable. Dropped
+/// Serves `adapter` at the instance's endpoint; on return the instance is registered and callable. Dropped
 /// midway or failed, it may be registered all the same, as the presence then says.
 pub(crate) async fn serve_endpoint(
-    endpoint: &Endpoint,
+    instance: &Instance,
     adapter: Arc<EngineAdapter>,
     metrics_labels: &[(String, String)],
-    readiness: &Readiness,
 ) -> anyhow::Result<()> {
+    let endpoint = instance.endpoint();
     let ingress = Ingress::<Request, Response>::for_engine(adapter.clone())?;
     let handler: Arc<dyn PushWorkHandler> = match tcp::is_configured(endpoint) {
         true => Arc::new(TcpAnswers::new(adapter, ingress, endpoint, metrics_labels)?),
@@ -35,7 +35,7 @@ pub(crate) async fn serve_endpoint(
     // Before anybody can connect.
     let (id, worker_id) = (endpoint.id(), endpoint.drt().connection_id());
     nodelay::on_request_plane(&build_transport_type(endpoint, &id, worker_id).await?);
-    readiness.change(Presence::registers);
+    instance.presence(Presence::registers);
     endpoint
         .endpoint_builder()
         .handler(handler)
@@ -43,6 +43,6 @@ pub(crate) async fn serve_endpoint(
         .graceful_shutdown(true)
         .start_with_registration()
         .await?;
-    readiness.change(Presence::serving);
+    instance.presence(Presence::serving);
     Ok(())
 }

@@ -10,7 +10,7 @@ use dynamo_runtime::DistributedRuntime;
 
 use crate::config::WorkerConfig;
 use crate::controls::{Controls, Status};
-use crate::health::Readiness;
+use crate::discovery::Readiness;
 use crate::metrics::EngineTexts;
 use crate::turns::Turns;
 

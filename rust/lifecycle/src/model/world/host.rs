@@ -1,5 +1,6 @@
 //! The traits of a run, for a world.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -8,7 +9,7 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::{Inner, World};
-use crate::host::{Discovery, Engine, Observer, Serving};
+use crate::host::{Engine, Host, Observer, Worker};
 use crate::shutdown::Stage;
 use crate::state::State;
 
@@ -33,11 +34,19 @@ impl World {
         inner.finished += (before - inner.requests.len()) as u64;
         look(&mut inner)
     }
+
+    /// Resolves when no request is in flight.
+    pub(super) async fn until_idle(&self) {
+        while let Some(ends) = self.counted(|inner| inner.requests.iter().copied().min()) {
+            sleep_until(ends).await;
+        }
+    }
 }
 
 #[async_trait]
 impl Engine for World {
     type Error = String;
+    type Started = ();
 
     async fn start(&self, _worker_id: u64) -> Result<(), String> {
         self.hook("start").await
@@ -49,7 +58,7 @@ impl Engine for World {
     }
 
     async fn left_alone(&self) {
-        self.instance.engine_left_alone().await;
+        self.transitions.engine_left_alone().await;
     }
 
     async fn drain(&self) -> Result<(), String> {
@@ -66,11 +75,16 @@ impl Engine for World {
 }
 
 #[async_trait]
-impl Discovery for World {
-    type Error = String;
+impl Host for World {
+    type Connected = ();
+    type Worker = Arc<World>;
 
-    async fn connect(&self) -> Result<u64, String> {
-        self.hook("connect").await.map(|()| 7)
+    async fn connect(&self) -> Result<(), String> {
+        self.hook("connect").await
+    }
+
+    fn worker_id(&self, _connected: &()) -> u64 {
+        7
     }
 
     fn gave_up(&self, message: String) -> String {
@@ -81,11 +95,21 @@ impl Discovery for World {
         message
     }
 
-    async fn publish(&self, shutdown: &CancellationToken) -> Result<(), String> {
+    fn worker(self: &Arc<Self>, _connected: (), _started: (), _took: Duration) -> Arc<World> {
+        self.clone()
+    }
+}
+
+#[async_trait]
+impl Worker for Arc<World> {
+    type Error = String;
+    type Published = ();
+
+    async fn publish(&self, shutdown: &CancellationToken) -> Result<Option<()>, String> {
         tokio::select! {
             biased;
-            () = shutdown.cancelled(), if self.fetches => Ok(()),
-            published = self.hook("publish") => published,
+            () = shutdown.cancelled(), if self.fetches => Ok(None),
+            published = self.hook("publish") => published.map(Some),
         }
     }
 
@@ -98,7 +122,7 @@ impl Discovery for World {
         if !self.inner.lock().unwrap().served {
             return self.hook("unregister").await;
         }
-        self.instance.unregister(self, within).await
+        self.transitions.unregister(&**self, within).await
     }
 
     fn absent_for(&self) -> Duration {
@@ -109,13 +133,8 @@ impl Discovery for World {
     async fn release(&self) {
         self.see("release");
     }
-}
 
-#[async_trait]
-impl Serving for World {
-    type Error = String;
-
-    async fn serve(&self, _stop: &CancellationToken) -> Result<(), String> {
+    async fn serve(&self, _published: &(), _stop: &CancellationToken) -> Result<(), String> {
         self.hook("serve").await?;
         self.presence.lock().unwrap().serving();
         let mut inner = self.inner.lock().unwrap();
@@ -124,7 +143,7 @@ impl Serving for World {
         Ok(())
     }
 
-    async fn ended(&self) -> Result<(), String> {
+    async fn ended(&self, _published: &()) -> Result<(), String> {
         loop {
             match *self.serving_over.lock().unwrap() {
                 Some(true) => return Err("discovery was lost".to_owned()),
@@ -144,9 +163,7 @@ impl Serving for World {
     }
 
     async fn idle(&self) {
-        while let Some(ends) = self.counted(|inner| inner.requests.iter().copied().min()) {
-            sleep_until(ends).await;
-        }
+        self.until_idle().await;
     }
 
     fn refuse(&self) {
@@ -177,7 +194,7 @@ impl Observer for World {
         Duration::ZERO
     }
 
-    fn stage_began(&self, _stage: Stage, _in_flight: usize) {}
+    fn stage_began(&self, _stage: Stage) {}
 
     fn stage_ended(&self, _stage: Stage, _took: Duration) {}
 

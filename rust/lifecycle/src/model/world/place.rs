@@ -8,7 +8,6 @@ use tokio::time::sleep;
 
 use super::World;
 use crate::controls::{Place, Presence};
-use crate::host::Serving;
 use crate::model::controls::{Call, LEAVING, RETURNING};
 use crate::model::operation::Reply;
 
@@ -47,11 +46,11 @@ impl Place for World {
     }
 
     async fn idle(&self) {
-        Serving::idle(self).await;
+        self.until_idle().await;
     }
 
     fn refuse_if_idle(&self) -> bool {
-        let idle = self.in_flight() == 0;
+        let idle = self.counted(|inner| inner.requests.is_empty());
         if idle {
             Place::refuse(self);
         }

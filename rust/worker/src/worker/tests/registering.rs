@@ -9,9 +9,9 @@ use tracing::span::{Attributes, Id, Record};
 use tracing::{Metadata, Subscriber};
 
 use crate::config::WorkerConfig;
+use crate::discovery::Readiness;
 use crate::engines::Echo;
 use crate::event::Event;
-use crate::health::Readiness;
 use crate::process::{Scope, prepare_environment};
 use crate::shutdown::Shutdown;
 use crate::worker::Worker;
@@ -72,7 +72,7 @@ fn section_12_13_an_instance_is_known_to_be_there_and_fast_before_it_is_register
     tokio.block_on(async {
         let run = worker.begin().unwrap();
         let looks = AtTheEndpoint {
-            readiness: run.host.member.readiness.clone(),
+            readiness: run.member.readiness.clone(),
             seen: seen.clone(),
         };
         let _looking = tracing::subscriber::set_default(looks);

@@ -4,15 +4,17 @@ use async_trait::async_trait;
 use dynamo_backend_lifecycle::Engine;
 use dynamo_runtime::error::DynamoError;
 
-use super::Host;
+use super::host::Host;
 use crate::discovery::card::served_name;
+use crate::engine_config::EngineConfig;
 use crate::signals;
 
 #[async_trait]
 impl Engine for Host {
     type Error = DynamoError;
+    type Started = EngineConfig;
 
-    async fn start(&self, worker_id: u64) -> Result<(), DynamoError> {
+    async fn start(&self, worker_id: u64) -> Result<EngineConfig, DynamoError> {
         let started = self.assembly.engine.start(worker_id).await;
         signals::keep_handlers();
         let config = started?;
@@ -21,8 +23,7 @@ impl Engine for Host {
             .assembly
             .served_name
             .set(served_name(&self.assembly.config, &config));
-        let _ = self.engine_config.set(config);
-        Ok(())
+        Ok(config)
     }
 
     async fn watch(&self) -> Result<(), DynamoError> {

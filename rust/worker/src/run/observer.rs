@@ -1,28 +1,12 @@
 //! What a run shows: log lines, gauges, events, and the deadline that it starts.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use dynamo_backend_lifecycle::controls::Presence;
 use dynamo_backend_lifecycle::{Observer, Stage, State};
 
-use super::Host;
+use super::host::Host;
 use crate::event::Event;
-
-impl Host {
-    pub(crate) fn emit(&self, event: Event) {
-        if let Some(gauges) = self.gauges.get() {
-            gauges.entered(event);
-        }
-        if let Some(on_event) = &self.assembly.on_event {
-            // A panic would unwind the run, and cost the engine its cleanup.
-            let told = catch_unwind(AssertUnwindSafe(|| on_event(event)));
-            if told.is_err() {
-                tracing::error!("on_event panicked at {}", event.as_str());
-            }
-        }
-    }
-}
 
 impl Observer for Host {
     fn connect_failed(&self, attempt: u32, next_in: Duration, error: &str) {
@@ -48,7 +32,8 @@ impl Observer for Host {
         ago
     }
 
-    fn stage_began(&self, stage: Stage, in_flight: usize) {
+    fn stage_began(&self, stage: Stage) {
+        let in_flight = self.requests.in_flight();
         self.deadline.entered(stage);
         tracing::info!(stage = stage.name(), in_flight, "Shutdown stage begins");
     }
@@ -87,8 +72,6 @@ impl Observer for Host {
             secs = took.as_secs_f64(),
             "Engine started"
         );
-        // A run starts its engine once.
-        let _ = self.load_time.set(took);
         // Otherwise it registers nothing.
         if !self.assembly.shutdown.is_asked() {
             self.emit(Event::Registering);

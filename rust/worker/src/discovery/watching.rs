@@ -8,8 +8,6 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use anyhow::Context;
-use dynamo_llm::model_card::ModelDeploymentCard;
-use dynamo_runtime::component::Endpoint;
 use dynamo_runtime::discovery::{
     DiscoveryEvent, DiscoveryInstance, DiscoveryInstanceId, DiscoveryQuery,
 };
@@ -18,9 +16,7 @@ use futures::stream::{BoxStream, once, select};
 use futures::{StreamExt, future};
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
-use crate::controls::Controls;
-use crate::discovery::{listed_card, peers};
-use crate::health::Readiness;
+use super::{Instance, listed_card, peers};
 
 /// How often it is made sure that the process did not stand still, and a repair is tried again.
 const LOOK: Duration = Duration::from_secs(1);
@@ -32,20 +28,15 @@ const LOST: Duration = Duration::from_secs(5);
 const INSTANCE: &str = "its instance";
 const CARD: &str = "its model card";
 
-/// What is watched, and for whom.
-pub(super) struct Watching<'a> {
-    pub(super) endpoint: &'a Endpoint,
-    pub(super) controls: &'a Controls,
-    pub(super) readiness: &'a Readiness,
-    pub(super) card: &'a ModelDeploymentCard,
-    pub(super) backend: Backend,
-    /// Whether the worker publishes. What makes its publishers known cannot be put back from here.
-    pub(super) publishes: bool,
+struct Watching<'a> {
+    instance: &'a Instance,
+    backend: Backend,
+    publishes: bool,
 }
 
 /// What lists of discovery mean.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Backend {
+pub(crate) enum Backend {
     /// Lists cost nothing, and one that fails says that nothing is there. Files are better not
     /// watched: their events get lost, and whoever ends a watch has the runtime log an error.
     Local,
@@ -74,9 +65,21 @@ struct Records(HashMap<DiscoveryInstanceId, DiscoveryInstance>);
 
 type Changes = BoxStream<'static, anyhow::Result<DiscoveryEvent>>;
 
+impl Instance {
+    /// Keeps the worker's records in discovery. Resolves when they are gone and cannot be put back,
+    /// with the reason: what makes a worker known that `publishes` cannot be put back from here.
+    pub(crate) async fn until_lost(&self, backend: Backend, publishes: bool) -> String {
+        let watching = Watching {
+            instance: self,
+            backend,
+            publishes,
+        };
+        watching.until_lost().await
+    }
+}
+
 impl Watching<'_> {
-    /// Resolves when the worker's records are gone and cannot be put back, with the reason.
-    pub(super) async fn until_lost(self) -> String {
+    async fn until_lost(self) -> String {
         let mut looks = interval(LOOK);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut changes: Option<Changes> = None;
@@ -103,8 +106,8 @@ impl Watching<'_> {
                 listed = None;
             }
             // Before the look: who comes back while it is under way is not missed by it.
-            let was_wanted = self.readiness.presence().is_wanted();
-            let stood_still = self.readiness.has_stood_still();
+            let was_wanted = self.instance.readiness.presence().is_wanted();
+            let stood_still = self.instance.readiness.has_stood_still();
             if stood_still || listed.is_none_or(|at| at.elapsed() > self.backend.lists_every()) {
                 match self.list().await {
                     Ok(found) => {
@@ -119,13 +122,14 @@ impl Watching<'_> {
                 listed = Some(Instant::now());
             }
             let missing = self.missing_in(&records);
-            let is_wanted = was_wanted && self.readiness.presence().is_wanted();
+            let is_wanted = was_wanted && self.instance.readiness.presence().is_wanted();
             if missing.is_empty() || !is_wanted {
                 failing = None;
                 if is_new {
-                    let unlisted = (self.backend == Backend::OfReadyPods).then_some(self.card);
+                    let unlisted =
+                        (self.backend == Backend::OfReadyPods).then_some(&self.instance.card);
                     let found = records.0.values();
-                    why_rejected = peers::why_rejected(self.endpoint, found, unlisted);
+                    why_rejected = peers::why_rejected(&self.instance.endpoint, found, unlisted);
                 }
                 self.say(why_rejected.clone());
                 continue;
@@ -156,7 +160,7 @@ impl Watching<'_> {
 
     /// Tells readiness and, where it is something new, the log.
     fn say(&self, why_not: Option<String>) {
-        if !self.readiness.looked_at_discovery(why_not.clone()) {
+        if !self.instance.readiness.looked_at_discovery(why_not.clone()) {
             return;
         }
         match why_not {
@@ -167,7 +171,9 @@ impl Watching<'_> {
 
     /// Puts back what is gone, unless somebody takes it out right now.
     async fn repair(&self) -> anyhow::Result<()> {
-        let Some(_changing) = self.controls.begin_repair() else {
+        let instance = self.instance;
+        let is_wanted = || instance.readiness.presence().is_wanted();
+        let Some(_changing) = instance.transitions().begin_repair(is_wanted) else {
             return Ok(());
         };
         let missing = self.missing_in(&self.list().await?);
@@ -176,15 +182,15 @@ impl Watching<'_> {
             "what makes its KV events and its load known went with it"
         );
         if missing.contains(&INSTANCE) {
-            self.endpoint.register_endpoint_instance().await?;
+            instance.endpoint.register_endpoint_instance().await?;
         }
         if missing.contains(&CARD) {
             if missing.contains(&INSTANCE) {
-                self.controls.instance_is_heard_of().await;
+                instance.is_heard_of().await;
             }
             // The worker's own is the last: as long as it is missing, all are registered again.
-            self.controls.adapters().publish_again().await?;
-            peers::register(self.endpoint, self.card).await?;
+            instance.adapters().publish_again().await?;
+            peers::register(&instance.endpoint, &instance.card).await?;
         }
         Ok(())
     }
@@ -194,7 +200,7 @@ impl Watching<'_> {
         if self.backend == Backend::OfReadyPods {
             return Vec::new();
         }
-        let own = self.endpoint.drt().connection_id();
+        let own = self.instance.endpoint.drt().connection_id();
         let has = |wanted: fn(&DiscoveryInstance) -> bool| {
             let mut all = records.0.values();
             all.any(|record| record.instance_id() == own && wanted(record))
@@ -214,17 +220,17 @@ impl Watching<'_> {
 
     /// What lists the instances and the cards in the endpoint's place.
     fn queries(&self) -> (DiscoveryQuery, DiscoveryQuery) {
-        let id = self.endpoint.id();
+        let id = self.instance.endpoint.id();
         let instances = DiscoveryQuery::Endpoint {
             namespace: id.namespace,
             component: id.component,
             endpoint: id.name,
         };
-        (instances, peers::cards(self.endpoint))
+        (instances, peers::cards(&self.instance.endpoint))
     }
 
     async fn list(&self) -> anyhow::Result<Records> {
-        let discovery = self.endpoint.drt().discovery();
+        let discovery = self.instance.endpoint.drt().discovery();
         let (instances, cards) = self.queries();
         let lists = future::try_join(discovery.list(instances), discovery.list(cards));
         let (instances, cards) = timeout(ANSWER, lists).await.context("no answer")??;
@@ -233,7 +239,7 @@ impl Watching<'_> {
     }
 
     async fn watch(&self) -> anyhow::Result<Changes> {
-        let discovery = self.endpoint.drt().discovery();
+        let discovery = self.instance.endpoint.drt().discovery();
         let (instances, cards) = self.queries();
         let watches = future::try_join(
             discovery.list_and_watch(instances, None),

@@ -1,10 +1,10 @@
-//! The instance's one way out of discovery and back: for controls, for the operator's drain and
+//! The one way of an instance out of discovery and back: for controls, for the operator's drain and
 //! resume, and for the shutdown.
 //!
 //! Two locks keep the ways apart. *The turn* is held by whoever takes the instance out or puts it
 //! back, from the first half to the last, so that no resume lands between the halves of a sleep.
 //! *The change* is held over a single change of discovery. A shutdown waits for that one only before
-//! it unregisters; before it drains it gives [controls at the engine](Instance::engine_left_alone) time.
+//! it unregisters; before it drains it gives [controls at the engine](Transitions::engine_left_alone) time.
 //!
 //! To sleep:
 //!
@@ -31,7 +31,7 @@ use crate::settings::Settings;
 /// How long frontends get to stop choosing an instance that is about to leave.
 const ANNOUNCE: Duration = Duration::from_secs(2);
 
-/// What an instance acts on.
+/// What transitions act on.
 #[async_trait]
 pub trait Place: Send + Sync {
     /// What a step fails with.
@@ -66,7 +66,7 @@ pub trait Place: Send + Sync {
 
 /// Takes the instance of one worker out of discovery and puts it back.
 #[derive(Debug, Default)]
-pub struct Instance {
+pub struct Transitions {
     grace: Duration,
     sleep: Duration,
     turn: Mutex<()>,
@@ -75,7 +75,7 @@ pub struct Instance {
     at_engine: RwLock<()>,
 }
 
-impl Instance {
+impl Transitions {
     /// Of a worker with these settings.
     pub fn new(settings: &Settings) -> Self {
         Self {
@@ -151,11 +151,9 @@ impl Instance {
 
     /// Holds off whoever changes discovery while a registration that was lost is made again. `None`
     /// where somebody is at it, or the instance belongs out of it.
-    pub fn begin_repair<P: Place>(&self, place: &P) -> Option<MutexGuard<'_, ()>> {
+    pub fn begin_repair(&self, is_wanted: impl FnOnce() -> bool) -> Option<MutexGuard<'_, ()>> {
         let change = self.change.try_lock().ok()?;
-        place
-            .presence(|presence| presence.is_wanted())
-            .then_some(change)
+        is_wanted().then_some(change)
     }
 
     async fn put_to_sleep<P: Place>(

@@ -8,10 +8,11 @@ use dynamo_backend_lifecycle::controls::Service;
 use dynamo_runtime::component::Endpoint;
 use dynamo_runtime::metrics::MetricsHierarchy;
 use dynamo_runtime::metrics::prometheus_names::{labels, lifecycle, model_info};
-use prometheus::{Gauge, IntCounter, IntGauge, IntGaugeVec};
+use prometheus::{Gauge, IntGauge, IntGaugeVec};
 
 use crate::controls::Status;
 use crate::event::Event;
+use crate::frontend::Requests;
 use crate::system::Member;
 
 const STATE: &str = "worker_state";
@@ -28,7 +29,6 @@ pub(super) struct LifecycleGauges {
     state: IntGaugeVec,
     drain: Gauge,
     cleanup: Gauge,
-    cut: IntCounter,
     drained: IntGauge,
 }
 
@@ -40,6 +40,7 @@ impl LifecycleGauges {
         model_name: &str,
         load_time: Duration,
         member: Weak<Member>,
+        requests: &Requests,
     ) -> anyhow::Result<Self> {
         let labels = [(labels::MODEL, model), (labels::MODEL_NAME, model_name)];
         let metrics = endpoint.metrics();
@@ -91,6 +92,11 @@ impl LifecycleGauges {
                 safe_to_delete.set(i64::from(status.safe_to_delete));
                 Ok(())
             }));
+        requests.count_cut(metrics.create_intcounter(
+            REQUESTS_CUT_TOTAL,
+            "Requests that were cut, at the end of the wait for them in a shutdown or before a sleep",
+            &labels,
+        )?);
         let gauges = Self {
             state: metrics.create_intgaugevec(
                 STATE,
@@ -105,11 +111,6 @@ impl LifecycleGauges {
             cleanup: gauge(
                 lifecycle::CLEANUP_TIME_SECONDS,
                 "Seconds that the engine's cleanup took in shutdown",
-            )?,
-            cut: metrics.create_intcounter(
-                REQUESTS_CUT_TOTAL,
-                "Requests that were cut, at the end of the wait for them in a shutdown or before a sleep",
-                &labels,
             )?,
             drained: metrics.create_intgauge(
                 DRAINED,
@@ -128,15 +129,6 @@ impl LifecycleGauges {
                 .with_label_values(&[other.as_str()])
                 .set(i64::from(other == event));
         }
-    }
-
-    pub(super) fn cut(&self, requests: usize) {
-        self.cut.inc_by(requests as u64);
-    }
-
-    /// Counts what is cut out of a shutdown, too.
-    pub(super) fn cut_counter(&self) -> IntCounter {
-        self.cut.clone()
     }
 
     /// A shutdown's wait for requests is over, and so many were cut.

@@ -89,15 +89,15 @@ impl Place for Slow {
 
 #[tokio::test(start_paused = true)]
 async fn a_shutdown_that_waits_for_its_turn_leaves_in_what_is_left_of_its_time() {
-    let (instance, place) = (Instance::default(), Slow::serving(false));
-    instance.drain(&place).await.unwrap();
+    let (transitions, place) = (Transitions::default(), Slow::serving(false));
+    transitions.drain(&place).await.unwrap();
     let within = RETURNING + Duration::from_secs(1);
-    let resuming = instance.resume(&place);
+    let resuming = transitions.resume(&place);
     let leaving = async {
         // After the resume has begun.
         tokio::task::yield_now().await;
         place.presence.lock().unwrap().close();
-        timeout(within, instance.unregister(&place, within)).await
+        timeout(within, transitions.unregister(&place, within)).await
     };
     let (_, left) = tokio::join!(resuming, leaving);
     assert_eq!(left, Ok(Ok(())));
@@ -106,10 +106,13 @@ async fn a_shutdown_that_waits_for_its_turn_leaves_in_what_is_left_of_its_time()
 
 #[tokio::test(start_paused = true)]
 async fn who_could_not_leave_remains_unless_it_shuts_down() {
-    let (instance, place) = (Instance::default(), Slow::serving(true));
-    instance.drain(&place).await.unwrap_err();
+    let (transitions, place) = (Transitions::default(), Slow::serving(true));
+    transitions.drain(&place).await.unwrap_err();
     assert!(place.presence.lock().unwrap().is_wanted());
-    let reply = instance.control(&place, "sleep", json!({})).await.unwrap();
+    let reply = transitions
+        .control(&place, "sleep", json!({}))
+        .await
+        .unwrap();
     assert!(is_error_reply(&reply), "{reply}");
     assert_eq!(
         std::mem::take(&mut *place.seen.lock().unwrap()),
@@ -117,6 +120,6 @@ async fn who_could_not_leave_remains_unless_it_shuts_down() {
     );
     place.presence.lock().unwrap().close();
     let within = Duration::from_secs(1);
-    instance.unregister(&place, within).await.unwrap_err();
+    transitions.unregister(&place, within).await.unwrap_err();
     assert_eq!(*place.seen.lock().unwrap(), ["unregister"]);
 }

@@ -1,19 +1,25 @@
-//! One attempt to connect the runtime, and what its failure says.
+//! Connecting the runtime, and what a failure says.
 
 use std::panic::AssertUnwindSafe;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Once};
 use std::time::Duration;
 
-use dynamo_runtime::DistributedRuntime;
+use dynamo_runtime::component::{ComponentBuilder, Endpoint};
 use dynamo_runtime::distributed::{DiscoveryBackend, DistributedConfig};
 use dynamo_runtime::error::DynamoError;
+use dynamo_runtime::metrics::MetricsHierarchy;
 use dynamo_runtime::storage::kv;
 use dynamo_runtime::transports::nats;
+use dynamo_runtime::{DistributedRuntime, Runtime};
 use futures::FutureExt;
+use parking_lot::Mutex;
 
-use super::watching::Backend;
-use super::{Host, kubernetes};
+use super::kubernetes;
+use crate::config::WorkerConfig;
 use crate::credentials;
-use crate::error::{cannot_connect, invalid_argument};
+use crate::discovery::Backend;
+use crate::error::{BackendError, cannot_connect, invalid_argument, kind};
 use crate::guarded::panic_message;
 
 /// How long the runtime may try NATS within one attempt; what went wrong is told after each.
@@ -23,9 +29,51 @@ const NATS: &str = "NATS_SERVER";
 const NATS_TIMEOUT: &str = "NATS_STARTUP_CONNECT_TIMEOUT_SECONDS";
 const ETCD: &str = "ETCD_ENDPOINTS";
 
-impl Host {
-    /// Connects the runtime once.
-    pub(super) async fn connect_runtime(&self) -> Result<DistributedRuntime, DynamoError> {
+/// What is known between two attempts.
+#[derive(Default)]
+pub(super) struct Connecting {
+    /// The first attempt has begun.
+    is_begun: AtomicBool,
+    /// The runtime connected: what fails after that would fail again.
+    is_reached: AtomicBool,
+    /// A runtime whose discovery does not answer yet.
+    unreached: Mutex<Option<DistributedRuntime>>,
+}
+
+/// A runtime that is connected, and the worker's endpoint on it.
+pub(super) struct Connected {
+    pub(super) drt: DistributedRuntime,
+    pub(super) endpoint: Endpoint,
+}
+
+impl Connecting {
+    /// Whether the first attempt begins now.
+    pub(super) fn begins(&self) -> bool {
+        !self.is_begun.swap(true, Ordering::Relaxed)
+    }
+
+    /// Connects once.
+    pub(super) async fn attempt(
+        &self,
+        runtime: &Runtime,
+        config: &WorkerConfig,
+    ) -> Result<Connected, DynamoError> {
+        let drt = self.reach(runtime).await?;
+        self.is_reached.store(true, Ordering::Relaxed);
+        let endpoint =
+            endpoint(&drt, config).map_err(|error| cannot_connect(format!("{error:#}")))?;
+        warn_of_the_runtimes_own_server(&drt);
+        Ok(Connected { drt, endpoint })
+    }
+
+    /// Whether an attempt that failed with `error` may succeed later.
+    pub(super) fn is_worth_retrying(&self, error: &DynamoError) -> bool {
+        kind(error) != BackendError::InvalidArgument
+            && !self.is_reached.load(Ordering::Relaxed)
+            && !is_hopeless()
+    }
+
+    async fn reach(&self, runtime: &Runtime) -> Result<DistributedRuntime, DynamoError> {
         let config = settings()?;
         let is_kubernetes = matches!(config.discovery_backend, DiscoveryBackend::Kubernetes);
         if let Some(missing) = is_kubernetes.then(kubernetes::missing).flatten() {
@@ -36,7 +84,7 @@ impl Host {
             let unreached = self.unreached.lock().take();
             let drt = match unreached {
                 Some(drt) => drt,
-                None => DistributedRuntime::new(self.runtime.clone(), config).await?,
+                None => DistributedRuntime::new(runtime.clone(), config).await?,
             };
             // The client of Kubernetes is there before anybody answers it.
             if is_kubernetes && let Err(error) = drt.discovery().check_connection().await {
@@ -63,6 +111,36 @@ impl Host {
     }
 }
 
+/// The worker's endpoint, in a component that its namespace does not keep.
+///
+/// `Namespace::component` keeps it beside the namespace, which the component owns in turn: neither
+/// of them, nor the runtime that both own, would ever be freed.
+fn endpoint(drt: &DistributedRuntime, config: &WorkerConfig) -> anyhow::Result<Endpoint> {
+    let namespace = drt.namespace(config.effective_namespace())?;
+    let component = ComponentBuilder::from_runtime(Arc::new(drt.clone()))
+        .name(&config.component)
+        .namespace(namespace.clone())
+        .build()?;
+    namespace
+        .get_metrics_registry()
+        .add_child_registry(component.get_metrics_registry());
+    Ok(component.endpoint(&config.endpoint))
+}
+
+/// Its routes are not the worker's: it answers controls to everybody, and does not know of these.
+fn warn_of_the_runtimes_own_server(drt: &DistributedRuntime) {
+    static WARNED: Once = Once::new();
+    if let Some(info) = drt.system_status_server_info() {
+        WARNED.call_once(|| {
+            tracing::warn!(
+                address = %info.socket_addr,
+                "the runtime's own system server is up, which has no engine controls; call \
+                 RuntimeConfig::apply_to_env before the runtime is built to have the worker's"
+            );
+        });
+    }
+}
+
 /// What is known of the discovery backend.
 pub(super) fn backend() -> Backend {
     match settings().map(|config| config.discovery_backend) {
@@ -73,7 +151,7 @@ pub(super) fn backend() -> Backend {
 }
 
 /// The environment cannot change: what is missing in it stays missing.
-pub(super) fn is_hopeless() -> bool {
+fn is_hopeless() -> bool {
     backend() == Backend::OfReadyPods && kubernetes::missing().is_some()
 }
 
