@@ -54,18 +54,18 @@ def test_section_3_transitions_are_records_of_pythons_logging(
     assert program.terminate() == 0
     ended = time.time()
 
-    observed = [record for record in records(program) if record["name"].endswith("host.observer")]
+    observed = [record for record in records(program) if record["name"].endswith("run.observer")]
     told = [record["message"] for record in observed]
     wanted = ['Worker state state="Running"', "Serving plain on dynamo.backend.generate"]
     wanted.append('Worker state state="Stopped"')
     assert [message for message in told if message in wanted] == wanted
     for record in observed:
-        assert record["name"] == OURS + "dynamo_backend_worker.host.observer"
+        assert record["name"] == OURS + "dynamo_backend_worker.run.observer"
         assert (record["levelname"], record["levelno"]) == ("INFO", logging.INFO)
         assert began <= record["created"] <= ended
         assert record["msecs"] == pytest.approx(record["created"] % 1 * 1000)
         assert record["threadName"] == "dynamo-tokio"
-        assert record["pathname"].endswith("host/observer.rs")
+        assert record["pathname"].endswith("run/observer.rs")
         assert record["lineno"] > 0
     # `created` is the event's own time: in order, as the events were.
     times = [record["created"] for record in observed]

@@ -15,7 +15,7 @@ use tokio::task::JoinHandle;
 use crate::discovery::{Instance, departure};
 use crate::engine::LLMEngine;
 use crate::error::{at_step, unknown};
-use crate::frontend::Requests;
+use crate::frontend::requests::Requests;
 use quiescence::Quiescence;
 
 /// What a worker answers itself, ahead of an engine's control of the same name.

@@ -3,7 +3,7 @@
 //! It has tokio threads of its own. What it has running ends with them, silently: its watchers of
 //! discovery would otherwise log warnings and errors when discovery goes.
 
-mod requests;
+pub(crate) mod requests;
 mod service;
 mod unsent;
 
@@ -19,8 +19,6 @@ use tokio::net::TcpStream;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
-
-pub(crate) use requests::Requests;
 
 use crate::admission::Admission;
 use crate::error::{invalid_argument, unknown};

@@ -12,7 +12,7 @@ use prometheus::{Gauge, IntGauge, IntGaugeVec};
 
 use crate::controls::Status;
 use crate::event::Event;
-use crate::frontend::Requests;
+use crate::frontend::requests::Requests;
 use crate::system::Member;
 
 const STATE: &str = "worker_state";

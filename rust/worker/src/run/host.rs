@@ -13,7 +13,7 @@ use super::connecting::Connecting;
 use super::gauges::LifecycleGauges;
 use crate::deadline::Deadline;
 use crate::event::Event;
-use crate::frontend::Requests;
+use crate::frontend::requests::Requests;
 use crate::health::Prober;
 use crate::system::Member;
 
