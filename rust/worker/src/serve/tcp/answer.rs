@@ -1,6 +1,7 @@
 //! The answer to one request, from its prologue to its last byte.
 
 use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -10,6 +11,7 @@ use dynamo_runtime::error::DynamoError;
 use dynamo_runtime::metrics::prometheus_names::work_handler::error_types;
 use dynamo_runtime::pipeline::network::{ControlMessage, RequestPlanePayloadCodec};
 use futures::StreamExt;
+use tokio::task::coop;
 
 use super::connection::{Connection, Heard};
 use super::counted::{Counted, LOG};
@@ -108,7 +110,9 @@ impl<'a> Answer<'a> {
             if self.connection.is_full() {
                 ready!(self.poll_flush(cx));
             }
-            let item = match stream.poll_next_unpin(cx) {
+            // A stream that is always ready ends its turn here; what it made is written before.
+            let polled = pin!(coop::cooperative(stream.next())).poll(cx);
+            let item = match polled {
                 Poll::Ready(Some(item)) => item,
                 Poll::Ready(None) => return Poll::Ready(true),
                 Poll::Pending => {

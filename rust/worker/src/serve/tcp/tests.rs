@@ -364,3 +364,4 @@ async fn a_frontend_that_cannot_be_reached_leaves_nothing_in_flight() {
 }
 
 mod cuts;
+mod writing;
