@@ -191,3 +191,6 @@ fn broken(error: anyhow::Error) -> PipelineError {
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+pub(super) mod told;
