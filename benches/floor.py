@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 from typing import TYPE_CHECKING
 
 from arms import WORKERS
+from measure import reported
 from worker import WORKER_CORE
 
 if TYPE_CHECKING:
@@ -18,13 +18,14 @@ GROUPS = ("tokens", "steps")
 
 
 def floor(cell: Cell, warm_up: float, window: float) -> dict[str, float]:
-    """The figures of one repetition."""
+    """The figures of one repetition.
+
+    Raises:
+        LoadError: There are none.
+    """
     load = cell.plan() | {"warm_up": warm_up, "window": window}
     command = ["taskset", "-c", WORKER_CORE, os.environ["BENCH_PYTHON"], str(WORKERS / "floor.py")]
-    done = subprocess.run(
-        [*command, json.dumps(load)], capture_output=True, text=True, timeout=60, check=True
-    )
-    report = json.loads(done.stdout)
+    report = reported(FLOOR, [*command, json.dumps(load)])
     return {
         "tokens_per_second": report["tokens"] / report["seconds"],
         "cpu_micros_per_token": report["cpu_nanos"] / max(report["tokens"], 1) / 1000,

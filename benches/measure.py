@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from worker import CLIENT_CORE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from cells import Cell
     from worker import WorkerProcess
@@ -38,21 +38,29 @@ def measure(
     }
     load = Path(os.environ["BENCH_BINARIES"]) / "load"
     command = ["taskset", "-c", CLIENT_CORE, str(load), json.dumps(plan)]
+    return reported(worker.arm.name, command, worker.environment, worker.log)
+
+
+def reported(
+    name: str, command: list[str], env: dict[str, str] | None = None, log: Callable[[], str] = str
+) -> dict[str, Any]:
+    """What a program prints as JSON; ``name`` is whose figures they are.
+
+    Raises:
+        LoadError: It fails, or is not done in time; ``log`` is asked for what may say why.
+    """
     try:
         done = subprocess.run(
-            command,
-            env=worker.environment,
-            capture_output=True,
-            text=True,
-            timeout=_TIMEOUT_SECONDS,
-            check=True,
+            command, env=env, capture_output=True, text=True, timeout=_TIMEOUT_SECONDS, check=True
         )
     except subprocess.CalledProcessError as failed:
-        raise LoadError(f"{worker.arm.name}: {failed.stderr}\n{worker.log()}") from None
+        problem = f"ended with status {failed.returncode}: {failed.stderr}"
     except subprocess.TimeoutExpired:
-        raise LoadError(f"{worker.arm.name}: not done in {_TIMEOUT_SECONDS} s") from None
-    report: dict[str, Any] = json.loads(done.stdout)
-    return report
+        problem = f"not done in {_TIMEOUT_SECONDS} s; --warm-up and --window are part of these"
+    else:
+        report: dict[str, Any] = json.loads(done.stdout)
+        return report
+    raise LoadError(f"{name}: {problem}\n{log()}")
 
 
 @contextmanager

@@ -12,8 +12,9 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cells
 from arms import arms
@@ -27,6 +28,9 @@ from plot import plot
 from report import markdown
 from results import figures, summary
 from worker import WorkerProcess
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -97,8 +101,9 @@ def _repeat(
     if variant == PLAIN:
         for cell in loads:
             if cell.group in GROUPS:
-                with locked(options.lock):
-                    found[cell, FLOOR].append(floor(cell, options.warm_up, options.window))
+                with _alone(options):
+                    got = floor(cell, options.warm_up, options.window)
+                    found[cell, FLOOR].append(got)
     workers = _workers(variant, folder)
     try:
         _measure_all(options, repetition, loads, workers, found)
@@ -119,21 +124,27 @@ def _measure_all(
         for worker in workers[turn:] + workers[:turn]:
             if not cell.has(worker.arm):
                 continue
-            with locked(options.lock):
-                try:
-                    report = measure(worker, cell, options.warm_up, options.window)
-                except LoadError as error:
-                    print(f"error: {error}", file=sys.stderr, flush=True)
-                    continue
-            got = figures(report, python=worker.arm.python)
-            found[cell, worker.arm.name].append(got)
-            print(
-                f"{time.strftime('%H:%M:%S')} {repetition + 1}/{options.repetitions}"
-                f" {cell.group} {cell.streams} {cell.pace} {worker.arm.name}:"
-                f" {got['tokens_per_second']:,.0f} tokens/s,"
-                f" {got['cpu_micros_per_token']:.2f} µs/token",
-                flush=True,
-            )
+            with _alone(options):
+                report = measure(worker, cell, options.warm_up, options.window)
+                got = figures(report, python=worker.arm.python)
+                found[cell, worker.arm.name].append(got)
+                print(
+                    f"{time.strftime('%H:%M:%S')} {repetition + 1}/{options.repetitions}"
+                    f" {cell.group} {cell.streams} {cell.pace} {worker.arm.name}:"
+                    f" {got['tokens_per_second']:,.0f} tokens/s,"
+                    f" {got['cpu_micros_per_token']:.2f} µs/token",
+                    flush=True,
+                )
+
+
+@contextmanager
+def _alone(options: argparse.Namespace) -> Iterator[None]:
+    """Others are kept from the machine meanwhile. A load that fails is told, and has no figures."""
+    try:
+        with locked(options.lock):
+            yield
+    except LoadError as error:
+        print(f"error: {error}", file=sys.stderr, flush=True)
 
 
 def _count(options: argparse.Namespace, folder: Path) -> list[dict[str, Any]]:

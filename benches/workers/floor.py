@@ -46,6 +46,9 @@ async def main(load: dict[str, Any]) -> dict[str, float]:
     await asyncio.sleep(load["window"])
     after = (sink.tokens, time.process_time_ns(), time.monotonic())
     for task in tasks:
+        if task.done():
+            # It never ends by itself: the engine failed.
+            task.result()
         task.cancel()
     await engine.cleanup()
     tokens, nanos, seconds = (end - begin for begin, end in zip(before, after, strict=True))

@@ -2,7 +2,7 @@
 
 import sys
 from asyncio import AbstractEventLoop, Future
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from types import TracebackType
 from typing import Any, ClassVar, Final, final, overload
 
@@ -151,13 +151,13 @@ class RustEngine:
 class Sink:
     """Takes the chunks of one request."""
 
-    def push(self, value: object) -> Future[bool | None] | bool | None:
+    def push(self, value: object) -> Awaitable[bool | None] | bool | None:
         """Takes a chunk.
 
         Returns:
-            None: go on. True: this was the terminal one. False: nobody takes another one. A future:
-            to be awaited before the next one, because the buffer is full, or because others had no
-            turn for long; it gives None or False.
+            None: go on. True: this was the terminal one. False: nobody takes another one. What is
+            to be awaited before the next one, because the buffer is full, or because others may
+            have had no turn for long; it gives None or False.
         """
 
     def push_blocking(self, value: object) -> bool | None:

@@ -75,3 +75,12 @@ def test_a_burst_of_requests_leaves_turns_to_what_runs(
     assert crowd.server.process.terminate() == 0
     # Each takes tens of microseconds, a turn a millisecond.
     assert int(launcher.latches.reached("turns")) > 2
+
+
+def test_a_generator_that_never_waits_leaves_others_a_turn_every_64_chunks(
+    launcher: Launcher, model_folder: str
+) -> None:
+    server = launcher.serve("crowded:Crowded", "--model-name", model_folder)
+    assert server.api.complete(PROMPT, max_tokens=10_000, **case("runs-on")).status == 200
+    assert server.process.terminate() == 0
+    assert int(launcher.latches.reached("turns")) >= 100

@@ -139,7 +139,15 @@ class Pump:
             if not self._sink.may_abort:
                 chunks = await self._chunks(request)
             if chunks is not None:
-                await self._push_all(chunks)
+                # Here: each wake-up of the generator passes through all coroutines above it.
+                push = self._sink.push
+                async for chunk in chunks:
+                    pushed = push(chunk)
+                    if pushed is not None and not await self._goes_on(pushed, chunks):
+                        break
+                else:
+                    if not self.context.is_stopped():
+                        raise without_terminal(self._engine)
         except asyncio.CancelledError as cancelled:
             if self._on_loop and not (self._told or self._over):
                 # Not by us: by something of the engine's own.
@@ -183,23 +191,17 @@ class Pump:
             return returned
         return returned_chunks(self._engine, returned)
 
-    async def _push_all(self, chunks: Any) -> None:
-        push = self._sink.push
-        async for chunk in chunks:
-            pushed = push(chunk)
+    async def _goes_on(self, pushed: Any, chunks: Any) -> bool:
+        """Whether the core takes another chunk, after what it answered to the last one."""
+        if not isinstance(pushed, bool):
+            pushed = await pushed
             if pushed is None:
-                continue
-            if not isinstance(pushed, bool):
-                pushed = await pushed
-                if pushed is None:
-                    continue
-            if pushed:
-                await self._expect_end(chunks)
-            else:
-                log_refusal(self.context, self._sink)
-            return
-        if not self.context.is_stopped():
-            raise without_terminal(self._engine)
+                return True
+        if pushed:
+            await self._expect_end(chunks)
+        else:
+            log_refusal(self.context, self._sink)
+        return False
 
     async def _expect_end(self, chunks: Any) -> None:
         """The terminal chunk is out; the generator runs to its end."""

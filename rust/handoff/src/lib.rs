@@ -1,6 +1,7 @@
 //! From the threads that make tokens to the tasks that send them, and back.
 //!
-//! A crate of its own, without Python: its tests compile in seconds; queue and mailbox run under loom.
+//! A crate of its own, without Python: its tests compile in seconds; queue, wake-ups and mailbox run under
+//! loom.
 //!
 //! | module | what it is |
 //! |---|---|

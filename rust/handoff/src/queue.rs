@@ -246,9 +246,9 @@ impl<T: Join, W: Waiter> Drop for Reader<T, W> {
     fn drop(&mut self) {
         let mut state = self.shared.state.lock();
         state.abandoned = true;
-        let unread = std::mem::take(&mut state.items);
+        let (unread, reader) = (std::mem::take(&mut state.items), state.reader.take());
         self.make_room(state);
-        drop(unread);
+        drop((unread, reader));
     }
 }
 

@@ -7,13 +7,15 @@
 use std::future::poll_fn;
 use std::task::{Context, Poll, Waker};
 
-use parking_lot::Mutex;
+use crate::sync::Mutex;
 
 /// The readers of a process that wait to be woken.
+#[derive(Default)]
 pub struct Wakeups {
     waiting: Mutex<Waiting>,
 }
 
+#[derive(Default)]
 struct Waiting {
     readers: Vec<Waker>,
     /// While the dispatcher sleeps.
@@ -21,7 +23,8 @@ struct Waiting {
 }
 
 impl Wakeups {
-    /// None yet.
+    /// None yet. Loom's locks are not made at compile time.
+    #[cfg(not(feature = "loom"))]
     pub const fn new() -> Self {
         Self {
             waiting: Mutex::new(Waiting {
@@ -68,13 +71,7 @@ impl Wakeups {
     }
 }
 
-impl Default for Wakeups {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-#[cfg(test)]
+#[cfg(all(test, not(feature = "loom")))]
 mod tests {
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};

@@ -1,14 +1,16 @@
 //! Every interleaving of two threads, by loom; `make rust-test` runs it.
 #![cfg(feature = "loom")]
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use dynamo_backend_handoff::mailbox::{Bell, Mailbox};
 use dynamo_backend_handoff::queue::{self, CAPACITY, Join, Waiter};
+use dynamo_backend_handoff::wakeups::Wakeups;
 use loom::sync::Notify;
-use loom::sync::atomic::{AtomicBool, Ordering};
+use loom::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use loom::thread;
 
 struct Item(u32);
@@ -83,6 +85,39 @@ fn who_waits_for_room_is_resumed_whenever_the_reader_comes_or_goes() {
             drop(kept);
         });
     }
+}
+
+/// Counts how often it was woken.
+struct Counted(AtomicUsize);
+
+impl Wake for Counted {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+#[test]
+fn a_wake_up_that_is_asked_for_while_the_dispatcher_goes_to_sleep_is_not_lost() {
+    loom::model(|| {
+        let wakeups = Arc::new(Wakeups::default());
+        let readers = Arc::new(Counted(AtomicUsize::new(0)));
+        let asking = thread::spawn({
+            let (wakeups, readers) = (wakeups.clone(), readers.clone());
+            move || (0..2).for_each(|_| wakeups.wake([Waker::from(readers.clone())]))
+        });
+        let dispatcher = Arc::new(Task(Notify::new()));
+        let waker = Waker::from(dispatcher.clone());
+        let mut dispatching = pin!(wakeups.dispatch());
+        loop {
+            let turn = dispatching.as_mut().poll(&mut Context::from_waker(&waker));
+            assert!(turn.is_pending());
+            if readers.0.load(Ordering::SeqCst) == 2 {
+                break;
+            }
+            dispatcher.0.wait();
+        }
+        asking.join().unwrap();
+    });
 }
 
 /// Remembers that it was rung.

@@ -7,6 +7,7 @@ use dynamo_backend_handoff::queue::Put;
 use dynamo_backend_worker::RequestContext;
 use dynamo_backend_worker::error::{BackendError, backend};
 use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
 use pyo3::types::PyBool;
 
 use crate::buffer::{self, Reader, RoomFuture, WAKEUPS, Writer};
@@ -17,6 +18,9 @@ use crate::convert::reading::Reading;
 use crate::errors;
 use crate::interpreter_end::Running;
 use crate::request_pump::{PumpEnd, RequestPump};
+
+/// `asyncio.sleep`.
+static SLEEP: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
 
 /// Takes the chunks of one request from whoever iterates the engine's generator: the request's
 /// task on the event loop's thread, or a thread of a synchronous engine.
@@ -90,8 +94,8 @@ enum Pushed {
 #[pymethods]
 impl Sink {
     /// Takes a chunk. `None`: go on. `True`: the terminal one is taken. `False`: nobody takes
-    /// another one. A future: to be awaited before the next one, because the buffer is full, or
-    /// because others had no turn for long; it gives `None` or `False`.
+    /// another one. What is to be awaited before the next one, because the buffer is full, or because
+    /// others may have had no turn for long; it gives `None` or `False`.
     ///
     /// A chunk of the wrong shape ends the request with an error that says so.
     fn push<'py>(&self, py: Python<'py>, value: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
@@ -102,7 +106,9 @@ impl Sink {
         WAKEUPS.wake(reader);
         match pushed {
             Pushed::Answer(answer) => Ok(answered(py, answer)),
-            Pushed::Full | Pushed::Pause => {
+            // By no message: where the engine waits between chunks, others had their turns anyhow.
+            Pushed::Pause => SLEEP.import(py, "asyncio", "sleep")?.call1((0,)),
+            Pushed::Full => {
                 let future = self.event_loop.create_future(py)?;
                 self.writer.when_room(RoomFuture {
                     future: future.clone().unbind(),

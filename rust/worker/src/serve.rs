@@ -10,6 +10,8 @@ mod registration;
 mod relayed;
 mod tcp;
 mod terminal;
+#[cfg(test)]
+mod told;
 
 pub(crate) use adapter::EngineAdapter;
 pub(crate) use registration::serve_endpoint;

@@ -36,6 +36,10 @@ class Crowded(Plain):
         if case == "blocking":
             blocks("go")
             self.turns.clear()
+        if case == "runs-on":
+            for _ in range(6_400):
+                self.turns.add(self.turn)
+                yield {"token_ids": [request["token_ids"][0]]}
         async for chunk in super().generate(request, context):
             yield chunk
 

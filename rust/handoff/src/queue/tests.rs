@@ -77,6 +77,18 @@ fn a_reader_is_to_be_woken_only_when_it_found_nothing() {
 }
 
 #[test]
+fn a_reader_that_is_gone_keeps_no_task_and_is_woken_no_more() {
+    let (writer, mut reader) = queue();
+    let woken = Arc::<Woken>::default();
+    assert!(read(&mut reader, &woken).is_pending());
+    assert_eq!(Arc::strong_count(&woken), 2);
+    drop(reader);
+    assert_eq!(Arc::strong_count(&woken), 1);
+    drop(writer);
+    assert_eq!(woken.0.load(Ordering::Relaxed), 0);
+}
+
+#[test]
 fn the_end_wakes_the_reader_behind_what_was_put() {
     for by_drop in [true, false] {
         let (writer, mut reader) = queue();

@@ -4,51 +4,20 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use dynamo_runtime::engine::AsyncEngineContext;
 use futures::StreamExt;
-use futures::channel::mpsc::{UnboundedReceiver, UnboundedSender, unbounded};
-use parking_lot::Mutex;
+use futures::channel::mpsc::{UnboundedReceiver, UnboundedSender};
 use serde_json::json;
 
 use super::*;
 use crate::engine::EngineStream;
 use crate::engine_config::EngineConfig;
 use crate::error::BackendError;
+use crate::serve::told::{Chunk, Told};
 
 const KEEP: Duration = Duration::from_secs(60);
 
-/// Answers one request with the chunks of a channel, and tells of its abort.
-struct Told {
-    chunks: Mutex<Option<UnboundedReceiver<Result<LLMEngineOutput, DynamoError>>>>,
-    context: Mutex<Option<RequestContext>>,
-    aborts: UnboundedSender<()>,
-}
-
-#[async_trait]
-impl LLMEngine for Told {
-    async fn start(&self, _worker_id: u64) -> Result<EngineConfig, DynamoError> {
-        Ok(EngineConfig::new("told"))
-    }
-
-    async fn generate(
-        &self,
-        _request: PreprocessedRequest,
-        context: RequestContext,
-    ) -> Result<EngineStream, DynamoError> {
-        *self.context.lock() = Some(context);
-        Ok(Box::pin(self.chunks.lock().take().unwrap()))
-    }
-
-    async fn abort(&self, _context: RequestContext) {
-        self.aborts.unbounded_send(()).unwrap();
-    }
-
-    async fn cleanup(&self) -> Result<(), DynamoError> {
-        Ok(())
-    }
-}
-
 struct Request {
     engine: Arc<Told>,
-    chunks: UnboundedSender<Result<LLMEngineOutput, DynamoError>>,
+    chunks: UnboundedSender<Chunk>,
     aborts: UnboundedReceiver<()>,
     answer: Option<ManyOut<Annotated<LLMEngineOutput>>>,
 }
@@ -56,13 +25,7 @@ struct Request {
 impl Request {
     /// A request of which no token has come and that is stopped.
     async fn stopped(mode: DisaggregationMode) -> Self {
-        let (chunks, of_engine) = unbounded();
-        let (of_aborts, aborts) = unbounded();
-        let engine = Arc::new(Told {
-            chunks: Mutex::new(Some(of_engine)),
-            context: Mutex::default(),
-            aborts: of_aborts,
-        });
+        let (engine, chunks, aborts) = Told::new();
         let admission = Admission::default();
         let adapter = EngineAdapter::new(engine.clone(), admission, mode, KEEP, None, None);
         let request = serde_json::from_value(json!({"token_ids": [1]})).unwrap();
@@ -108,12 +71,7 @@ async fn section_10_a_stopped_request_is_aborted_at_once() {
 async fn section_12_2_a_late_request_is_refused_as_by_a_worker_that_is_unavailable() {
     let admission = Admission::default();
     admission.close();
-    let (aborts, _) = unbounded();
-    let engine = Arc::new(Told {
-        chunks: Mutex::default(),
-        context: Mutex::default(),
-        aborts,
-    });
+    let (engine, ..) = Told::new();
     let adapter = EngineAdapter::new(
         engine.clone(),
         admission,
@@ -130,7 +88,7 @@ async fn section_12_2_a_late_request_is_refused_as_by_a_worker_that_is_unavailab
         .unwrap();
     let refused = refused.downcast_ref::<DynamoError>().unwrap();
     assert_eq!(refused.error_type(), ErrorClass::WorkerUnavailable);
-    assert!(engine.context.lock().is_none());
+    assert!(engine.context().is_none());
 }
 
 #[tokio::test]
@@ -147,7 +105,7 @@ async fn section_10_a_decode_is_aborted_after_its_first_token() {
 async fn section_10_a_decode_is_aborted_when_its_engine_announces_the_first_token() {
     let mut request = Request::stopped(DisaggregationMode::Decode).await;
     assert!(!request.is_aborted().await);
-    let context = request.engine.context.lock().clone().unwrap();
+    let context = request.engine.context().unwrap();
     context.notify_first_token();
     assert!(request.is_aborted().await);
 }
@@ -239,7 +197,7 @@ async fn a_decode_without_a_first_token_is_kept_for_a_while_and_aborted_then() {
         tokio::time::sleep(Duration::from_secs(3)).await;
         assert!(request.is_aborted().await);
         assert!(request.chunks.is_closed());
-        let context = request.engine.context.lock().clone().unwrap();
+        let context = request.engine.context().unwrap();
         assert!(context.may_abort());
     }
 }

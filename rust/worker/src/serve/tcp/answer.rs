@@ -1,6 +1,7 @@
 //! The answer to one request, from its prologue to its last byte.
 
 use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -10,6 +11,7 @@ use dynamo_runtime::error::DynamoError;
 use dynamo_runtime::metrics::prometheus_names::work_handler::error_types;
 use dynamo_runtime::pipeline::network::{ControlMessage, RequestPlanePayloadCodec};
 use futures::StreamExt;
+use tokio::task::coop;
 
 use super::connection::{Connection, Heard};
 use super::counted::{Counted, LOG};
@@ -80,16 +82,15 @@ impl<'a> Answer<'a> {
         self.counted.answered();
         let over = stream.over();
         // In this order: a request that is cut has its error written, where there is room.
-        let are_written = tokio::select! {
+        let is_complete = tokio::select! {
             biased;
-            all = poll_fn(|cx| self.poll_items(&mut stream, cx)) => all,
-            () = over => false,
+            is_complete = poll_fn(|cx| self.poll_items(&mut stream, cx)) => is_complete,
+            () = over => return Ok(()),
         };
-        if !are_written {
-            return Ok(());
-        }
         let end = async {
-            if self.finish().await {
+            if !is_complete {
+                let _ = poll_fn(|cx| self.poll_written(cx)).await;
+            } else if self.finish().await {
                 self.until_closed().await;
             }
         };
@@ -101,14 +102,17 @@ impl<'a> Answer<'a> {
         Ok(())
     }
 
-    /// Writes items until there are no more. False: nobody takes them any more.
+    /// Writes items until there are no more, but for the last. False: nobody takes them any more, or one
+    /// cannot be encoded.
     fn poll_items(&mut self, stream: &mut RequestStream, cx: &mut Context<'_>) -> Poll<bool> {
         self.hear(cx);
         loop {
             if self.connection.is_full() {
                 ready!(self.poll_flush(cx));
             }
-            let item = match stream.poll_next_unpin(cx) {
+            // A stream that is always ready ends its turn here; what it made is written before.
+            let polled = pin!(coop::cooperative(stream.next())).poll(cx);
+            let item = match polled {
                 Poll::Ready(Some(item)) => item,
                 Poll::Ready(None) => return Poll::Ready(true),
                 Poll::Pending => {

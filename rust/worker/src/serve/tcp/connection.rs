@@ -1,7 +1,8 @@
 //! The connection to the frontend by which one answer leaves.
 
+use std::future::poll_fn;
 use std::io::{self, ErrorKind};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use dynamo_runtime::pipeline::network::ControlMessage;
 use dynamo_runtime::pipeline::network::codec::TwoPartCodec;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::task::coop;
 use tokio_util::codec::Decoder;
 
 /// How long a frontend has for taking the connection.
@@ -79,11 +81,14 @@ impl Connection {
         self.stalled || self.out.len() >= MOST_WAITING
     }
 
-    /// Resolves when the kernel has all that was appended.
+    /// Resolves when the kernel has all that was appended. A task whose turn is over may still write: what
+    /// it has made is not to wait for its next one.
     pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while self.written < self.out.len() {
             let unwritten = &self.out[self.written..];
-            let written = Pin::new(&mut self.socket).poll_write(cx, unwritten);
+            let mut socket = Pin::new(&mut self.socket);
+            let write = poll_fn(|cx| socket.as_mut().poll_write(cx, unwritten));
+            let written = pin!(coop::unconstrained(write)).poll(cx);
             self.stalled = written.is_pending();
             match ready!(written)? {
                 0 => return Poll::Ready(Err(ErrorKind::WriteZero.into())),

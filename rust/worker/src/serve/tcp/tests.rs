@@ -4,12 +4,10 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use dynamo_llm::protocols::common::llm_backend::LLMEngineOutput;
-use dynamo_llm::protocols::common::preprocessor::PreprocessedRequest;
 use dynamo_runtime::pipeline::network::codec::{TwoPartCodec, TwoPartMessage};
 use dynamo_runtime::pipeline::network::{ControlMessage, Ingress};
-use futures::channel::mpsc::{UnboundedReceiver, UnboundedSender, unbounded};
+use futures::channel::mpsc::{UnboundedReceiver, UnboundedSender};
 use futures::{SinkExt, StreamExt};
-use parking_lot::Mutex;
 use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts};
 use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpStream};
@@ -19,46 +17,11 @@ use tokio_util::codec::Framed;
 use super::*;
 use crate::admission::Admission;
 use crate::config::DisaggregationMode;
-use crate::engine::{EngineStream, LLMEngine, RequestContext};
-use crate::engine_config::EngineConfig;
-use crate::error::{DynamoError, ErrorClass, invalid_argument};
+use crate::error::{DynamoError, ErrorClass};
+use crate::serve::told::{Chunk, Told};
 use crate::turns::Turns;
 
 const ID: &str = "a-request";
-
-type Chunk = Result<LLMEngineOutput, DynamoError>;
-
-/// Answers one request with the chunks of a channel; any other it refuses.
-struct Told {
-    chunks: Mutex<Option<UnboundedReceiver<Chunk>>>,
-    aborts: UnboundedSender<()>,
-}
-
-#[async_trait]
-impl LLMEngine for Told {
-    async fn start(&self, _worker_id: u64) -> Result<EngineConfig, DynamoError> {
-        Ok(EngineConfig::new("told"))
-    }
-
-    async fn generate(
-        &self,
-        _request: PreprocessedRequest,
-        _context: RequestContext,
-    ) -> Result<EngineStream, DynamoError> {
-        match self.chunks.lock().take() {
-            Some(chunks) => Ok(Box::pin(chunks)),
-            None => Err(invalid_argument("no second request")),
-        }
-    }
-
-    async fn abort(&self, _context: RequestContext) {
-        self.aborts.unbounded_send(()).unwrap();
-    }
-
-    async fn cleanup(&self) -> Result<(), DynamoError> {
-        Ok(())
-    }
-}
 
 /// A worker whose engine says what the test says.
 struct Worker {
@@ -75,12 +38,7 @@ impl Worker {
     }
 
     async fn with_turns(turns: Turns) -> Self {
-        let (chunks, of_engine) = unbounded();
-        let (of_aborts, aborts) = unbounded();
-        let engine = Arc::new(Told {
-            chunks: Mutex::new(Some(of_engine)),
-            aborts: of_aborts,
-        });
+        let (engine, chunks, aborts) = Told::new();
         let admission = Admission::default();
         let adapter = EngineAdapter::new(
             engine,
@@ -363,3 +321,4 @@ async fn a_frontend_that_cannot_be_reached_leaves_nothing_in_flight() {
 }
 
 mod cuts;
+mod writing;

@@ -9,12 +9,7 @@ fn request() -> SingleIn<PreprocessedRequest> {
 #[tokio::test]
 async fn who_is_refused_is_an_error_and_none_that_finished() {
     let admission = Admission::default();
-    let (aborts, _) = unbounded();
-    let engine = Arc::new(Told {
-        chunks: Mutex::default(),
-        context: Mutex::default(),
-        aborts,
-    });
+    let (engine, ..) = Told::new();
     let mode = DisaggregationMode::Aggregated;
     let adapter = EngineAdapter::new(engine, admission.clone(), mode, KEEP, None, None)
         .with_turns(Turns::new(0, 0, None));
