@@ -129,9 +129,9 @@ variables! {
     DYN_REQUEST_QUEUE_TIMEOUT_SECS(Seconds), [CommandLine, Worker],
         "how long one may wait before it is refused, above 0";
     DYN_HTTP_GRACEFUL_SHUTDOWN_TIMEOUT_SECS(WholeSeconds) or "`86400` with `--http-port`", [Frontend],
-        "how long it takes until a frontend in the process warns of slow clients; how long they are waited for follows \
-         from the shutdown's times";
-    DYN_RUNTIME_INHIBITED_DURATION_SECS(WholeSeconds) or "Dynamo's own (`0` with `mem` discovery)",
+        "how long it takes until a frontend in the process warns of slow clients; how long they are \
+         waited for follows from the shutdown's times";
+    DYN_RUNTIME_INHIBITED_DURATION_SECS(WholeSeconds) or "`5` (`0` with `mem` discovery)",
         [Frontend],
         "how long a frontend avoids a worker that failed";
     DYN_RUNTIME_NUM_WORKER_THREADS(WholeNumber) or "the number of cores", [Runtime],
@@ -201,8 +201,9 @@ variables! {
         "filter of the log, as `warn,dynamo_backend_worker=debug`";
     DYN_LOGGING_JSONL(Flag) or "`false`", [Worker, Runtime],
         "the log as lines of JSON ([observability.md](observability.md))";
-    DYN_LOGGING_CONSOLE_FORMAT(Text) or "for people to read", [Worker, Runtime],
-        "`jsonl` for the same";
+    DYN_LOGGING_CONSOLE_FORMAT(Choice(&["readable", "jsonl"])) or "what `DYN_LOGGING_JSONL` says",
+        [Worker, Runtime],
+        "the form of the log";
     DYN_LOG_USE_LOCAL_TZ(Flag) or "`false`", [Worker, Runtime],
         "times in the log are local, and not UTC";
     OTEL_EXPORT_ENABLED(Flag) or "`false`", [Worker, Runtime],

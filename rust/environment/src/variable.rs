@@ -68,8 +68,9 @@ impl Reader {
     }
 }
 
-/// A row of the table.
+/// A row of the table, and nothing else: what has no row can be neither read nor written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Variable {
     pub name: &'static str,
     pub kind: Kind,
@@ -118,5 +119,40 @@ impl Variable {
     pub fn remove(&self) {
         // SAFETY: as there.
         unsafe { std::env::remove_var(self.name) };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{ALL, DYN_LOG};
+
+    #[test]
+    fn a_default_is_of_its_kind_and_a_name_has_one_row() {
+        for (row, variable) in ALL.iter().enumerate() {
+            assert!(ALL[..row].iter().all(|other| other.name != variable.name));
+            let Some(default) = variable.default else {
+                continue;
+            };
+            let fits = match variable.kind {
+                Kind::Flag => ["true", "false"].contains(&default),
+                Kind::Choice(values) => values.contains(&default),
+                Kind::WholeNumber => default.parse::<i64>().is_ok(),
+                Kind::WholeSeconds => default.parse::<u64>().is_ok(),
+                Kind::Number | Kind::Seconds => default.parse::<f64>().is_ok(),
+                Kind::Text | Kind::Path | Kind::Pairs | Kind::Json => true,
+            };
+            assert!(fits, "{variable} is {default} by default");
+        }
+    }
+
+    #[test]
+    fn a_default_counts_where_the_variable_is_unset_or_empty() {
+        DYN_LOG.remove();
+        assert_eq!(DYN_LOG.text(), None);
+        DYN_LOG.set("");
+        DYN_LOG.set_default("warn");
+        DYN_LOG.set_default("debug");
+        assert_eq!(DYN_LOG.text().as_deref(), Some("warn"));
     }
 }
