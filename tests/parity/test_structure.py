@@ -43,7 +43,9 @@ def test_dependence_has_one_direction(crate: str, banned: list[str]) -> None:
     assert names.isdisjoint(banned)
 
 
-@pytest.mark.parametrize("crate", ["environment", "handoff", "lifecycle", "python", "vllm", "worker"])
+@pytest.mark.parametrize(
+    "crate", ["environment", "handoff", "lifecycle", "python", "vllm", "worker"]
+)
 def test_no_file_takes_from_one_that_takes_from_it(crate: str) -> None:
     arrows = Crate(ROOT / "rust" / crate / "src").arrows()
     assert any(arrows.values())
