@@ -11,7 +11,8 @@ else
     run=(test --lib --bins --tests --examples)
 fi
 # By itself: the features that its tests want of tokio must not reach the others.
-alone=(--package dynamo-backend-handoff --package dynamo-backend-lifecycle --package dynamo-backend-vllm)
+alone=(--package dynamo-backend-environment --package dynamo-backend-handoff
+    --package dynamo-backend-lifecycle --package dynamo-backend-vllm)
 rest=(--package dynamo-backend-worker --package dynamo-backend-python)
 
 say "Rust tests"

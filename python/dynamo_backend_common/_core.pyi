@@ -15,6 +15,7 @@ __all__ = [
     "HEALTH_CHECK_KEY",
     "AdapterCards",
     "ConfigField",
+    "EnvironmentVariable",
     "Inbox",
     "KvPublisher",
     "MetricsCore",
@@ -36,6 +37,7 @@ __all__ = [
     "cleanup_seconds",
     "config_fields",
     "echo_engine",
+    "environment_variables",
     "flush_log",
     "keep_handlers",
     "log_to_python",
@@ -242,6 +244,27 @@ class ConfigField:
     @property
     def values(self) -> list[str]: ...
 
+@final
+class EnvironmentVariable:
+    """One variable of the environment, as text. Words and help are Markdown."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def kind(self) -> str: ...
+    @property
+    def values(self) -> list[str]: ...
+    @property
+    def default(self) -> str | None: ...
+    @property
+    def otherwise(self) -> str:
+        """In words what else counts where nothing is set; may be empty."""
+
+    @property
+    def read_by(self) -> list[str]: ...
+    @property
+    def help(self) -> str: ...
+
 def check_environment() -> None:
     """Checks the variables that no field has; one that cannot be used is an `InvalidArgument`."""
 
@@ -253,6 +276,9 @@ def config_fields() -> list[ConfigField]:
 
 def echo_engine(*, model: str = "echo", delay: float = 0.0) -> RustEngine:
     """The engine that answers with the prompt: ``delay`` seconds before each token."""
+
+def environment_variables() -> list[EnvironmentVariable]:
+    """Every variable, in the order in which the documentation has them."""
 
 def prepare(cores: Sequence[WorkerCore], folder: str | None) -> None:
     """Prepares the process for workers that run at once; ``folder`` is for their discovery."""

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
+from ._core import config_fields
+
 ModelInput: TypeAlias = Literal["Tokens"] | str
 """What the engine consumes."""
 
@@ -33,11 +35,7 @@ RequestPlane: TypeAlias = Literal["tcp", "nats"] | str
 EventPlane: TypeAlias = Literal["nats", "zmq"] | str
 """How events travel."""
 
-_VARIABLES = {
-    "discovery_backend": "DYN_DISCOVERY_BACKEND",
-    "request_plane": "DYN_REQUEST_PLANE",
-    "event_plane": "DYN_EVENT_PLANE",
-}
+_VARIABLES = {row.name: row.variable for row in config_fields() if row.owner == "RuntimeConfig"}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -63,6 +63,7 @@ def test_text_forms_of_the_mode_are_accepted(mode: str) -> None:
 def test_a_wrong_type_is_refused_by_name() -> None:
     refused(changed(namespace=5), ["namespace", "int", "str"])
     refused(changed(enable_kv_routing="no"), ["enable_kv_routing", "str", "bool"])
+    refused(changed(max_queued_seconds="long"), ["str", "a number of seconds above 0, or None"])
 
 
 @pytest.mark.parametrize("method", ["start", "generate", "cleanup"])

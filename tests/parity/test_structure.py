@@ -22,6 +22,7 @@ def sources(*patterns: str) -> list[Path]:
 @pytest.mark.parametrize(
     ("crate", "banned"),
     [
+        ("dynamo-backend-environment", ["pyo3", "dynamo-runtime", "dynamo-llm"]),
         ("dynamo-backend-handoff", ["pyo3", "dynamo-runtime", "dynamo-llm"]),
         ("dynamo-backend-lifecycle", ["pyo3", "dynamo-runtime", "dynamo-llm"]),
         ("dynamo-backend-vllm", ["pyo3", "dynamo-runtime", "dynamo-llm", "zmq"]),
@@ -42,7 +43,9 @@ def test_dependence_has_one_direction(crate: str, banned: list[str]) -> None:
     assert names.isdisjoint(banned)
 
 
-@pytest.mark.parametrize("crate", ["handoff", "lifecycle", "python", "vllm", "worker"])
+@pytest.mark.parametrize(
+    "crate", ["environment", "handoff", "lifecycle", "python", "vllm", "worker"]
+)
 def test_no_file_takes_from_one_that_takes_from_it(crate: str) -> None:
     arrows = Crate(ROOT / "rust" / crate / "src").arrows()
     assert any(arrows.values())
@@ -82,7 +85,7 @@ def test_a_circle_is_found(tmp_path: Path) -> None:
     [
         (r"\bsigaction\(", "rust/worker/src/signals.rs"),
         (r"\b_exit\(|process::exit\(", "rust/worker/src/exit.rs"),
-        (r"\b(?:set|remove)_var\(", "rust/worker/src/environment.rs"),
+        (r"\b(?:set|remove)_var\(", "rust/environment/src/variable.rs"),
         (r"\bPyErr::from_value\(|::new_err\(", "rust/python/src/errors.rs"),
         (r"\buse pyo3\b", "rust/python/"),
     ],

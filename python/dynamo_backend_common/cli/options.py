@@ -82,13 +82,13 @@ def _argument(field: ConfigField) -> dict[str, Any]:
             argument |= {"action": "append", "metavar": "NAME=VALUE"}
         case "choice":
             argument["metavar"] = "{" + ",".join(field.values) + "}"
-        case "optional_json":
+        case "JSON":
             argument["metavar"] = "JSON|@FILE"
-        case "optional_path":
+        case "path":
             argument["metavar"] = "PATH"
-        case "optional_integer":
+        case "whole number":
             argument["metavar"] = "NUMBER"
-        case "optional_seconds":
+        case "seconds":
             argument["metavar"] = "SECONDS"
         case _:
             argument["metavar"] = "TEXT"
@@ -101,7 +101,7 @@ def _given(
     option = getattr(options, field.name)
     if option is not None:
         return flag(field.name), option
-    if field.variable is None or field.name in _LEFT_TO_WORKER:
+    if field.name in _LEFT_TO_WORKER:
         return "", None
     text = environ.get(field.variable) or None
     if text is not None and field.kind == "pairs":
@@ -118,13 +118,13 @@ def _read(field: ConfigField, source: str, given: Any) -> Any:
             return _choose(source, given, accepted | _ALIASES.get(field.name, {}))
         case "pairs":
             return _pairs(source, given)
-        case "optional_json":
+        case "JSON":
             return _json_object(source, given)
-        case "optional_path":
+        case "path":
             return _existing(source, given)
-        case "optional_integer":
+        case "whole number":
             return _number(source, given, int, "whole number")
-        case "optional_seconds":
+        case "seconds":
             return _number(source, given, float, "number of seconds")
         case _:
             return _model(source, given) if field.name == "model_name" else given

@@ -11,14 +11,13 @@ use std::fmt::Display;
 use std::io;
 use std::path::Path;
 
+use dynamo_backend_environment::DYN_HEALTH_CHECK_PAYLOAD;
 use serde_json::{Map, Value};
 
 pub use probing::{Probed, Times, Vitals, keep_probing};
 
 /// The key that marks a probe; its value is `true`.
 pub const HEALTH_CHECK_KEY: &str = "_HEALTH_CHECK";
-/// The operator's variable: a JSON object, or `@path` of a file that holds one.
-pub const PAYLOAD_VARIABLE: &str = "DYN_HEALTH_CHECK_PAYLOAD";
 
 /// A payload with its marker.
 pub type Payload = Map<String, Value>;
@@ -36,7 +35,7 @@ pub enum Canary {
 
 /// Chooses between the operator's sources; answers warnings beside the choice.
 ///
-/// `variable` is the value of [`PAYLOAD_VARIABLE`], `read` reads a file that it names.
+/// `variable` is the value of [`DYN_HEALTH_CHECK_PAYLOAD`], `read` reads a file that it names.
 ///
 /// ```
 /// use dynamo_backend_lifecycle::canary::{Canary, HEALTH_CHECK_KEY, from_operator};
@@ -64,8 +63,8 @@ pub fn from_operator(
             Err(problem) => (
                 Canary::AskEngine,
                 vec![format!(
-                    "{PAYLOAD_VARIABLE} is ignored: {problem}; a JSON object or @path of a file \
-                     that holds one is accepted"
+                    "{DYN_HEALTH_CHECK_PAYLOAD} is ignored: {problem}; a JSON object or @path of \
+                     a file that holds one is accepted"
                 )],
             ),
         },
@@ -205,7 +204,7 @@ mod tests {
             let (canary, warnings) = from_operator(None, Some(text), no_file);
             assert_eq!(canary, Canary::AskEngine, "{text}");
             assert!(
-                warnings.len() == 1 && warnings[0].starts_with(PAYLOAD_VARIABLE),
+                warnings.len() == 1 && warnings[0].starts_with(DYN_HEALTH_CHECK_PAYLOAD.name),
                 "{text}"
             );
         }

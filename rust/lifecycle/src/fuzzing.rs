@@ -7,25 +7,26 @@
 use std::io;
 use std::time::Duration;
 
+use dynamo_backend_environment::{DYN_WORKER_GRACEFUL_SHUTDOWN_TIMEOUT, Variable};
 use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::canary::{self, Canary, HEALTH_CHECK_KEY};
 use crate::controls::{self, Out, Policy, Presence};
-use crate::settings::{self, Settings, TIMEOUT_VARIABLE};
+use crate::settings::{self, Settings};
 use crate::shutdown::Budget;
 
 /// The variables of the environment: their values, divided by zero bytes.
 pub fn settings(data: &[u8]) {
     let mut parts = data.split(|byte| *byte == 0);
-    let values = settings::VARIABLES.map(|name| {
+    let values = settings::VARIABLES.map(|variable| {
         let value = parts
             .next()
             .map(|part| String::from_utf8_lossy(part).into_owned());
-        (name, value)
+        (variable, value)
     });
-    let value = |name: &str| {
-        let found = values.iter().find(|(known, _)| *known == name);
+    let value = |variable: &Variable| {
+        let found = values.iter().find(|(known, _)| known == variable);
         found.and_then(|(_, value)| value.clone())
     };
     let (settings, warnings) = Settings::from_lookup(value);
@@ -35,7 +36,7 @@ pub fn settings(data: &[u8]) {
         assert!(duration <= longest, "{settings:?}");
     }
     let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
-    let timeout = value(TIMEOUT_VARIABLE).filter(|text| digits(text));
+    let timeout = value(&DYN_WORKER_GRACEFUL_SHUTDOWN_TIMEOUT).filter(|text| digits(text));
     match timeout.and_then(|text| text.parse().ok()) {
         Some(seconds) => assert_eq!(settings.timeout, Duration::from_secs(seconds)),
         None => assert_eq!(settings.timeout, Settings::default().timeout),
@@ -43,9 +44,9 @@ pub fn settings(data: &[u8]) {
     for warning in &warnings {
         let named = settings::VARIABLES
             .iter()
-            .find(|name| warning.starts_with(**name));
-        let name = named.expect("a warning names its variable");
-        assert!(value(name).is_some(), "{warning}");
+            .find(|variable| warning.starts_with(variable.name));
+        let variable = named.expect("a warning names its variable");
+        assert!(value(variable).is_some(), "{warning}");
     }
 
     let budget = Budget::new(&settings);

@@ -1,15 +1,6 @@
 //! What the environment says about connecting, shutdown, sleep and requests that are kept: the only
 //! reader of these variables.
 //!
-//! | variable | read as | default |
-//! |---|---|---|
-//! | `DYN_GRACEFUL_SHUTDOWN_GRACE_PERIOD_SECS` | seconds, fractions allowed | 5 |
-//! | `DYN_WORKER_GRACEFUL_SHUTDOWN_TIMEOUT` | whole seconds | 5 in debug builds, 30 in release |
-//! | `DYN_PREFILL_DRAIN_TIMEOUT_S` | seconds, fractions allowed | 30 |
-//! | `DYN_SLEEP_DRAIN_TIMEOUT_SECS` | seconds, fractions allowed | 30 |
-//! | `DYN_CONNECT_TIMEOUT_SECS` | seconds, fractions allowed; 0: one attempt | 150 |
-//! | `DYN_DECODE_KEEP_TIMEOUT_SECS` | seconds, fractions allowed | 60 |
-//!
 //! Connecting is given more time than the runtime itself takes for a first connection to etcd
 //! (`ETCD_STARTUP_CONNECT_TIMEOUT_SECONDS`, 120), so that its error is heard and not cut short.
 //!
@@ -17,37 +8,23 @@
 
 use std::time::Duration;
 
-/// The variable of [`Settings::grace`].
-pub const GRACE_VARIABLE: &str = "DYN_GRACEFUL_SHUTDOWN_GRACE_PERIOD_SECS";
-/// The variable of [`Settings::timeout`].
-pub const TIMEOUT_VARIABLE: &str = "DYN_WORKER_GRACEFUL_SHUTDOWN_TIMEOUT";
-/// The variable of [`Settings::prefill_drain`].
-pub const PREFILL_DRAIN_VARIABLE: &str = "DYN_PREFILL_DRAIN_TIMEOUT_S";
-/// The variable of [`Settings::sleep`].
-pub const SLEEP_VARIABLE: &str = "DYN_SLEEP_DRAIN_TIMEOUT_SECS";
-/// The variable of [`Settings::connect`].
-pub const CONNECT_VARIABLE: &str = "DYN_CONNECT_TIMEOUT_SECS";
-/// The variable of [`Settings::decode_keep`].
-pub const DECODE_KEEP_VARIABLE: &str = "DYN_DECODE_KEEP_TIMEOUT_SECS";
-
-const DEFAULT_GRACE: Duration = Duration::from_secs(5);
-const DEFAULT_TIMEOUT: Duration = Duration::from_secs(if cfg!(debug_assertions) { 5 } else { 30 });
-const DEFAULT_PREFILL_DRAIN: Duration = Duration::from_secs(30);
-const DEFAULT_SLEEP: Duration = Duration::from_secs(30);
-const DEFAULT_CONNECT: Duration = Duration::from_secs(150);
-const DEFAULT_DECODE_KEEP: Duration = Duration::from_secs(60);
+use dynamo_backend_environment::{
+    DYN_CONNECT_TIMEOUT_SECS, DYN_DECODE_KEEP_TIMEOUT_SECS,
+    DYN_GRACEFUL_SHUTDOWN_GRACE_PERIOD_SECS, DYN_PREFILL_DRAIN_TIMEOUT_S,
+    DYN_SLEEP_DRAIN_TIMEOUT_SECS, DYN_WORKER_GRACEFUL_SHUTDOWN_TIMEOUT, Kind, Variable,
+};
 
 /// The longest duration that a variable with fractions may give: a day, in seconds.
 const LONGEST: f64 = 86_400.0;
 
 /// Every variable that [`Settings`] reads.
-pub const VARIABLES: [&str; 6] = [
-    GRACE_VARIABLE,
-    TIMEOUT_VARIABLE,
-    PREFILL_DRAIN_VARIABLE,
-    SLEEP_VARIABLE,
-    CONNECT_VARIABLE,
-    DECODE_KEEP_VARIABLE,
+pub const VARIABLES: [Variable; 6] = [
+    DYN_GRACEFUL_SHUTDOWN_GRACE_PERIOD_SECS,
+    DYN_WORKER_GRACEFUL_SHUTDOWN_TIMEOUT,
+    DYN_PREFILL_DRAIN_TIMEOUT_S,
+    DYN_SLEEP_DRAIN_TIMEOUT_SECS,
+    DYN_CONNECT_TIMEOUT_SECS,
+    DYN_DECODE_KEEP_TIMEOUT_SECS,
 ];
 
 /// How long connecting, the parts of a shutdown and a decode that nobody waits for may take.
@@ -71,21 +48,14 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self {
-            grace: DEFAULT_GRACE,
-            timeout: DEFAULT_TIMEOUT,
-            prefill_drain: DEFAULT_PREFILL_DRAIN,
-            sleep: DEFAULT_SLEEP,
-            connect: DEFAULT_CONNECT,
-            decode_keep: DEFAULT_DECODE_KEEP,
-        }
+        Self::from_lookup(|_| None).0
     }
 }
 
 impl Settings {
     /// The settings of this process's environment; bad values are logged as warnings.
     pub fn from_env() -> Self {
-        let (settings, warnings) = Self::from_lookup(environment);
+        let (settings, warnings) = Self::from_lookup(Variable::text);
         for warning in warnings {
             tracing::warn!("{warning}");
         }
@@ -97,7 +67,7 @@ impl Settings {
     /// ```
     /// use dynamo_backend_lifecycle::Settings;
     ///
-    /// let (settings, warnings) = Settings::from_lookup(|name| match name {
+    /// let (settings, warnings) = Settings::from_lookup(|variable| match variable.name {
     ///     "DYN_GRACEFUL_SHUTDOWN_GRACE_PERIOD_SECS" => Some("2.5".to_owned()),
     ///     "DYN_WORKER_GRACEFUL_SHUTDOWN_TIMEOUT" => Some("1m".to_owned()),
     ///     _ => None,
@@ -106,43 +76,49 @@ impl Settings {
     /// assert_eq!(settings.timeout, Settings::default().timeout);
     /// assert!(warnings[0].starts_with("DYN_WORKER_GRACEFUL_SHUTDOWN_TIMEOUT is '1m'"));
     /// ```
-    pub fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> (Self, Vec<String>) {
+    pub fn from_lookup(lookup: impl Fn(&Variable) -> Option<String>) -> (Self, Vec<String>) {
         let mut warnings = Vec::new();
-        let mut read = |name: &str, default: Duration, parse: Parse| {
-            let Some(text) = lookup(name).filter(|text| !text.is_empty()) else {
+        let mut read = |variable: &Variable| {
+            let default = default(variable);
+            let Some(text) = lookup(variable).filter(|text| !text.is_empty()) else {
                 return default;
             };
-            match parse(&text) {
+            let parsed = match variable.kind {
+                Kind::WholeSeconds => whole_seconds(&text),
+                _ => seconds(&text),
+            };
+            match parsed {
                 Parsed::Unset => default,
                 Parsed::Value(value) => value,
                 Parsed::Bad(accepted) => {
                     let seconds = default.as_secs();
                     warnings.push(format!(
-                        "{name} is '{text}', which is not {accepted}; using {seconds} s"
+                        "{variable} is '{text}', which is not {accepted}; using {seconds} s"
                     ));
                     default
                 }
             }
         };
         let settings = Self {
-            grace: read(GRACE_VARIABLE, DEFAULT_GRACE, seconds),
-            timeout: read(TIMEOUT_VARIABLE, DEFAULT_TIMEOUT, whole_seconds),
-            prefill_drain: read(PREFILL_DRAIN_VARIABLE, DEFAULT_PREFILL_DRAIN, seconds),
-            sleep: read(SLEEP_VARIABLE, DEFAULT_SLEEP, seconds),
-            connect: read(CONNECT_VARIABLE, DEFAULT_CONNECT, seconds),
-            decode_keep: read(DECODE_KEEP_VARIABLE, DEFAULT_DECODE_KEEP, seconds),
+            grace: read(&DYN_GRACEFUL_SHUTDOWN_GRACE_PERIOD_SECS),
+            timeout: read(&DYN_WORKER_GRACEFUL_SHUTDOWN_TIMEOUT),
+            prefill_drain: read(&DYN_PREFILL_DRAIN_TIMEOUT_S),
+            sleep: read(&DYN_SLEEP_DRAIN_TIMEOUT_SECS),
+            connect: read(&DYN_CONNECT_TIMEOUT_SECS),
+            decode_keep: read(&DYN_DECODE_KEEP_TIMEOUT_SECS),
         };
         (settings, warnings)
     }
 }
 
-/// Looks a variable up in this process's environment. What is no Unicode in it is replaced, so
-/// that it is read as a bad value and not as an unset one.
-pub fn environment(name: &str) -> Option<String> {
-    std::env::var_os(name).map(|value| value.to_string_lossy().into_owned())
+/// The table's, which is that of release builds.
+fn default(variable: &Variable) -> Duration {
+    if cfg!(debug_assertions) && *variable == DYN_WORKER_GRACEFUL_SHUTDOWN_TIMEOUT {
+        return Duration::from_secs(5);
+    }
+    let seconds = variable.default.and_then(|text| text.parse().ok());
+    Duration::from_secs(seconds.unwrap_or_else(|| unreachable!("{variable} has no whole seconds")))
 }
-
-type Parse = fn(&str) -> Parsed;
 
 enum Parsed {
     Value(Duration),
@@ -181,8 +157,8 @@ mod tests {
 
     use super::*;
 
-    fn read(name: &str, text: &str) -> (Settings, Vec<String>) {
-        Settings::from_lookup(|asked| (asked == name).then(|| text.to_owned()))
+    fn read(variable: Variable, text: &str) -> (Settings, Vec<String>) {
+        Settings::from_lookup(|asked| (*asked == variable).then(|| text.to_owned()))
     }
 
     #[test]
@@ -216,19 +192,19 @@ mod tests {
         ];
         for (text, wanted) in good {
             let wanted = Duration::from_secs_f64(wanted);
-            let (settings, warnings) = read(GRACE_VARIABLE, text);
+            let (settings, warnings) = read(DYN_GRACEFUL_SHUTDOWN_GRACE_PERIOD_SECS, text);
             assert_eq!((settings.grace, warnings), (wanted, vec![]), "{text:?}");
-            let (settings, warnings) = read(PREFILL_DRAIN_VARIABLE, text);
+            let (settings, warnings) = read(DYN_PREFILL_DRAIN_TIMEOUT_S, text);
             assert_eq!(
                 (settings.prefill_drain, warnings),
                 (wanted, vec![]),
                 "{text:?}"
             );
-            let (settings, warnings) = read(SLEEP_VARIABLE, text);
+            let (settings, warnings) = read(DYN_SLEEP_DRAIN_TIMEOUT_SECS, text);
             assert_eq!((settings.sleep, warnings), (wanted, vec![]), "{text:?}");
-            let (settings, warnings) = read(CONNECT_VARIABLE, text);
+            let (settings, warnings) = read(DYN_CONNECT_TIMEOUT_SECS, text);
             assert_eq!((settings.connect, warnings), (wanted, vec![]), "{text:?}");
-            let (settings, warnings) = read(DECODE_KEEP_VARIABLE, text);
+            let (settings, warnings) = read(DYN_DECODE_KEEP_TIMEOUT_SECS, text);
             assert_eq!(
                 (settings.decode_keep, warnings),
                 (wanted, vec![]),
@@ -240,16 +216,16 @@ mod tests {
         ];
         for text in bad {
             for name in [
-                GRACE_VARIABLE,
-                PREFILL_DRAIN_VARIABLE,
-                SLEEP_VARIABLE,
-                CONNECT_VARIABLE,
-                DECODE_KEEP_VARIABLE,
+                DYN_GRACEFUL_SHUTDOWN_GRACE_PERIOD_SECS,
+                DYN_PREFILL_DRAIN_TIMEOUT_S,
+                DYN_SLEEP_DRAIN_TIMEOUT_SECS,
+                DYN_CONNECT_TIMEOUT_SECS,
+                DYN_DECODE_KEEP_TIMEOUT_SECS,
             ] {
                 let (settings, warnings) = read(name, text);
                 assert_eq!(settings, Settings::default(), "{name} {text:?}");
                 assert_eq!(warnings.len(), 1, "{name} {text:?}");
-                assert!(warnings[0].contains(name) && warnings[0].contains(text));
+                assert!(warnings[0].contains(name.name) && warnings[0].contains(text));
             }
         }
     }
@@ -262,7 +238,7 @@ mod tests {
             ("007", 7),
             ("18446744073709551615", u64::MAX),
         ] {
-            let (settings, warnings) = read(TIMEOUT_VARIABLE, text);
+            let (settings, warnings) = read(DYN_WORKER_GRACEFUL_SHUTDOWN_TIMEOUT, text);
             let wanted = Duration::from_secs(wanted);
             assert_eq!((settings.timeout, warnings), (wanted, vec![]), "{text:?}");
         }
@@ -280,7 +256,7 @@ mod tests {
             "٥",
         ];
         for text in bad {
-            let (settings, warnings) = read(TIMEOUT_VARIABLE, text);
+            let (settings, warnings) = read(DYN_WORKER_GRACEFUL_SHUTDOWN_TIMEOUT, text);
             assert_eq!(settings, Settings::default(), "{text:?}");
             assert_eq!(warnings.len(), 1, "{text:?}");
         }
@@ -289,11 +265,11 @@ mod tests {
     #[test]
     fn section_5_empty_is_unset() {
         for (name, text) in [
-            (GRACE_VARIABLE, ""),
-            (GRACE_VARIABLE, "  "),
-            (TIMEOUT_VARIABLE, ""),
-            (PREFILL_DRAIN_VARIABLE, ""),
-            (CONNECT_VARIABLE, " "),
+            (DYN_GRACEFUL_SHUTDOWN_GRACE_PERIOD_SECS, ""),
+            (DYN_GRACEFUL_SHUTDOWN_GRACE_PERIOD_SECS, "  "),
+            (DYN_WORKER_GRACEFUL_SHUTDOWN_TIMEOUT, ""),
+            (DYN_PREFILL_DRAIN_TIMEOUT_S, ""),
+            (DYN_CONNECT_TIMEOUT_SECS, " "),
         ] {
             assert_eq!(
                 read(name, text),
@@ -305,7 +281,7 @@ mod tests {
 
     #[test]
     fn section_5_a_warning_names_variable_value_and_default() {
-        let (_, warnings) = read(GRACE_VARIABLE, "soon");
+        let (_, warnings) = read(DYN_GRACEFUL_SHUTDOWN_GRACE_PERIOD_SECS, "soon");
         assert_eq!(
             warnings,
             [

@@ -61,7 +61,7 @@ mod _core {
     #[pymodule_export]
     use crate::context::RequestContext;
     #[pymodule_export]
-    use crate::fields::{ConfigField, config_fields};
+    use crate::fields::{ConfigField, EnvironmentVariable, config_fields, environment_variables};
     #[pymodule_export]
     use crate::inbox::Inbox;
     #[pymodule_export]

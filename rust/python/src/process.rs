@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
-use dynamo_backend_lifecycle::settings::environment;
+use dynamo_backend_environment::Variable;
 use dynamo_backend_lifecycle::{Budget, Settings};
 use dynamo_backend_worker::error::unknown;
 use dynamo_backend_worker::process::{self, Scope};
@@ -71,7 +71,7 @@ pub(crate) fn check_environment(py: Python<'_>) -> PyResult<()> {
 /// Seconds that a shutdown keeps for the engine's cleanup, whatever came before it.
 #[pyfunction]
 pub(crate) fn cleanup_seconds() -> f64 {
-    let (settings, _) = Settings::from_lookup(environment);
+    let (settings, _) = Settings::from_lookup(Variable::text);
     Budget::new(&settings).cleanup().as_secs_f64()
 }
 

@@ -8,6 +8,9 @@ mod table;
 
 use std::path::PathBuf;
 
+use dynamo_backend_environment::{
+    DYN_DISCOVERY_BACKEND, DYN_EVENT_PLANE, DYN_REQUEST_PLANE, Variable,
+};
 use dynamo_llm::local_model::runtime_config::{
     StructuralTagMode, StructuralTagSchemaMode, StructuralTagScope,
 };
@@ -18,7 +21,7 @@ use serde_json::Value;
 pub use choice::Choice;
 pub use disaggregation_mode::DisaggregationMode;
 pub(crate) use endpoint_types::parse_endpoint_types;
-pub use table::{FIELDS, Field, Kind, Owner};
+pub use table::{FIELDS, Field, Owner};
 
 use crate::error::invalid_argument;
 
@@ -41,11 +44,11 @@ impl RuntimeConfig {
     }
 
     /// The variables, and what they are to be.
-    pub(crate) fn pairs(&self) -> [(&'static str, Option<&str>); 3] {
+    pub(crate) fn pairs(&self) -> [(Variable, Option<&str>); 3] {
         [
-            ("DYN_DISCOVERY_BACKEND", self.discovery_backend.as_deref()),
-            ("DYN_REQUEST_PLANE", self.request_plane.as_deref()),
-            ("DYN_EVENT_PLANE", self.event_plane.as_deref()),
+            (DYN_DISCOVERY_BACKEND, self.discovery_backend.as_deref()),
+            (DYN_REQUEST_PLANE, self.request_plane.as_deref()),
+            (DYN_EVENT_PLANE, self.event_plane.as_deref()),
         ]
     }
 }
@@ -161,7 +164,7 @@ impl WorkerConfig {
             && !is_patience(seconds)
         {
             return Err(invalid_argument(format!(
-                "max_queued_seconds: {seconds} is not accepted; accepted: a number above 0, or unset"
+                "max_queued_seconds: {seconds} is not accepted; accepted: a number of seconds above 0, or unset"
             )));
         }
         self.check_runtime()

@@ -3,55 +3,60 @@
 //! The runtime logs these addresses as they are; it has variables of their own for credentials, to
 //! which they go.
 
+use dynamo_backend_environment::{
+    ETCD_AUTH_PASSWORD, ETCD_AUTH_USERNAME, ETCD_ENDPOINTS, NATS_AUTH_PASSWORD, NATS_AUTH_TOKEN,
+    NATS_AUTH_USERNAME, NATS_SERVER, Variable,
+};
+
 /// The variable of the addresses, and those of the name, the password, and a token alone.
 struct Variables {
-    addresses: &'static str,
-    user: &'static str,
-    password: &'static str,
-    token: Option<&'static str>,
+    addresses: Variable,
+    user: Variable,
+    password: Variable,
+    token: Option<Variable>,
 }
 
 const OF_SERVERS: [Variables; 2] = [
     Variables {
-        addresses: "ETCD_ENDPOINTS",
-        user: "ETCD_AUTH_USERNAME",
-        password: "ETCD_AUTH_PASSWORD",
+        addresses: ETCD_ENDPOINTS,
+        user: ETCD_AUTH_USERNAME,
+        password: ETCD_AUTH_PASSWORD,
         token: None,
     },
     Variables {
-        addresses: "NATS_SERVER",
-        user: "NATS_AUTH_USERNAME",
-        password: "NATS_AUTH_PASSWORD",
-        token: Some("NATS_AUTH_TOKEN"),
+        addresses: NATS_SERVER,
+        user: NATS_AUTH_USERNAME,
+        password: NATS_AUTH_PASSWORD,
+        token: Some(NATS_AUTH_TOKEN),
     },
 ];
 
 /// Moves credentials out of the addresses; where the variables for them have something, that counts.
-/// `set` writes a variable of the environment.
-pub(crate) fn take_out(set: impl Fn(&str, &str)) {
+/// Writes to the environment.
+pub(crate) fn take_out() {
     for variables in &OF_SERVERS {
-        let Ok(addresses) = std::env::var(variables.addresses) else {
+        let Some(addresses) = variables.addresses.text() else {
             continue;
         };
         let (bare, found) = separated(&addresses);
         if bare == addresses {
             continue;
         }
-        set(variables.addresses, &bare);
+        variables.addresses.set(&bare);
         let given = [
             Some(variables.user),
             Some(variables.password),
             variables.token,
         ];
-        if given.iter().flatten().any(|name| is_set(name)) {
+        if given.iter().flatten().any(is_set) {
             continue;
         }
         match (found, variables.token) {
             (Some((user, Some(password))), _) => {
-                set(variables.user, &user);
-                set(variables.password, &password);
+                variables.user.set(&user);
+                variables.password.set(&password);
             }
-            (Some((token, None)), Some(name)) => set(name, &token),
+            (Some((token, None)), Some(variable)) => variable.set(&token),
             _ => {}
         }
     }
@@ -62,8 +67,8 @@ pub(crate) fn without(addresses: &str) -> String {
     separated(addresses).0
 }
 
-fn is_set(variable: &str) -> bool {
-    std::env::var_os(variable).is_some_and(|value| !value.is_empty())
+fn is_set(variable: &Variable) -> bool {
+    variable.value().is_some_and(|value| !value.is_empty())
 }
 
 /// A user or token, and a password.

@@ -8,6 +8,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use dynamo_backend_environment::{
+    DYN_GRACEFUL_SHUTDOWN_GRACE_PERIOD_SECS, DYN_WORKER_GRACEFUL_SHUTDOWN_TIMEOUT,
+};
 use dynamo_backend_lifecycle::Stage;
 
 use crate::exit::exit_now;
@@ -108,8 +111,8 @@ impl Deadline {
         };
         format!(
             "ERROR shutdown took longer than its deadline of {:.1} s \
-             (DYN_WORKER_GRACEFUL_SHUTDOWN_TIMEOUT plus \
-             DYN_GRACEFUL_SHUTDOWN_GRACE_PERIOD_SECS), {during}; ending the process with code {} \
+             ({DYN_WORKER_GRACEFUL_SHUTDOWN_TIMEOUT} plus \
+             {DYN_GRACEFUL_SHUTDOWN_GRACE_PERIOD_SECS}), {during}; ending the process with code {} \
              (a parent sees {}, as for a plain SIGTERM)",
             self.after.as_secs_f64(),
             DEADLINE_EXIT_CODE,

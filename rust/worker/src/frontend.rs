@@ -11,6 +11,7 @@ use std::collections::HashSet;
 use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::time::Duration;
 
+use dynamo_backend_environment::{HOME, TMPDIR};
 use dynamo_llm::http::service::service_v2::HttpService;
 use dynamo_runtime::DistributedRuntime;
 use dynamo_runtime::error::DynamoError;
@@ -69,9 +70,8 @@ impl Frontend {
             return Ok(());
         }
         Err(invalid_argument(format!(
-            "{}: the frontend keeps files in .cache/dynamo below it, and it cannot be written to, nor \
-             can the folder of temporary files (TMPDIR); set one of them to a folder that can",
-            home::VARIABLE
+            "{HOME}: the frontend keeps files in .cache/dynamo below it, and it cannot be written to, nor \
+             can the folder of temporary files ({TMPDIR}); set one of them to a folder that can"
         )))
     }
 

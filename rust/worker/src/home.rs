@@ -8,18 +8,18 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
+use dynamo_backend_environment::{
+    HF_HOME, HF_HUB_CACHE, HOME, MODEL_EXPRESS_CACHE_PATH, Variable, XDG_CACHE_HOME,
+};
 use parking_lot::Mutex;
 
-use crate::environment::set_variable;
-
-pub(crate) const VARIABLE: &str = "HOME";
 /// Where models of a hub are kept, and the variables of which one says so.
 const HUB: &str = ".cache/huggingface";
-const HUB_VARIABLES: [&str; 4] = [
-    "HF_HOME",
-    "HF_HUB_CACHE",
-    "XDG_CACHE_HOME",
-    "MODEL_EXPRESS_CACHE_PATH",
+const HUB_VARIABLES: [Variable; 4] = [
+    HF_HOME,
+    HF_HUB_CACHE,
+    XDG_CACHE_HOME,
+    MODEL_EXPRESS_CACHE_PATH,
 ];
 
 /// What was done about the home, until it is told: there is no log yet then.
@@ -29,7 +29,7 @@ static UNTOLD: Mutex<Option<String>> = Mutex::new(None);
 /// a folder of temporary files, which is the same for all processes of the user. What the hub's cache
 /// has in a home that can only be read is still found.
 pub(crate) fn provide() {
-    let chosen = std::env::var_os(VARIABLE).filter(|home| !home.is_empty());
+    let chosen = HOME.value().filter(|home| !home.is_empty());
     let is_chosen = chosen.is_some();
     let home = chosen
         .map(PathBuf::from)
@@ -37,16 +37,16 @@ pub(crate) fn provide() {
         .unwrap_or_default();
     if takes_files(&home) {
         if !is_chosen {
-            set_variable(VARIABLE, &home.to_string_lossy());
+            HOME.set(&home.to_string_lossy());
         }
         return;
     }
     let done = match temporary() {
         Ok(folder) => {
             keep_hub(&home.join(HUB));
-            set_variable(VARIABLE, &folder.to_string_lossy());
+            HOME.set(&folder.to_string_lossy());
             format!(
-                "the home folder '{}' cannot be written to: Dynamo keeps its files in {}; HOME says \
+                "the home folder '{}' cannot be written to: Dynamo keeps its files in {}; {HOME} says \
                  where",
                 home.display(),
                 folder.display()
@@ -66,15 +66,16 @@ pub(crate) fn tell() {
 
 /// Whether files can be put below the home folder that the environment has.
 pub(crate) fn is_provided() -> bool {
-    std::env::var_os(VARIABLE).is_some_and(|home| takes_files(Path::new(&home)))
+    HOME.value()
+        .is_some_and(|home| takes_files(Path::new(&home)))
 }
 
 fn keep_hub(folder: &Path) {
     let is_chosen = HUB_VARIABLES
         .iter()
-        .any(|name| std::env::var_os(name).is_some());
+        .any(|variable| variable.value().is_some());
     if !is_chosen && folder.is_dir() {
-        set_variable(HUB_VARIABLES[0], &folder.to_string_lossy());
+        HF_HOME.set(&folder.to_string_lossy());
     }
 }
 

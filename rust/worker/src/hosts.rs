@@ -3,17 +3,15 @@
 
 use std::net::{IpAddr, TcpListener, ToSocketAddrs};
 
+use dynamo_backend_environment::{
+    DYN_EVENT_PLANE_HOST, DYN_SYSTEM_HOST, DYN_TCP_RESPONSE_STREAM_HOST, DYN_TCP_RPC_HOST,
+    DYN_TCP_RPC_PORT, Variable,
+};
 use dynamo_runtime::error::DynamoError;
 use dynamo_runtime::pipeline::network::manager::get_actual_tcp_rpc_port;
 use dynamo_runtime::utils::ip_resolver::{DefaultIpResolver, IpResolver};
 
 use crate::error::invalid_argument;
-
-const REQUESTS: &str = "DYN_TCP_RPC_HOST";
-const REQUESTS_PORT: &str = "DYN_TCP_RPC_PORT";
-const ANSWERS: &str = "DYN_TCP_RESPONSE_STREAM_HOST";
-const EVENTS: &str = "DYN_EVENT_PLANE_HOST";
-const SYSTEM: &str = "DYN_SYSTEM_HOST";
 
 /// What a variable's value is to the runtime.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,15 +22,20 @@ enum Host {
     Name(IpAddr),
 }
 
-/// Writes addresses in place of names, which the runtime does not resolve. `set` writes a variable.
-pub(crate) fn resolve_names(set: impl Fn(&str, &str)) {
-    for variable in [REQUESTS, ANSWERS, EVENTS, SYSTEM] {
-        match value(variable).as_deref().map(Host::of) {
+/// Writes addresses in place of names, which the runtime does not resolve. Writes to the environment.
+pub(crate) fn resolve_names() {
+    for variable in [
+        DYN_TCP_RPC_HOST,
+        DYN_TCP_RESPONSE_STREAM_HOST,
+        DYN_EVENT_PLANE_HOST,
+        DYN_SYSTEM_HOST,
+    ] {
+        match value(&variable).as_deref().map(Host::of) {
             // The system server is ours, and knows no interfaces.
-            Some(Ok(Host::Interface(address))) if variable == SYSTEM => {
-                set(variable, &address.to_string());
+            Some(Ok(Host::Interface(address))) if variable == DYN_SYSTEM_HOST => {
+                variable.set(&address.to_string());
             }
-            Some(Ok(Host::Name(address))) => set(variable, &address.to_string()),
+            Some(Ok(Host::Name(address))) => variable.set(&address.to_string()),
             // Told by `check`.
             _ => {}
         }
@@ -46,10 +49,14 @@ pub(crate) fn resolve_names(set: impl Fn(&str, &str)) {
 /// `InvalidArgument` that names the variable.
 pub(crate) fn check() -> Result<(), DynamoError> {
     // Bound once for the process: by now it may be in use by ourselves.
-    let port = value(REQUESTS_PORT).filter(|_| get_actual_tcp_rpc_port().is_err());
+    let port = value(&DYN_TCP_RPC_PORT).filter(|_| get_actual_tcp_rpc_port().is_err());
     let port = port.and_then(|port| port.parse().ok()).unwrap_or(0);
-    for (variable, port) in [(REQUESTS, Some(port)), (ANSWERS, Some(0)), (EVENTS, None)] {
-        let Some(host) = value(variable) else {
+    for (variable, port) in [
+        (DYN_TCP_RPC_HOST, Some(port)),
+        (DYN_TCP_RESPONSE_STREAM_HOST, Some(0)),
+        (DYN_EVENT_PLANE_HOST, None),
+    ] {
+        let Some(host) = value(&variable) else {
             continue;
         };
         let usable = Host::of(&host).and_then(|found| {
@@ -69,7 +76,7 @@ pub(crate) fn check() -> Result<(), DynamoError> {
                 }
                 Err(error) if port == 0 => Err(format!("cannot be listened on: {error}")),
                 Err(error) => Err(format!(
-                    "cannot be listened on with {REQUESTS_PORT} {port}: {error}"
+                    "cannot be listened on with {DYN_TCP_RPC_PORT} {port}: {error}"
                 )),
             },
             (Host::Address(address), None) if address.is_unspecified() => {
@@ -89,11 +96,8 @@ pub(crate) fn check() -> Result<(), DynamoError> {
 }
 
 /// Unset and empty are the runtime's own choice.
-fn value(variable: &str) -> Option<String> {
-    let value = std::env::var_os(variable)?
-        .to_string_lossy()
-        .trim()
-        .to_owned();
+fn value(variable: &Variable) -> Option<String> {
+    let value = variable.text()?.trim().to_owned();
     (!value.is_empty()).then_some(value)
 }
 

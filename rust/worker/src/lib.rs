@@ -29,7 +29,6 @@ mod discovery;
 mod engine;
 mod engine_config;
 pub mod engines;
-mod environment;
 pub mod error;
 mod event;
 mod exit;

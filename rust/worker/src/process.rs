@@ -2,15 +2,19 @@
 
 use std::path::Path;
 
+use dynamo_backend_environment::{
+    DYN_DISCOVERY_BACKEND, DYN_EVENT_PLANE_HOST, DYN_FILE_KV,
+    DYN_GRACEFUL_SHUTDOWN_GRACE_PERIOD_SECS, DYN_HTTP_GRACEFUL_SHUTDOWN_TIMEOUT_SECS,
+    DYN_RUNTIME_INHIBITED_DURATION_SECS, DYN_SYSTEM_HOST, DYN_TCP_RESPONSE_STREAM_HOST,
+    DYN_TCP_RPC_HOST,
+};
 use dynamo_runtime::config::{ConsoleLogFormat, console_log_format, use_local_timezone};
 
 use crate::config::{RuntimeConfig, WorkerConfig};
-use crate::environment::{set_default, set_variable};
 pub use crate::runtimes::build_tokio_runtime;
 use crate::{credentials, health, home, hosts, system, trace, turns};
 
-const DISCOVERY: &str = "DYN_DISCOVERY_BACKEND";
-const LOOPBACK: &str = "127.0.0.1";
+const LOOPBACK: &str = DYN_SYSTEM_HOST.default.unwrap();
 
 /// Who finds the workers of this process, where the operator did not choose a discovery backend.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,36 +41,36 @@ pub fn prepare_environment(config: &WorkerConfig, scope: Scope<'_>) {
     home::provide();
     if scope != Scope::Cluster {
         // The worker's shutdown says how long the frontend in its process waits.
-        set_default("DYN_HTTP_GRACEFUL_SHUTDOWN_TIMEOUT_SECS", "86400");
+        DYN_HTTP_GRACEFUL_SHUTDOWN_TIMEOUT_SECS.set_default("86400");
     }
-    let chosen = std::env::var(DISCOVERY).unwrap_or_default();
+    let chosen = DYN_DISCOVERY_BACKEND.text().unwrap_or_default();
     let alone = match (scope, chosen.as_str()) {
         (Scope::Process, "") => {
-            set_variable(DISCOVERY, "mem");
+            DYN_DISCOVERY_BACKEND.set("mem");
             true
         }
         (Scope::SharedProcess(folder), "") => {
-            set_variable(DISCOVERY, "file");
-            set_default("DYN_FILE_KV", &folder.to_string_lossy());
+            DYN_DISCOVERY_BACKEND.set("file");
+            DYN_FILE_KV.set_default(&folder.to_string_lossy());
             true
         }
         (_, chosen) => chosen == "mem",
     };
     if alone {
-        set_default("DYN_TCP_RPC_HOST", LOOPBACK);
-        set_default("DYN_TCP_RESPONSE_STREAM_HOST", LOOPBACK);
-        set_default("DYN_EVENT_PLANE_HOST", LOOPBACK);
+        DYN_TCP_RPC_HOST.set_default(LOOPBACK);
+        DYN_TCP_RESPONSE_STREAM_HOST.set_default(LOOPBACK);
+        DYN_EVENT_PLANE_HOST.set_default(LOOPBACK);
         // A worker that failed one request is still the only one.
-        set_default("DYN_RUNTIME_INHIBITED_DURATION_SECS", "0");
+        DYN_RUNTIME_INHIBITED_DURATION_SECS.set_default("0");
         // No other process has to learn that this worker goes.
-        set_default("DYN_GRACEFUL_SHUTDOWN_GRACE_PERIOD_SECS", "0");
+        DYN_GRACEFUL_SHUTDOWN_GRACE_PERIOD_SECS.set_default("0");
     }
-    hosts::resolve_names(set_variable);
+    hosts::resolve_names();
 }
 
 /// Keeps for the worker what the runtime would act on too, and switches that off there:
 /// `DYN_SYSTEM_PORT`, `DYN_HEALTH_CHECK_ENABLED`, and the limit of requests
-/// (`DYN_ENGINE_REQUEST_LIMIT`, `DYN_DYNAMO_REQUEST_QUEUE_LIMIT`, `DYN_REQUEST_QUEUE_TIMEOUT_SECS`).
+/// (`DYN_ENGINE_REQUEST_LIMIT`, `DYN_DYNAMO_REQUEST_QUEUE_LIMIT`).
 ///
 /// [`RuntimeConfig::apply_to_env`](crate::RuntimeConfig::apply_to_env) does it; between two runs it
 /// takes what the program has set meanwhile.
@@ -85,12 +89,12 @@ impl RuntimeConfig {
     ///
     /// Call it before the runtime, and with it any thread that might read the environment, exists.
     pub fn apply_to_env(&self) {
-        credentials::take_out(set_variable);
-        set_default("DYN_SYSTEM_HOST", LOOPBACK);
+        credentials::take_out();
+        DYN_SYSTEM_HOST.set_default(LOOPBACK);
         take_over();
         for (variable, value) in self.pairs() {
             if let Some(value) = value {
-                set_variable(variable, value);
+                variable.set(value);
             }
         }
     }
@@ -113,7 +117,7 @@ pub fn logs_local_time() -> bool {
 pub fn init_logging() {
     if !tracing::dispatcher::has_been_set() {
         if trace::is_asked_for() {
-            trace::runtime_begins(set_variable);
+            trace::runtime_begins();
         }
         dynamo_runtime::logging::init();
     }

@@ -1,7 +1,7 @@
 //! How many requests the engine has at a time, where that has a limit.
 //!
 //! The runtime has a limit of its own, and keeps what exceeds it where no shutdown sees it; so its
-//! variables are taken over; the time for those that wait is the worker's own.
+//! variables are taken over. The time for those that wait is the worker's own.
 
 use std::pin::Pin;
 use std::str::FromStr;
@@ -9,6 +9,10 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use dynamo_backend_environment::{
+    DYN_DYNAMO_REQUEST_QUEUE_LIMIT, DYN_ENGINE_REQUEST_LIMIT, DYN_REQUEST_QUEUE_TIMEOUT_SECS,
+    Variable,
+};
 use dynamo_llm::protocols::common::llm_backend::LLMEngineOutput;
 use dynamo_runtime::error::DynamoError;
 use futures::Stream;
@@ -17,26 +21,23 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::config::WorkerConfig;
 use crate::engine::EngineStream;
-use crate::environment::remove_variable;
 use crate::error::ErrorClass;
 
-const LIMIT: &str = "DYN_ENGINE_REQUEST_LIMIT";
-const QUEUE: &str = "DYN_DYNAMO_REQUEST_QUEUE_LIMIT";
-const PATIENCE: &str = "DYN_REQUEST_QUEUE_TIMEOUT_SECS";
 const DEFAULT_QUEUE: usize = 16;
 
 /// What the variables said when they were taken.
-static TAKEN: Mutex<[Option<String>; 3]> = Mutex::new([const { None }; 3]);
+static TAKEN: Mutex<[Option<String>; 2]> = Mutex::new([const { None }; 2]);
 
 /// Keeps the configured limit for the worker, and the runtime from having it too.
 ///
 /// Called again it finds what was kept, and takes what was set in between.
 pub(crate) fn take_over() {
     let mut taken = TAKEN.lock();
-    for (variable, kept) in [LIMIT, QUEUE, PATIENCE].into_iter().zip(&mut *taken) {
-        if let Some(text) = std::env::var_os(variable) {
-            *kept = Some(text.to_string_lossy().into_owned());
-            remove_variable(variable);
+    let variables = [DYN_ENGINE_REQUEST_LIMIT, DYN_DYNAMO_REQUEST_QUEUE_LIMIT];
+    for (variable, kept) in variables.into_iter().zip(&mut *taken) {
+        if let Some(text) = variable.text() {
+            *kept = Some(text);
+            variable.remove();
         }
     }
 }
@@ -60,18 +61,21 @@ pub(crate) struct Limit {
 impl Turns {
     /// As the configuration has it, and the environment where that says nothing.
     pub(crate) fn configured(config: &WorkerConfig) -> Self {
-        let [limit, queue, patience] = TAKEN.lock().clone();
+        let [limit, queue] = TAKEN.lock().clone();
         let count = |field: Option<u32>| field.map(|field| field as usize);
-        let most = count(config.max_concurrent_requests).or_else(|| whole_number(LIMIT, limit));
+        let most = count(config.max_concurrent_requests)
+            .or_else(|| whole_number(DYN_ENGINE_REQUEST_LIMIT, 1, limit));
         let Some(most) = most else {
             return Self::default();
         };
-        let waiting = count(config.max_queued_requests).or_else(|| whole_number(QUEUE, queue));
-        let seconds = config
-            .max_queued_seconds
-            .or_else(|| seconds(PATIENCE, patience));
+        let waiting = count(config.max_queued_requests)
+            .or_else(|| whole_number(DYN_DYNAMO_REQUEST_QUEUE_LIMIT, 0, queue));
+        let seconds = config.max_queued_seconds.or_else(|| {
+            let variable = DYN_REQUEST_QUEUE_TIMEOUT_SECS;
+            seconds(variable, variable.text())
+        });
         Self::new(
-            most.max(1),
+            most,
             waiting.unwrap_or(DEFAULT_QUEUE),
             seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()),
         )
@@ -136,15 +140,18 @@ fn overloaded(message: String) -> DynamoError {
         .build()
 }
 
-fn whole_number(variable: &str, text: Option<String>) -> Option<usize> {
+fn whole_number(variable: Variable, least: usize, text: Option<String>) -> Option<usize> {
     let (text, number) = read(text)?;
+    let number = number.filter(|number| *number >= least);
     if number.is_none() {
-        tracing::warn!("{variable} is '{text}', which is no whole number; it is ignored");
+        tracing::warn!(
+            "{variable} is '{text}', which is no whole number of {least} or more; it is ignored"
+        );
     }
     number
 }
 
-fn seconds(variable: &str, text: Option<String>) -> Option<f64> {
+fn seconds(variable: Variable, text: Option<String>) -> Option<f64> {
     let (text, seconds) = read::<f64>(text)?;
     let seconds = seconds.filter(|seconds| crate::config::is_patience(*seconds));
     if seconds.is_none() {
@@ -220,7 +227,6 @@ impl Stream for InTurn {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::environment::set_variable;
 
     #[tokio::test]
     async fn who_exceeds_the_limit_waits_and_who_finds_no_place_is_refused() {
@@ -261,10 +267,10 @@ mod tests {
 
     #[test]
     fn the_runtimes_variables_are_taken_over_and_fields_come_first() {
-        set_variable(LIMIT, "3");
-        set_variable(PATIENCE, "2.5");
+        DYN_ENGINE_REQUEST_LIMIT.set("3");
+        DYN_REQUEST_QUEUE_TIMEOUT_SECS.set("2.5");
         take_over();
-        assert!(std::env::var_os(LIMIT).is_none());
+        assert_eq!(DYN_ENGINE_REQUEST_LIMIT.text(), None);
         let limit = |config: &WorkerConfig| Turns::configured(config).limit.unwrap();
         let config = WorkerConfig::default();
         assert_eq!(limit(&config).turns.available_permits(), 3);
@@ -279,19 +285,25 @@ mod tests {
         assert_eq!(limit(&config).turns.available_permits(), 5);
         assert_eq!(limit(&config).places.available_permits(), 0);
         assert_eq!(limit(&config).patience, Some(Duration::from_secs(1)));
-        *TAKEN.lock() = [const { None }; 3];
+        *TAKEN.lock() = [const { None }; 2];
         let config = WorkerConfig::default();
         assert!(Turns::configured(&config).limit.is_none());
     }
 
     #[test]
     fn a_variable_that_says_nothing_is_ignored() {
-        for text in ["many", "-1", "1.5"] {
-            assert_eq!(whole_number(LIMIT, Some(text.into())), None, "{text}");
+        let limit = |text: &str| whole_number(DYN_ENGINE_REQUEST_LIMIT, 1, Some(text.into()));
+        for text in ["many", "-1", "1.5", "0"] {
+            assert_eq!(limit(text), None, "{text}");
         }
+        assert_eq!(limit(" 1 "), Some(1));
+        let queue = DYN_DYNAMO_REQUEST_QUEUE_LIMIT;
+        assert_eq!(whole_number(queue, 0, Some("0".into())), Some(0));
+        assert_eq!(queue.otherwise, format!("`{DEFAULT_QUEUE}`"));
+        let patience = DYN_REQUEST_QUEUE_TIMEOUT_SECS;
         for text in ["long", "0", "-1", "inf", "nan"] {
-            assert_eq!(seconds(PATIENCE, Some(text.into())), None, "{text}");
+            assert_eq!(seconds(patience, Some(text.into())), None, "{text}");
         }
-        assert_eq!(seconds(PATIENCE, Some(" ".into())), None);
+        assert_eq!(seconds(patience, Some(" ".into())), None);
     }
 }

@@ -35,13 +35,13 @@ def example(field: ConfigField, which: int) -> tuple[str, Any]:
             return value.lower(), value
         case "pairs":
             return f"name=value{which}", (("name", f"value{which}"),)
-        case "optional_json":
+        case "JSON":
             return f'{{"which": {which}}}', {"which": which}
-        case "optional_integer":
+        case "whole number":
             return f"{which}", which
-        case "optional_seconds":
+        case "seconds":
             return f"{which}.5", which + 0.5
-        case "optional_path":
+        case "path":
             return (".", ".") if which == 0 else ("..", "..")
         case _:
             return f"text{which}", f"text{which}"

@@ -10,9 +10,7 @@ from dynamo_backend_common import RuntimeConfig, WorkerConfig
 from dynamo_backend_common._core import ConfigField, config_fields
 
 OWNERS = {"WorkerConfig": WorkerConfig, "RuntimeConfig": RuntimeConfig}
-KINDS = {"text", "flag", "choice", "pairs"} | {
-    f"optional_{kind}" for kind in ("text", "path", "integer", "seconds", "json")
-}
+KINDS = {"text", "path", "flag", "choice", "pairs", "whole number", "seconds", "JSON"}
 
 
 def _table(owner: str) -> dict[str, ConfigField]:

@@ -182,7 +182,7 @@ macro_rules! accepted {
 accepted! {
     String: "str";
     bool: "bool";
-    f64: "float";
+    f64: "a number of seconds above 0";
     PathBuf: "str or a path";
     u16: format!("int from 0 to {}", u16::MAX);
     u32: format!("int from 0 to {}", u32::MAX);

@@ -1,11 +1,11 @@
 //! Which events are logged at all: `DYN_LOG`, in the runtime's syntax and with its default.
 
+use dynamo_backend_environment::DYN_LOG;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::Filter;
 
-const VARIABLE: &str = "DYN_LOG";
-const DEFAULT: &str = "info";
+const DEFAULT: &str = DYN_LOG.default.unwrap();
 /// On top of what was asked for: libraries that would drown the rest, as with the runtime's own
 /// log, and the spans by which a line knows its request.
 const ALWAYS: [&str; 14] = [
@@ -28,7 +28,7 @@ const ALWAYS: [&str; 14] = [
 /// The filter that the environment asks for. What is no filter is left out, and said on standard
 /// error: there is no log yet.
 pub(super) fn from_env<S>() -> Box<dyn Filter<S> + Send + Sync> {
-    let asked = std::env::var(VARIABLE).unwrap_or_default();
+    let asked = DYN_LOG.text().unwrap_or_default();
     let asked = if asked.replace(',', "").is_empty() {
         DEFAULT.to_owned()
     } else {

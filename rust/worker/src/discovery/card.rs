@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use dynamo_backend_environment::{DYN_DISCOVERY_BACKEND, DYN_SYSTEM_HOST, DYN_SYSTEM_PORT};
 use dynamo_llm::local_model::runtime_config::{DisaggregatedEndpoint, ModelRuntimeConfig};
 use dynamo_llm::local_model::{LocalModel, LocalModelBuilder};
 use dynamo_llm::model_card::ModelDeploymentCard;
@@ -108,7 +109,7 @@ pub(crate) async fn build(
         tracing::warn!(
             model = config.model_name,
             "the card points at a folder of this machine; a frontend elsewhere finds the model \
-             only at the same path, or when DYN_SYSTEM_HOST and DYN_SYSTEM_PORT make the worker's \
+             only at the same path, or when {DYN_SYSTEM_HOST} and {DYN_SYSTEM_PORT} make the worker's \
              metadata routes reachable"
         );
     }
@@ -228,8 +229,8 @@ fn runtime_config(config: &WorkerConfig, engine: &EngineConfig) -> ModelRuntimeC
 
 fn seen_by_other_machines() -> bool {
     !matches!(
-        std::env::var("DYN_DISCOVERY_BACKEND").as_deref(),
-        Ok("mem" | "file")
+        DYN_DISCOVERY_BACKEND.text().as_deref(),
+        Some("mem" | "file")
     )
 }
 

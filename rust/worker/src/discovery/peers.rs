@@ -5,6 +5,7 @@
 //! there. So that a worker knows on which side it is, each card says when its kind came: a number,
 //! in the card's data that frontends do not look at.
 
+use dynamo_backend_environment::DYN_NAMESPACE_WORKER_SUFFIX;
 use dynamo_llm::local_model::register_model_card;
 use dynamo_llm::model_card::ModelDeploymentCard;
 use dynamo_runtime::component::Endpoint;
@@ -108,7 +109,7 @@ fn why_rejected_among(
     (first.mdcsum() != card.mdcsum()).then(|| {
         format!(
             "its model card differs from that of the workers that were there first, which \
-             frontends keep to until these are gone, unless DYN_NAMESPACE_WORKER_SUFFIX sets them \
+             frontends keep to until these are gone, unless {DYN_NAMESPACE_WORKER_SUFFIX} sets them \
              apart: {}",
             differences(card, first).join(", ")
         )

@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use dynamo_backend_environment::DYN_SELF_HOST_METADATA;
 use dynamo_llm::common::checked_file::CheckedFile;
-use dynamo_llm::local_model::ENV_SELF_HOST_METADATA;
 use dynamo_llm::model_card::ModelDeploymentCard;
 use dynamo_runtime::SystemStatusServerInfo;
 use dynamo_runtime::component::Endpoint;
@@ -19,8 +19,8 @@ const COMPANIONS: [&str; 5] = ["json", "txt", "model", "jinja", "tiktoken"];
 /// Where other machines reach the system server that listens on `address`; `None` where they do
 /// not, or the operator does not want it.
 pub(super) fn reachable(address: Option<SocketAddr>) -> Option<SocketAddr> {
-    let wanted = std::env::var(ENV_SELF_HOST_METADATA)
-        .ok()
+    let wanted = DYN_SELF_HOST_METADATA
+        .text()
         .and_then(|value| parse_bool_opt(&value))
         .unwrap_or(true);
     let address = address.filter(|address| wanted && !address.ip().is_loopback())?;

@@ -3,8 +3,8 @@
 use std::io;
 use std::path::Path;
 
-use dynamo_backend_lifecycle::canary::{self, Canary, PAYLOAD_VARIABLE};
-use dynamo_backend_lifecycle::settings;
+use dynamo_backend_environment::DYN_HEALTH_CHECK_PAYLOAD;
+use dynamo_backend_lifecycle::canary::{self, Canary};
 use serde_json::Value;
 
 use crate::config::WorkerConfig;
@@ -12,7 +12,7 @@ use crate::engine::LLMEngine;
 
 /// The first payload that is set: the configuration's, the environment's, the engine's.
 pub(crate) async fn payload(config: &WorkerConfig, engine: &dyn LLMEngine) -> Option<Value> {
-    let variable = settings::environment(PAYLOAD_VARIABLE);
+    let variable = DYN_HEALTH_CHECK_PAYLOAD.text();
     let read = |path: &Path| std::fs::read_to_string(path);
     let configured = config.health_check_payload.as_ref();
     let (payload, warnings) = choose(configured, variable.as_deref(), read, engine).await;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use dynamo_backend_environment::DYN_HEALTH_CHECK_ENABLED;
 use dynamo_backend_lifecycle::canary::{Probed, Times, Vitals, keep_probing};
 use dynamo_llm::protocols::common::FinishReason;
 use dynamo_llm::protocols::common::preprocessor::PreprocessedRequest;
@@ -23,10 +24,8 @@ use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 use crate::discovery::Readiness;
 use crate::engine::{LLMEngine, RequestContext};
-use crate::environment::set_variable;
 use crate::error::{invalid_argument, unknown};
 
-const VARIABLE: &str = "DYN_HEALTH_CHECK_ENABLED";
 /// Written in place of the value. For the runtime it is `false`; a program that sets the variable
 /// again between two runs is told apart by its blank.
 const TAKEN_OVER: &str = "false ";
@@ -38,12 +37,15 @@ static ENABLED: Mutex<Option<bool>> = Mutex::new(None);
 /// Called again it finds what was kept, and takes what was set in between. A value that the runtime
 /// cannot read is left to the runtime, which names it.
 pub(crate) fn take_over() {
-    if std::env::var_os(VARIABLE).is_some_and(|value| value == TAKEN_OVER) {
+    if DYN_HEALTH_CHECK_ENABLED
+        .value()
+        .is_some_and(|value| value == TAKEN_OVER)
+    {
         return;
     }
     if let Ok(settings) = RuntimeSettings::from_settings() {
         *ENABLED.lock() = Some(settings.health_check_enabled);
-        set_variable(VARIABLE, TAKEN_OVER);
+        DYN_HEALTH_CHECK_ENABLED.set(TAKEN_OVER);
     }
 }
 

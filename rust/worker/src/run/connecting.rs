@@ -5,6 +5,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Once};
 use std::time::Duration;
 
+use dynamo_backend_environment::{
+    ETCD_ENDPOINTS, NATS_SERVER, NATS_STARTUP_CONNECT_TIMEOUT_SECONDS, Variable,
+};
 use dynamo_runtime::component::{ComponentBuilder, Endpoint};
 use dynamo_runtime::distributed::{DiscoveryBackend, DistributedConfig};
 use dynamo_runtime::error::DynamoError;
@@ -24,10 +27,6 @@ use crate::guarded::panic_message;
 
 /// How long the runtime may try NATS within one attempt; what went wrong is told after each.
 const NATS_ATTEMPT: Duration = Duration::from_secs(5);
-
-const NATS: &str = "NATS_SERVER";
-const NATS_TIMEOUT: &str = "NATS_STARTUP_CONNECT_TIMEOUT_SECONDS";
-const ETCD: &str = "ETCD_ENDPOINTS";
 
 /// What is known between two attempts.
 #[derive(Default)]
@@ -176,17 +175,17 @@ fn settings() -> Result<DistributedConfig, DynamoError> {
     if config.nats_config.is_none() {
         return Ok(config);
     }
-    if let Ok(server) = std::env::var(NATS)
+    if let Some(server) = NATS_SERVER.text()
         && !["nats://", "tls://"]
             .iter()
             .any(|scheme| server.starts_with(scheme))
     {
         return Err(invalid_argument(format!(
-            "{NATS} is '{}', which is no address of NATS; it begins with nats:// or tls://",
+            "{NATS_SERVER} is '{}', which is no address of NATS; it begins with nats:// or tls://",
             credentials::without(&server)
         )));
     }
-    if std::env::var_os(NATS_TIMEOUT).is_none() {
+    if NATS_STARTUP_CONNECT_TIMEOUT_SECONDS.value().is_none() {
         let options = nats::Client::builder()
             .startup_connect_timeout(NATS_ATTEMPT)
             .build();
@@ -200,16 +199,16 @@ fn places() -> Vec<String> {
     let Ok(config) = DistributedConfig::try_from_settings() else {
         return Vec::new();
     };
-    let place = |variable: &str, otherwise: &str| match std::env::var(variable) {
-        Ok(value) => format!("{variable} is {}", credentials::without(&value)),
-        Err(_) => format!("{variable} is not set, so {otherwise} on this machine"),
+    let place = |variable: Variable, otherwise: &str| match variable.text() {
+        Some(value) => format!("{variable} is {}", credentials::without(&value)),
+        None => format!("{variable} is not set, so {otherwise} on this machine"),
     };
     let nats = config
         .nats_config
-        .map(|_| place(NATS, "NATS was looked for"));
+        .map(|_| place(NATS_SERVER, "NATS was looked for"));
     let etcd = match config.discovery_backend {
         DiscoveryBackend::KvStore(kv::Selector::Etcd(_)) => {
-            Some(place(ETCD, "etcd was looked for"))
+            Some(place(ETCD_ENDPOINTS, "etcd was looked for"))
         }
         _ => None,
     };

@@ -14,8 +14,11 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use dynamo_backend_environment::{
+    DYN_TCP_TLS_CA_CERT_PATH, DYN_TCP_TLS_CERT_PATH, DYN_TCP_TLS_CLIENT_CERT_PATH,
+    DYN_TCP_TLS_CLIENT_KEY_PATH, DYN_TCP_TLS_INSECURE,
+};
 use dynamo_runtime::component::Endpoint;
-use dynamo_runtime::config::environment_names::tcp_response_stream::tls;
 use dynamo_runtime::engine::{AsyncEngineContext, AsyncEngineContextProvider};
 use dynamo_runtime::metrics::prometheus_names::work_handler::error_types;
 use dynamo_runtime::pipeline::PipelineError;
@@ -39,15 +42,13 @@ const TRANSPORT: &str = "tcp_server";
 /// Whether answers go over TCP and are not encrypted, as far as the process is configured.
 pub(super) fn is_configured(endpoint: &Endpoint) -> bool {
     let variables = [
-        tls::DYN_TCP_TLS_CERT_PATH,
-        tls::DYN_TCP_TLS_CA_CERT_PATH,
-        tls::DYN_TCP_TLS_INSECURE,
-        tls::DYN_TCP_TLS_CLIENT_CERT_PATH,
-        tls::DYN_TCP_TLS_CLIENT_KEY_PATH,
+        DYN_TCP_TLS_CERT_PATH,
+        DYN_TCP_TLS_CA_CERT_PATH,
+        DYN_TCP_TLS_INSECURE,
+        DYN_TCP_TLS_CLIENT_CERT_PATH,
+        DYN_TCP_TLS_CLIENT_KEY_PATH,
     ];
-    let is_encrypted = variables
-        .iter()
-        .any(|name| std::env::var_os(name).is_some());
+    let is_encrypted = variables.iter().any(|variable| variable.value().is_some());
     endpoint.drt().response_plane() == ResponsePlaneMode::Tcp && !is_encrypted
 }
 

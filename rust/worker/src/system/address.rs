@@ -2,15 +2,14 @@
 
 use std::net::SocketAddr;
 
+use dynamo_backend_environment::{DYN_SYSTEM_HOST, DYN_SYSTEM_PORT};
 use dynamo_runtime::config::RuntimeConfig as RuntimeSettings;
 use dynamo_runtime::error::DynamoError;
 use parking_lot::Mutex;
 use tokio::net::TcpListener;
 
-use crate::environment::set_variable;
 use crate::error::invalid_argument;
 
-const VARIABLE: &str = "DYN_SYSTEM_PORT";
 /// Written in place of the port. For the runtime it is off like every negative value; a program
 /// that sets the variable again between two runs is told apart by it.
 const TAKEN_OVER: &str = "-2";
@@ -39,8 +38,7 @@ impl Port {
 ///
 /// Called again it finds what was kept, and takes what was set in between.
 pub(crate) fn take_over() {
-    let text = std::env::var_os(VARIABLE).map(|text| text.to_string_lossy().into_owned());
-    let port = match text.as_deref() {
+    let port = match DYN_SYSTEM_PORT.text().as_deref() {
         Some(TAKEN_OVER) => return,
         None | Some("") => {
             // The runtime has configuration files too.
@@ -54,7 +52,7 @@ pub(crate) fn take_over() {
         Some(text) => Port::parse(text),
     };
     *PORT.lock() = port;
-    set_variable(VARIABLE, TAKEN_OVER);
+    DYN_SYSTEM_PORT.set(TAKEN_OVER);
 }
 
 #[cfg(test)]
@@ -69,7 +67,7 @@ pub(super) async fn listen(host: &str) -> Result<Option<(TcpListener, SocketAddr
         Port::On(port) => port,
         Port::Bad(text) => {
             return Err(invalid_argument(format!(
-                "{VARIABLE} is '{text}', which is no port; accepted: 0 to 65535, where 0 is any \
+                "{DYN_SYSTEM_PORT} is '{text}', which is no port; accepted: 0 to 65535, where 0 is any \
                  free port, or -1 for no system server"
             )));
         }
@@ -84,8 +82,8 @@ pub(super) async fn listen(host: &str) -> Result<Option<(TcpListener, SocketAddr
     listen.await.map(Some).map_err(|error: std::io::Error| {
         invalid_argument(format!(
             "system server: cannot listen on {host}:{port}: {error}; choose another port with \
-             {VARIABLE} (0: any free port, -1: no system server) or another address with \
-             DYN_SYSTEM_HOST, or stop what uses it"
+             {DYN_SYSTEM_PORT} (0: any free port, -1: no system server) or another address with \
+             {DYN_SYSTEM_HOST}, or stop what uses it"
         ))
     })
 }

@@ -11,6 +11,7 @@ use axum::http::header::{CONTENT_TYPE, WWW_AUTHENTICATE};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use dynamo_backend_environment::DYN_SYSTEM_TOKEN;
 use dynamo_backend_lifecycle::controls::error_reply;
 use futures::StreamExt;
 
@@ -72,9 +73,11 @@ fn admit(shared: &Shared, headers: &HeaderMap) -> Result<(), Refusal> {
         )),
         None if origin::is_elsewhere(headers) => Err(Refusal(
             StatusCode::FORBIDDEN,
-            "a browser sends this for a web page of another origin, and engine controls are not for \
-             such pages; a request that has the token of DYN_SYSTEM_TOKEN is taken from anywhere"
-                .into(),
+            format!(
+                "a browser sends this for a web page of another origin, and engine controls are not \
+                 for such pages; a request that has the token of {DYN_SYSTEM_TOKEN} is taken from \
+                 anywhere"
+            ),
         )),
         None => Ok(()),
     }

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use dynamo_backend_environment::DYN_SYSTEM_TOKEN;
 use dynamo_runtime::config::RuntimeConfig as RuntimeSettings;
 use dynamo_runtime::error::DynamoError;
 use tokio::sync::Mutex;
@@ -83,7 +84,7 @@ impl Server {
             tracing::warn!(
                 %address,
                 "the system server is reachable from other machines, and its engine controls need \
-                 no token; DYN_SYSTEM_TOKEN sets one"
+                 no token; {DYN_SYSTEM_TOKEN} sets one"
             );
         }
         let members = Members::default();

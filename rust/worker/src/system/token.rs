@@ -4,9 +4,8 @@ use std::os::unix::ffi::OsStrExt;
 
 use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
+use dynamo_backend_environment::DYN_SYSTEM_TOKEN;
 use subtle::ConstantTimeEq;
-
-const VARIABLE: &str = "DYN_SYSTEM_TOKEN";
 
 const SCHEME: &[u8] = b"Bearer ";
 
@@ -17,7 +16,7 @@ pub(super) struct Token(Vec<u8>);
 impl Token {
     /// The operator's token; `None` where none is set or it is blank.
     pub(super) fn from_env() -> Option<Self> {
-        let token = std::env::var_os(VARIABLE)?;
+        let token = DYN_SYSTEM_TOKEN.value()?;
         let token = token.as_bytes().trim_ascii();
         (!token.is_empty()).then(|| Self(token.to_owned()))
     }

@@ -1,40 +1,43 @@
 //! Where spans and logs go: what cannot be had there is told before anything starts.
 
+use dynamo_backend_environment::{
+    OTEL_EXPORT_ENABLED, OTEL_EXPORTER_OTLP_ENDPOINT as ENDPOINT, OTEL_EXPORTER_OTLP_LOGS_ENDPOINT,
+    OTEL_EXPORTER_OTLP_LOGS_PROTOCOL, OTEL_EXPORTER_OTLP_METRICS_ENDPOINT,
+    OTEL_EXPORTER_OTLP_PROTOCOL as PROTOCOL, OTEL_EXPORTER_OTLP_TRACES_ENDPOINT,
+    OTEL_EXPORTER_OTLP_TRACES_PROTOCOL, OTEL_METRICS_EXPORTER, Variable,
+};
 use dynamo_runtime::config::env_is_truthy;
 use dynamo_runtime::error::DynamoError;
 
 use crate::error::invalid_argument;
 
-const ENABLED: &str = "OTEL_EXPORT_ENABLED";
-const ENDPOINT: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
-const PROTOCOL: &str = "OTEL_EXPORTER_OTLP_PROTOCOL";
 const HTTP: &str = "http/protobuf";
 
 /// The endpoint and the protocol of one kind of telemetry, where they are its own.
 struct Signal {
-    endpoint: &'static str,
+    endpoint: Variable,
     /// `None`: it goes over gRPC always.
-    protocol: Option<&'static str>,
+    protocol: Option<Variable>,
 }
 
 const TRACES: Signal = Signal {
-    endpoint: "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
-    protocol: Some("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL"),
+    endpoint: OTEL_EXPORTER_OTLP_TRACES_ENDPOINT,
+    protocol: Some(OTEL_EXPORTER_OTLP_TRACES_PROTOCOL),
 };
 /// The runtime sends its log to where it sends its spans.
 const LOGS: Signal = Signal {
-    endpoint: "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT",
-    protocol: Some("OTEL_EXPORTER_OTLP_LOGS_PROTOCOL"),
+    endpoint: OTEL_EXPORTER_OTLP_LOGS_ENDPOINT,
+    protocol: Some(OTEL_EXPORTER_OTLP_LOGS_PROTOCOL),
 };
 /// What the runtime has for who does not scrape.
 const METRICS: Signal = Signal {
-    endpoint: "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT",
+    endpoint: OTEL_EXPORTER_OTLP_METRICS_ENDPOINT,
     protocol: None,
 };
 
 /// Whether the environment asks for spans to be exported.
 pub(crate) fn is_asked_for() -> bool {
-    env_is_truthy(ENABLED)
+    env_is_truthy(OTEL_EXPORT_ENABLED.name)
 }
 
 /// Checks the addresses that the environment has telemetry sent to.
@@ -44,25 +47,24 @@ pub(crate) fn is_asked_for() -> bool {
 /// `InvalidArgument`, where one is `https://` and the protocol gRPC, which is built without TLS: all
 /// would be lost without a handshake. With `http/protobuf` there is TLS, for spans and logs.
 pub fn check_endpoints() -> Result<(), DynamoError> {
-    let lookup = |name: &str| std::env::var(name).ok();
     if is_asked_for() {
-        TRACES.check(&lookup)?;
-        LOGS.check(&lookup)?;
+        TRACES.check(&Variable::text)?;
+        LOGS.check(&Variable::text)?;
     }
-    if lookup("OTEL_METRICS_EXPORTER").is_some_and(|name| name.trim().eq_ignore_ascii_case("otlp"))
-    {
-        METRICS.check(&lookup)?;
+    let exporter = OTEL_METRICS_EXPORTER.text();
+    if exporter.is_some_and(|name| name.trim().eq_ignore_ascii_case("otlp")) {
+        METRICS.check(&Variable::text)?;
     }
     Ok(())
 }
 
 /// Whether traces are sent over HTTP; over gRPC otherwise.
 pub(super) fn over_http() -> bool {
-    TRACES.is_over_http(&|name| std::env::var(name).ok())
+    TRACES.is_over_http(&Variable::text)
 }
 
 impl Signal {
-    fn check(&self, lookup: &impl Fn(&str) -> Option<String>) -> Result<(), DynamoError> {
+    fn check(&self, lookup: &impl Fn(&Variable) -> Option<String>) -> Result<(), DynamoError> {
         let (name, endpoint) = first([self.endpoint, ENDPOINT], lookup);
         let scheme = endpoint.get(..8).unwrap_or_default();
         if !scheme.eq_ignore_ascii_case("https://") || self.is_over_http(lookup) {
@@ -83,7 +85,7 @@ impl Signal {
         )))
     }
 
-    fn is_over_http(&self, lookup: &impl Fn(&str) -> Option<String>) -> bool {
+    fn is_over_http(&self, lookup: &impl Fn(&Variable) -> Option<String>) -> bool {
         self.protocol
             .is_some_and(|own| first([own, PROTOCOL], lookup).1.eq_ignore_ascii_case(HTTP))
     }
@@ -91,11 +93,11 @@ impl Signal {
 
 /// The first of the variables that is set, and its value; empty where none is.
 fn first(
-    names: [&'static str; 2],
-    lookup: &impl Fn(&str) -> Option<String>,
+    variables: [Variable; 2],
+    lookup: &impl Fn(&Variable) -> Option<String>,
 ) -> (&'static str, String) {
-    let set = |name| Some((name, lookup(name)?.trim().to_owned()));
-    names
+    let set = |variable: Variable| Some((variable.name, lookup(&variable)?.trim().to_owned()));
+    variables
         .into_iter()
         .filter_map(set)
         .find(|(_, value)| !value.is_empty())
@@ -106,9 +108,9 @@ fn first(
 mod tests {
     use super::*;
 
-    fn refused(signal: &Signal, environment: &[(&str, &str)]) -> Option<String> {
-        let lookup = |name: &str| {
-            let found = environment.iter().find(|(known, _)| *known == name);
+    fn refused(signal: &Signal, environment: &[(Variable, &str)]) -> Option<String> {
+        let lookup = |variable: &Variable| {
+            let found = environment.iter().find(|(known, _)| known == variable);
             found.map(|(_, value)| (*value).to_owned())
         };
         let error = signal.check(&lookup).err()?;
@@ -118,10 +120,15 @@ mod tests {
     #[test]
     fn fault_40_https_over_grpc_is_refused_by_the_variable_that_counts() {
         let secure = "https://collector.example:4317";
-        for (signal, other) in [(TRACES, HTTP), (LOGS, HTTP), (METRICS, METRICS.endpoint)] {
-            for name in [ENDPOINT, signal.endpoint] {
-                let told = refused(&signal, &[(name, secure), (PROTOCOL, "grpc")]).expect(name);
-                for part in [name, secure, other] {
+        for (signal, other) in [
+            (TRACES, HTTP),
+            (LOGS, HTTP),
+            (METRICS, METRICS.endpoint.name),
+        ] {
+            for variable in [ENDPOINT, signal.endpoint] {
+                let environment = [(variable, secure), (PROTOCOL, "grpc")];
+                let told = refused(&signal, &environment).expect(variable.name);
+                for part in [variable.name, secure, other] {
                     assert!(told.contains(part), "{told}");
                 }
             }
@@ -129,7 +136,7 @@ mod tests {
         assert!(refused(&TRACES, &[(ENDPOINT, "HTTPS://collector")]).is_some());
         let traces_only = [
             (ENDPOINT, secure),
-            ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", HTTP),
+            (OTEL_EXPORTER_OTLP_TRACES_PROTOCOL, HTTP),
         ];
         assert!(refused(&TRACES, &traces_only).is_none());
         assert!(refused(&LOGS, &traces_only).is_some());

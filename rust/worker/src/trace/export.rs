@@ -3,6 +3,7 @@
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use dynamo_backend_environment::{OTEL_SERVICE_NAME, OTEL_TRACES_SAMPLE_RATIO};
 use dynamo_runtime::logging::DistributedTraceIdLayer;
 use opentelemetry::trace::TracerProvider;
 use opentelemetry_otlp::{ExporterBuildError, SpanExporter};
@@ -17,8 +18,7 @@ use super::runtime;
 use crate::forked;
 use crate::runtimes;
 
-const SERVICE: &str = "OTEL_SERVICE_NAME";
-const RATIO: &str = "OTEL_TRACES_SAMPLE_RATIO";
+const SERVICE: &str = OTEL_SERVICE_NAME.default.unwrap();
 const SCOPE: &str = "dynamo_backend_common";
 
 struct Exporter {
@@ -103,11 +103,11 @@ fn build() -> Result<Exporter, Box<dyn std::error::Error>> {
         forked::close_sockets_of_this_runtime();
         span_exporter()?
     };
-    let service = std::env::var(SERVICE).unwrap_or_else(|_| "dynamo".into());
+    let service = OTEL_SERVICE_NAME.text().unwrap_or_else(|| SERVICE.into());
     let mut provider = SdkTracerProvider::builder()
         .with_batch_exporter(exporter)
         .with_resource(Resource::builder_empty().with_service_name(service).build());
-    if let Some(ratio) = ratio(std::env::var(RATIO).ok().as_deref()) {
+    if let Some(ratio) = ratio(OTEL_TRACES_SAMPLE_RATIO.text().as_deref()) {
         let root = Sampler::TraceIdRatioBased(ratio);
         provider = provider.with_sampler(Sampler::ParentBased(Box::new(root)));
     }

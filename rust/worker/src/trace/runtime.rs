@@ -7,7 +7,8 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-const DELAY: &str = "OTEL_BSP_SCHEDULE_DELAY";
+use dynamo_backend_environment::OTEL_BSP_SCHEDULE_DELAY;
+
 /// Where the operator chose none: the end of a process waits that long at most.
 const OURS: Duration = Duration::from_secs(1);
 /// For the runtime's span to end after ours, and for the sending.
@@ -18,11 +19,11 @@ static EXPORTING: OnceLock<(Instant, Duration)> = OnceLock::new();
 /// When the last traced request ended, in milliseconds since then; 0: there was none.
 static LAST_END: AtomicU64 = AtomicU64::new(0);
 
-/// The runtime makes its exporter next. `set` writes a variable of the environment.
-pub(crate) fn begins(set: impl FnOnce(&str, &str)) {
-    let chosen = std::env::var(DELAY).unwrap_or_default();
+/// The runtime makes its exporter next. Writes to the environment.
+pub(crate) fn begins() {
+    let chosen = OTEL_BSP_SCHEDULE_DELAY.text().unwrap_or_default();
     if chosen.is_empty() {
-        set(DELAY, &OURS.as_millis().to_string());
+        OTEL_BSP_SCHEDULE_DELAY.set(&OURS.as_millis().to_string());
     }
     let delay = match chosen.parse() {
         Ok(milliseconds) => Duration::from_millis(milliseconds),

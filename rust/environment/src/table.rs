@@ -1,0 +1,260 @@
+//! The one table: every variable that the worker, its command line and its engines read or set, and
+//! those of Dynamo's own that matter to a worker, in the order in which the documentation has them.
+//!
+//! `NAME(KIND) = DEFAULT or OTHERWISE, [READ BY], HELP;`
+
+use crate::variable::Kind::*;
+use crate::variable::Reader::*;
+use crate::variable::Variable;
+
+macro_rules! variables {
+    ($($name:ident($kind:expr) $(= $default:literal)? $(or $otherwise:literal)?,
+        [$($reader:ident),*], $help:literal;)*) => {
+        $(
+            #[doc = $help]
+            pub const $name: Variable = Variable {
+                name: stringify!($name),
+                kind: $kind,
+                default: [$(Some($default),)? None][0],
+                otherwise: concat!($($otherwise)?),
+                read_by: &[$($reader),*],
+                help: $help,
+            };
+        )*
+
+        /// Every variable.
+        pub const ALL: &[Variable] = &[$($name),*];
+    };
+}
+
+variables! {
+    DYN_GRACEFUL_SHUTDOWN_GRACE_PERIOD_SECS(Seconds) = "5" or "`0` with `mem` discovery", [Worker],
+        "the grace period: how long what frontends still send is served; up to a day, negative is 0";
+    DYN_WORKER_GRACEFUL_SHUTDOWN_TIMEOUT(WholeSeconds) = "30", [Worker, Runtime],
+        "how long waiting, drain and cleanup may take together";
+    DYN_PREFILL_DRAIN_TIMEOUT_S(Seconds) = "30", [Worker],
+        "how long a prefill engine is asked whether it is quiescent";
+    DYN_SLEEP_DRAIN_TIMEOUT_SECS(Seconds) = "30", [Worker],
+        "how long requests in flight may take before an engine is put to sleep";
+    DYN_DECODE_KEEP_TIMEOUT_SECS(Seconds) = "60", [Worker],
+        "how long a decode that nobody waits for is kept for its first token \
+         ([disaggregation.md](disaggregation.md))";
+    DYN_CONNECT_TIMEOUT_SECS(Seconds) = "150", [Worker],
+        "how long connecting is tried again; `0`: one attempt";
+
+    DYN_DISCOVERY_BACKEND(Choice(&["etcd", "kubernetes", "file", "mem"]))
+        or "`etcd` (`mem` with `--http-port`)", [CommandLine, Worker, Runtime],
+        "where workers are registered";
+    DYN_REQUEST_PLANE(Choice(&["tcp", "nats"])) or "`tcp`", [CommandLine, Runtime],
+        "how requests travel";
+    DYN_RESPONSE_PLANE(Choice(&["tcp", "quic"])) or "`tcp`", [Runtime],
+        "how answers travel";
+    DYN_EVENT_PLANE(Choice(&["nats", "zmq"])) or "`zmq`", [CommandLine, Runtime],
+        "how KV events travel";
+    ETCD_ENDPOINTS(Text) or "`http://localhost:2379`", [Worker, Runtime],
+        "comma-separated; credentials in it move to the next two";
+    ETCD_AUTH_USERNAME(Text), [Worker, Runtime],
+        "who asks etcd";
+    ETCD_AUTH_PASSWORD(Text), [Worker, Runtime],
+        "with which password";
+    ETCD_LEASE_TTL(WholeSeconds) or "`30`", [Runtime],
+        "how long a lease outlives the last sign of its worker";
+    ETCD_KEEPALIVE_INTERVAL_SECONDS(WholeSeconds) or "`15`", [Runtime],
+        "how often it is asked whether a connection to etcd lives";
+    ETCD_KEEPALIVE_TIMEOUT_SECONDS(WholeSeconds) or "`10`", [Runtime],
+        "how long the answer to that may take";
+    NATS_SERVER(Text) or "`nats://localhost:4222`", [Worker, Runtime],
+        "where NATS is; needed if a plane uses it, connected to if set; credentials in it move to the \
+         next three";
+    NATS_AUTH_USERNAME(Text), [Worker, Runtime],
+        "who asks NATS";
+    NATS_AUTH_PASSWORD(Text), [Worker, Runtime],
+        "with which password";
+    NATS_AUTH_TOKEN(Text), [Worker, Runtime],
+        "or with which token, without a name";
+    NATS_STARTUP_CONNECT_TIMEOUT_SECONDS(WholeSeconds) or "`5`", [Worker, Runtime],
+        "how long one attempt to connect to NATS may take";
+    DYN_KUBE_DISCOVERY_MODE(Choice(&["pod", "container"])) or "`pod`", [Worker, Runtime],
+        "`container` where each container of a pod is a worker";
+    POD_NAME(Text) or "the file `pod_name` in `/etc/podinfo`", [Worker, Runtime],
+        "the pod, of the downward API; for discovery `kubernetes`, as the next six";
+    POD_UID(Text) or "the file `pod_uid` there", [Worker, Runtime],
+        "its identity";
+    POD_NAMESPACE(Text) or "the file `pod_namespace` there", [Runtime],
+        "its namespace in Kubernetes";
+    CONTAINER_NAME(Text), [Worker, Runtime],
+        "the container, where each is a worker";
+    KUBERNETES_SERVICE_HOST(Text), [Worker, Runtime],
+        "the API server, as Kubernetes tells a pod";
+    KUBECONFIG(Path) or "`~/.kube/config`", [Worker, Runtime],
+        "where there is no pod: the API server and who asks it";
+    DYN_FILE_KV(Path) or "a folder of temporary files", [Runtime],
+        "folder of `file` discovery";
+
+    DYN_TCP_RPC_HOST(Text) or "the first address that is not loopback (loopback with `mem` discovery)",
+        [Worker, Runtime],
+        "what requests come in on: an address, a name of this machine, or one of its network \
+         interfaces; so it is with the hosts below";
+    DYN_TCP_RPC_PORT(WholeNumber) or "any free one", [Worker, Runtime],
+        "port that requests come in on";
+    DYN_TCP_RESPONSE_STREAM_HOST(Text) or "like `DYN_TCP_RPC_HOST`", [Worker, Runtime],
+        "what a frontend in the process gets answers on";
+    DYN_EVENT_PLANE_HOST(Text) or "the first address that is not loopback (loopback with `mem` discovery)",
+        [Worker, Runtime],
+        "where others reach what is published over ZMQ; the port is open on all interfaces";
+    DYN_TCP_TLS_CERT_PATH(Path), [Worker, Runtime],
+        "PEM file of the certificate of the side that listens; with the key, it takes nothing in plain \
+         ([TLS](#tls))";
+    DYN_TCP_TLS_KEY_PATH(Path), [Runtime],
+        "PEM file of its key";
+    DYN_TCP_TLS_CA_CERT_PATH(Path), [Worker, Runtime],
+        "the authority by which the side that connects checks that certificate";
+    DYN_TCP_TLS_SERVER_NAME(Text) or "the address connected to", [Runtime],
+        "the name in the certificate";
+    DYN_TCP_TLS_CLIENT_CERT_PATH(Path), [Worker, Runtime],
+        "the certificate that the side that connects shows";
+    DYN_TCP_TLS_CLIENT_KEY_PATH(Path), [Worker, Runtime],
+        "its key";
+    DYN_TCP_TLS_CLIENT_CA_CERT_PATH(Path), [Runtime],
+        "the side that listens requires a client's certificate, signed by this authority";
+    DYN_TCP_TLS_HANDSHAKE_TIMEOUT_SECS(WholeSeconds) or "`3`", [Runtime],
+        "how long a handshake may take";
+    DYN_TCP_TLS_INSECURE(Flag) or "`false`", [Worker, Runtime],
+        "no certificate is checked; never in production";
+
+    DYN_ENGINE_REQUEST_LIMIT(WholeNumber), [CommandLine, Worker],
+        "requests that the engine has at a time, 1 or more ([more wait](#how-many-requests-at-a-time))";
+    DYN_DYNAMO_REQUEST_QUEUE_LIMIT(WholeNumber) or "`16`", [CommandLine, Worker],
+        "how many may wait for their turn; more are refused";
+    DYN_REQUEST_QUEUE_TIMEOUT_SECS(Seconds), [CommandLine, Worker],
+        "how long one may wait before it is refused, above 0";
+    DYN_HTTP_GRACEFUL_SHUTDOWN_TIMEOUT_SECS(WholeSeconds) or "`86400` with `--http-port`", [Frontend],
+        "how long it takes until a frontend in the process warns of slow clients; how long they are \
+         waited for follows from the shutdown's times";
+    DYN_RUNTIME_INHIBITED_DURATION_SECS(WholeSeconds) or "`5` (`0` with `mem` discovery)",
+        [Frontend],
+        "how long a frontend avoids a worker that failed";
+    DYN_RUNTIME_NUM_WORKER_THREADS(WholeNumber) or "the number of cores", [Runtime],
+        "threads of the Rust side";
+
+    DYN_SYSTEM_PORT(WholeNumber) = "-1", [Worker],
+        "port of the system server; `0`: any free one, negative: none";
+    DYN_SYSTEM_HOST(Text) = "127.0.0.1", [Worker, Runtime],
+        "its address";
+    DYN_SYSTEM_LIVE_PATH(Text) or "`/live`", [Worker],
+        "path of the liveness probe there";
+    DYN_SYSTEM_HEALTH_PATH(Text) or "`/health`", [Worker],
+        "path of the readiness probe there";
+    DYN_SYSTEM_TOKEN(Text), [Worker],
+        "what `/engine/` then requires, as `Authorization: Bearer TOKEN`";
+    DYN_SELF_HOST_METADATA(Flag) or "`true`", [Worker, Runtime],
+        "frontends get the model's files from the system server, where others reach that";
+    DYN_HEALTH_CHECK_ENABLED(Flag) = "false", [Worker],
+        "probe the engine; `/health` follows";
+    DYN_HEALTH_CHECK_PAYLOAD(Json) or "the engine's", [Worker],
+        "the probe of the health canary: a JSON object, or `@` and the path of a file";
+    DYN_HEALTH_CHECK_REQUEST_TIMEOUT(WholeSeconds) or "`3`", [Worker],
+        "how long a probe may take";
+    DYN_CANARY_WAIT_TIME(WholeSeconds) or "`10`", [Worker],
+        "how long no request has finished before a probe";
+
+    DYN_NAMESPACE(Text) = "dynamo", [CommandLine],
+        "discovery namespace";
+    DYN_NAMESPACE_WORKER_SUFFIX(Text), [CommandLine],
+        "appended to the namespace with a hyphen: the generation of a rolling update";
+    DYN_COMPONENT(Text) = "backend", [CommandLine],
+        "component in the namespace";
+    DYN_ENDPOINT(Text) = "generate", [CommandLine],
+        "endpoint that is served";
+    DYN_MODEL_NAME(Text) = "", [CommandLine],
+        "hub repository or local path of the model; empty: no tokenizer or template";
+    DYN_SERVED_MODEL_NAME(Text) or "the engine's", [CommandLine],
+        "public name of the model";
+    DYN_MODEL_INPUT(Choice(&["Tokens"])) = "Tokens", [CommandLine],
+        "what the engine consumes";
+    DYN_ENDPOINT_TYPES(Text) = "chat,completions", [CommandLine],
+        "comma-separated: chat, completions, prefill";
+    DYN_CUSTOM_JINJA_TEMPLATE(Path) or "the model's", [CommandLine],
+        "chat template that replaces the model's";
+    DYN_TOOL_CALL_PARSER(Text), [CommandLine],
+        "name of the frontend's parser of tool calls";
+    DYN_REASONING_PARSER(Text), [CommandLine],
+        "name of the frontend's parser of reasoning";
+    DYN_EXCLUDE_TOOLS_WHEN_TOOL_CHOICE_NONE(Flag) = "true", [CommandLine],
+        "keep tools out of the prompt when the request chooses none";
+    DYN_ENABLE_LOCAL_INDEXER(Flag) = "true", [CommandLine],
+        "index KV blocks in the worker; never on a decode worker";
+    DYN_ENABLE_KV_ROUTING(Flag) = "true", [CommandLine],
+        "publish KV events and load for the router";
+    DYN_METRICS_LABELS(Pairs) = "", [CommandLine],
+        "labels appended to the endpoint's metrics";
+    DYN_DISAGGREGATION_MODE(Choice(&["Aggregated", "Prefill", "Decode"])) = "Aggregated", [CommandLine],
+        "the worker's part in disaggregated serving";
+    DYN_STRUCTURAL_TAG_MODE(Choice(&["Off", "On"])) = "Off", [CommandLine],
+        "guided decoding of tool calls by structural tags";
+    DYN_STRUCTURAL_TAG_SCOPE(Choice(&["Auto", "Always"])) = "Auto", [CommandLine],
+        "when structural tags apply";
+    DYN_STRUCTURAL_TAG_SCHEMA(Choice(&["Auto", "Strict"])) = "Auto", [CommandLine],
+        "how closely structural tags follow a tool's schema";
+
+    DYN_LOG(Text) = "info" or "`warn` on a terminal with `--http-port`", [Worker, Runtime],
+        "filter of the log, as `warn,dynamo_backend_worker=debug`";
+    DYN_LOGGING_JSONL(Flag) or "`false`", [Worker, Runtime],
+        "the log as lines of JSON ([observability.md](observability.md))";
+    DYN_LOGGING_CONSOLE_FORMAT(Choice(&["readable", "jsonl"])) or "what `DYN_LOGGING_JSONL` says",
+        [Worker, Runtime],
+        "the form of the log";
+    DYN_LOG_USE_LOCAL_TZ(Flag) or "`false`", [Worker, Runtime],
+        "times in the log are local, and not UTC";
+    OTEL_EXPORT_ENABLED(Flag) or "`false`", [Worker, Runtime],
+        "export spans by OTLP ([observability.md](observability.md))";
+    OTEL_EXPORTER_OTLP_ENDPOINT(Text) or "`http://localhost:4317`", [Worker, Runtime],
+        "the collector";
+    OTEL_EXPORTER_OTLP_TRACES_ENDPOINT(Text) or "`OTEL_EXPORTER_OTLP_ENDPOINT`", [Worker, Runtime],
+        "that of spans";
+    OTEL_EXPORTER_OTLP_LOGS_ENDPOINT(Text) or "`OTEL_EXPORTER_OTLP_ENDPOINT`", [Worker, Runtime],
+        "that of the runtime's log";
+    OTEL_EXPORTER_OTLP_METRICS_ENDPOINT(Text) or "`OTEL_EXPORTER_OTLP_ENDPOINT`", [Worker, Runtime],
+        "that of metrics, always over gRPC";
+    OTEL_EXPORTER_OTLP_PROTOCOL(Choice(&["grpc", "http/protobuf"])) or "`grpc`", [Worker, Runtime],
+        "how spans and log go there";
+    OTEL_EXPORTER_OTLP_TRACES_PROTOCOL(Choice(&["grpc", "http/protobuf"]))
+        or "`OTEL_EXPORTER_OTLP_PROTOCOL`", [Worker, Runtime],
+        "how spans do";
+    OTEL_EXPORTER_OTLP_LOGS_PROTOCOL(Choice(&["grpc", "http/protobuf"]))
+        or "`OTEL_EXPORTER_OTLP_PROTOCOL`", [Worker, Runtime],
+        "how the log does";
+    OTEL_METRICS_EXPORTER(Text), [Worker, Runtime],
+        "`otlp`: send metrics as well";
+    OTEL_SERVICE_NAME(Text) = "dynamo", [Worker, Runtime],
+        "who the spans are of";
+    OTEL_TRACES_SAMPLE_RATIO(Number) or "all", [Worker, Runtime],
+        "part of the traces that begin here, from 0 to 1";
+    OTEL_BSP_SCHEDULE_DELAY(WholeNumber) or "`1000`", [Worker, Runtime],
+        "milliseconds between exports";
+
+    HOME(Path) or "the account's", [Worker, Runtime, Frontend],
+        "where Dynamo keeps files of model cards (below)";
+    TMPDIR(Path) or "`/tmp`", [Worker, Runtime],
+        "folder of temporary files";
+    HF_HOME(Path) or "`~/.cache/huggingface`", [Worker, Runtime],
+        "where files of the Hugging Face hub are kept";
+    HF_HUB_CACHE(Path) or "`hub` below `HF_HOME`", [Worker, Runtime],
+        "the folder of the models' files itself";
+    MODEL_EXPRESS_CACHE_PATH(Path), [Worker, Runtime],
+        "that folder where Model Express fills it";
+    XDG_CACHE_HOME(Path) or "`~/.cache`", [Worker, Runtime, LlamaCpp],
+        "where `llama-cpp` keeps tokenizer files";
+    OMP_WAIT_POLICY(Choice(&["passive", "active"])) = "passive", [LlamaCpp],
+        "how `llama-cpp`'s threads wait";
+    PROMETHEUS_MULTIPROC_DIR(Path), [Worker, Vllm],
+        "where an engine of several processes keeps its metrics";
+    VLLM_WORKER_MULTIPROC_METHOD(Choice(&["spawn", "fork"])) = "spawn", [Vllm],
+        "how vLLM starts its processes";
+    VLLM_RPC_BASE_PATH(Path) or "the folder of temporary files", [Vllm],
+        "where the folder for vLLM's sockets is made";
+    VLLM_MAX_NUM_BAD_WORDS(WholeNumber) or "vLLM's own", [Vllm],
+        "how many bad words a request may have";
+    VLLM_LOG_STATS_INTERVAL(Seconds) or "vLLM's own", [Vllm],
+        "how often vLLM logs its statistics";
+}
