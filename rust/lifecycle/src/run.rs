@@ -2,7 +2,7 @@
 //!
 //! Steps 1 and 2 (the configuration's check, the signal handlers) come before a run and belong to
 //! whoever owns the process, as the runtime's own shutdown does afterwards. Step 8, the hold on the
-//! runtime's tracker, is the host's.
+//! runtime's tracker, is the worker's, which the host makes behind step 5.
 
 mod connecting;
 
@@ -168,10 +168,8 @@ impl<H: Host> Run<'_, H> {
         // 9. and 10. Serve until it ends, the engine fails or shutdown is asked for; then the
         // shutdown sequence.
         let served = self.serve(&worker, &published, &mut watch).await;
-        let polls_quiescence = self.polls_quiescence;
-        self.down
-            .after_serving(&worker, polls_quiescence, watch)
-            .await;
+        let polls = self.polls_quiescence;
+        self.down.after_serving(&worker, polls, watch).await;
         served
     }
 

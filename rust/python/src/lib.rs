@@ -28,7 +28,6 @@ mod context;
 mod convert;
 mod engine;
 mod errors;
-mod fields;
 mod fork;
 mod inbox;
 mod interpreter_end;
@@ -45,6 +44,7 @@ mod rust_engine;
 mod signal;
 mod sink;
 mod step;
+mod tables;
 mod token_ids;
 mod vllm;
 mod worker;
@@ -60,8 +60,6 @@ mod _core {
     use crate::adapters::AdapterCards;
     #[pymodule_export]
     use crate::context::RequestContext;
-    #[pymodule_export]
-    use crate::fields::{ConfigField, EnvironmentVariable, config_fields, environment_variables};
     #[pymodule_export]
     use crate::inbox::Inbox;
     #[pymodule_export]
@@ -80,6 +78,8 @@ mod _core {
     use crate::sink::Sink;
     #[pymodule_export]
     use crate::step::{StepReport, StepStream, Steps};
+    #[pymodule_export]
+    use crate::tables::{ConfigField, EnvironmentVariable, config_fields, environment_variables};
     #[pymodule_export]
     use crate::token_ids::TokenIds;
     #[pymodule_export]

@@ -6,8 +6,8 @@ use parking_lot::Mutex;
 use pyo3::intern;
 use pyo3::prelude::*;
 
-/// The pump of one request, `dynamo_backend_common._serving.pump.Pump`, from its beginning to its end. Held here
-/// alone, and let go of on the event loop's thread; where that runs no more, PyO3 releases it whenever
+/// The pump of one request, `dynamo_backend_common._serving.pump.Pump`, from its beginning to its end.
+/// Held here alone, and let go of on the event loop's thread; where that runs no more, PyO3 releases it whenever
 /// somebody next takes the GIL.
 #[derive(Clone, Default)]
 pub(crate) struct RequestPump {

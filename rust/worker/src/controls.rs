@@ -27,7 +27,6 @@ pub(crate) struct Controls {
     requests: Arc<Requests>,
     engine: Arc<dyn LLMEngine>,
     names: Vec<String>,
-    grace: Duration,
     /// Of a prefill worker: whether its engine says that nothing is left to hand over.
     quiescence: Option<Quiescence>,
 }
@@ -56,7 +55,6 @@ impl Controls {
         instance: Instance,
         requests: Arc<Requests>,
         engine: Arc<dyn LLMEngine>,
-        grace: Duration,
         hands_over: bool,
     ) -> Result<Self, DynamoError> {
         let supported = engine.supported_controls().await;
@@ -74,7 +72,6 @@ impl Controls {
             requests,
             engine,
             names,
-            grace,
             quiescence: hands_over.then(Quiescence::default),
         })
     }
@@ -151,9 +148,7 @@ impl Controls {
 
     pub(crate) fn status(&self) -> Status {
         let in_flight = self.requests.in_flight();
-        let presence = self.instance.readiness().presence();
-        let service = presence.service(in_flight, self.grace);
-        drop(presence);
+        let service = self.instance.service(in_flight);
         let is_quiescent = self
             .quiescence
             .as_ref()

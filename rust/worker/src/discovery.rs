@@ -1,5 +1,5 @@
-//! What discovery has of the worker, and whether it is there: the instance, the model cards of the worker
-//! and of its peers, and the way out.
+//! What discovery has of the worker, and whether it is there: the instance, the model cards of the
+//! worker and of its peers, and the way out.
 
 pub(crate) mod card;
 pub(crate) mod departure;

@@ -1,4 +1,4 @@
-//! What is counted of requests, the labels of a worker's metrics, and metrics that an engine has as text.
+//! What is counted of requests, the labels of a worker's metrics, and an engine's metrics as text.
 
 mod engine_texts;
 mod labels;

@@ -14,7 +14,7 @@ use crate::config::{RuntimeConfig, WorkerConfig};
 pub use crate::runtimes::build_tokio_runtime;
 use crate::{credentials, health, home, hosts, system, trace, turns};
 
-const LOOPBACK: &str = DYN_SYSTEM_HOST.default.unwrap();
+const LOOPBACK: &str = "127.0.0.1";
 
 /// Who finds the workers of this process, where the operator did not choose a discovery backend.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,6 +8,7 @@ mod host;
 mod kubernetes;
 mod observer;
 mod published;
+mod publishers;
 mod publishing;
 mod serving;
 mod started;

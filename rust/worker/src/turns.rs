@@ -286,6 +286,7 @@ mod tests {
         assert_eq!(limit(&config).places.available_permits(), 0);
         assert_eq!(limit(&config).patience, Some(Duration::from_secs(1)));
         *TAKEN.lock() = [const { None }; 2];
+        DYN_REQUEST_QUEUE_TIMEOUT_SECS.remove();
         let config = WorkerConfig::default();
         assert!(Turns::configured(&config).limit.is_none());
     }

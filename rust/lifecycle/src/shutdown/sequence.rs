@@ -51,9 +51,9 @@ impl<'a, H: Host> Sequence<'a, H> {
         }
     }
 
-    /// Lets a step before serving finish; answers `None` where it was dropped. Shutdown that begins in it, or an engine that fails and
-    /// so flips `stop`, leaves the step its share: one that hangs would take the engine's cleanup
-    /// with it.
+    /// Lets a step before serving finish; answers `None` where it was dropped. Shutdown that begins
+    /// in it, or an engine that fails and so flips `stop`, leaves the step its share: one that hangs
+    /// would take the engine's cleanup with it.
     pub(crate) async fn finish<T>(
         &mut self,
         stop: &CancellationToken,

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use dynamo_backend_lifecycle::Settings;
-use dynamo_backend_lifecycle::controls::{Presence, Transitions};
+use dynamo_backend_lifecycle::controls::{Presence, Service, Transitions};
 use dynamo_llm::model_card::ModelDeploymentCard;
 use dynamo_runtime::component::Endpoint;
 use dynamo_runtime::error::DynamoError;
@@ -18,7 +18,8 @@ use crate::error::unknown;
 /// cancels what it sends until the other has heard it too: it takes the instance for a removed one.
 const HEARD: Duration = Duration::from_millis(500);
 
-/// The one way of a worker into discovery and out of it.
+/// All that discovery has of one worker. Who takes it out or puts it back does so in the order of its
+/// [`transitions`](Self::transitions).
 pub(crate) struct Instance {
     pub(super) endpoint: Endpoint,
     /// The endpoint's, without the suffix that tells generations apart.
@@ -77,6 +78,11 @@ impl Instance {
     /// Looks at the presence, or changes it, locked.
     pub(crate) fn presence<T>(&self, look: impl FnOnce(&mut Presence) -> T) -> T {
         self.readiness.look(look)
+    }
+
+    /// What the worker does with requests, of which it has so many.
+    pub(crate) fn service(&self, in_flight: usize) -> Service {
+        self.readiness.presence().service(in_flight, self.grace)
     }
 
     /// Puts the card into discovery, ahead of the instance.

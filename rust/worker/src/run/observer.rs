@@ -1,4 +1,4 @@
-//! What a run shows: log lines, gauges, events, and the deadline that it starts.
+//! What the lifecycle tells of a run: log lines, gauges, and the deadline that it starts.
 
 use std::time::Duration;
 

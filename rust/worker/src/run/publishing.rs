@@ -48,8 +48,15 @@ impl StartedWorker {
             return Ok(None);
         };
         let (checked, system) = (self.host.is_folder_checked, member.address.get().copied());
-        let card =
-            card::build(&self.endpoint, config, &self.engine, files, checked, system).await?;
+        let card = card::build(
+            &self.endpoint,
+            config,
+            &self.engine_config,
+            files,
+            checked,
+            system,
+        )
+        .await?;
         let settings = &self.host.settings;
         let instance = Instance::new(
             self.endpoint.clone(),
@@ -64,7 +71,6 @@ impl StartedWorker {
             instance,
             self.host.requests.clone(),
             engine.clone(),
-            settings.grace,
             config.disaggregation_mode == DisaggregationMode::Prefill,
         );
         let controls = Arc::new(controls.await?);
@@ -84,7 +90,11 @@ impl StartedWorker {
     /// Registers the worker's metrics, and has the engine set up its own.
     async fn set_up_metrics(&self) -> Result<(RequestMetrics, MetricsBindings), DynamoError> {
         let failed = |error: anyhow::Error| at_step("metrics", unknown(format!("{error:#}")));
-        let (endpoint, model, name) = (&self.endpoint, &self.engine.model, self.host.served_name());
+        let (endpoint, model, name) = (
+            &self.endpoint,
+            &self.engine_config.model,
+            self.host.served_name(),
+        );
         let gauges = LifecycleGauges::register(
             endpoint,
             model,
@@ -118,7 +128,7 @@ impl StartedWorker {
 
     async fn start_publishers(&self, bindings: MetricsBindings) -> Result<(), DynamoError> {
         let failed = |error: anyhow::Error| at_step("publishers", unknown(format!("{error:#}")));
-        let (endpoint, engine_config) = (&self.endpoint, &self.engine);
+        let (endpoint, engine_config) = (&self.endpoint, &self.engine_config);
         let assembly = &self.host.assembly;
         check_ranks(&bindings.dp_ranks, engine_config)
             .map_err(|error| at_step("setup_metrics", error))?;

@@ -23,8 +23,8 @@ use crate::serve::{EngineAdapter, serve_endpoint};
 const LEASE_CHECK: Duration = Duration::from_secs(1);
 
 impl StartedWorker {
-    /// Serves the endpoint; on return its instance is registered and callable.
-    pub(super) async fn serve_endpoint(&self, published: &Published) -> Result<(), DynamoError> {
+    /// Serves the engine at the endpoint; on return its instance is registered and callable.
+    pub(super) async fn serve_engine(&self, published: &Published) -> Result<(), DynamoError> {
         let Host {
             assembly, member, ..
         } = &*self.host;

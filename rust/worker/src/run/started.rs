@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 
 use super::connecting::Connected;
 use super::host::Host;
-use super::published::Publishers;
+use super::publishers::Publishers;
 use crate::engine_config::EngineConfig;
 
 /// What the steps from publishing on have.
@@ -18,7 +18,7 @@ pub(super) struct StartedWorker {
     pub(super) host: Arc<Host>,
     pub(super) drt: DistributedRuntime,
     pub(super) endpoint: Endpoint,
-    pub(super) engine: EngineConfig,
+    pub(super) engine_config: EngineConfig,
     pub(super) load_time: Duration,
     /// What publishing has opened, also where it was dropped midway.
     pub(super) publishers: Mutex<Publishers>,
@@ -30,7 +30,7 @@ impl StartedWorker {
     pub(super) fn new(
         host: Arc<Host>,
         connected: Connected,
-        engine: EngineConfig,
+        engine_config: EngineConfig,
         load_time: Duration,
     ) -> Self {
         let Connected { drt, endpoint } = connected;
@@ -39,7 +39,7 @@ impl StartedWorker {
             _transports: drt.register_graceful_task(),
             drt,
             endpoint,
-            engine,
+            engine_config,
             load_time,
             publishers: Mutex::default(),
         }

@@ -101,7 +101,7 @@ impl lifecycle::Worker for StartedWorker {
         published: &Published,
         stop: &CancellationToken,
     ) -> Result<(), DynamoError> {
-        self.serve_endpoint(published).await?;
+        self.serve_engine(published).await?;
         self.serve_frontend(published, stop).await
     }
 

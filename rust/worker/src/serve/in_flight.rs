@@ -27,7 +27,7 @@ pub(super) struct Request {
     /// Flips when nobody reads any more.
     over: CancellationToken,
     /// By itself: it may come while the stream is polled, which holds the rest.
-    turn: Mutex<Turn>,
+    turn: Mutex<Decision>,
 }
 
 struct Held {
@@ -50,9 +50,9 @@ enum State {
     Over { was_cut: bool },
 }
 
-/// Whether the engine has the request.
+/// Whether the engine gets the request.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Turn {
+enum Decision {
     Awaited,
     Come,
     /// Nobody wanted it any more.
@@ -70,7 +70,7 @@ impl InFlight {
                     admitted: Some(admitted),
                 }),
                 over: CancellationToken::new(),
-                turn: Mutex::new(Turn::Awaited),
+                turn: Mutex::new(Decision::Awaited),
             }),
         }
     }
@@ -98,17 +98,17 @@ impl Drop for InFlight {
 impl Request {
     /// The engine is to get the request now. False: nobody wants it any more.
     pub(super) fn begin(&self) -> bool {
-        self.decide(Turn::Come) == Turn::Come
+        self.decide(Decision::Come) == Decision::Come
     }
 
     /// The request goes without having been the engine's.
     pub(super) fn refuse(&self) {
-        self.decide(Turn::Denied);
+        self.decide(Decision::Denied);
     }
 
     /// Ends a request that the engine does not have yet. False: it has it, and is to be told.
     pub(super) fn give_up_waiting(&self) -> bool {
-        let is_given_up = self.decide(Turn::GivenUp) != Turn::Come;
+        let is_given_up = self.decide(Decision::GivenUp) != Decision::Come;
         if is_given_up {
             self.give_up();
         }
@@ -116,10 +116,10 @@ impl Request {
     }
 
     /// Decides about the turn, unless that is decided.
-    fn decide(&self, turn: Turn) -> Turn {
+    fn decide(&self, decision: Decision) -> Decision {
         let mut decided = self.turn.lock();
-        if *decided == Turn::Awaited {
-            *decided = turn;
+        if *decided == Decision::Awaited {
+            *decided = decision;
         }
         *decided
     }
@@ -179,7 +179,18 @@ impl Request {
     /// The terminal item was read: the engine's stream goes, the request stays in flight until its
     /// owner has written the item.
     pub(super) fn finish(&self, was_stopped: bool) {
-        self.leave_stream(State::Ended { was_stopped });
+        let mut held = self.held.lock();
+        if matches!(held.state, State::Streaming { .. }) {
+            let before = std::mem::replace(&mut held.state, State::Ended { was_stopped });
+            // Dropping it runs code of the engine's.
+            drop(held);
+            drop(before);
+        }
+    }
+
+    /// Whether nobody reads any more.
+    pub(super) fn is_over(&self) -> bool {
+        self.over.is_cancelled()
     }
 
     /// Whether a stop is none of the engine's business any more.
@@ -198,30 +209,28 @@ impl Request {
         self.end(false);
     }
 
+    /// Whoever comes second finds nothing to end: the first may still be at it.
     fn end(&self, was_cut: bool) {
-        self.leave_stream(State::Over { was_cut });
-        // Behind the stream: until that is gone the engine has the request.
-        match self.held.lock().admitted.take() {
-            Some(admitted) if *self.turn.lock() == Turn::Denied => admitted.refuse(),
-            admitted => drop(admitted),
-        }
-    }
-
-    /// Moves on to `state`, unless the request is over.
-    fn leave_stream(&self, state: State) {
         let mut held = self.held.lock();
-        if matches!(held.state, State::Over { .. }) {
+        let Some(admitted) = held.admitted.take() else {
             return;
-        }
-        let before = std::mem::replace(&mut held.state, state);
-        if matches!(held.state, State::Over { .. }) {
-            self.over.cancel();
-        }
-        // Dropping the stream runs code of the engine's.
+        };
+        let before = match held.state {
+            // That it finished is asked for after its end, too.
+            State::Ended { .. } => None,
+            _ => Some(std::mem::replace(&mut held.state, State::Over { was_cut })),
+        };
+        self.over.cancel();
         drop(held);
-        if let State::Streaming { stream, reader } = before {
+        if let Some(State::Streaming { stream, reader }) = before {
             drop(stream);
             reader.inspect(Waker::wake_by_ref);
+        }
+        // Behind the stream: until that is gone the engine has the request.
+        let turn = *self.turn.lock();
+        match turn {
+            Decision::Denied => admitted.refuse(),
+            _ => drop(admitted),
         }
     }
 }

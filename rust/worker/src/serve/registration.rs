@@ -19,8 +19,8 @@ use crate::nodelay;
 type Request = SingleIn<PreprocessedRequest>;
 type Response = ManyOut<Annotated<LLMEngineOutput>>;
 
-/// Serves `adapter` at the instance's endpoint; on return the instance is registered and callable. Dropped
-/// midway or failed, it may be registered all the same, as the presence then says.
+/// Serves `adapter` at the instance's endpoint; on return the instance is registered and callable.
+/// Dropped midway or failed, it may be registered all the same, as the presence then says.
 pub(crate) async fn serve_endpoint(
     instance: &Instance,
     adapter: Arc<EngineAdapter>,

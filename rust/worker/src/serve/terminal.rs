@@ -19,8 +19,8 @@ use crate::chunk;
 use crate::engine::RequestContext;
 use crate::error::{BackendError, backend};
 
-/// The stream of one request as its answer is written from. It joins chunks that are ready together, ends
-/// at the first terminal item, tells the context of the first token, and adds the terminal item
+/// The stream of one request as its answer is written from. It joins chunks that are ready together,
+/// ends at the first terminal item, tells the context of the first token, and adds the terminal item
 /// that an engine left out.
 pub(super) struct RequestStream {
     request: Arc<Request>,
@@ -118,6 +118,7 @@ impl RequestStream {
         self.ended = true;
         if cfg!(debug_assertions)
             && let Poll::Ready(Some(_)) = self.request.poll(&self.engine_name, cx)
+            && !self.request.is_over()
         {
             tracing::error!(
                 request_id = self.context.id(),

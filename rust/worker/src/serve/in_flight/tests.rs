@@ -50,7 +50,45 @@ fn a_request_is_in_flight_for_as_long_as_its_owner_lives() {
     assert_eq!(admission.in_flight(), 1);
     drop(request);
     assert_eq!((admission.in_flight(), admission.finished()), (0, 1));
-    assert!(shared.over.is_cancelled());
+    assert!(shared.is_over());
+}
+
+#[test]
+fn a_request_that_finished_has_finished_when_its_owner_is_gone_too() {
+    let request = in_flight(&Admission::default());
+    request.open(Box::pin(poll_fn(|_| Poll::Pending))).unwrap();
+    let shared = request.share();
+    request.finish(false);
+    drop(request);
+    // Its watcher asks this before it tells the engine of a stop.
+    assert!(shared.is_finished());
+}
+
+#[test]
+fn a_request_is_in_flight_until_the_engines_stream_is_gone_whoever_ends_it_meanwhile() {
+    struct Slow(Admission, mpsc::Sender<()>);
+    impl Drop for Slow {
+        fn drop(&mut self) {
+            self.1.send(()).unwrap();
+            thread::sleep(Duration::from_millis(50));
+            assert_eq!(self.0.in_flight(), 1);
+        }
+    }
+    let admission = Admission::default();
+    let request = in_flight(&admission);
+    let (told, dropping) = mpsc::channel();
+    let slow = Slow(admission.clone(), told);
+    let stream = poll_fn(move |_| {
+        let _ = &slow;
+        Poll::Pending
+    });
+    request.open(Box::pin(stream)).unwrap();
+    let shared = request.share();
+    let cutting = thread::spawn(move || shared.cut());
+    dropping.recv().unwrap();
+    drop(request);
+    cutting.join().unwrap();
+    assert_eq!(admission.in_flight(), 0);
 }
 
 #[test]

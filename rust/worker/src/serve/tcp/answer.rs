@@ -82,15 +82,16 @@ impl<'a> Answer<'a> {
         self.counted.answered();
         let over = stream.over();
         // In this order: a request that is cut has its error written, where there is room.
-        let is_complete = tokio::select! {
+        let are_written = tokio::select! {
             biased;
-            is_complete = poll_fn(|cx| self.poll_items(&mut stream, cx)) => is_complete,
-            () = over => return Ok(()),
+            all = poll_fn(|cx| self.poll_items(&mut stream, cx)) => all,
+            () = over => false,
         };
+        if !are_written {
+            return Ok(());
+        }
         let end = async {
-            if !is_complete {
-                let _ = poll_fn(|cx| self.poll_written(cx)).await;
-            } else if self.finish().await {
+            if self.finish().await {
                 self.until_closed().await;
             }
         };
@@ -102,8 +103,7 @@ impl<'a> Answer<'a> {
         Ok(())
     }
 
-    /// Writes items until there are no more, but for the last. False: nobody takes them any more, or one
-    /// cannot be encoded.
+    /// Writes items until there are no more. False: nobody takes them any more.
     fn poll_items(&mut self, stream: &mut RequestStream, cx: &mut Context<'_>) -> Poll<bool> {
         self.hear(cx);
         loop {

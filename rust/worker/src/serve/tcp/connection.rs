@@ -81,8 +81,8 @@ impl Connection {
         self.stalled || self.out.len() >= MOST_WAITING
     }
 
-    /// Resolves when the kernel has all that was appended. A task whose turn is over may still write: what
-    /// it has made is not to wait for its next one.
+    /// Resolves when the kernel has all that was appended. A task whose turn is over may still write:
+    /// what it has made is not to wait for its next one.
     pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while self.written < self.out.len() {
             let unwritten = &self.out[self.written..];

@@ -22,10 +22,6 @@ use serde::Serialize;
 
 const LENGTHS_AND_CHECKSUM: usize = 24;
 
-/// A text that tests have refused: of all chunks that there can be today, none fails.
-#[cfg(test)]
-pub(super) const REFUSED: &str = "refused";
-
 #[derive(Serialize)]
 struct Handshake<'a> {
     subject: &'a str,
@@ -71,8 +67,6 @@ pub(super) fn item(
     codec: RequestPlanePayloadCodec,
     item: Result<LLMEngineOutput, DynamoError>,
 ) -> anyhow::Result<usize> {
-    #[cfg(test)]
-    anyhow::ensure!(!matches!(&item, Ok(chunk) if chunk.text.as_deref() == Some(REFUSED)));
     match item {
         Ok(chunk) if codec == RequestPlanePayloadCodec::Msgpack && is_plain(&chunk) => {
             framed(out, |out| Ok(plain_chunk(out, &chunk)?))

@@ -38,21 +38,3 @@ async fn what_is_made_leaves_though_the_turn_is_over() {
     });
     assert!(matches!(written.await, Poll::Ready(Ok(()))));
 }
-
-#[tokio::test]
-async fn what_was_made_before_an_item_that_cannot_be_encoded_leaves() {
-    let worker = Worker::new().await;
-    worker.says(token(5));
-    worker.says(LLMEngineOutput {
-        text: Some(frame::REFUSED.to_owned()),
-        ..token(6)
-    });
-    let answered = worker.request();
-    let mut frontend = worker.answer().await;
-    assert_eq!(frontend.header().await, json!({"error": null}));
-    let first = frontend.data().await;
-    assert_eq!(first["data"]["data"]["token_ids"], json!([5]));
-    assert!(frontend.0.next().await.is_none());
-    answered.await.unwrap().unwrap();
-    assert_eq!(worker.errors(error_types::SERIALIZATION), 1);
-}
