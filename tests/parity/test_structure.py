@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from support.rust_modules import Crate, circles
+from support.rust_modules import Crate, circles, floors, rooms
 
 ROOT = Path(__file__).parents[2]
 LONGEST = 400
@@ -50,6 +50,21 @@ def test_no_file_takes_from_one_that_takes_from_it(crate: str) -> None:
     arrows = Crate(ROOT / "rust" / crate / "src").arrows()
     assert any(arrows.values())
     assert circles(arrows) == []
+
+
+@pytest.mark.parametrize("crate", ["environment", "handoff", "lifecycle", "python", "vllm", "worker"])
+def test_no_module_takes_from_one_that_stands_on_it(crate: str) -> None:
+    arrows = rooms(Crate(ROOT / "rust" / crate / "src").arrows())
+    assert circles(arrows) == []
+    assert floors(arrows) <= 8
+
+
+def test_rooms_and_floors_are_counted() -> None:
+    files = {"crate": {"b::x"}, "a": {"b"}, "b": {"b::x"}, "b::x": {"c"}, "b::y": {"a"}, "c": set()}
+    between = rooms(files)
+    assert between == {"crate": {"b"}, "a": {"b"}, "b": {"c", "a"}, "c": set()}
+    assert circles(between) == [["a", "b"]]
+    assert floors(between | {"b": {"c"}}) == 3
 
 
 def test_a_circle_is_found(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ path. Modules of tests are left out.
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ Module = tuple[str, ...]
 
 # Together: what looks like the one may stand inside the other.
 _NO_CODE = re.compile(r'//[^\n]*|r#".*?"#|"(?:[^"\\]|\\.)*"|\'(?:[^\'\\]|\\[^\n]+?)\'', re.DOTALL)
-_TESTS = re.compile(r"^#\[cfg\(test\)\]\nmod (\w+)(?:;| \{.*?^\})", re.MULTILINE | re.DOTALL)
+_TESTS = re.compile(r"^#\[cfg\([^\]]*\btest\b[^\]]*\)\]\nmod (\w+)(?:;| \{.*?^\})", re.MULTILINE | re.DOTALL)
 _USE = re.compile(r"^ *(?:pub(?:\([^)]*\))? )?use ([^;]+);", re.MULTILINE)
 _INLINE = re.compile(r"\b\w+(?:::\w+)+")
 
@@ -89,6 +90,25 @@ def circles(arrows: dict[str, set[str]]) -> list[list[str]]:
         if name in reached[name]
     }
     return [list(group) for group in sorted(groups)]
+
+
+def rooms(arrows: dict[str, set[str]]) -> dict[str, set[str]]:
+    """The same between modules with all that is below them: only the first part of each path."""
+    found: dict[str, set[str]] = {name.split("::")[0]: set() for name in arrows}
+    for name, targets in arrows.items():
+        room = name.split("::")[0]
+        found[room] |= {target.split("::")[0] for target in targets} - {room}
+    return found
+
+
+def floors(arrows: dict[str, set[str]]) -> int:
+    """How many modules stand on each other at most; there is no circle."""
+
+    @cache
+    def floor(name: str) -> int:
+        return 1 + max(map(floor, arrows[name]), default=0)
+
+    return max(map(floor, arrows))
 
 
 def _reached(arrows: dict[str, set[str]], start: str) -> set[str]:

@@ -8,7 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 
-use crate::shutdown::Stage;
+use crate::stage::Stage;
 use crate::state::State;
 
 /// The lifecycle hooks of an engine.

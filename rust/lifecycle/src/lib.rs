@@ -12,7 +12,7 @@
 //!    tests of this crate in simulated time.
 //! 3. [`run`](run()): the run as a numbered list of steps. It calls [`host::Engine::cleanup`]
 //!    exactly once if it called [`host::Engine::start`], whatever happened in between.
-//! 4. [`shutdown`]: the stages of a shutdown, the arithmetic of its deadline, and the sequence.
+//! 4. [`shutdown`]: the arithmetic of its deadline, and the sequence.
 //! 5. [`report`]: what is known when a run is over.
 //!
 //! Three modules stand for themselves: [`settings`] reads the environment (nothing else does),
@@ -37,6 +37,7 @@ pub mod report;
 mod run;
 pub mod settings;
 pub mod shutdown;
+mod stage;
 pub mod state;
 #[cfg(test)]
 mod testing;
@@ -47,5 +48,6 @@ pub use host::{Engine, Host, Observer, Worker};
 pub use report::{Outcome, Reason, Report, RunError, Step};
 pub use run::run;
 pub use settings::Settings;
-pub use shutdown::{Budget, Stage};
+pub use shutdown::Budget;
+pub use stage::Stage;
 pub use state::State;

@@ -21,7 +21,7 @@ pub(crate) use host::FakeHost;
 pub(crate) use plan::{Answer, Arrival, Hook, Plan, Refusals};
 
 use crate::report::{Outcome, Report};
-use crate::shutdown::Stage;
+use crate::stage::Stage;
 
 /// All that is known after a run.
 #[derive(Debug)]

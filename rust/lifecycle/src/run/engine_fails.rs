@@ -1,7 +1,7 @@
 //! An engine that says by its watch that it can serve no more.
 
 use crate::report::Reason;
-use crate::shutdown::Stage;
+use crate::stage::Stage;
 use crate::testing::{Answer, Arrival, Hook, Plan, play};
 
 /// Serving begins 4.75 s into the default plan; the watch is called 3.5 s into it.

@@ -1,7 +1,7 @@
 //! The steps of a run, contract sections 4, 12.7 and 12.14.
 
 use super::*;
-use crate::shutdown::Stage;
+use crate::stage::Stage;
 use crate::testing::{Answer, FakeHost, Hook, Plan, play};
 
 const WHOLE_SEQUENCE: [Stage; 6] = Stage::ALL;

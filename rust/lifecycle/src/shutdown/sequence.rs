@@ -12,10 +12,11 @@ use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use super::{Budget, Clock, Stage};
+use super::{Budget, Clock};
 use crate::host::{Host, Worker};
 use crate::panics::caught;
 use crate::report::Report;
+use crate::stage::Stage;
 use crate::state::{Event, Machine};
 use crate::watch::Watch;
 

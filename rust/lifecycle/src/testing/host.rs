@@ -11,7 +11,8 @@ use tokio_util::sync::CancellationToken;
 use super::event::Event;
 use super::plan::{Answer, Hook, Plan};
 use crate::host::{Engine, Host, Observer, Worker};
-use crate::shutdown::{Budget, Stage};
+use crate::shutdown::Budget;
+use crate::stage::Stage;
 use crate::state::State;
 
 /// The host of one run.

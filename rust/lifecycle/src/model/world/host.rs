@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Inner, World};
 use crate::host::{Engine, Host, Observer, Worker};
-use crate::shutdown::Stage;
+use crate::stage::Stage;
 use crate::state::State;
 
 impl World {
