@@ -52,7 +52,9 @@ def test_no_file_takes_from_one_that_takes_from_it(crate: str) -> None:
     assert circles(arrows) == []
 
 
-@pytest.mark.parametrize("crate", ["environment", "handoff", "lifecycle", "python", "vllm", "worker"])
+@pytest.mark.parametrize(
+    "crate", ["environment", "handoff", "lifecycle", "python", "vllm", "worker"]
+)
 def test_no_module_takes_from_one_that_stands_on_it(crate: str) -> None:
     arrows = rooms(Crate(ROOT / "rust" / crate / "src").arrows())
     assert circles(arrows) == []

@@ -18,7 +18,9 @@ Module = tuple[str, ...]
 
 # Together: what looks like the one may stand inside the other.
 _NO_CODE = re.compile(r'//[^\n]*|r#".*?"#|"(?:[^"\\]|\\.)*"|\'(?:[^\'\\]|\\[^\n]+?)\'', re.DOTALL)
-_TESTS = re.compile(r"^#\[cfg\([^\]]*\btest\b[^\]]*\)\]\nmod (\w+)(?:;| \{.*?^\})", re.MULTILINE | re.DOTALL)
+_TESTS = re.compile(
+    r"^#\[cfg\([^\]]*\btest\b[^\]]*\)\]\nmod (\w+)(?:;| \{.*?^\})", re.MULTILINE | re.DOTALL
+)
 _USE = re.compile(r"^ *(?:pub(?:\([^)]*\))? )?use ([^;]+);", re.MULTILINE)
 _INLINE = re.compile(r"\b\w+(?:::\w+)+")
 
