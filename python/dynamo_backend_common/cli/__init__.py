@@ -6,6 +6,7 @@
 - `resolve`: an engine from its name
 - `serve`: the subcommand ``serve``; `log` and `explain` are its log and its ``--check``
 - `engines`: the subcommand ``engines``
+- `doctor`: the subcommand ``doctor``; `reach` and `surroundings` look, a `finding` is a line
 - `versions`: what ``--version`` says
 - `progress`, `announce`: what a person sees while the engine starts, and then
 - `failure`: how it ends when it cannot go on

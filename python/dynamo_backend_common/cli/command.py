@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NoReturn
 from .._core import OwnProcess
 from .._signals import ctrl_c_is_ours
 from ..exceptions import DynamoError
-from . import engines, serve
+from . import doctor, engines, serve
 from .failure import PROGRAM, Failure, UsageError, say_error
 from .versions import versions
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 _COMMANDS = (
     serve,
     engines,
+    doctor,
 )
 
 _INTERRUPTED = 130

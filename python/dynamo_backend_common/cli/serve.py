@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +15,7 @@ from .explain import explain
 from .failure import PROGRAM, Failure, UsageError, say, show_traceback
 from .log import set_log
 from .options import add_options, as_configured, configuration, name_place, read_settings
+from .ports import check_port
 from .progress import ProgressLine
 from .resolve import known_engines, make_engine
 
@@ -110,32 +110,6 @@ def _prepare(settings: Mapping[str, Setting]) -> LoopFactory | None:
         if sys.stderr.isatty():
             os.environ.setdefault("DYN_LOG", _CALM_LOG)
     return _loop_factory(settings["loop"])
-
-
-def check_port(setting: Setting, port: int) -> None:
-    """Tells before anything is loaded that the frontend could not listen.
-
-    Raises:
-        UsageError: The host that ``setting`` has is no address.
-        Failure: The port is in use, or not to be had.
-    """
-    host = setting.value
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-    except (socket.gaierror, UnicodeError):
-        raise UsageError(f"{setting.place}: '{host}' is no address of this machine") from None
-    with socket.socket(family, kind, protocol) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(address)
-            probe.listen(1)
-        except OSError as error:
-            raise Failure(
-                f"cannot listen on {host}:{port}: {error.strerror};"
-                " choose another with --http-port or --http-host"
-            ) from None
 
 
 def _loop_factory(loop: Setting) -> LoopFactory | None:
