@@ -7,6 +7,7 @@
 - `serve`: the subcommand ``serve``; `log` and `explain` are its log and its ``--check``
 - `engines`: the subcommand ``engines``
 - `doctor`: the subcommand ``doctor``; `reach` and `surroundings` look, a `finding` is a line
+- `completion`: the subcommand ``completion``
 - `versions`: what ``--version`` says
 - `progress`, `announce`: what a person sees while the engine starts, and then
 - `failure`: how it ends when it cannot go on

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NoReturn
 from .._core import OwnProcess
 from .._signals import ctrl_c_is_ours
 from ..exceptions import DynamoError
-from . import doctor, engines, serve
+from . import completion, doctor, engines, serve
 from .failure import PROGRAM, Failure, UsageError, say_error
 from .versions import versions
 
@@ -25,6 +25,7 @@ _COMMANDS = (
     serve,
     engines,
     doctor,
+    completion,
 )
 
 _INTERRUPTED = 130
@@ -68,6 +69,7 @@ def _run(argv: list[str]) -> int:
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {versions()}")
+    parser.set_defaults(root=parser)
     commands = parser.add_subparsers(metavar="COMMAND", dest="name", required=True)
     for command in _COMMANDS:
         command.add_parser(commands)
