@@ -21,12 +21,13 @@ from .versions import versions
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_COMMANDS = (
+COMMANDS = (
     serve,
     engines,
     doctor,
     completion,
 )
+"""The modules of the subcommands, in the order in which help shows them."""
 
 _INTERRUPTED = 130
 
@@ -71,7 +72,7 @@ def _run(argv: list[str]) -> int:
     parser.add_argument("--version", action="version", version=f"%(prog)s {versions()}")
     parser.set_defaults(root=parser)
     commands = parser.add_subparsers(metavar="COMMAND", dest="name", required=True)
-    for command in _COMMANDS:
+    for command in COMMANDS:
         command.add_parser(commands)
     options, unknown = parser.parse_known_args(own)
     chosen = commands.choices[options.name]
