@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from .failure import PROGRAM, Failure
+from .output import write
 
 if TYPE_CHECKING:
     import argparse
@@ -34,5 +35,5 @@ def completion(options: argparse.Namespace, _engine_argv: Sequence[str]) -> int:
             "completion: the package shtab is not installed;"
             " to have it: pip install 'dynamo-backend-common[completion]'"
         ) from None
-    print(shtab.complete(options.root, options.shell))
+    write(shtab.complete(options.root, options.shell))
     return 0

@@ -10,6 +10,7 @@ from . import reach, surroundings
 from .failure import PROGRAM
 from .finding import Finding
 from .options import add_options, read_settings
+from .output import write
 from .versions import versions
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def doctor(options: argparse.Namespace, _engine_argv: Sequence[str]) -> int:
     status = 0
     for finding in _findings(read_settings(options)):
         words = " ".join(finding.words.split())
-        print(f"{finding.mark:<6} {finding.subject:<16} {words}", flush=True)
+        write(f"{finding.mark:<6} {finding.subject:<16} {words}")
         if finding.mark == "wrong":
             status = 1
     return status

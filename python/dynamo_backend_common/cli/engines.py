@@ -9,6 +9,7 @@ from importlib.metadata import PackageNotFoundError, distribution
 from typing import TYPE_CHECKING, Any
 
 from .failure import PROGRAM
+from .output import write
 from .resolve import known_engines
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def add_parser(commands: Any) -> None:
 
 def engines(_options: argparse.Namespace, _engine_argv: Sequence[str]) -> int:
     """Writes the list to stdout; returns the exit status."""
-    print(list_engines())
+    write(list_engines())
     return 0
 
 
@@ -47,38 +48,39 @@ def list_engines() -> str:
 
 def _lines(name: str, point: EntryPoint) -> Iterator[str]:
     package = f"{point.dist.name} {point.dist.version}" if point.dist else "no package"
-    module = _module(point)
-    line = (ast.get_docstring(module) or "").partition("\n")[0].replace("``", "") if module else ""
-    yield f"{name}{package}  {line}".rstrip()
-    lacking = [what for what in _required(point, module) if not _is_there(what)]
-    if module is None:
-        yield f"{' ' * len(name)}missing: the module {point.module}"
-    elif lacking:
+    first, lacking, indent = "", "", " " * len(name)
+    try:
+        module = _module(point.module)
+        first = (ast.get_docstring(module) or "").partition("\n")[0].replace("``", "")
+        lacking = ", ".join(what for what in _required(point, module) if not _is_there(what))
+    except ImportError as error:
+        lacking = str(error)
+    except Exception as error:
+        first = f"cannot be read: {type(error).__name__}: {error}"
+    yield f"{name}{package}  {first}".rstrip()
+    if lacking:
         extra = _extra(point)
         hint = f"; to have it: pip install '{extra}'" if extra else ""
-        yield f"{' ' * len(name)}missing: {', '.join(lacking)}{hint}"
+        yield f"{indent}missing: {lacking}{hint}"
 
 
-def _module(point: EntryPoint) -> ast.Module | None:
+def _module(name: str) -> ast.Module:
     """The engine's module, read and not run: that could take long, and fail."""
-    try:
-        spec = importlib.util.find_spec(point.module)
-    except ImportError:
-        return None
+    spec = importlib.util.find_spec(name)
     if spec is None:
-        return None
-    source = getattr(spec.loader, "get_source", lambda _name: "")(point.module)
+        raise ImportError(f"no module named '{name}'")
+    source = getattr(spec.loader, "get_source", lambda _name: None)(name)
     return ast.parse(source or "")
 
 
-def _required(point: EntryPoint, module: ast.Module | None) -> Iterator[str]:
+def _required(point: EntryPoint, module: ast.Module) -> Iterator[str]:
     """What the extra of the engine's name lists, and what its module has in ``REQUIRES``."""
     requirements = (point.dist.requires or []) if point.dist else []
     for requirement in requirements:
         name, _, marker = requirement.partition(";")
         if re.search(rf"""extra\s*==\s*["']{re.escape(point.name)}["']""", marker):
             yield re.split(r"[^\w.-]", name.strip())[0]
-    for statement in module.body if module else []:
+    for statement in module.body:
         match statement:
             case ast.Assign(targets=[ast.Name(id="REQUIRES")], value=value):
                 yield from ast.literal_eval(value)
@@ -93,5 +95,6 @@ def _is_there(name: str) -> bool:
     try:
         distribution(name)
     except PackageNotFoundError:
-        return False
+        # A build of it may be packaged by another name.
+        return importlib.util.find_spec(name.replace("-", "_")) is not None
     return True

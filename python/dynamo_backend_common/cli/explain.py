@@ -40,7 +40,8 @@ def explain(settings: Iterable[Setting], environ: Mapping[str, str] | None = Non
 
 def _line(setting: Setting) -> str:
     if setting.value is None:
-        return f"# {setting.row.name} is unset"
+        state = "unset" if setting.kind == "default" else "left to the worker"
+        return f"# {setting.row.name} is {state}"
     return f"{setting.row.name} = {_toml(setting.value, setting.row.kind)}"
 
 

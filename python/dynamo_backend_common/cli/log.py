@@ -10,8 +10,8 @@ if TYPE_CHECKING:
 
 
 def set_log(level: Setting, form: Setting) -> None:
-    """Writes the variables of what an option or the file says; else they stay as they are."""
-    if level.kind in ("option", "file"):
+    """Writes the variables, but for what they say already and for Dynamo's own defaults."""
+    if level.kind in ("option", "file") or level.value not in (None, level.row.default):
         os.environ["DYN_LOG"] = level.value
     if form.kind in ("option", "file"):
         os.environ["DYN_LOGGING_JSONL"] = "true" if form.value == "json" else "false"

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 # The worker, and its log, read them by themselves: a bad value there is a warning, not an error.
 _LEFT_TO_WORKER = {"health_check_payload", "log_level", "log_format"}
 
+# For Dynamo, the second counts before the first.
+_COUNTS_BEFORE = {"DYN_LOGGING_JSONL": "DYN_LOGGING_CONSOLE_FORMAT"}
+
 _GROUPS = {"WorkerConfig": "worker", "RuntimeConfig": "runtime"}
 
 _METAVARS = {
@@ -84,7 +87,7 @@ def _own_options() -> list[OwnOption]:
             variable=level.name,
             default=level.default,
             help="how much is logged: error, warn, info, debug, trace or off, and after commas"
-            " TARGET=LEVEL",
+            " TARGET=LEVEL; warn on a terminal with an HTTP port",
             values=[],
         ),
         OwnOption(
@@ -111,7 +114,7 @@ class Setting:
         row: What the tables say of it.
         value: The value, as Python has it.
         kind: What said so.
-        place: Where that is to be mended: the option, the variable, or the file's key.
+        place: Where it is to be mended: the option, the variable, or the file's key.
     """
 
     row: Row
@@ -122,11 +125,7 @@ class Setting:
     @property
     def source(self) -> str:
         """Where the value came from, in words."""
-        return (
-            f"{self.kind} {self.place}"
-            if self.kind in ("option", "variable", "file")
-            else self.kind
-        )
+        return self.kind if self.kind in ("default", "engine") else f"{self.kind} {self.place}"
 
 
 def flag(name: str) -> str:
@@ -169,7 +168,8 @@ def read_settings(
     """
     environ = os.environ if environ is None else environ
     rows = option_rows()
-    file = read_file(options.config, [row.name for row in rows]) if options.config else {}
+    path = options.config
+    file = {} if path is None else read_file(path, [row.name for row in rows])
     return {row.name: _setting(row, options, environ, file) for row in rows}
 
 
@@ -222,15 +222,17 @@ def _argument(row: Row) -> dict[str, Any]:
 def _setting(
     row: Row, options: argparse.Namespace, environ: Mapping[str, str], file: Mapping[str, Any]
 ) -> Setting:
-    option, text = getattr(options, row.name), environ.get(row.variable)
-    place = flag(row.name)
+    option, place, variable = getattr(options, row.name), flag(row.name), row.variable
+    if environ.get(_COUNTS_BEFORE.get(variable, "")):
+        variable = _COUNTS_BEFORE[variable]
+    text = environ.get(variable)
     if option is not None:
         return Setting(row, read_text(row, place, option), "option", place)
     if text and row.name in _LEFT_TO_WORKER:
-        return Setting(row, None, "variable", row.variable)
+        return Setting(row, None, "variable", variable)
     if text:
         given = text.split(",") if row.kind == "pairs" else text
-        return Setting(row, read_text(row, row.variable, given), "variable", row.variable)
+        return Setting(row, read_text(row, variable, given), "variable", variable)
     if row.name in file:
         key = f"{options.config}: {row.name}"
         return Setting(row, read_toml(row, key, file[row.name]), "file", key)

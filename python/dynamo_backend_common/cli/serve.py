@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from .._core import check_environment
@@ -15,6 +15,7 @@ from .explain import explain
 from .failure import PROGRAM, Failure, UsageError, say, show_traceback
 from .log import set_log
 from .options import add_options, as_configured, configuration, name_place, read_settings
+from .output import write
 from .ports import check_port
 from .progress import ProgressLine
 from .resolve import known_engines, make_engine
@@ -71,7 +72,7 @@ def serve(options: argparse.Namespace, engine_argv: Sequence[str]) -> int:
         )
     if options.check:
         return _check(options, engine_argv)
-    settings = read_settings(options)
+    settings = _settings(options)
     loop_factory = _prepare(settings)
     engine = make_engine(options.engine, engine_argv)
     with ProgressLine(sys.stderr) as line:
@@ -87,14 +88,22 @@ def serve(options: argparse.Namespace, engine_argv: Sequence[str]) -> int:
 
 def _check(options: argparse.Namespace, engine_argv: Sequence[str]) -> int:
     try:
-        settings = read_settings(options)
+        settings = _settings(options)
         _prepare(settings)
         engine = make_engine(options.engine, engine_argv)
         worker = _worker(engine, settings, ProgressLine(sys.stderr))
     except Failure as failure:
         raise UsageError(str(failure)) from failure
-    print(explain(as_configured(settings, worker.config)))
+    write(explain(as_configured(settings, worker.config)))
     return 0
+
+
+def _settings(options: argparse.Namespace) -> dict[str, Setting]:
+    settings = read_settings(options)
+    level = settings["log_level"]
+    if level.kind == "default" and settings["http_port"].value and sys.stderr.isatty():
+        settings["log_level"] = replace(level, value=_CALM_LOG)
+    return settings
 
 
 def _prepare(settings: Mapping[str, Setting]) -> LoopFactory | None:
@@ -107,8 +116,6 @@ def _prepare(settings: Mapping[str, Setting]) -> LoopFactory | None:
     port = settings["http_port"].value
     if port is not None:
         check_port(settings["http_host"], port)
-        if sys.stderr.isatty():
-            os.environ.setdefault("DYN_LOG", _CALM_LOG)
     return _loop_factory(settings["loop"])
 
 
@@ -119,7 +126,7 @@ def _loop_factory(loop: Setting) -> LoopFactory | None:
         import uvloop
     except ImportError:
         raise Failure(
-            f"{loop.place}: uvloop: the package is not installed;"
+            f"{loop.place}: the package uvloop is not installed;"
             " to have it: pip install 'dynamo-backend-common[uvloop]'"
         ) from None
     factory: LoopFactory = uvloop.new_event_loop

@@ -19,7 +19,7 @@ _POD = Path("/etc/podinfo")
 
 def home() -> Finding:
     """Whether Dynamo can keep its files in the home folder."""
-    folder = Path(os.environ.get("HOME") or Path("~").expanduser())
+    folder = _expanded(os.environ.get("HOME") or "~")
     if _takes_files(folder):
         return Finding("ok", "home", f"{folder} can be written to")
     words = f"{folder} cannot be written to; a folder of temporary files takes its place"
@@ -28,17 +28,18 @@ def home() -> Finding:
 
 def temporary() -> Finding:
     """Whether there is a folder for temporary files."""
-    try:
-        return Finding("ok", "temporary files", f"{tempfile.gettempdir()} can be written to")
-    except FileNotFoundError as error:
-        return Finding("wrong", "temporary files", f"{error.strerror}; TMPDIR says where")
+    folder = Path(in_effect("TMPDIR"))
+    if _takes_files(folder):
+        return Finding("ok", "temporary files", f"{folder} can be written to")
+    words = f"'{folder}' cannot be written to; TMPDIR says where they are"
+    return Finding("wrong", "temporary files", words)
 
 
 def file_discovery() -> Finding:
     """Whether the folder of `file` discovery can be written to."""
     chosen = os.environ.get("DYN_FILE_KV")
-    folder = Path(chosen) if chosen else Path(tempfile.gettempdir()) / "dynamo_store_kv"
-    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    folder = Path(chosen) if chosen else Path(in_effect("TMPDIR")) / "dynamo_store_kv"
+    there = next(filter(_exists, (folder, *folder.absolute().parents)), folder)
     if _takes_files(there):
         return Finding("ok", "file discovery", f"{folder} can be written to")
     words = f"'{folder}' cannot be written to; DYN_FILE_KV says where it is"
@@ -57,8 +58,8 @@ def pod() -> Iterator[Finding]:
     else:
         yield Finding("ok", "pod", f"{os.environ.get('POD_NAME') or _pod_file('POD_NAME')}")
     server = os.environ.get("KUBERNETES_SERVICE_HOST")
-    account = Path(os.environ.get("KUBECONFIG") or "~/.kube/config").expanduser()
-    if server or account.exists():
+    account = _expanded(os.environ.get("KUBECONFIG") or "~/.kube/config")
+    if server or _exists(account):
         yield Finding("ok", "Kubernetes", f"its API is told by {server or account}")
     else:
         words = f"no KUBERNETES_SERVICE_HOST, and no file {account}: this is no pod"
@@ -92,6 +93,21 @@ def _pod_file(name: str) -> str:
         return (_POD / name.lower()).read_text("utf-8").strip()
     except (OSError, ValueError):
         return ""
+
+
+def _expanded(path: str) -> Path:
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:  # the account has no home
+        return Path(path)
+
+
+def _exists(path: Path) -> bool:
+    try:
+        path.stat()
+    except OSError:
+        return False
+    return True
 
 
 def _takes_files(folder: Path) -> bool:

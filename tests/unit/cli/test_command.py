@@ -1,9 +1,11 @@
 """The command as a whole, with a worker that does nothing: messages and exit statuses."""
 
+import io
 import os
 import platform
 import re
 import socket
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,7 @@ from typing import Any
 import pytest
 
 from dynamo_backend_common import InvalidArgument, Report, Unknown, WorkerConfig
-from dynamo_backend_common.cli import main, serve
+from dynamo_backend_common.cli import engines, main, serve
 
 STATES = ("Connecting", "Starting", "Registering", "Serving", "Draining", "Stopped")
 
@@ -96,6 +98,32 @@ def test_logging_is_left_alone_without_a_terminal(
     monkeypatch.delenv("DYN_LOG", raising=False)
     assert main(["serve", "echo", "--http-port", str(free_port)]) == 0
     assert "DYN_LOG" not in os.environ
+
+
+def test_a_person_gets_a_calm_log_and_a_check_says_so(
+    worker: type[FakeWorker],
+    free_port: int,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("DYN_LOG", "")
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    assert main(["serve", "echo", "--check", "--http-port", str(free_port)]) == 0
+    assert 'log_level = "warn"' in capsys.readouterr().out
+    assert os.environ["DYN_LOG"] == "warn"
+
+
+@pytest.mark.parametrize("command", [["engines"], ["serve", "echo", "--check"]])
+def test_what_the_stream_cannot_show_is_escaped(
+    worker: type[FakeWorker], monkeypatch: pytest.MonkeyPatch, command: list[str]
+) -> None:
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr(sys, "stdout", stream)
+    monkeypatch.setattr(engines, "list_engines", lambda: "\u00e9")
+    monkeypatch.setenv("DYN_COMPONENT", "\u00e9")
+    assert main(command) == 0
+    stream.seek(0)
+    assert "\\xe9" in stream.read()
 
 
 @pytest.mark.parametrize(

@@ -149,7 +149,9 @@ def test_a_payload_may_be_json_as_in_the_variable(folder: Path) -> None:
     assert found["health_check_payload"] == {"token_ids": [1]}
 
 
-@pytest.mark.parametrize(("path", "why"), [("none.toml", "No such file"), (".", "Is a directory")])
+@pytest.mark.parametrize(
+    ("path", "why"), [("none.toml", "No such file"), (".", "Is a dir"), ("", "Is a")]
+)
 def test_a_file_that_cannot_be_read(folder: Path, path: str, why: str) -> None:
     parser = argparse.ArgumentParser()
     add_options(parser)

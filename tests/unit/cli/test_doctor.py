@@ -140,6 +140,25 @@ def test_a_folder_that_cannot_be_one_is_wrong(
     assert found["home"][0] == "note"
 
 
+def test_an_account_without_a_home_and_temporary_files(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def expanduser(_path: Path) -> Path:
+        raise RuntimeError("no home")
+
+    monkeypatch.delenv("HOME")
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "none"))
+    monkeypatch.setattr(Path, "expanduser", expanduser)
+    status, found = told(capsys, "--discovery-backend", "kubernetes")
+    assert status == 1
+    assert found["home"] == (
+        "note",
+        "~ cannot be written to; a folder of temporary files takes its place",
+    )
+    assert found["temporary files"][0] == "wrong"
+    assert found["Kubernetes"][0] == "wrong"
+
+
 @pytest.mark.parametrize("as_files", [True, False])
 def test_a_pod_that_knows_itself(
     capsys: pytest.CaptureFixture[str],

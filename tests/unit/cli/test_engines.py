@@ -37,13 +37,15 @@ def test_what_is_missing_is_told_and_no_module_is_run(
 ) -> None:
     (folder / "deep_thought.py").write_text(MODULE)
     monkeypatch.syspath_prepend(str(folder))
-    known(monkeypatch, deep="deep_thought", gone="not_a_module")
+    (folder / "wrong.py").write_text("def")
+    known(monkeypatch, deep="deep_thought", gone="not_a_module", wrong="wrong")
     assert main(["engines"]) == 0
     assert capsys.readouterr().out.splitlines() == [
-        "deep  no package  Answers 42.",
-        "      missing: not-installed-anywhere",
-        "gone  no package",
-        "      missing: the module not_a_module",
+        "deep   no package  Answers 42.",
+        "       missing: not-installed-anywhere",
+        "gone   no package",
+        "       missing: no module named 'not_a_module'",
+        "wrong  no package  cannot be read: SyntaxError: invalid syntax (<unknown>, line 1)",
     ]
 
 

@@ -50,3 +50,6 @@ def test_variables_that_no_option_has_are_told_without_secrets() -> None:
     assert '# ETCD_AUTH_PASSWORD = "(set)"' in said
     assert "secret" not in said
     assert "# DYN_COMPONENT" not in said
+    [payload] = [line for line in said.splitlines() if "health_check_payload" in line]
+    assert payload.startswith("# health_check_payload is left to the worker ")
+    assert payload.endswith(" # variable DYN_HEALTH_CHECK_PAYLOAD")

@@ -223,6 +223,26 @@ def test_every_setting_knows_where_its_value_came_from(tmp_path: Path) -> None:
     assert said["model_input"] == ("Tokens", "default")
 
 
+@pytest.mark.parametrize(
+    ("environ", "source"),
+    [
+        ({}, "file {}: log_format"),
+        ({"DYN_LOGGING_JSONL": "1"}, "variable DYN_LOGGING_JSONL"),
+        (
+            {"DYN_LOGGING_JSONL": "1", "DYN_LOGGING_CONSOLE_FORMAT": "readable"},
+            "variable DYN_LOGGING_CONSOLE_FORMAT",
+        ),
+    ],
+)
+def test_either_variable_of_the_log_s_form_counts_before_the_file(
+    tmp_path: Path, environ: dict[str, str], source: str
+) -> None:
+    file = tmp_path / "worker.toml"
+    file.write_text('log_format = "json"')
+    found = settings("--config", str(file), **environ)
+    assert found["log_format"].source == source.format(file)
+
+
 def test_what_the_engine_fills_in_is_told_as_the_engine_s() -> None:
     found = as_configured(settings(), WorkerConfig(model_name="its-own"))
     changed = [setting for setting in found if setting.source != "default"]
