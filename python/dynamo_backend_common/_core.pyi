@@ -12,6 +12,8 @@ from ._core_vllm import OutputSocket, StepRecord, Taken
 from .config import WorkerConfig
 
 __all__ = [
+    "BUILD_PROFILE",
+    "DYNAMO_VERSION",
     "HEALTH_CHECK_KEY",
     "AdapterCards",
     "ConfigField",
@@ -33,6 +35,7 @@ __all__ = [
     "Taken",
     "TokenIds",
     "WorkerCore",
+    "address_for_others",
     "check_environment",
     "cleanup_seconds",
     "config_fields",
@@ -45,6 +48,8 @@ __all__ = [
     "prepare",
 ]
 
+BUILD_PROFILE: Final[str]
+DYNAMO_VERSION: Final[str]
 HEALTH_CHECK_KEY: Final[str]
 
 @final
@@ -264,6 +269,12 @@ class EnvironmentVariable:
     def read_by(self) -> list[str]: ...
     @property
     def help(self) -> str: ...
+
+def address_for_others() -> str:
+    """The address that the runtime gives others for requests; for a process that serves nothing.
+
+    Writes resolved names to the environment. One that cannot be used is an `InvalidArgument`.
+    """
 
 def check_environment() -> None:
     """Checks the variables that no field has; one that cannot be used is an `InvalidArgument`."""

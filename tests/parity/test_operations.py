@@ -1,5 +1,6 @@
 """docs/operations.md against the code: budgets, exit statuses, metrics."""
 
+import argparse
 import configparser
 import re
 from pathlib import Path
@@ -7,6 +8,8 @@ from pathlib import Path
 import yaml
 
 from dynamo_backend_common._core import environment_variables
+from dynamo_backend_common.cli.command import COMMANDS
+from dynamo_backend_common.cli.options import add_options, read_settings
 
 ROOT = Path(__file__).parents[2]
 DOCUMENT = (ROOT / "docs" / "operations.md").read_text()
@@ -78,3 +81,19 @@ def test_every_metric_of_the_worker_is_explained() -> None:
     assert len(own) > 12
     assert own <= set(rows("metric"))
     assert "drained: 12 requests finished, none was cut" in DOCUMENT
+
+
+def test_every_command_has_a_section() -> None:
+    section = DOCUMENT.split("\n## The command line\n", 1)[1].split("\n## ", 1)[0]
+    named = {command.__name__.rpartition(".")[2] for command in COMMANDS}
+    assert set(re.findall("^### (.+)$", section, re.MULTILINE)) == named
+
+
+def test_the_file_of_the_example_can_be_read(tmp_path: Path) -> None:
+    file = tmp_path / "worker.toml"
+    file.write_text(block("toml"))
+    parser = argparse.ArgumentParser()
+    add_options(parser)
+    settings = read_settings(parser.parse_args(["--config", str(file)]), {})
+    said = [name for name, setting in settings.items() if setting.kind == "file"]
+    assert len(said) == len(block("toml").splitlines())

@@ -1,5 +1,7 @@
 """What a user can mistype: one line that says what was given and what is accepted, and a status."""
 
+import re
+
 import pytest
 
 from support.launcher import Launcher
@@ -70,6 +72,20 @@ CASES = [
     ),
     pytest.param(["echo", "--http-port", "0"], ["--http-port", "'0'", "65535"], id="port"),
     pytest.param(["echo", "--", "--dealy", "1"], ["--dealy"], id="engine-option"),
+    pytest.param(
+        ["echo", "--log-level", "loud"], ["--log-level", "'loud'", "warn", "off"], id="log-level"
+    ),
+    pytest.param(
+        ["echo", "--log-format", "xml"], ["--log-format", "'xml'", "text", "json"], id="log-format"
+    ),
+    pytest.param(
+        ["echo", "--config", "/no/file"], ["--config", "'/no/file'", "No such file"], id="config"
+    ),
+    pytest.param(
+        ["echo", "--check", "--endpoint-types", "speech"],
+        ["--endpoint-types", "'speech' is unknown"],
+        id="check",
+    ),
 ]
 
 
@@ -110,7 +126,7 @@ def test_endpoint_types_that_no_engine_makes_are_refused_from_the_environment_to
     process = launcher.command("serve", "echo", env={"DYN_ENDPOINT_TYPES": "chat,tensor"})
     assert process.wait() == 2
     [line] = process.stderr.splitlines()
-    assert "--endpoint-types: 'tensor' cannot be served" in line
+    assert "DYN_ENDPOINT_TYPES: 'tensor' cannot be served" in line
 
 
 @pytest.mark.parametrize(
@@ -127,6 +143,62 @@ def test_a_setting_of_the_runtime_that_cannot_be_read_is_named(
     prefix, _, name = variable.removeprefix("DYN_").partition("_")
     assert f"DYN_{prefix}_" in line
     assert name in line
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("compnent = 'c'", ["worker.toml", "unknown key 'compnent'", "'component'"]),
+        ("http_port = 'x'", ["worker.toml", "http_port", "'x'", "a whole number is needed"]),
+        ("endpoint_types = 'speech'", ["worker.toml", "endpoint_types", "'speech' is unknown"]),
+        ("max_concurrent_requests = 0", ["worker.toml", "max_concurrent_requests", "0"]),
+        ("component", ["worker.toml", "no TOML"]),
+    ],
+)
+def test_a_typo_in_the_file_is_one_too_and_names_file_and_key(
+    launcher: Launcher, text: str, parts: list[str]
+) -> None:
+    file = launcher.folder / "worker.toml"
+    file.write_text(text)
+    process = launcher.command("serve", "echo", "--config", str(file))
+    assert process.wait() == 2
+    [line] = process.stderr.splitlines()
+    for part in parts:
+        assert part in line
+
+
+def test_a_check_makes_the_engine_and_starts_nothing(launcher: Launcher) -> None:
+    file = launcher.folder / "worker.toml"
+    options = ("serve", "lifecycles:Recorded", "--check")
+    env = {"DYN_COMPONENT": "c", "DYN_SYSTEM_TOKEN": "hidden", "ETCD_ENDPOINTS": "http://u:pw@h:1"}
+    first = launcher.command(*options, "--http-port", str(launcher.ports.reserve()), env=env)
+    assert first.wait() == 0
+    assert not first.stderr
+    assert re.search(r'^component = "c" +# variable DYN_COMPONENT$', first.stdout, re.MULTILINE)
+    assert re.search(r"^# DYN_SYSTEM_TOKEN = \"\(set\)\"", first.stdout, re.MULTILINE)
+    assert "hidden" not in first.output
+    assert "pw" not in first.output
+    assert not launcher.latches.is_reached("start")
+    file.write_text(first.stdout)
+    again = launcher.command(*options, "--config", str(file))
+    assert again.wait() == 0
+    assert re.search(rf'^component = "c" +# file {file}: component$', again.stdout, re.MULTILINE)
+
+
+@pytest.mark.parametrize("engine", ["nosuch", "broken:Engine"])
+def test_a_check_that_fails_is_status_2(launcher: Launcher, engine: str) -> None:
+    (launcher.folder / "broken.py").write_text("1 / 0\n")
+    process = launcher.command("serve", engine, "--check", cwd=launcher.folder)
+    assert process.wait() == 2
+    assert process.stderr.splitlines()[-1].startswith("dynamo-backend: error: ")
+    assert not process.stdout
+
+
+def test_a_check_of_a_port_in_use_is_status_2(launcher: Launcher) -> None:
+    port = launcher.ports.occupy()
+    process = launcher.command("serve", "echo", "--check", "--http-port", str(port))
+    assert process.wait() == 2
+    assert "in use" in process.stderr
 
 
 def test_a_port_in_use_is_a_failure(launcher: Launcher) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import shlex
-import sys
 from typing import TYPE_CHECKING
+
+from .output import write
 
 if TYPE_CHECKING:
     from ..config import WorkerConfig
@@ -24,13 +25,13 @@ _TRIALS: dict[str, tuple[str, dict[str, object]]] = {
 def announce_endpoint(config: WorkerConfig) -> None:
     """Says on stdout which endpoint is served."""
     path = f"{config.effective_namespace}.{config.component}.{config.endpoint}"
-    _say(f"Serving on {path}")
+    write(f"Serving on {path}")
 
 
 def announce_http(host: str, port: int, model: str, endpoint_types: str) -> None:
     """Says on stdout the address, the model and a curl line that can be pasted."""
     url = base_url(host, port)
-    _say(f"Serving {model} on {url}\n\n{curl_line(url, model, endpoint_types)}\n")
+    write(f"Serving {model} on {url}\n\n{curl_line(url, model, endpoint_types)}\n")
 
 
 def base_url(host: str, port: int) -> str:
@@ -47,9 +48,3 @@ def curl_line(url: str, model: str, endpoint_types: str) -> str:
         return f"curl {url}/{path}"
     data = shlex.quote(json.dumps({"model": model} | body))
     return f"curl -N {url}/{path} -H 'Content-Type: application/json' -d {data}"
-
-
-def _say(text: str) -> None:
-    # What stdout's encoding does not have, in a name, must not keep the rest from being said.
-    encoding = sys.stdout.encoding or "utf-8"
-    print(text.encode(encoding, "backslashreplace").decode(encoding), flush=True)

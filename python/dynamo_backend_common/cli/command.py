@@ -9,17 +9,25 @@ from __future__ import annotations
 import argparse
 import sys
 from difflib import get_close_matches
-from importlib.metadata import version
 from typing import TYPE_CHECKING, NoReturn
 
 from .._core import OwnProcess
 from .._signals import ctrl_c_is_ours
 from ..exceptions import DynamoError
-from . import serve
+from . import completion, doctor, engines, serve
 from .failure import PROGRAM, Failure, UsageError, say_error
+from .versions import versions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+COMMANDS = (
+    serve,
+    engines,
+    doctor,
+    completion,
+)
+"""The modules of the subcommands, in the order in which help shows them."""
 
 _INTERRUPTED = 130
 
@@ -61,14 +69,18 @@ def _run(argv: list[str]) -> int:
         description="Serves an engine as a worker of NVIDIA Dynamo.",
         allow_abbrev=False,
     )
-    parser.add_argument(
-        "--version", action="version", version=f"%(prog)s {version('dynamo-backend-common')}"
-    )
-    commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    known = serve.add_parser(commands)
+    parser.add_argument("--version", action="version", version=f"%(prog)s {versions()}")
+    parser.set_defaults(root=parser)
+    commands = parser.add_subparsers(metavar="COMMAND", dest="name", required=True)
+    for command in COMMANDS:
+        command.add_parser(commands)
     options, unknown = parser.parse_known_args(own)
+    chosen = commands.choices[options.name]
+    takes_engine = "engine" in options
+    if engine_argv and not takes_engine:
+        unknown = ["--", *unknown]
     if unknown:
-        raise UsageError(_unknown(unknown[0], known))
+        raise UsageError(_unknown(unknown[0], chosen, takes_engine))
     status: int = options.command(options, engine_argv)
     return status
 
@@ -80,10 +92,14 @@ def _split(argv: list[str]) -> tuple[list[str], list[str]]:
     return argv[:at], argv[at + 1 :]
 
 
-def _unknown(argument: str, known: Sequence[str]) -> str:
-    if not argument.startswith("-"):
-        return f"unexpected argument '{argument}': one ENGINE is served"
+def _unknown(argument: str, chosen: argparse.ArgumentParser, takes_engine: bool) -> str:
+    if not argument.startswith("-") or argument == "--":
+        return f"unexpected argument '{argument}'; {chosen.format_usage()}"
     name = argument.partition("=")[0]
+    known = [option for option in chosen._option_string_actions if option.startswith("--")]  # noqa: SLF001
     close = get_close_matches(name, known, n=1, cutoff=0.8)
-    hint = f"did you mean {close[0]}? A" if close else "a"
-    return f"unknown option '{name}'; {hint}n engine's own options go after '--'"
+    hint = f"; did you mean {close[0]}?" if close else ""
+    if takes_engine:
+        own = "an engine's own options go after '--'"
+        hint = f"{hint} {own[0].upper()}{own[1:]}" if hint else f"; {own}"
+    return f"unknown option '{name}'{hint}"

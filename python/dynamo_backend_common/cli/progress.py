@@ -24,7 +24,7 @@ class ProgressLine:
 
     A context manager, so that the line is gone whatever happens. ``state`` and ``report`` are the
     worker's ``on_state`` and ``on_progress``; ``report`` may be called from any thread. Where
-    the stream is no terminal, nothing is ever shown.
+    the stream is no terminal, or rich is not installed, nothing is ever shown.
     """
 
     def __init__(self, stream: TextIO) -> None:
@@ -65,10 +65,12 @@ class ProgressLine:
 
     def _show(self, words: str) -> None:
         # Only here: most runs have no terminal and need not pay for the import.
-        from rich.console import Console
-        from rich.live import Live
-        from rich.text import Text
-
+        try:
+            from rich.console import Console
+            from rich.live import Live
+            from rich.text import Text
+        except ImportError:
+            return
         self._words, self._reported = words, ""
         if self._live is None:
             self._since = time.monotonic()

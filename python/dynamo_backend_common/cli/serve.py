@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
-import argparse
-import os
-import socket
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from .._core import check_environment
 from ..exceptions import DynamoError, InvalidArgument
 from ..worker import Worker
 from .announce import announce_endpoint, announce_http
+from .engines import list_engines
+from .explain import explain
 from .failure import PROGRAM, Failure, UsageError, say, show_traceback
-from .options import add_options, name_option, read_config
+from .log import set_log
+from .options import add_options, as_configured, configuration, name_place, read_settings
+from .output import write
+from .ports import check_port
 from .progress import ProgressLine
 from .resolve import known_engines, make_engine
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    import argparse
+    from collections.abc import Mapping, Sequence
 
     from .._serving.own_loop import LoopFactory
-    from ..config import WorkerConfig
     from ..worker import Report
+    from .options import Setting
 
 _REQUESTS_CUT = 3
 
@@ -30,62 +34,49 @@ _REQUESTS_CUT = 3
 _CALM_LOG = "warn"
 
 
-def add_parser(commands: Any) -> Sequence[str]:
-    """Adds the subcommand; returns the options that it knows."""
+def add_parser(commands: Any) -> None:
+    """Adds the subcommand."""
     parser = commands.add_parser(
         "serve",
         allow_abbrev=False,
         help="serve an engine",
         usage=f"{PROGRAM} serve ENGINE [options] [-- engine's own options]",
         description="Serves an engine as a worker of NVIDIA Dynamo, until Ctrl-C or SIGTERM.",
+        epilog="An engine's own options follow '--'. To see them:"
+        f" {PROGRAM} serve ENGINE -- --help",
     )
     parser.add_argument(
         "engine",
+        nargs="?",
         metavar="ENGINE",
         help="module:attribute of a class, factory or engine of your own, or one of these: "
         + ", ".join(known_engines()),
     )
-    http = parser.add_argument_group("OpenAI frontend in the same process")
-    http.add_argument(
-        "--http-port",
-        type=_port,
-        metavar="N",
-        help="serve the OpenAI API on this port; discovery is then mem unless chosen"
-        " (default: no frontend)",
-    )
-    http.add_argument(
-        "--http-host",
-        default="127.0.0.1",
-        metavar="HOST",
-        help="address of the OpenAI API (default: %(default)s)",
-    )
     parser.add_argument(
-        "--loop",
-        choices=("asyncio", "uvloop"),
-        default="asyncio",
-        help="event loop of a Python engine; uvloop needs the package of that name"
-        " (default: %(default)s)",
+        "--check",
+        action="store_true",
+        help="write the whole configuration and where each value came from, make the engine, and"
+        " end without starting it: status 0, or 2 with the error",
     )
     add_options(parser)
     parser.set_defaults(command=serve)
-    return [name for name in parser._option_string_actions if name.startswith("--")]  # noqa: SLF001
 
 
 def serve(options: argparse.Namespace, engine_argv: Sequence[str]) -> int:
     """Serves until the worker ends; returns the exit status."""
-    config = read_config(options)
-    try:
-        check_environment()
-    except InvalidArgument as error:
-        raise UsageError(str(error)) from error
-    loop_factory = _loop_factory(options.loop)
-    if options.http_port is not None:
-        check_port(options.http_host, options.http_port)
-        if sys.stderr.isatty():
-            os.environ.setdefault("DYN_LOG", _CALM_LOG)
+    if options.engine is None:
+        print(list_engines(), file=sys.stderr)
+        raise UsageError(
+            "which ENGINE? One of these, or module:attribute of your own; an engine's own options:"
+            f" {PROGRAM} serve ENGINE -- --help"
+        )
+    if options.check:
+        return _check(options, engine_argv)
+    settings = _settings(options)
+    loop_factory = _prepare(settings)
     engine = make_engine(options.engine, engine_argv)
     with ProgressLine(sys.stderr) as line:
-        worker = _worker(engine, config, options, line)
+        worker = _worker(engine, settings, line)
         try:
             report = worker._run_to_exit(loop_factory)  # noqa: SLF001
         except DynamoError as error:
@@ -95,77 +86,78 @@ def serve(options: argparse.Namespace, engine_argv: Sequence[str]) -> int:
     return _status(report)
 
 
-def check_port(host: str, port: int) -> None:
-    """Tells before anything is loaded that the frontend could not listen.
-
-    Raises:
-        UsageError: ``host`` is no address.
-        Failure: The port is in use, or not to be had.
-    """
+def _check(options: argparse.Namespace, engine_argv: Sequence[str]) -> int:
     try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-    except (socket.gaierror, UnicodeError):
-        raise UsageError(f"--http-host: '{host}' is no address of this machine") from None
-    with socket.socket(family, kind, protocol) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(address)
-            probe.listen(1)
-        except OSError as error:
-            raise Failure(
-                f"cannot listen on {host}:{port}: {error.strerror};"
-                " choose another with --http-port or --http-host"
-            ) from None
+        settings = _settings(options)
+        _prepare(settings)
+        engine = make_engine(options.engine, engine_argv)
+        worker = _worker(engine, settings, ProgressLine(sys.stderr))
+    except Failure as failure:
+        raise UsageError(str(failure)) from failure
+    write(explain(as_configured(settings, worker.config)))
+    return 0
 
 
-def _loop_factory(loop: str) -> LoopFactory | None:
-    if loop == "asyncio":
+def _settings(options: argparse.Namespace) -> dict[str, Setting]:
+    settings = read_settings(options)
+    level = settings["log_level"]
+    if level.kind == "default" and settings["http_port"].value and sys.stderr.isatty():
+        settings["log_level"] = replace(level, value=_CALM_LOG)
+    return settings
+
+
+def _prepare(settings: Mapping[str, Setting]) -> LoopFactory | None:
+    """Checks all that can be before the engine is imported, and has the log as it was asked for."""
+    try:
+        check_environment()
+    except InvalidArgument as error:
+        raise UsageError(str(error)) from error
+    set_log(settings["log_level"], settings["log_format"])
+    port = settings["http_port"].value
+    if port is not None:
+        check_port(settings["http_host"], port)
+    return _loop_factory(settings["loop"])
+
+
+def _loop_factory(loop: Setting) -> LoopFactory | None:
+    if loop.value == "asyncio":
         return None
     try:
         import uvloop
     except ImportError:
         raise Failure(
-            "--loop uvloop: the package is not installed;"
+            f"{loop.place}: the package uvloop is not installed;"
             " to have it: pip install 'dynamo-backend-common[uvloop]'"
         ) from None
     factory: LoopFactory = uvloop.new_event_loop
     return factory
 
 
-def _port(text: str) -> int:
-    if not (text.isascii() and text.isdecimal() and 0 < int(text) <= 65535):
-        raise argparse.ArgumentTypeError(f"'{text}' is no port; accepted: 1 to 65535")
-    return int(text)
+def _worker(engine: Any, settings: Mapping[str, Setting], line: ProgressLine) -> Worker:
+    host, port = settings["http_host"].value, settings["http_port"].value
 
-
-def _worker(
-    engine: Any, config: WorkerConfig, options: argparse.Namespace, line: ProgressLine
-) -> Worker:
     def on_state(state: str) -> None:
         line.state(state)
         if state != "Serving":
             return
         # A frontend lists no model without a tokenizer.
-        if options.http_port is None or not worker.config.model_name:
+        if port is None or not worker.config.model_name:
             announce_endpoint(worker.config)
         else:
             model = worker.served_model_name or ""
-            types = worker.config.endpoint_types
-            announce_http(options.http_host, options.http_port, model, types)
+            announce_http(host, port, model, worker.config.endpoint_types)
 
     try:
         worker = Worker(
             engine,
-            config,
-            http_port=options.http_port,
-            http_host=options.http_host,
+            configuration(settings),
+            http_port=port,
+            http_host=host,
             on_state=on_state,
             on_progress=line.report,
         )
     except InvalidArgument as error:
-        raise UsageError(name_option(str(error))) from error
+        raise UsageError(name_place(str(error), settings)) from error
     return worker
 
 

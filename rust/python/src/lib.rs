@@ -69,7 +69,9 @@ mod _core {
     #[pymodule_export]
     use crate::metrics::{MetricsCore, MetricsSource};
     #[pymodule_export]
-    use crate::process::{OwnProcess, check_environment, cleanup_seconds, keep_handlers, prepare};
+    use crate::process::{
+        OwnProcess, address_for_others, check_environment, cleanup_seconds, keep_handlers, prepare,
+    };
     #[pymodule_export]
     use crate::publishers::SnapshotPublisher;
     #[pymodule_export]
@@ -87,6 +89,10 @@ mod _core {
     #[pymodule_export]
     use crate::worker::WorkerCore;
 
+    #[pymodule_export]
+    const BUILD_PROFILE: &str = dynamo_backend_worker::process::BUILD_PROFILE;
+    #[pymodule_export]
+    const DYNAMO_VERSION: &str = dynamo_backend_worker::DYNAMO_VERSION;
     #[pymodule_export]
     const HEALTH_CHECK_KEY: &str = dynamo_backend_worker::HEALTH_CHECK_KEY;
 

@@ -68,6 +68,12 @@ pub(crate) fn check_environment(py: Python<'_>) -> PyResult<()> {
     trace::check_endpoints().map_err(|error| errors::to_exception(py, &error, None))
 }
 
+/// The address that the runtime gives others for requests; for a process that serves nothing.
+#[pyfunction]
+pub(crate) fn address_for_others(py: Python<'_>) -> PyResult<String> {
+    process::address_for_others().map_err(|error| errors::to_exception(py, &error, None))
+}
+
 /// Seconds that a shutdown keeps for the engine's cleanup, whatever came before it.
 #[pyfunction]
 pub(crate) fn cleanup_seconds() -> f64 {

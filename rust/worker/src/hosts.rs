@@ -9,7 +9,7 @@ use dynamo_backend_environment::{
 };
 use dynamo_runtime::error::DynamoError;
 use dynamo_runtime::pipeline::network::manager::get_actual_tcp_rpc_port;
-use dynamo_runtime::utils::ip_resolver::{DefaultIpResolver, IpResolver};
+use dynamo_runtime::utils::ip_resolver::{DefaultIpResolver, IpResolver, local_ip_for_advertise};
 
 use crate::error::invalid_argument;
 
@@ -93,6 +93,23 @@ pub(crate) fn check() -> Result<(), DynamoError> {
         })?;
     }
     Ok(())
+}
+
+/// The address that the runtime gives others for requests.
+///
+/// # Errors
+///
+/// As [`check`].
+pub(crate) fn for_others() -> Result<String, DynamoError> {
+    check()?;
+    match value(&DYN_TCP_RPC_HOST).as_deref().map(Host::of) {
+        Some(Ok(Host::Address(address) | Host::Interface(address) | Host::Name(address)))
+            if !address.is_unspecified() =>
+        {
+            Ok(address.to_string())
+        }
+        _ => Ok(local_ip_for_advertise()),
+    }
 }
 
 /// Unset and empty are the runtime's own choice.

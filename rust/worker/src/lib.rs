@@ -64,6 +64,8 @@ pub use dynamo_llm::protocols::common::preprocessor::PreprocessedRequest;
 pub use dynamo_protocols::types::{CompletionUsage, StopReason};
 pub use dynamo_runtime::Runtime;
 pub use dynamo_runtime::error::DynamoError;
+/// The release of Dynamo's crates that are linked.
+pub use dynamo_runtime::pipeline::network::ingress::push_endpoint::VERSION as DYNAMO_VERSION;
 pub use engine::{
     EngineStream, LLMEngine, MetricsBindings, MetricsContext, OnPublisherReady, RequestContext,
     RequestMetadata, is_probe,

@@ -9,6 +9,7 @@ use dynamo_backend_environment::{
     DYN_TCP_RPC_HOST,
 };
 use dynamo_runtime::config::{ConsoleLogFormat, console_log_format, use_local_timezone};
+use dynamo_runtime::error::DynamoError;
 
 use crate::config::{RuntimeConfig, WorkerConfig};
 pub use crate::runtimes::build_tokio_runtime;
@@ -25,6 +26,24 @@ pub enum Scope<'a> {
     Process,
     /// One frontend in this process, beside several workers: discovery is `file`, in this folder.
     SharedProcess(&'a Path),
+}
+
+/// How this was compiled: a debug build is slow, and has other defaults.
+pub const BUILD_PROFILE: &str = if cfg!(debug_assertions) {
+    "debug"
+} else {
+    "release"
+};
+
+/// The address that the runtime gives others for requests, of the environment as it is. Writes to it,
+/// as [`prepare_environment`] does.
+///
+/// # Errors
+///
+/// `InvalidArgument` that names the variable with which the runtime could not listen.
+pub fn address_for_others() -> Result<String, DynamoError> {
+    hosts::resolve_names();
+    hosts::for_others()
 }
 
 /// Writes what a run needs to the process environment:

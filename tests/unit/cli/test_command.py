@@ -1,7 +1,11 @@
 """The command as a whole, with a worker that does nothing: messages and exit statuses."""
 
+import io
 import os
+import platform
+import re
 import socket
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,7 +13,7 @@ from typing import Any
 import pytest
 
 from dynamo_backend_common import InvalidArgument, Report, Unknown, WorkerConfig
-from dynamo_backend_common.cli import main, serve
+from dynamo_backend_common.cli import engines, main, serve
 
 STATES = ("Connecting", "Starting", "Registering", "Serving", "Draining", "Stopped")
 
@@ -96,6 +100,56 @@ def test_logging_is_left_alone_without_a_terminal(
     assert "DYN_LOG" not in os.environ
 
 
+def test_a_person_gets_a_calm_log_and_a_check_says_so(
+    worker: type[FakeWorker],
+    free_port: int,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("DYN_LOG", "")
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    assert main(["serve", "echo", "--check", "--http-port", str(free_port)]) == 0
+    assert 'log_level = "warn"' in capsys.readouterr().out
+    assert os.environ["DYN_LOG"] == "warn"
+
+
+@pytest.mark.parametrize("command", [["engines"], ["serve", "echo", "--check"]])
+def test_what_the_stream_cannot_show_is_escaped(
+    worker: type[FakeWorker], monkeypatch: pytest.MonkeyPatch, command: list[str]
+) -> None:
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr(sys, "stdout", stream)
+    monkeypatch.setattr(engines, "list_engines", lambda: "\u00e9")
+    monkeypatch.setenv("DYN_COMPONENT", "\u00e9")
+    assert main(command) == 0
+    stream.seek(0)
+    assert "\\xe9" in stream.read()
+
+
+@pytest.mark.parametrize(
+    ("options", "level", "jsonl"),
+    [
+        (["--log-level", "debug", "--log-format", "json"], "debug", "true"),
+        (["--log-format", "TEXT"], "info", "false"),
+        ([], "info", "1"),
+    ],
+)
+def test_the_log_is_dynamo_s_own_with_its_variables(
+    worker: type[FakeWorker],
+    monkeypatch: pytest.MonkeyPatch,
+    options: list[str],
+    level: str,
+    jsonl: str,
+) -> None:
+    monkeypatch.setenv("DYN_LOG", "info")
+    monkeypatch.setenv("DYN_LOGGING_JSONL", "1")
+    monkeypatch.setenv("DYN_LOGGING_CONSOLE_FORMAT", "jsonl")
+    assert main(["serve", "echo", *options]) == 0
+    assert os.environ["DYN_LOG"] == level
+    assert os.environ["DYN_LOGGING_JSONL"] == jsonl
+    assert ("DYN_LOGGING_CONSOLE_FORMAT" in os.environ) == (not options)
+
+
 def test_cut_requests_are_told(
     worker: type[FakeWorker], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -148,8 +202,11 @@ def test_a_port_in_use(worker: type[FakeWorker], capsys: pytest.CaptureFixture[s
     [
         ([], "the following arguments are required: COMMAND"),
         (["server"], "COMMAND: invalid choice: 'server'"),
-        (["serve"], "the following arguments are required: ENGINE"),
-        (["serve", "echo", "more"], "unexpected argument 'more': one ENGINE is served"),
+        (["serve", "echo", "more"], "unexpected argument 'more'; usage: dynamo-backend serve EN"),
+        (["engines", "echo"], "unexpected argument 'echo'; usage: dynamo-backend engines"),
+        (["engines", "--", "x"], "unexpected argument '--'; usage: dynamo-backend engines"),
+        (["engines", "--loop"], "unknown option '--loop'"),
+        (["serve", "--config", "none.toml", "echo"], "--config: cannot read 'none.toml': No such"),
         (["serve", "echo", "--model-nam", "x"], "unknown option '--model-nam'; did you mean --mo"),
         (["serve", "echo", "--delay=2"], "unknown option '--delay'; an engine's own options go"),
         (["serve", "echo", "--http-port", "0"], "--http-port: '0' is no port; accepted: 1 to 65"),
@@ -180,4 +237,15 @@ def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main(["--version"])
     assert ended.value.code == 0
-    assert capsys.readouterr().out.startswith("dynamo-backend 0.")
+    python = platform.python_version()
+    assert re.fullmatch(
+        rf"dynamo-backend 0\.\S+ \(Dynamo {re.escape(dynamo())}, Python {re.escape(python)}\)\n",
+        capsys.readouterr().out,
+    )
+
+
+def dynamo() -> str:
+    """The release that Cargo.toml names."""
+    cargo = Path(__file__).parents[3] / "Cargo.toml"
+    [release] = re.findall(r'^dynamo-runtime = "=(.+)"$', cargo.read_text(), re.MULTILINE)
+    return str(release)

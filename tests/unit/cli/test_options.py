@@ -10,15 +10,27 @@ import pytest
 from dynamo_backend_common import RuntimeConfig, WorkerConfig
 from dynamo_backend_common._core import ConfigField, config_fields
 from dynamo_backend_common.cli.failure import UsageError
-from dynamo_backend_common.cli.options import add_options, flag, name_option, read_config
+from dynamo_backend_common.cli.options import (
+    Setting,
+    add_options,
+    as_configured,
+    configuration,
+    flag,
+    name_place,
+    read_settings,
+)
 
 FIELDS = config_fields()
 
 
-def read(*argv: str, **environ: str) -> WorkerConfig:
+def settings(*argv: str, **environ: str) -> dict[str, Setting]:
     parser = argparse.ArgumentParser()
     add_options(parser)
-    return read_config(parser.parse_args(argv), environ)
+    return read_settings(parser.parse_args(argv), environ)
+
+
+def read(*argv: str, **environ: str) -> WorkerConfig:
+    return configuration(settings(*argv, **environ))
 
 
 def value_of(config: WorkerConfig, field: ConfigField) -> Any:
@@ -188,6 +200,76 @@ def test_every_field_of_the_dataclasses_is_in_the_table() -> None:
     assert {field.name for field in fields} - {"runtime"} == {field.name for field in FIELDS}
 
 
-def test_a_message_about_a_field_is_told_with_its_option() -> None:
-    assert name_option("endpoint_types: 'x' is unknown") == "--endpoint-types: 'x' is unknown"
-    assert name_option("something: else") == "something: else"
+def test_a_message_about_a_field_is_told_with_the_place_it_came_from(tmp_path: Path) -> None:
+    file = tmp_path / "worker.toml"
+    file.write_text('component = "x"')
+    found = settings("--config", str(file), "--endpoint", "e", DYN_ENDPOINT_TYPES="x")
+    assert name_place("endpoint: 'e' is bad", found) == "--endpoint: 'e' is bad"
+    assert name_place("endpoint_types: 'x'", found) == "DYN_ENDPOINT_TYPES: 'x'"
+    assert name_place("component: 'x'", found) == f"{file}: component: 'x'"
+    assert name_place("something: else", found) == "something: else"
+
+
+def test_every_setting_knows_where_its_value_came_from(tmp_path: Path) -> None:
+    file = tmp_path / "worker.toml"
+    file.write_text('component = "file"\nendpoint = "file"\nnamespace = "file"\n')
+    found = settings(
+        "--config", str(file), "--endpoint", "option", DYN_COMPONENT="v", DYN_ENDPOINT="v"
+    )
+    said = {name: (setting.value, setting.source) for name, setting in found.items()}
+    assert said["endpoint"] == ("option", "option --endpoint")
+    assert said["component"] == ("v", "variable DYN_COMPONENT")
+    assert said["namespace"] == ("file", f"file {file}: namespace")
+    assert said["model_input"] == ("Tokens", "default")
+
+
+@pytest.mark.parametrize(
+    ("environ", "source"),
+    [
+        ({}, "file {}: log_format"),
+        ({"DYN_LOGGING_JSONL": "1"}, "variable DYN_LOGGING_JSONL"),
+        (
+            {"DYN_LOGGING_JSONL": "1", "DYN_LOGGING_CONSOLE_FORMAT": "readable"},
+            "variable DYN_LOGGING_CONSOLE_FORMAT",
+        ),
+    ],
+)
+def test_either_variable_of_the_log_s_form_counts_before_the_file(
+    tmp_path: Path, environ: dict[str, str], source: str
+) -> None:
+    file = tmp_path / "worker.toml"
+    file.write_text('log_format = "json"')
+    found = settings("--config", str(file), **environ)
+    assert found["log_format"].source == source.format(file)
+
+
+def test_what_the_engine_fills_in_is_told_as_the_engine_s() -> None:
+    found = as_configured(settings(), WorkerConfig(model_name="its-own"))
+    changed = [setting for setting in found if setting.source != "default"]
+    assert [(row.row.name, row.value, row.source) for row in changed] == [
+        ("model_name", "its-own", "engine")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (
+            ["--log-level", "loud"],
+            "--log-level: 'loud' is no level of the log; accepted: error, warn, info, debug,",
+        ),
+        (["--log-level", "info,loud"], "--log-level: 'loud' is no level"),
+        (["--log-level", ""], "--log-level: '' is no level"),
+        (["--log-format", "xml"], "--log-format: 'xml' is unknown; accepted: text, json"),
+        (["--loop", "trio"], "--loop: 'trio' is unknown; accepted: asyncio, uvloop"),
+    ],
+)
+def test_a_bad_value_of_the_command_s_own_options(argv: list[str], message: str) -> None:
+    with pytest.raises(UsageError) as raised:
+        read(*argv)
+    assert str(raised.value).startswith(message)
+
+
+@pytest.mark.parametrize("text", ["warn", "DEBUG", "warn,dynamo_backend_worker=debug", "a::b=off"])
+def test_a_filter_of_the_log(text: str) -> None:
+    assert settings("--log-level", text)["log_level"].value == text

@@ -1,6 +1,7 @@
 """The progress line."""
 
 import io
+import sys
 
 import pytest
 
@@ -64,3 +65,11 @@ def test_without_a_terminal_nothing_is_shown() -> None:
             line.state(state)
             line.report("something", 0.5)
     assert stream.getvalue() == ""
+
+
+def test_without_rich_nothing_is_shown(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "rich.live", None)
+    with ProgressLine(terminal) as line:
+        line.state("Starting")
+        line.report("something", 0.5)
+    assert terminal.getvalue() == ""

@@ -17,3 +17,6 @@ Needs vLLM, which is the user's to install: nothing of it is imported before the
 from .engine import Vllm
 
 __all__ = ["Vllm"]
+
+# Not an extra: which build of it fits is the hardware's to say.
+REQUIRES = ("vllm",)
