@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Final, final, overload
 
 from ._core_publish import AdapterCards, KvPublisher, MetricsCore, MetricsSource, SnapshotPublisher
 from ._core_steps import StepReport, Steps, StepStream
+from ._core_testing import TestContext, TestEngine, TestLoop, TestStream
 from ._core_vllm import OutputSocket, StepRecord, Taken
 from .config import WorkerConfig
 
@@ -31,6 +32,10 @@ __all__ = [
     "StepStream",
     "Steps",
     "Taken",
+    "TestContext",
+    "TestEngine",
+    "TestLoop",
+    "TestStream",
     "TokenIds",
     "WorkerCore",
     "check_environment",
@@ -47,7 +52,6 @@ __all__ = [
 
 HEALTH_CHECK_KEY: Final[str]
 
-@final
 class RequestContext:
     """The context of one request: its identity, and whether it is still wanted.
 
