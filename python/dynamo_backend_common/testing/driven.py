@@ -37,7 +37,7 @@ class Driven:
         try:
             stream = await self.core.generate(request, context)
             while (chunk := await stream.next()) is not None:
-                yield {key: value for key, value in chunk.items() if value is not None}
+                yield _as_yielded(chunk)
                 if chunk.get("finish_reason") is not None:
                     break
         finally:
@@ -68,3 +68,13 @@ class Driven:
         finally:
             await chunks.aclose()
         return collected
+
+
+def _as_yielded(chunk: dict[str, Any]) -> dict[str, Any]:
+    """Without what an engine need not say, and did not."""
+    silent = {"output_type": "text"}
+    return {
+        key: value
+        for key, value in chunk.items()
+        if value is not None and silent.get(key) != value
+    }
