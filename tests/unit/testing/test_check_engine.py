@@ -1,0 +1,68 @@
+"""Engines that keep the contract pass, and each that breaks it is caught by the check for that."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from dynamo_backend_common.engines.echo import Echo
+from dynamo_backend_common.testing import (
+    CHECKS,
+    EngineCheckFailed,
+    check_engine,
+    request,
+    run_checks,
+)
+from support.wrong_engines import GOOD, WRONG, Good
+
+# Wrong engines are waited for so long where they hang.
+PATIENCE = 1.0
+FEW = 100
+
+
+@pytest.mark.parametrize("make", [Echo, *GOOD])
+def test_an_engine_that_keeps_the_contract_passes(make: Callable[[], Any]) -> None:
+    results = check_engine(make)
+
+    assert tuple(result.name for result in results) == CHECKS
+    assert {result.outcome for result in results} <= {"passed", "skipped"}
+
+
+@pytest.mark.parametrize(
+    ("make", "check", "found"), WRONG, ids=[f"{name}-{each.__name__}" for each, name, _ in WRONG]
+)
+def test_a_wrong_engine_is_caught_by_the_check_for_that(
+    make: Callable[[], Any], check: str, found: str
+) -> None:
+    short = request(range(1, 65), stop_conditions={"max_tokens": 24})
+    name, results = run_checks(make, request=short, requests=FEW, timeout=PATIENCE)
+
+    [result] = [each for each in results if each.name == check]
+    assert result.outcome == "failed", "\n".join(map(str, results))
+    assert found in result.found
+    assert result.mend
+    assert name == make.__name__
+
+
+def test_every_check_catches_somebody() -> None:
+    assert {check for _, check, _ in WRONG} == set(CHECKS)
+
+
+def test_what_failed_is_told_with_how_to_mend_it() -> None:
+    make = next(make for make, check, _ in WRONG if check == "cleanup_twice")
+    with pytest.raises(EngineCheckFailed) as raised:
+        check_engine(make, requests=1)
+
+    assert str(raised.value).splitlines()[0] == f"CleansUpOnce: 1 of {len(CHECKS)} checks failed"
+    assert "failed  cleanup_twice: " in str(raised.value)
+    assert "mend: forget in cleanup" in str(raised.value)
+    assert len(raised.value.results) == len(CHECKS)
+
+
+def test_one_engine_is_checked_but_for_what_takes_two() -> None:
+    results = {result.name: result for result in check_engine(Good(), requests=1)}
+
+    assert results["cleanup_after_failed_start"].outcome == "skipped"
+    assert results["cleanup_twice"].outcome == "passed"
