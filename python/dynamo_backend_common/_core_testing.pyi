@@ -37,9 +37,7 @@ class TestEngine:
     def start(self, worker_id: int) -> Future[int | None]:
         """Starts it; gives the size of its KV blocks, or None."""
 
-    def generate(
-        self, request: Mapping[str, Any], context: RequestContext
-    ) -> Future[TestStream]:
+    def generate(self, request: Mapping[str, Any], context: RequestContext) -> Future[TestStream]:
         """Begins a request."""
 
     def abort(self, context: RequestContext) -> Future[None]:

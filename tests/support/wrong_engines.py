@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dynamo_backend_common import (
     Chunk,
@@ -19,6 +18,9 @@ from dynamo_backend_common import (
     Steps,
     StepStream,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 
 BLOCK = 4
 CANCELLED: Chunk = {"token_ids": [], "finish_reason": "cancelled"}

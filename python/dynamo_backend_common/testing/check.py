@@ -62,7 +62,9 @@ class Result:
         if self.outcome == "passed":
             return line
         line += f": {self.found}"
-        return f"{line}\n        rule: {self.rule}\n        mend: {self.mend}" if self.mend else line
+        return (
+            f"{line}\n        rule: {self.rule}\n        mend: {self.mend}" if self.mend else line
+        )
 
 
 class EngineCheckFailed(AssertionError):

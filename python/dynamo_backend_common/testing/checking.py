@@ -25,9 +25,9 @@ _LOOP_MEND = (
     " plain def is called in a thread"
 )
 
-CHECKS: tuple[str, ...] = tuple(
-    check.name for check in (*BEFORE, START, *SERVING, *AFTER)
-) + (_LOOP,)
+CHECKS: tuple[str, ...] = tuple(check.name for check in (*BEFORE, START, *SERVING, *AFTER)) + (
+    _LOOP,
+)
 """Names of all checks, in their order."""
 
 
@@ -73,15 +73,11 @@ def run_checks(
 ) -> tuple[str, list[Result]]:
     """As `check_engine`, but for what failed: the engine's name, and what each check found."""
     if request is None:
-        request = made_request(
-            range(1, 65), stop_conditions={"max_tokens": 32, "ignore_eos": True}
-        )
+        request = made_request(range(1, 65), stop_conditions={"max_tokens": 32, "ignore_eos": True})
     made_once = isinstance(engine, RustEngine) or not callable(engine)
     make = (lambda: engine) if made_once else engine
     with asyncio.Runner() as runner:
-        return runner.run(
-            _run(make, request, requests, timeout, can_make_another=not made_once)
-        )
+        return runner.run(_run(make, request, requests, timeout, can_make_another=not made_once))
 
 
 async def _run(
@@ -101,9 +97,7 @@ async def _run(
     started = results[-1].outcome == "passed"
     with LoopWatch() as watch:
         for check in SERVING:
-            results.append(
-                await _result(check, life) if started else _skipped(check, _NOT_STARTED)
-            )
+            results.append(await _result(check, life) if started else _skipped(check, _NOT_STARTED))
         results += [await _result(check, life) for check in AFTER]
     results.append(_of_loop(watch))
     return life.name, results

@@ -74,7 +74,5 @@ def _as_yielded(chunk: dict[str, Any]) -> dict[str, Any]:
     """Without what an engine need not say, and did not."""
     silent = {"output_type": "text"}
     return {
-        key: value
-        for key, value in chunk.items()
-        if value is not None and silent.get(key) != value
+        key: value for key, value in chunk.items() if value is not None and silent.get(key) != value
     }

@@ -27,8 +27,12 @@ def loop_for_tests() -> TestLoop:
         tested, inbox = TestLoop.open(loop)
         _loops[loop] = tested
         # It holds the loop, which would never be freed.
-        InboxReader(loop, inbox, partial(_loops.pop, loop))
+        InboxReader(loop, inbox, partial(_let_go, loop))
     return _loops[loop]
+
+
+def _let_go(loop: asyncio.AbstractEventLoop) -> None:
+    _loops.pop(loop, None)
 
 
 def context(id: str | None = None, *, metadata: Mapping[str, str] | None = None) -> TestContext:  # noqa: A002

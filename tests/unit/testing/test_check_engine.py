@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -16,6 +15,9 @@ from dynamo_backend_common.testing import (
     run_checks,
 )
 from support.wrong_engines import GOOD, WRONG, Good
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 # Wrong engines are waited for so long where they hang.
 PATIENCE = 1.0
