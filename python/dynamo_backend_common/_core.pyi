@@ -6,6 +6,8 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from types import TracebackType
 from typing import Any, ClassVar, Final, final, overload
 
+from typing_extensions import disjoint_base
+
 from ._core_publish import AdapterCards, KvPublisher, MetricsCore, MetricsSource, SnapshotPublisher
 from ._core_steps import StepReport, Steps, StepStream
 from ._core_testing import TestContext, TestEngine, TestLoop, TestStream
@@ -52,6 +54,7 @@ __all__ = [
 
 HEALTH_CHECK_KEY: Final[str]
 
+@disjoint_base
 class RequestContext:
     """The context of one request: its identity, and whether it is still wanted.
 

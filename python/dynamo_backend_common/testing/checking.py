@@ -25,7 +25,8 @@ _LOOP_MEND = (
     " plain def is called in a thread"
 )
 
-CHECKS: tuple[str, ...] = tuple(check.name for check in (*BEFORE, START, *SERVING, *AFTER)) + (
+CHECKS: tuple[str, ...] = (
+    *(check.name for check in (*BEFORE, START, *SERVING, *AFTER)),
     _LOOP,
 )
 """Names of all checks, in their order."""
@@ -96,8 +97,10 @@ async def _run(
     results.append(await _result(START, life))
     started = results[-1].outcome == "passed"
     with LoopWatch() as watch:
-        for check in SERVING:
-            results.append(await _result(check, life) if started else _skipped(check, _NOT_STARTED))
+        results += [
+            await _result(check, life) if started else _skipped(check, _NOT_STARTED)
+            for check in SERVING
+        ]
         results += [await _result(check, life) for check in AFTER]
     results.append(_of_loop(watch))
     return life.name, results

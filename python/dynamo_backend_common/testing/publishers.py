@@ -84,6 +84,8 @@ class IgnoredSnapshots:
         for count in (dp_rank, total_blocks, used_blocks):
             if count < 0:
                 raise OverflowError(f"push: {count} is negative")
+        if kv_cache_hit_rate is not None:
+            float(kv_cache_hit_rate)
 
 
 class UnreadMetrics:
