@@ -1,157 +1,23 @@
-"""Engines that break the contract, each in one way, and one that keeps it."""
+"""Engines that break the contract, each in one way, and the check that is to catch it."""
 
 from __future__ import annotations
 
 import asyncio
+import subprocess
 import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-from dynamo_backend_common import (
-    Chunk,
-    EngineConfig,
-    InvalidArgument,
-    KvPublisher,
-    PushKvEvents,
-    Request,
-    RequestContext,
-    Steps,
-    StepStream,
-)
+from dynamo_backend_common import InvalidArgument
+from support.good_engines import CANCELLED, STOP, Caching, Good
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
-BLOCK = 4
-CANCELLED: Chunk = {"token_ids": [], "finish_reason": "cancelled"}
-STOP: Chunk = {"token_ids": [], "finish_reason": "stop"}
+    from dynamo_backend_common import Chunk, EngineConfig, Request, RequestContext
 
-
-class Good:
-    """Keeps it: the others differ from this one by one method."""
-
-    def __init__(self) -> None:
-        self.model: str | None = None
-
-    async def start(self, worker_id: int) -> EngineConfig:
-        self.model = "good"
-        return EngineConfig(model="good", kv_cache_block_size=BLOCK)
-
-    async def generate(self, request: Request, context: RequestContext) -> AsyncIterator[Chunk]:
-        for token in self.tokens(request):
-            if context.is_stopped():
-                yield CANCELLED
-                return
-            await asyncio.sleep(0)
-            yield {"token_ids": [token]}
-        yield STOP
-
-    def tokens(self, request: Request) -> Sequence[int]:
-        return range(request["stop_conditions"].get("max_tokens") or 8)
-
-    async def cleanup(self) -> None:
-        self.model = None
-
-    async def health_check_payload(self) -> Mapping[str, Any]:
-        return {
-            "token_ids": [1],
-            "stop_conditions": {"max_tokens": 1},
-            "sampling_options": {},
-            "output_options": {},
-        }
-
-    async def supported_controls(self) -> Sequence[str]:
-        return ("sleep", "wake_up")
-
-    async def engine_control(self, name: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
-        if name not in ("sleep", "wake_up"):
-            raise InvalidArgument(f"no control {name}")
-        return {"status": "ok"}
-
-
-class Synchronous(Good):
-    """Keeps it, in threads."""
-
-    def generate(  # type: ignore[override]
-        self, request: Request, context: RequestContext
-    ) -> Iterator[Chunk]:
-        for token in self.tokens(request):
-            if context.is_stopped():
-                yield CANCELLED
-                return
-            yield {"token_ids": [token]}
-        yield STOP
-
-
-class Stepped(Good):
-    """Keeps it, with a step loop."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.steps = Steps()
-        self.left: dict[int, int] = {}
-        self.lock = threading.Lock()
-        self.thread: threading.Thread | None = None
-
-    async def start(self, worker_id: int) -> EngineConfig:
-        self.thread = threading.Thread(target=self.step_loop)
-        await super().start(worker_id)
-        self.thread.start()
-        return EngineConfig(model="stepped")
-
-    async def generate(  # type: ignore[override]
-        self, request: Request, context: RequestContext
-    ) -> StepStream:
-        with self.lock:
-            stream = self.steps.open(context)
-            self.left[stream.id] = len(self.tokens(request))
-        return stream
-
-    def step_loop(self) -> None:
-        while self.model is not None:
-            with self.lock:
-                self.left = {stream: left - 1 for stream, left in self.left.items()}
-                step: list[Any] = [
-                    (stream, left) if left > 0 else (stream, [], "stop")
-                    for stream, left in self.left.items()
-                ]
-                gone = {stream for stream, left in self.left.items() if left <= 0}
-                gone |= set(self.steps.push(step).cancelled)
-                self.left = {one: left for one, left in self.left.items() if one not in gone}
-            time.sleep(0.001)
-
-    async def cleanup(self) -> None:
-        await super().cleanup()
-        if self.thread is not None:
-            await asyncio.to_thread(self.thread.join)
-
-
-class Caching(Good):
-    """Keeps it, with KV events of a cache that holds the last prompt."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.publisher: KvPublisher | None = None
-        self.cached: list[int] = []
-
-    async def kv_event_sources(self) -> Sequence[PushKvEvents]:
-        return [PushKvEvents(on_ready=self.take)]
-
-    def take(self, publisher: KvPublisher) -> None:
-        self.publisher = publisher
-
-    def tokens(self, request: Request) -> Sequence[int]:
-        prompt = list(request["token_ids"])[: 4 * BLOCK]
-        blocks = [tuple(prompt[at : at + BLOCK]) for at in range(0, len(prompt), BLOCK)]
-        whole = [(hash((tuple(prompt[:BLOCK]), block)), block) for block in blocks]
-        self.replace([(name, block) for name, block in whole if len(block) == BLOCK])
-        return super().tokens(request)
-
-    def replace(self, blocks: list[tuple[int, tuple[int, ...]]]) -> None:
-        assert self.publisher is not None
-        self.publisher.publish_removed(self.cached)
-        self.publisher.publish_stored(blocks)
-        self.cached = [name for name, _ in blocks]
+LET_GO = threading.Event()
+"""Ends what would keep the process of the tests."""
 
 
 class NotADict(Good):
@@ -297,9 +163,10 @@ class LeavesThreads(Good):
         self.end.set()
 
 
-class LeavesItsLoop(Stepped):
-    async def cleanup(self) -> None:
-        """Does not end the step loop."""
+class LeavesItsThread(Good):
+    async def start(self, worker_id: int) -> EngineConfig:
+        threading.Thread(target=LET_GO.wait, name="step-loop").start()
+        return await super().start(worker_id)
 
 
 class FailsToStart(Good):
@@ -348,13 +215,31 @@ class NeverQuiet(Good):
         return False
 
 
+class WatchFails(Good):
+    async def watch(self) -> None:
+        raise ConnectionResetError("the core is gone")
+
+
+class LeavesItsTask(Good):
+    async def start(self, worker_id: int) -> EngineConfig:
+        self.task = asyncio.create_task(self.background())
+        return await super().start(worker_id)
+
+    async def background(self) -> None:
+        await asyncio.Event().wait()
+
+
 class Blocks(Good):
     def tokens(self, request: Request) -> Sequence[int]:
         time.sleep(1.0)
         return super().tokens(request)
 
 
-GOOD: list[Callable[[], Any]] = [Good, Synchronous, Stepped, Caching]
+class BlocksInALibrary(Good):
+    def tokens(self, request: Request) -> Sequence[int]:
+        subprocess.run(["sleep", "1"], check=True)
+        return super().tokens(request)
+
 
 WRONG: list[tuple[Callable[[], Any], str, str]] = [
     (NotADict, "chunk_shapes", "yielded 7"),
@@ -367,7 +252,7 @@ WRONG: list[tuple[Callable[[], Any], str, str]] = [
     (StopsWithStop, "cancellation_at_every_point", "'stop', not with 'cancelled'"),
     (StopsWithError, "cancellation_at_every_point", "RuntimeError: stopped"),
     (KilledByError, "kill", "RuntimeError: killed"),
-    (UntypedErrors, "errors_are_typed", "an empty prompt is answered with Unknown"),
+    (UntypedErrors, "errors_are_typed", "an empty prompt reaches the client as Unknown"),
     (BrokenByBadRequest, "serves_after_bad_requests", "the model is gone"),
     (BadProbe, "probe", "token_ids"),
     (FailsItsProbe, "probe", "no probes"),
@@ -376,7 +261,9 @@ WRONG: list[tuple[Callable[[], Any], str, str]] = [
     (RemovesTwice, "kv_events", "which is not stored"),
     (LeavesTasks, "no_leaks", "tasks of Event.wait"),
     (LeavesThreads, "no_leaks", "threads forgotten"),
-    (LeavesItsLoop, "nothing_is_left", "step_loop"),
+    (LeavesItsThread, "nothing_is_left", "step-loop"),
+    (LeavesItsTask, "nothing_is_left", "LeavesItsTask.background"),
+    (WatchFails, "watch", "ConnectionResetError: the core is gone (wrong_engines.py:"),
     (FailsToStart, "start", "FileNotFoundError: no such model"),
     (NoConfig, "start", "EngineConfig"),
     (HalfStarted, "cleanup_after_failed_start", "AttributeError"),
@@ -385,4 +272,5 @@ WRONG: list[tuple[Callable[[], Any], str, str]] = [
     (FailsToDrain, "drain", "nobody there"),
     (NeverQuiet, "drain", "is_quiescent says False"),
     (Blocks, "event_loop_is_free", "in Blocks.tokens: time.sleep(1.0)"),
+    (BlocksInALibrary, "event_loop_is_free", "in BlocksInALibrary.tokens: subprocess.run("),
 ]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from contextlib import ExitStack
 from difflib import get_close_matches
 from importlib.metadata import version
 from typing import TYPE_CHECKING, NoReturn
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, NoReturn
 from .._core import OwnProcess
 from .._signals import ctrl_c_is_ours
 from ..exceptions import DynamoError
-from . import serve
+from . import check, serve
 from .failure import PROGRAM, Failure, UsageError, say_error
 
 if TYPE_CHECKING:
@@ -32,8 +33,8 @@ class _Parser(argparse.ArgumentParser):
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line.
 
-    SIGTERM and Ctrl-C are its own from the beginning: until the worker runs, before anything of
-    the engine's has been started, they end the process at once, with status 0.
+    SIGTERM and Ctrl-C are a worker's own from the beginning: until it runs, before anything of the
+    engine's has been started, they end the process at once, with status 0.
 
     Args:
         argv: Arguments without the program's name; None: those of the process.
@@ -42,8 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit status.
     """
     try:
-        with OwnProcess(), ctrl_c_is_ours():
-            return _run(list(sys.argv[1:] if argv is None else argv))
+        return _run(list(sys.argv[1:] if argv is None else argv))
     except Failure as failure:
         say_error(str(failure))
         return failure.status
@@ -65,11 +65,16 @@ def _run(argv: list[str]) -> int:
         "--version", action="version", version=f"%(prog)s {version('dynamo-backend-common')}"
     )
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    known = serve.add_parser(commands)
+    parser.set_defaults(is_worker=True)
+    known = [*serve.add_parser(commands), *check.add_parser(commands)]
     options, unknown = parser.parse_known_args(own)
     if unknown:
         raise UsageError(_unknown(unknown[0], known))
-    status: int = options.command(options, engine_argv)
+    with ExitStack() as stack:
+        if options.is_worker:
+            stack.enter_context(OwnProcess())
+            stack.enter_context(ctrl_c_is_ours())
+        status: int = options.command(options, engine_argv)
     return status
 
 

@@ -17,9 +17,9 @@
 ``dynamo-backend check my_engine:MyEngine`` prints them.
 """
 
-from .._core import Steps, TestContext
+from .._core import Steps
 from .check import EngineCheckFailed, Outcome, Result
-from .checking import CHECKS, check_engine, run_checks
+from .checking import CHECKS, check_engine
 from .collecting import collect
 from .event_loop import context
 from .requests import request
@@ -30,10 +30,8 @@ __all__ = [
     "Outcome",
     "Result",
     "Steps",
-    "TestContext",
     "check_engine",
     "collect",
     "context",
     "request",
-    "run_checks",
 ]

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
-from .._core import RustEngine
 from .check import Check, EngineCheckFailed, NotApplicable, Problem, Result
 from .checks import AFTER, BEFORE, SERVING, START
 from .life import Life
@@ -13,13 +13,10 @@ from .loop_watch import LoopWatch
 from .requests import request as made_request
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
-_ONE_ONLY = "give the class, or a function that makes the engine: this check wants another one"
-_NOT_STARTED = "the engine did not start"
+    from collections.abc import AsyncIterator, Callable, Mapping
 
 _LOOP = "event_loop_is_free"
-_LOOP_RULE = "what runs on the event loop never blocks it, from its start on"
+_LOOP_RULE = "what runs on the event loop, once the engine has started, never blocks it"
 _LOOP_MEND = (
     "await there, or call what computes or blocks by asyncio.to_thread; a generate written as a"
     " plain def is called in a thread"
@@ -31,13 +28,19 @@ CHECKS: tuple[str, ...] = (
 )
 """Names of all checks, in their order."""
 
+REQUESTS = 1000
+"""Requests in search of leaks, where nothing else is said."""
+
+TIMEOUT = 10.0
+"""Seconds for whatever is waited for, where nothing else is said."""
+
 
 def check_engine(
     engine: Any,
     *,
     request: Mapping[str, Any] | None = None,
-    requests: int = 1000,
-    timeout: float = 10.0,
+    requests: int = REQUESTS,
+    timeout: float = TIMEOUT,
 ) -> list[Result]:
     """Holds an engine to the contract between a worker and its engine, without a worker.
 
@@ -56,54 +59,62 @@ def check_engine(
         What each check found: passed, or skipped, with the reason.
 
     Raises:
+        InvalidArgument: It lacks a method that every engine has.
         EngineCheckFailed: An `AssertionError` with all checks that failed, and how to mend it.
         RuntimeError: An event loop runs in this thread.
     """
-    name, results = run_checks(engine, request=request, requests=requests, timeout=timeout)
+    make = engine if isinstance(engine, type) or not hasattr(engine, "generate") else None
+    name, results = run_checks(
+        make or (lambda: engine), request=request, requests=requests, timeout=timeout
+    )
     if any(result.outcome == "failed" for result in results):
         raise EngineCheckFailed(name, results)
     return results
 
 
 def run_checks(
-    engine: Any,
+    make: Callable[[], Any],
     *,
     request: Mapping[str, Any] | None = None,
-    requests: int = 1000,
-    timeout: float = 10.0,
+    requests: int = REQUESTS,
+    timeout: float = TIMEOUT,
+    tell: Callable[[Result], object] | None = None,
 ) -> tuple[str, list[Result]]:
-    """As `check_engine`, but for what failed: the engine's name, and what each check found."""
+    """As `check_engine`, also of what failed: the engine's name, and what each check found.
+
+    ``make`` is called again for another engine; ``tell`` is called with each result as it comes.
+    """
     if request is None:
         request = made_request(range(1, 65), stop_conditions={"max_tokens": 32, "ignore_eos": True})
-    made_once = isinstance(engine, RustEngine) or not callable(engine)
-    make = (lambda: engine) if made_once else engine
-    with asyncio.Runner() as runner:
-        return runner.run(_run(make, request, requests, timeout, can_make_another=not made_once))
+
+    async def run() -> tuple[str, list[Result]]:
+        life = Life(make, request, count=requests, timeout=timeout)
+        results: list[Result] = []
+        async for result in _results(life):
+            results.append(result)
+            if tell is not None:
+                tell(result)
+        return life.name, results
+
+    checking = run()
+    with asyncio.Runner() as runner, closing(checking):
+        return runner.run(checking)
 
 
-async def _run(
-    make: Callable[[], Any],
-    request: Mapping[str, Any],
-    requests: int,
-    timeout: float,  # noqa: ASYNC109 (of each thing that is waited for)
-    *,
-    can_make_another: bool,
-) -> tuple[str, list[Result]]:
-    life = Life(make, request, count=requests, timeout=timeout)
-    results = [
-        await _result(check, life) if can_make_another else _skipped(check, _ONE_ONLY)
-        for check in BEFORE
-    ]
-    results.append(await _result(START, life))
-    started = results[-1].outcome == "passed"
-    with LoopWatch() as watch:
-        results += [
-            await _result(check, life) if started else _skipped(check, _NOT_STARTED)
-            for check in SERVING
-        ]
-        results += [await _result(check, life) for check in AFTER]
-    results.append(_of_loop(watch))
-    return life.name, results
+async def _results(life: Life) -> AsyncIterator[Result]:
+    for check in BEFORE:
+        yield await _result(check, life)
+    started = await _result(START, life)
+    yield started
+    with LoopWatch(life.places) as watch:
+        for check in SERVING:
+            if started.outcome == "passed":
+                yield await _result(check, life)
+            else:
+                yield _skipped(check, "the engine did not start")
+        for check in AFTER:
+            yield await _result(check, life)
+    yield _of_loop(watch)
 
 
 async def _result(check: Check, life: Life) -> Result:

@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from .._core import RustEngine
+from ..config import WorkerConfig
 from ..exceptions import DynamoError
 from .check import NotApplicable, Problem
 from .driven import Driven
 from .event_loop import context
 from .observed import Observed, Trace, observed
+from .places import Places
 from .publishers import IgnoredSnapshots, RecordedKvPublisher, UnreadMetrics
 
 if TYPE_CHECKING:
@@ -59,6 +61,9 @@ class Life:
         self.whole: Answer | None = None
         """The answer to the request that nobody stops, once it is known to be a good one."""
         self.kv: list[RecordedKvPublisher] = []
+        self.watching: asyncio.Future[None] | None = None
+        """The engine's ``watch``, once it has started."""
+        self.places = Places(self.engine)
         self._seen = observed(self.engine)
         self.driven = Driven(self._seen)
 
@@ -74,6 +79,9 @@ class Life:
 
     async def start(self) -> None:
         """Starts the engine, and calls the hooks that a worker calls before it serves."""
+        configure = getattr(self.engine, "configure", None)
+        if configure is not None:
+            configure(WorkerConfig())
         block_size = await self.within(self.driven.core.start(1), "start")
         bridge = self.driven.bridge
         if bridge is None:
@@ -89,6 +97,7 @@ class Life:
                 publisher = RecordedKvPublisher(source.dp_rank, block_size)
                 self.kv.append(publisher)
                 await _maybe_awaited(source.on_ready(publisher))
+        self.watching = asyncio.ensure_future(bridge.watch())
 
     async def ask(
         self,
@@ -96,6 +105,7 @@ class Life:
         *,
         stop_at: int | None = None,
         kill: bool = False,
+        what: str = "the request",
     ) -> Answer:
         """Serves one request to its end; stopped when the engine has yielded ``stop_at`` chunks.
 
@@ -106,7 +116,6 @@ class Life:
 
         def leave_at(count: int) -> None:
             if count == stop_at:
-                trace.stopped_at = count
                 leave()
 
         trace = Trace(leave_at if self.sees else None)
@@ -126,7 +135,7 @@ class Life:
                 await stream.aclose()
 
         try:
-            await self.within(read(), "the request")
+            await self.within(read(), what)
         except DynamoError as raised:
             error = raised
         return Answer(chunks, error, trace)
@@ -145,6 +154,12 @@ class Life:
 
         await self.within(leave(), "the request")
         return trace
+
+    def told(self, answer: Answer) -> str:
+        """The error of an answer, with the line where it was raised if that is known."""
+        if answer.trace.raised is not None:
+            return self.places.of_error(answer.trace.raised)
+        return f"{type(answer.error).__name__}: {answer.error}"
 
     def good_answer(self) -> Answer:
         """The whole answer that others are compared with."""

@@ -3,36 +3,31 @@
 from __future__ import annotations
 
 import asyncio
-import linecache
 import sys
 import threading
 from collections import Counter
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from types import FrameType, TracebackType
+    from types import TracebackType
 
-BLOCKED_SECONDS = 0.25
-"""What counts as blocked: for so long no other request got its token."""
+    from .places import Places
 
+_BLOCKED_SECONDS = 0.25
 _SAMPLES = 10
-_LOOP = str(Path(asyncio.__file__).parent)
-_STANDARD = str(Path(threading.__file__).parent)
-_PACKAGE = Path(__file__).parent.parent
-_OURS = (str(_PACKAGE / "_serving"), str(_PACKAGE / "testing"))
 
 
 class LoopWatch:
-    """Samples the loop's thread while nothing else runs there; a context manager inside the loop.
+    """Samples the loop's thread while no callback begins there; a context manager in the loop.
 
-    A stall counts where each sample of it was in other code than asyncio's and ours: one by which
-    the whole process was held up does not.
+    It counts as blocked where each sample of a quarter of a second was in code that is neither
+    asyncio's nor this package's: what holds up the whole process does not.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, places: Places) -> None:
         self.blocked: Counter[str] = Counter()
         """Lines that blocked it, with how often."""
+        self._places = places
         self._beats = 0
         self._ended = threading.Event()
         self._loop_thread = threading.get_ident()
@@ -57,14 +52,15 @@ class LoopWatch:
 
     def _beat(self) -> None:
         self._beats += 1
-        pause = BLOCKED_SECONDS / _SAMPLES / 2
+        pause = _BLOCKED_SECONDS / _SAMPLES / 2
         self._next = asyncio.get_running_loop().call_later(pause, self._beat)
 
     def _watch(self) -> None:
         places: list[str] = []
         beats = 0
-        while not self._ended.wait(BLOCKED_SECONDS / _SAMPLES):
-            place = _place(sys._current_frames().get(self._loop_thread))  # noqa: SLF001
+        while not self._ended.wait(_BLOCKED_SECONDS / _SAMPLES):
+            frame = sys._current_frames().get(self._loop_thread)  # noqa: SLF001
+            place = self._places.of_loop(frame)
             if self._beats != beats or place is None:
                 beats = self._beats
                 places.clear()
@@ -73,20 +69,3 @@ class LoopWatch:
             if len(places) == _SAMPLES:
                 [(most, _)] = Counter(places).most_common(1)
                 self.blocked[most] += 1
-
-
-def _place(frame: FrameType | None) -> str | None:
-    """The line of somebody's own code that runs on the loop; None where it waits, or runs us."""
-    found: FrameType | None = None
-    while frame is not None and not frame.f_code.co_filename.startswith(_LOOP):
-        file = frame.f_code.co_filename
-        if found is None and not file.startswith(_OURS):
-            is_installed = "site-packages" in file
-            if is_installed or not file.startswith((_STANDARD, "<")):
-                found = frame
-        frame = frame.f_back
-    if found is None or frame is None:
-        return None
-    code = found.f_code
-    line = linecache.getline(code.co_filename, found.f_lineno).strip()
-    return f"{Path(code.co_filename).name}:{found.f_lineno} in {code.co_qualname}: {line}"

@@ -19,13 +19,16 @@ class Trace:
     def __init__(self, on_chunk: Callable[[int], None] | None = None) -> None:
         self.chunks: list[Any] = []
         """All that it yielded, also what no client got."""
-        self.began = False
         self.ended = False
         """It let go: it ran to its end, or was closed and its ``finally`` has completed."""
+        self.raised: Exception | None = None
         self.close_error: BaseException | None = None
-        self.stopped_at: int | None = None
-        """How many it had yielded when its request was stopped."""
         self._on_chunk = on_chunk
+
+    @property
+    def dicts(self) -> list[dict[str, Any]]:
+        """Those of them that are chunks by their type."""
+        return [chunk for chunk in self.chunks if isinstance(chunk, dict)]
 
     def saw(self, chunk: Any) -> None:
         """Called with each chunk before anybody else has it."""
@@ -59,12 +62,14 @@ class Observed:
         self, request: Any, context: RequestContext
     ) -> AsyncGenerator[Any, None]:
         trace = self._traces.pop(context, None) or Trace()
-        trace.began = True
         chunks = self._engine.generate(request, context)
         try:
             async for chunk in chunks:
                 trace.saw(chunk)
                 yield chunk
+        except Exception as raised:
+            trace.raised = raised
+            raise
         finally:
             try:
                 await chunks.aclose()
@@ -76,12 +81,14 @@ class Observed:
 
     def _generate(self, request: Any, context: RequestContext) -> Generator[Any, None, None]:
         trace = self._traces.pop(context, None) or Trace()
-        trace.began = True
         chunks = self._engine.generate(request, context)
         try:
             for chunk in chunks:
                 trace.saw(chunk)
                 yield chunk
+        except Exception as raised:
+            trace.raised = raised
+            raise
         finally:
             try:
                 chunks.close()

@@ -35,19 +35,17 @@ class RecordedKvPublisher:
         """Notes the blocks; see `KvPublisher.publish_stored`."""
         if token_ids is None:
             pairs = [(_hash(name), len(list(tokens))) for name, tokens in blocks]
+            names = [name for name, _ in pairs]
+            are_whole = all(length == self.block_size for _, length in pairs)
         else:
-            hashes = [_hash(name) for name in blocks]
-            each, rest = divmod(len(list(token_ids)), max(len(hashes), 1))
-            pairs = [(name, each + (rest if at == 0 else 0)) for at, name in enumerate(hashes)]
+            names = [_hash(name) for name in blocks]
+            are_whole = len(list(token_ids)) == len(names) * self.block_size
         with self._lock:
             if parent_hash is not None and not self.stored[_hash(parent_hash)]:
                 self._problem(f"stored behind parent {parent_hash!r}, which is not stored")
-            for name, length in pairs:
-                if length != self.block_size:
-                    self._problem(
-                        f"stored block {name} with {length} tokens; a block has {self.block_size}"
-                    )
-                self.stored[name] += 1
+            if not are_whole:
+                self._problem(f"stored blocks {names}, not all with {self.block_size} tokens")
+            self.stored.update(names)
 
     def publish_removed(self, block_hashes: Iterable[BlockHash]) -> None:
         """Notes that they went; see `KvPublisher.publish_removed`."""

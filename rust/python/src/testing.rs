@@ -14,7 +14,7 @@ use parking_lot::Mutex;
 use pyo3::IntoPyObjectExt;
 use pyo3::prelude::*;
 use serde_json::Value;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::calls::{EventLoop, resolve};
 use crate::context;
@@ -45,11 +45,13 @@ impl TestLoop {
         metadata: RequestMetadata,
     ) -> PyResult<Py<TestContext>> {
         let (client, inner) = Client::new(id, metadata);
-        let context = context::RequestContext::new(inner, self.0.clone(), CancellationToken::new());
-        Py::new(
-            py,
-            PyClassInitializer::from(context).add_subclass(TestContext(client)),
-        )
+        let ended = CancellationToken::new();
+        let context = context::RequestContext::new(inner, self.0.clone(), ended.clone());
+        let own = TestContext {
+            client,
+            _ended: ended.drop_guard(),
+        };
+        Py::new(py, PyClassInitializer::from(context).add_subclass(own))
     }
 
     /// `engine`: a `RustEngine`, or the bridge around a Python engine.
@@ -73,16 +75,20 @@ impl TestLoop {
 
 /// The context of a request that a test made, who may stop and kill it.
 #[pyclass(frozen, extends = context::RequestContext, module = "dynamo_backend_common._core")]
-pub(crate) struct TestContext(Client);
+pub(crate) struct TestContext {
+    client: Client,
+    /// Without it nobody stops the request any more, and nothing waits for that.
+    _ended: DropGuard,
+}
 
 #[pymethods]
 impl TestContext {
     fn stop(&self) {
-        self.0.stop();
+        self.client.stop();
     }
 
     fn kill(&self) {
-        self.0.kill();
+        self.client.kill();
     }
 }
 

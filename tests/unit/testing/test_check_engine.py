@@ -6,22 +6,30 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from dynamo_backend_common import InvalidArgument
 from dynamo_backend_common.engines.echo import Echo
 from dynamo_backend_common.testing import (
     CHECKS,
     EngineCheckFailed,
     check_engine,
     request,
-    run_checks,
 )
-from support.wrong_engines import GOOD, WRONG, Good
+from dynamo_backend_common.testing.checking import run_checks
+from support.good_engines import GOOD, Good
+from support.wrong_engines import LET_GO, WRONG
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 # Wrong engines are waited for so long where they hang.
 PATIENCE = 1.0
 FEW = 100
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _no_thread_is_left() -> Iterator[None]:
+    yield
+    LET_GO.set()
 
 
 @pytest.mark.parametrize("make", [Echo, *GOOD])
@@ -68,3 +76,29 @@ def test_one_engine_is_checked_but_for_what_takes_two() -> None:
 
     assert results["cleanup_after_failed_start"].outcome == "skipped"
     assert results["cleanup_twice"].outcome == "passed"
+
+
+async def test_it_has_a_loop_of_its_own() -> None:
+    with pytest.raises(RuntimeError, match="running event loop"):
+        check_engine(Good)
+
+
+def test_an_engine_without_a_method_is_refused() -> None:
+    with pytest.raises(InvalidArgument, match="object has no method start"):
+        check_engine(object)
+
+
+def test_an_engine_that_does_not_start_is_cleaned_up_and_asked_nothing() -> None:
+    make = next(make for make, check, _ in WRONG if check == "start")
+    _, results = run_checks(make)
+    outcomes = {result.name: result.outcome for result in results}
+
+    assert outcomes.pop("start") == "failed"
+    assert {name for name, outcome in outcomes.items() if outcome == "passed"} == {
+        "cleanup_after_failed_start",
+        "cleanup",
+        "cleanup_twice",
+        "nothing_is_left",
+        "event_loop_is_free",
+    }
+    assert "failed" not in outcomes.values()

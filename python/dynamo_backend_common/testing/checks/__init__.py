@@ -21,8 +21,9 @@ SERVING: tuple[Check, ...] = (
     *errors.CHECKS,
     *hooks.CHECKS,
     *leaks.SERVING,
+    *lifecycle.SERVING,
 )
-"""Of the engine while it serves."""
+"""Of an engine that has started, up to its drain."""
 
 AFTER: tuple[Check, ...] = (*lifecycle.AFTER, *leaks.AFTER)
-"""From its drain on."""
+"""Of one that was started, whether it could be or not."""

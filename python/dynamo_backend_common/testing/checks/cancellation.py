@@ -33,11 +33,11 @@ async def _killed(life: Life) -> None:
 
 async def _stopped_at(life: Life, point: int, *, kill: bool) -> None:
     what = f"{'killed' if kill else 'stopped'} after chunk {point}"
+    late_end = f"the request that was {what}"
     whole = life.good_answer()
-    answer = await life.ask(stop_at=point, kill=kill)
+    answer = await life.ask(stop_at=point, kill=kill, what=late_end)
     if answer.error is not None:
-        kind = type(answer.error).__name__
-        raise Problem(f"{what}, the request ended with an error: {kind}: {answer.error}")
+        raise Problem(f"{what}, the request ended with an error: {life.told(answer)}")
     late = len(answer.trace.chunks) - point
     if life.sees and late > _LATE_CHUNKS:
         raise Problem(f"{what}, its generator yielded {late} more")

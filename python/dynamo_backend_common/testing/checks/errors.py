@@ -17,26 +17,26 @@ def _bad(request: dict[str, Any]) -> dict[str, dict[str, Any]]:
     return {
         "an empty prompt": request | {"token_ids": []},
         "a token that no vocabulary has": request | {"token_ids": [_UNKNOWN_TOKEN]},
-        "a prompt beyond any context": request
-        | {"token_ids": list(request["token_ids"]) * (2**18 // len(request["token_ids"]))},
+        "a temperature below 0": request
+        | {"sampling_options": dict(request["sampling_options"]) | {"temperature": -1.0}},
     }
 
 
 async def _errors_are_typed(life: Life) -> None:
     life.good_answer()
     for what, request in _bad(life.request).items():
-        answer = await life.ask(request, stop_at=2)
+        answer = await life.ask(request, stop_at=2, what=f"a request with {what}")
         if isinstance(answer.error, Unknown | StreamIncomplete):
             kind = type(answer.error).__name__
-            raise Problem(f"{what} is answered with {kind}: {answer.error}")
+            raise Problem(f"{what} reaches the client as {kind}: {life.told(answer)}")
 
 
 async def _goes_on(life: Life) -> None:
     whole = life.good_answer()
     answer = await life.ask()
     if answer.error is not None or answer.reason != whole.reason:
-        got = answer.reason if answer.error is None else answer.error
-        raise Problem(f"the same request that ended with {whole.reason!r} now ends with {got!r}")
+        got = repr(answer.reason) if answer.error is None else life.told(answer)
+        raise Problem(f"the same request that ended with {whole.reason!r} now ends with {got}")
 
 
 CHECKS = (

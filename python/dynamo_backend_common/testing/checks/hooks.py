@@ -28,9 +28,9 @@ async def _probe(life: Life) -> None:
         raise NotApplicable("health_check_payload gives None: it has no canary of its own")
     if not isinstance(payload, dict):
         raise Problem(f"health_check_payload gives {type(payload).__name__}; it must be a dict")
-    answer = await life.ask(payload | {HEALTH_CHECK_KEY: True})
+    answer = await life.ask(payload | {HEALTH_CHECK_KEY: True}, what="the probe")
     if answer.error is not None:
-        raise Problem(f"the probe is answered with an error: {answer.error}")
+        raise Problem(f"the probe is answered with an error: {life.told(answer)}")
     if isinstance(answer.reason, dict) or answer.reason in ("error", "cancelled"):
         raise Problem(f"the probe, which nobody stopped, ends with {answer.reason!r}")
 
@@ -50,7 +50,7 @@ async def _controls(life: Life) -> None:
                 await _succeeds(life, name)
             answer = await life.ask()
             if answer.error is not None:
-                raise Problem(f"after {sleep} and {wake} a request fails: {answer.error}")
+                raise Problem(f"after {sleep} and {wake} a request fails: {life.told(answer)}")
     try:
         reply = await _control(life, _NO_CONTROL)
     except DynamoError:

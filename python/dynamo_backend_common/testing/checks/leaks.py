@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import threading
 from collections import Counter
 from typing import TYPE_CHECKING
 
 from ..check import Check, Problem
+from ..places import OURS
 
 if TYPE_CHECKING:
     from ..life import Life
@@ -76,6 +78,18 @@ async def _nothing_is_left(life: Life) -> None:
 
     if not await life.until(lambda: not left()):
         raise Problem(f"after cleanup these threads keep the process: {', '.join(left())}")
+    if not await life.until(lambda: not _engine_tasks()):
+        raise Problem(f"after cleanup these tasks go on: {', '.join(_engine_tasks())}")
+
+
+def _engine_tasks() -> list[str]:
+    """Of the tasks that run, those that are not of whoever drives the engine."""
+    coroutines = [task.get_coro() for task in asyncio.all_tasks()]
+    return [
+        coroutine.__qualname__
+        for coroutine in coroutines
+        if inspect.iscoroutine(coroutine) and not coroutine.cr_code.co_filename.startswith(OURS)
+    ]
 
 
 def _is_loops_own(thread: threading.Thread) -> bool:
@@ -95,8 +109,9 @@ SERVING = (
 AFTER = (
     Check(
         "nothing_is_left",
-        "after cleanup no thread of the engine keeps the process from ending",
-        "end the engine's threads in cleanup and join them, or make them daemons",
+        "after cleanup no task of the engine goes on, and no thread keeps the process from ending",
+        "end in cleanup what start began: cancel and await tasks, and join threads or make them"
+        " daemons",
         _nothing_is_left,
     ),
 )

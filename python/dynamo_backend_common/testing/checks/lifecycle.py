@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ...exceptions import DynamoError
-from ..check import Check, Problem
+from ..check import Check, NotApplicable, Problem
 
 if TYPE_CHECKING:
     from ..life import Life
 
 
 async def _half_started(life: Life) -> None:
-    try:
-        await life.clean_up(life.make())
-    except Problem:
-        raise
-    except Exception as raised:
-        raise Problem(
-            f"cleanup of an engine whose start got nowhere raised {type(raised).__name__}: {raised}"
-        ) from raised
+    another = life.make()
+    if another is life.engine:
+        raise NotApplicable("it wants another engine: give the class, or a function that makes one")
+    await _quietly(life, another, "cleanup of an engine whose start got nowhere")
 
 
 async def _start(life: Life) -> None:
@@ -29,8 +25,16 @@ async def _start(life: Life) -> None:
         raise
     except Exception as raised:
         cause = raised.__cause__ if isinstance(raised, DynamoError) else None
-        shown = raised if cause is None else cause
-        raise Problem(f"{type(shown).__name__}: {shown}") from raised
+        raise Problem(life.places.of_error(cause or raised)) from raised
+
+
+async def _watch(life: Life) -> None:
+    watching = life.watching
+    if watching is None:
+        raise NotApplicable("an engine in Rust is not watched here")
+    if watching.done() and not watching.cancelled() and (raised := watching.exception()):
+        raise Problem(f"it raised while the engine served: {life.places.of_error(raised)}")
+    watching.cancel()
 
 
 async def _drain(life: Life) -> None:
@@ -51,12 +55,16 @@ async def _cleanup(life: Life) -> None:
 
 
 async def _twice(life: Life) -> None:
+    await _quietly(life, life.engine, "the second one")
+
+
+async def _quietly(life: Life, engine: Any, what: str) -> None:
     try:
-        await life.clean_up(life.engine)
+        await life.clean_up(engine)
     except Problem:
         raise
     except Exception as raised:
-        raise Problem(f"the second one raised {type(raised).__name__}: {raised}") from raised
+        raise Problem(f"{what} raised {life.places.of_error(raised)}") from raised
 
 
 BEFORE = (
@@ -76,13 +84,22 @@ START = Check(
     _start,
 )
 
-AFTER = (
+SERVING = (
+    Check(
+        "watch",
+        "watch returns, or goes on, as long as the engine can serve",
+        "raise in it only what ends the engine: the worker then leaves discovery and ends",
+        _watch,
+    ),
     Check(
         "drain",
         "drain returns, and is_quiescent is True or None when every request has ended",
         "wait in drain for what the engine itself still does, and for nothing else",
         _drain,
     ),
+)
+
+AFTER = (
     Check(
         "cleanup",
         "cleanup returns and raises nothing",

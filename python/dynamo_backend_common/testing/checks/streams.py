@@ -25,7 +25,7 @@ async def _chunk_shapes(life: Life) -> None:
     refusal = _refusal(life, answer)
     if refusal is not None:
         raise Problem(refusal)
-    for place, chunk in enumerate(answer.trace.chunks):
+    for place, chunk in enumerate(answer.trace.dicts):
         unknown = sorted(chunk.keys() - _KEYS)
         if unknown:
             raise Problem(f"chunk {place} has the key {unknown[0]!r}, which nobody reads")
@@ -38,15 +38,13 @@ async def _one_terminal_chunk(life: Life) -> None:
     if isinstance(answer.error, StreamIncomplete):
         raise Problem(str(answer.error))
     if answer.error is not None:
-        raise Problem(
-            f"an ordinary request ended with {type(answer.error).__name__}: {answer.error}"
-        )
+        raise Problem(f"an ordinary request ended with {life.told(answer)}")
     reason = answer.reason
     if isinstance(reason, dict) or reason in ("error", "cancelled"):
         raise Problem(f"an ordinary request, which nobody stopped, ended with {reason!r}")
-    terminal = [chunk.get("finish_reason") is not None for chunk in answer.trace.chunks]
-    if True in terminal[:-1]:
-        more = len(terminal) - terminal.index(True) - 1
+    terminal = [chunk.get("finish_reason") is not None for chunk in answer.trace.dicts]
+    more = len(answer.trace.chunks) - terminal.index(True) - 1 if True in terminal else 0
+    if more:
         raise Problem(f"yielded {more} more after the chunk with {reason!r}, which no client gets")
     life.whole = answer
 
@@ -59,8 +57,8 @@ async def _generator_is_closed(life: Life) -> None:
     if not await life.until(lambda: trace.ended):
         raise Problem("its generator goes on though its client has left and it was closed")
     if trace.close_error is not None:
-        kind = type(trace.close_error).__name__
-        raise Problem(f"its generator raised when it was closed: {kind}: {trace.close_error}")
+        told = life.places.of_error(trace.close_error)
+        raise Problem(f"its generator raised when it was closed: {told}")
 
 
 CHECKS = (
