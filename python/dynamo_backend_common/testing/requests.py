@@ -8,7 +8,7 @@ from ..exceptions import InvalidArgument
 from ..messages import OutputOptions, Request, SamplingOptions, StopConditions
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
 _PARTS: dict[str, frozenset[str]] = {
     "stop_conditions": frozenset(StopConditions.__annotations__),
@@ -20,9 +20,9 @@ _PARTS: dict[str, frozenset[str]] = {
 def request(
     token_ids: Sequence[int] = (1, 2, 3),
     *,
-    stop_conditions: Mapping[str, Any] | None = None,
-    sampling_options: Mapping[str, Any] | None = None,
-    output_options: Mapping[str, Any] | None = None,
+    stop_conditions: StopConditions | None = None,
+    sampling_options: SamplingOptions | None = None,
+    output_options: OutputOptions | None = None,
     **more: Any,
 ) -> Request:
     """A whole request, every part of it there: what is not given has a worker's default.
@@ -40,7 +40,7 @@ def request(
     Raises:
         InvalidArgument: A part has a key that no request has.
     """
-    given = {
+    given: dict[str, dict[str, Any]] = {
         "stop_conditions": {"max_tokens": 8} | dict(stop_conditions or {}),
         "sampling_options": {"temperature": 0.0} | dict(sampling_options or {}),
         "output_options": dict(output_options or {}),

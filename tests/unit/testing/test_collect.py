@@ -55,7 +55,7 @@ async def test_a_request_reaches_the_engine_as_a_workers_does() -> None:
 
 def test_a_key_that_no_request_has_is_refused() -> None:
     with pytest.raises(InvalidArgument, match="stop_conditions has no key 'max_token'; accepted: "):
-        request(stop_conditions={"max_token": 2})
+        request(stop_conditions={"max_token": 2})  # type: ignore[typeddict-unknown-key]
 
 
 @pytest.mark.parametrize("make", [Good, Synchronous])
