@@ -16,6 +16,7 @@
 - `AdapterCards` is for engines that load LoRA adapters while they serve.
 - `prefill_request`, `prefill_chunk`, `require_prefill_result` and `require_bootstrap_info` are for
   engines that prefill in one worker and decode in another; see the module `disaggregation`.
+- The module `testing` is for tests of engines, without a worker.
 - `DynamoError` and its subclasses are the errors that Dynamo knows.
 
 ``python -m dynamo_backend_common serve module:attribute`` does the same from the command line.

@@ -6,8 +6,11 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from types import TracebackType
 from typing import Any, ClassVar, Final, final, overload
 
+from typing_extensions import disjoint_base
+
 from ._core_publish import AdapterCards, KvPublisher, MetricsCore, MetricsSource, SnapshotPublisher
 from ._core_steps import StepReport, Steps, StepStream
+from ._core_testing import TestContext, TestEngine, TestLoop, TestStream
 from ._core_vllm import OutputSocket, StepRecord, Taken
 from .config import WorkerConfig
 
@@ -33,6 +36,10 @@ __all__ = [
     "StepStream",
     "Steps",
     "Taken",
+    "TestContext",
+    "TestEngine",
+    "TestLoop",
+    "TestStream",
     "TokenIds",
     "WorkerCore",
     "address_for_others",
@@ -52,7 +59,7 @@ BUILD_PROFILE: Final[str]
 DYNAMO_VERSION: Final[str]
 HEALTH_CHECK_KEY: Final[str]
 
-@final
+@disjoint_base
 class RequestContext:
     """The context of one request: its identity, and whether it is still wanted.
 

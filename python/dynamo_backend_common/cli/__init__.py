@@ -5,6 +5,7 @@
   value, `config_file` the file of ``--config``
 - `resolve`: an engine from its name
 - `serve`: the subcommand ``serve``; `log` and `explain` are its log and its ``--check``
+- `check`: the subcommand ``check``
 - `engines`: the subcommand ``engines``
 - `doctor`: the subcommand ``doctor``; `reach` and `surroundings` look, a `finding` is a line
 - `completion`: the subcommand ``completion``

@@ -44,6 +44,12 @@ def make_engine(name: str, argv: Sequence[str]) -> Any:
     return engine
 
 
+def engine_maker(name: str, argv: Sequence[str]) -> Callable[[], Any]:
+    """Makes the engine by `make_engine`, and another one with each call after the first."""
+    made = [make_engine(name, argv)]
+    return lambda: made.pop() if made else make_engine(name, argv)
+
+
 def known_engines() -> dict[str, EntryPoint]:
     """The engines that installed packages offer, by name, in alphabetical order."""
     points = {point.name: point for point in entry_points(group=GROUP)}

@@ -15,7 +15,7 @@ use crate::convert::reading::Reading;
 use crate::signal::Signal;
 
 /// The context of one request: its identity, and whether it is still wanted.
-#[pyclass(frozen, module = "dynamo_backend_common._core")]
+#[pyclass(frozen, subclass, module = "dynamo_backend_common._core")]
 pub(crate) struct RequestContext {
     inner: worker::RequestContext,
     event_loop: EventLoop,

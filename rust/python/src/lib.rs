@@ -15,6 +15,7 @@
 //! | `logging` | the log of the Rust side, to Python's `logging` |
 //! | `kv_events`, `publishers`, `metrics`, `adapters` | what a Python engine publishes |
 //! | `context`, `signal`, `token_ids` | the context and the prompt of a request |
+//! | `testing` | engines without a worker, for tests of them |
 //! | `vllm` | the output socket of vLLM's engine core, read without Python |
 //! | `interpreter_end`, `fork` | threads that end under us, and processes that have none |
 //! | `convert` | values, both ways |
@@ -45,6 +46,7 @@ mod signal;
 mod sink;
 mod step;
 mod tables;
+mod testing;
 mod token_ids;
 mod vllm;
 mod worker;
@@ -82,6 +84,8 @@ mod _core {
     use crate::step::{StepReport, StepStream, Steps};
     #[pymodule_export]
     use crate::tables::{ConfigField, EnvironmentVariable, config_fields, environment_variables};
+    #[pymodule_export]
+    use crate::testing::{TestContext, TestEngine, TestLoop, TestStream};
     #[pymodule_export]
     use crate::token_ids::TokenIds;
     #[pymodule_export]

@@ -13,6 +13,7 @@
 //! | an OpenAI frontend in the same process | [`Frontend`] |
 //! | prefill and decode in two workers | [`disaggregation`] |
 //! | metrics, KV events, load | [`metrics`], [`publish`] |
+//! | tests of an engine | [`testing`] |
 //! | tracing | [`trace`], [`RequestContext::trace_headers`] |
 //! | errors | [`error`] |
 
@@ -48,6 +49,7 @@ mod serve;
 mod shutdown;
 mod signals;
 mod system;
+pub mod testing;
 pub mod trace;
 mod turns;
 mod worker;

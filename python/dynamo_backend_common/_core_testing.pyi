@@ -1,0 +1,61 @@
+"""Of the compiled core, engines without a worker; no module of its own when it runs."""
+
+from asyncio import AbstractEventLoop, Future
+from collections.abc import Mapping
+from typing import Any, final
+
+from ._core import Inbox, RequestContext
+
+@final
+class TestLoop:
+    """An event loop on which engines are tested, below `dynamo_backend_common.testing`."""
+
+    @staticmethod
+    def open(event_loop: AbstractEventLoop) -> tuple[TestLoop, Inbox]:
+        """Begins with a loop, which is to read the inbox, in a process that `prepare` prepared."""
+
+    def context(self, id: str, metadata: Mapping[str, str]) -> TestContext:  # noqa: A002
+        """A context for the request of a client that is the test."""
+
+    def engine(self, engine: object, name: str) -> TestEngine:
+        """Drives a `RustEngine`, or the bridge around a Python engine."""
+
+@final
+class TestContext(RequestContext):
+    """The context of a request that a test made, who may stop and kill it."""
+
+    def stop(self) -> None:
+        """The client wants no more output, as when it closed its connection."""
+
+    def kill(self) -> None:
+        """The client does not even read what still comes."""
+
+@final
+class TestEngine:
+    """An engine as a worker calls it; what its methods return is to be awaited."""
+
+    def start(self, worker_id: int) -> Future[int | None]:
+        """Starts it; gives the size of its KV blocks, or None."""
+
+    def generate(self, request: Mapping[str, Any], context: RequestContext) -> Future[TestStream]:
+        """Begins a request."""
+
+    def abort(self, context: RequestContext) -> Future[None]:
+        """Tells the engine that the request was stopped."""
+
+    def drain(self) -> Future[None]: ...
+    def is_quiescent(self) -> Future[bool | None]: ...
+    def cleanup(self) -> Future[None]: ...
+    def health_check_payload(self) -> Future[Any]: ...
+    def supported_controls(self) -> Future[list[str]]: ...
+    def engine_control(self, name: str, body: object) -> Future[Any]: ...
+
+@final
+class TestStream:
+    """The chunks of one request, as they are before any are joined."""
+
+    def next(self) -> Future[dict[str, Any] | None]:
+        """The next chunk, or None at the end."""
+
+    def close(self) -> None:
+        """Drops it, as the worker does when its client has left, or after its last chunk."""

@@ -1,0 +1,138 @@
+"""The checks of the contract, one after the other, on one engine."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+from .check import Check, EngineCheckFailed, NotApplicable, Problem, Result
+from .checks import AFTER, BEFORE, SERVING, START
+from .life import Life
+from .loop_watch import LoopWatch
+from .requests import request as made_request
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Mapping
+
+_LOOP = "event_loop_is_free"
+_LOOP_RULE = "what runs on the event loop, once the engine has started, never blocks it"
+_LOOP_MEND = (
+    "await there, or call what computes or blocks by asyncio.to_thread; a generate written as a"
+    " plain def is called in a thread"
+)
+
+CHECKS: tuple[str, ...] = (
+    *(check.name for check in (*BEFORE, START, *SERVING, *AFTER)),
+    _LOOP,
+)
+"""Names of all checks, in their order."""
+
+REQUESTS = 1000
+"""Requests in search of leaks, where nothing else is said."""
+
+TIMEOUT = 10.0
+"""Seconds for whatever is waited for, where nothing else is said."""
+
+
+def check_engine(
+    engine: Any,
+    *,
+    request: Mapping[str, Any] | None = None,
+    requests: int = REQUESTS,
+    timeout: float = TIMEOUT,
+) -> list[Result]:
+    """Holds an engine to the contract between a worker and its engine, without a worker.
+
+    It is started, asked, stopped at every point, asked for what no engine can do, and cleaned up,
+    on an event loop of its own, by the code by which a worker does all that.
+
+    Args:
+        engine: A class or function that makes the engine, without arguments; or an engine that has
+            not been started, which the check of a failed start then leaves aside.
+        request: What is an ordinary request to it, such as `request` makes; its answer should have
+            several chunks. None: 64 tokens of prompt, and 32 to generate.
+        requests: How many are made in search of leaks; fewer for an engine that takes long.
+        timeout: Seconds for a request, a hook, and whatever else is waited for.
+
+    Returns:
+        What each check found: passed, or skipped, with the reason.
+
+    Raises:
+        InvalidArgument: It lacks a method that every engine has.
+        EngineCheckFailed: An `AssertionError` with all checks that failed, and how to mend it.
+        RuntimeError: An event loop runs in this thread.
+    """
+    make = engine if isinstance(engine, type) or not hasattr(engine, "generate") else None
+    name, results = run_checks(
+        make or (lambda: engine), request=request, requests=requests, timeout=timeout
+    )
+    if any(result.outcome == "failed" for result in results):
+        raise EngineCheckFailed(name, results)
+    return results
+
+
+def run_checks(
+    make: Callable[[], Any],
+    *,
+    request: Mapping[str, Any] | None = None,
+    requests: int = REQUESTS,
+    timeout: float = TIMEOUT,
+    tell: Callable[[Result], object] | None = None,
+) -> tuple[str, list[Result]]:
+    """As `check_engine`, also of what failed: the engine's name, and what each check found.
+
+    ``make`` is called again for another engine; ``tell`` is called with each result as it comes.
+    """
+    if request is None:
+        request = made_request(range(1, 65), stop_conditions={"max_tokens": 32, "ignore_eos": True})
+
+    async def run() -> tuple[str, list[Result]]:
+        life = Life(make, request, count=requests, timeout=timeout)
+        results: list[Result] = []
+        async for result in _results(life):
+            results.append(result)
+            if tell is not None:
+                tell(result)
+        return life.name, results
+
+    checking = run()
+    with asyncio.Runner() as runner, closing(checking):
+        return runner.run(checking)
+
+
+async def _results(life: Life) -> AsyncIterator[Result]:
+    for check in BEFORE:
+        yield await _result(check, life)
+    started = await _result(START, life)
+    yield started
+    with LoopWatch(life.places) as watch:
+        for check in SERVING:
+            if started.outcome == "passed":
+                yield await _result(check, life)
+            else:
+                yield _skipped(check, "the engine did not start")
+        for check in AFTER:
+            yield await _result(check, life)
+    yield _of_loop(watch)
+
+
+async def _result(check: Check, life: Life) -> Result:
+    try:
+        await check.run(life)
+    except NotApplicable as reason:
+        return _skipped(check, str(reason))
+    except Problem as problem:
+        return Result(check.name, "failed", check.rule, str(problem), check.mend)
+    return Result(check.name, "passed", check.rule)
+
+
+def _skipped(check: Check, reason: str) -> Result:
+    return Result(check.name, "skipped", check.rule, reason)
+
+
+def _of_loop(watch: LoopWatch) -> Result:
+    if not watch.blocked:
+        return Result(_LOOP, "passed", _LOOP_RULE)
+    found = "; ".join(place for place, _ in watch.blocked.most_common(3))
+    return Result(_LOOP, "failed", _LOOP_RULE, f"blocked at {found}", _LOOP_MEND)

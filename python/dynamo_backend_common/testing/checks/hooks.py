@@ -1,0 +1,118 @@
+"""The optional hooks of an engine that serves."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ..._core import HEALTH_CHECK_KEY
+from ...exceptions import DynamoError
+from ..check import Check, NotApplicable, Problem
+
+if TYPE_CHECKING:
+    from ..life import Life
+
+_PAIRS = {
+    "sleep": "wake_up",
+    "release_memory_occupation": "resume_memory_occupation",
+    "pause_generation": "resume_generation",
+}
+_NO_CONTROL = "no_such_control"
+
+
+async def _probe(life: Life) -> None:
+    try:
+        payload = await life.within(life.driven.core.health_check_payload(), "health_check_payload")
+    except DynamoError as error:
+        raise Problem(f"health_check_payload failed: {error}") from error
+    if payload is None:
+        raise NotApplicable("health_check_payload gives None: it has no canary of its own")
+    if not isinstance(payload, dict):
+        raise Problem(f"health_check_payload gives {type(payload).__name__}; it must be a dict")
+    answer = await life.ask(payload | {HEALTH_CHECK_KEY: True}, what="the probe")
+    if answer.error is not None:
+        raise Problem(f"the probe is answered with an error: {life.told(answer)}")
+    if isinstance(answer.reason, dict) or answer.reason in ("error", "cancelled"):
+        raise Problem(f"the probe, which nobody stopped, ends with {answer.reason!r}")
+
+
+async def _controls(life: Life) -> None:
+    try:
+        names = await life.within(life.driven.core.supported_controls(), "supported_controls")
+    except DynamoError as error:
+        raise Problem(f"supported_controls: {error}") from error
+    if not names:
+        raise NotApplicable("it has no controls")
+    for sleep, wake in _PAIRS.items():
+        if sleep in names and wake not in names:
+            raise Problem(f"it has {sleep!r} and no {wake!r}: no operator gets it back")
+        if sleep in names:
+            for name in (sleep, wake):
+                await _succeeds(life, name)
+            answer = await life.ask()
+            if answer.error is not None:
+                raise Problem(f"after {sleep} and {wake} a request fails: {life.told(answer)}")
+    try:
+        reply = await _control(life, _NO_CONTROL)
+    except DynamoError:
+        return
+    if not _is_error(reply):
+        raise Problem(f"a control that it does not have, {_NO_CONTROL!r}, succeeds: {reply!r}")
+
+
+async def _succeeds(life: Life, name: str) -> None:
+    try:
+        reply = await _control(life, name)
+    except DynamoError as error:
+        raise Problem(f"the control {name!r} raises: {error}") from error
+    if not isinstance(reply, dict):
+        raise Problem(f"the control {name!r} replies {reply!r}; a reply is a dict")
+    if _is_error(reply):
+        raise Problem(f"the control {name!r} replies {reply!r}")
+
+
+async def _control(life: Life, name: str) -> Any:
+    return await life.within(life.driven.core.engine_control(name, {}), f"the control {name!r}")
+
+
+def _is_error(reply: Any) -> bool:
+    if not isinstance(reply, dict):
+        return False
+    return str(reply.get("status")).lower() == "error" or reply.get("success") is False
+
+
+async def _kv_events(life: Life) -> None:
+    life.good_answer()
+    if not life.kv:
+        raise NotApplicable("it pushes no KV events")
+    tokens = list(life.request["token_ids"])
+    for prompt in (tokens, tokens, tokens[::-1], tokens[1:], tokens):
+        await life.ask(life.request | {"token_ids": prompt})
+    await life.ask(stop_at=1)
+    problems = [problem for publisher in life.kv for problem in publisher.problems]
+    if problems:
+        raise Problem("; ".join(problems))
+
+
+CHECKS = (
+    Check(
+        "probe",
+        "the payload of health_check_payload is a request that it answers without an error",
+        "return a small whole request, such as testing.request([1], stop_conditions={'max_tokens':"
+        " 1}) makes; a probe has HEALTH_CHECK_KEY",
+        _probe,
+    ),
+    Check(
+        "controls",
+        "a control replies a dict, an unknown one fails, and after waking requests are served",
+        "have engine_control know each name of supported_controls, and raise InvalidArgument for"
+        " any other",
+        _controls,
+    ),
+    Check(
+        "kv_events",
+        "blocks are whole, stand behind stored parents, and are removed as often as stored at most",
+        "publish where the cache itself changes: publish_stored when a block is filled, and"
+        " publish_removed once when it is given up",
+        _kv_events,
+    ),
+)

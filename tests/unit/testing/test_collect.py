@@ -1,0 +1,137 @@
+"""Single requests: what an engine gets, and what a client of it gets."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from dynamo_backend_common import InvalidArgument, RequestContext, StreamIncomplete, TokenIds
+from dynamo_backend_common.engines.echo import Echo
+from dynamo_backend_common.testing import collect, context, request
+from support.good_engines import Good, Stepped, Synchronous
+from support.wrong_engines import NoTerminal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+PARTS = {"stop_conditions", "sampling_options", "output_options"}
+
+
+class Remembering(Good):
+    """Keeps what it got, and what it was told."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.request: Any = None
+        self.context: RequestContext | None = None
+        self.aborted: list[str] = []
+
+    async def generate(self, request: Any, context: RequestContext) -> Any:
+        self.request, self.context = request, context
+        async for chunk in super().generate(request, context):
+            yield chunk
+
+    async def abort(self, context: RequestContext) -> None:
+        self.aborted.append(context.id)
+
+
+async def test_a_request_reaches_the_engine_as_a_workers_does() -> None:
+    engine = Remembering()
+    made = request([3, 1], stop_conditions={"max_tokens": 2}, sampling_options={"seed": 7})
+    await collect(engine, made)
+
+    assert isinstance(engine.request["token_ids"], TokenIds)
+    assert engine.request["token_ids"] == [3, 1]
+    for part in PARTS:
+        given: Any = made
+        # A worker's has some more, all of them None.
+        assert {key: engine.request[part].get(key) for key in given[part]} == given[part]
+    assert made["stop_conditions"]["max_tokens"] == 2
+    assert made["sampling_options"]["seed"] == 7
+    assert made["sampling_options"]["temperature"] == 0.0
+
+
+def test_a_key_that_no_request_has_is_refused() -> None:
+    with pytest.raises(InvalidArgument, match="stop_conditions has no key 'max_token'; accepted: "):
+        request(stop_conditions={"max_token": 2})  # type: ignore[typeddict-unknown-key]
+
+
+@pytest.mark.parametrize("make", [Good, Synchronous])
+async def test_the_chunks_are_those_that_a_client_gets(make: Callable[[], Any]) -> None:
+    chunks = await collect(make(), request(stop_conditions={"max_tokens": 2}))
+
+    assert chunks == [
+        {"token_ids": [0]},
+        {"token_ids": [1]},
+        {"token_ids": [], "finish_reason": "stop"},
+    ]
+
+
+async def test_a_step_loop_pushes_to_the_workers_own_steps() -> None:
+    engine = Stepped()
+    await engine.start(1)
+    try:
+        chunks = await collect(engine, request(stop_conditions={"max_tokens": 4}))
+        stopped = await collect(
+            engine, request(stop_conditions={"max_tokens": 10**6}), stop_after=2
+        )
+    finally:
+        await engine.cleanup()
+
+    assert [token for chunk in chunks for token in chunk["token_ids"]] == [3, 2, 1]
+    assert chunks[-1]["finish_reason"] == "stop"
+    assert stopped[-1]["finish_reason"] == "cancelled"
+
+
+async def test_a_client_that_leaves_is_told_to_the_engine() -> None:
+    engine = Remembering()
+    asked = context("mine", metadata={"tenant": "blue"})
+    chunks = await collect(engine, request(), stop_after=2, context=asked)
+
+    assert chunks[-1]["finish_reason"] == "cancelled"
+    assert engine.aborted == ["mine"]
+    assert engine.context == asked
+    assert engine.context is not None
+    assert engine.context.metadata == {"tenant": "blue"}
+
+
+async def test_a_client_that_left_before_its_turn_costs_no_generate() -> None:
+    engine = Remembering()
+    await collect(engine, request(), stop_after=0)
+
+    assert engine.request is None
+
+
+async def test_an_engine_in_rust() -> None:
+    chunks = await collect(Echo(), request([5, 6]))
+
+    assert [chunk["token_ids"] for chunk in chunks] == [[5], [6], []]
+
+
+async def test_what_a_client_gets_in_the_place_of_a_chunk_is_raised() -> None:
+    with pytest.raises(StreamIncomplete, match="NoTerminal ended the stream"):
+        await collect(NoTerminal(), request())
+
+
+async def test_a_context_wakes_who_waits_for_it() -> None:
+    asked = context()
+    stopped, killed = asked.stopped(), asked.killed()
+    assert (asked.is_stopped(), asked.is_killed()) == (False, False)
+
+    asked.stop()
+    await stopped
+    assert (asked.is_stopped(), asked.is_killed()) == (True, False)
+    assert not killed.done()
+    asked.kill()
+    await killed
+    assert asked.is_killed()
+
+
+def test_each_loop_has_what_is_its_own() -> None:
+    async def ids() -> list[str]:
+        return [context().id, context().id]
+
+    made = [*asyncio.run(ids()), *asyncio.run(ids())]
+    assert len(set(made)) == 4
