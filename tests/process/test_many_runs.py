@@ -5,6 +5,7 @@ import json
 import pytest
 
 from support.launcher import Launcher
+from support.processes import PATIENCE
 
 RUNS = 50
 
@@ -17,7 +18,9 @@ def test_section_12_11_what_a_run_had_is_freed_after_it(
     program = launcher.script(
         "many_runs", str(RUNS), discovery, model_folder, env={"DYN_LOG": "error"}
     )
-    left = json.loads(program.wait_for_line("^left (.*)").group(1))
+    # Alone they take half a minute.
+    line = program.wait_for_line("^left (.*)", patience=5 * PATIENCE)
+    left = json.loads(line.group(1))
     print(left)
     assert program.wait() == 0
     assert left["alive"] == [0, 0]
