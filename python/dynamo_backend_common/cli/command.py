@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from contextlib import ExitStack
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, NoReturn
 
@@ -40,8 +41,8 @@ class _Parser(argparse.ArgumentParser):
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line.
 
-    SIGTERM and Ctrl-C are its own from the beginning: until the worker runs, before anything of
-    the engine's has been started, they end the process at once, with status 0.
+    SIGTERM and Ctrl-C are a worker's own from the beginning: until it runs, before anything of the
+    engine's has been started, they end the process at once, with status 0.
 
     Args:
         argv: Arguments without the program's name; None: those of the process.
@@ -50,8 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit status.
     """
     try:
-        with OwnProcess(), ctrl_c_is_ours():
-            return _run(list(sys.argv[1:] if argv is None else argv))
+        return _run(list(sys.argv[1:] if argv is None else argv))
     except Failure as failure:
         say_error(str(failure))
         return failure.status
@@ -70,7 +70,7 @@ def _run(argv: list[str]) -> int:
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {versions()}")
-    parser.set_defaults(root=parser)
+    parser.set_defaults(root=parser, is_worker=True)
     commands = parser.add_subparsers(metavar="COMMAND", dest="name", required=True)
     for command in COMMANDS:
         command.add_parser(commands)
@@ -81,7 +81,11 @@ def _run(argv: list[str]) -> int:
         unknown = ["--", *unknown]
     if unknown:
         raise UsageError(_unknown(unknown[0], chosen, takes_engine))
-    status: int = options.command(options, engine_argv)
+    with ExitStack() as stack:
+        if options.is_worker:
+            stack.enter_context(OwnProcess())
+            stack.enter_context(ctrl_c_is_ours())
+        status: int = options.command(options, engine_argv)
     return status
 
 
