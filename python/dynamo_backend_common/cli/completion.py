@@ -23,7 +23,7 @@ def add_parser(commands: Any) -> None:
         f' eval "$({PROGRAM} completion bash)". Needs the extra completion.',
     )
     parser.add_argument("shell", choices=("bash", "zsh"), help="the shell")
-    parser.set_defaults(command=completion)
+    parser.set_defaults(command=completion, is_worker=False)
 
 
 def completion(options: argparse.Namespace, _engine_argv: Sequence[str]) -> int:

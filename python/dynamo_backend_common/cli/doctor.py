@@ -32,7 +32,7 @@ def add_parser(commands: Any) -> None:
         " something that the configuration needs is wrong.",
     )
     add_options(parser)
-    parser.set_defaults(command=doctor)
+    parser.set_defaults(command=doctor, is_worker=False)
 
 
 def doctor(options: argparse.Namespace, _engine_argv: Sequence[str]) -> int:

@@ -28,7 +28,7 @@ def add_parser(commands: Any) -> None:
         description="Lists the engines that installed packages offer by a name: their package, the"
         " first line of what their module says of itself, and what is missing to serve them.",
     )
-    parser.set_defaults(command=engines)
+    parser.set_defaults(command=engines, is_worker=False)
 
 
 def engines(_options: argparse.Namespace, _engine_argv: Sequence[str]) -> int:

@@ -54,7 +54,8 @@ def add_parser(commands: Any) -> None:
     )
     parser.add_argument(
         "--check",
-        action="store_true",
+        dest="is_worker",
+        action="store_false",
         help="write the whole configuration and where each value came from, make the engine, and"
         " end without starting it: status 0, or 2 with the error",
     )
@@ -70,7 +71,7 @@ def serve(options: argparse.Namespace, engine_argv: Sequence[str]) -> int:
             "which ENGINE? One of these, or module:attribute of your own; an engine's own options:"
             f" {PROGRAM} serve ENGINE -- --help"
         )
-    if options.check:
+    if not options.is_worker:
         return _check(options, engine_argv)
     settings = _settings(options)
     loop_factory = _prepare(settings)

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from dynamo_backend_common import InvalidArgument, Report, Unknown, WorkerConfig
-from dynamo_backend_common.cli import engines, main, serve
+from dynamo_backend_common._core import OwnProcess
+from dynamo_backend_common.cli import command, engines, main, serve
 
 STATES = ("Connecting", "Starting", "Registering", "Serving", "Draining", "Stopped")
 
@@ -113,15 +114,15 @@ def test_a_person_gets_a_calm_log_and_a_check_says_so(
     assert os.environ["DYN_LOG"] == "warn"
 
 
-@pytest.mark.parametrize("command", [["engines"], ["serve", "echo", "--check"]])
+@pytest.mark.parametrize("argv", [["engines"], ["serve", "echo", "--check"]])
 def test_what_the_stream_cannot_show_is_escaped(
-    worker: type[FakeWorker], monkeypatch: pytest.MonkeyPatch, command: list[str]
+    worker: type[FakeWorker], monkeypatch: pytest.MonkeyPatch, argv: list[str]
 ) -> None:
     stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
     monkeypatch.setattr(sys, "stdout", stream)
     monkeypatch.setattr(engines, "list_engines", lambda: "\u00e9")
     monkeypatch.setenv("DYN_COMPONENT", "\u00e9")
-    assert main(command) == 0
+    assert main(argv) == 0
     stream.seek(0)
     assert "\\xe9" in stream.read()
 
@@ -170,6 +171,29 @@ def test_a_configuration_that_the_worker_refuses(
     worker.refusal = InvalidArgument("endpoint_types: 'x' is unknown; accepted: 'chat'")
     assert main(["serve", "echo", "--endpoint-types", "x"]) == 2
     assert error_line(capsys) == "--endpoint-types: 'x' is unknown; accepted: 'chat'"
+
+
+@pytest.mark.parametrize(
+    ("argv", "is_worker"),
+    [
+        (["serve", "echo"], True),
+        (["serve", "echo", "--check"], False),
+        (["engines"], False),
+        (["doctor", "--http-port", "80"], False),
+    ],
+)
+def test_signals_are_a_worker_s_own_only_where_there_is_to_be_one(
+    worker: type[FakeWorker], monkeypatch: pytest.MonkeyPatch, argv: list[str], is_worker: bool
+) -> None:
+    taken = []
+
+    def take() -> OwnProcess:
+        taken.append(argv)
+        return OwnProcess()
+
+    monkeypatch.setattr(command, "OwnProcess", take)
+    main(argv)
+    assert bool(taken) == is_worker
 
 
 def test_a_bug_of_ours_is_not_hidden(worker: type[FakeWorker]) -> None:
