@@ -53,7 +53,8 @@ def test_the_page_has_every_check() -> None:
 
 
 def test_each_check_is_a_test(folder: Path) -> None:
-    ran = run_pytest(folder, "-v", "--dynamo-engine", "my_engine:Echo", "-k", "my_engine:Echo")
+    engine = ("--dynamo-engine", "my_engine:Echo", "--dynamo-requests", "50")
+    ran = run_pytest(folder, "-v", *engine, "-k", "my_engine:Echo")
     assert ran.returncode == 0, ran.stdout + ran.stderr
     for check in CHECKS:
         assert re.search(rf"my_engine:Echo::{check} (PASSED|SKIPPED)", ran.stdout), ran.stdout
@@ -69,9 +70,9 @@ def test_a_check_that_fails_says_what_and_how_to_mend_it(folder: Path) -> None:
 
 
 def test_an_engine_that_is_not_there_is_bad_usage(folder: Path) -> None:
-    ran = run_pytest(folder, "--dynamo-engine", "my_engine:Eko")
+    ran = run_pytest(folder, "--dynamo-engine", "my_engine:Ecko")
     assert ran.returncode == pytest.ExitCode.USAGE_ERROR
-    assert "--dynamo-engine: module 'my_engine' has no attribute 'Eko'" in ran.stderr
+    assert "--dynamo-engine: module 'my_engine' has no attribute 'Ecko'" in ran.stderr
     assert "did you mean 'Echo'?" in ran.stderr
 
 
