@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,11 @@ def run_pytest(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str
         text=True,
         check=False,
     )
+
+
+def test_it_comes_with_the_package() -> None:
+    [point] = entry_points(group="pytest11", name="dynamo")
+    assert point.value == "dynamo_backend_common.pytest_plugin"
 
 
 def test_the_pages_programs_pass(folder: Path) -> None:
