@@ -52,7 +52,7 @@ class TestEngine:
 
 @final
 class TestStream:
-    """The chunks of one request, as they are before any are joined."""
+    """The chunks of one request; those that are ready together are one."""
 
     def next(self) -> Future[dict[str, Any] | None]:
         """The next chunk, or None at the end."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from .check import Check, EngineCheckFailed, NotApplicable, Problem, Result
@@ -96,9 +95,21 @@ def run_checks(
                 tell(result)
         return life.name, results
 
-    checking = run()
-    with asyncio.Runner() as runner, closing(checking):
-        return runner.run(checking)
+    if _inside_a_loop():
+        raise RuntimeError(
+            "check_engine: an event loop runs in this thread; call it in a plain function, as it"
+            " runs one of its own"
+        )
+    with asyncio.Runner() as runner:
+        return runner.run(run())
+
+
+def _inside_a_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 async def _results(life: Life) -> AsyncIterator[Result]:

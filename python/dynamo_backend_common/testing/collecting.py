@@ -24,7 +24,8 @@ async def collect(
     """Serves a request as a worker does, and returns its chunks, without the keys that are None.
 
     The engine has been started, or needs no start. Its chunks take the way of a worker's, up to
-    the network: what is no chunk is refused there, and a stopped request is told to ``abort``.
+    the network: what is no chunk is refused there, chunks that are ready together become one, and a
+    stopped request is told to ``abort``.
 
     Args:
         engine: Any engine: async, synchronous, with `Steps`, or in Rust.

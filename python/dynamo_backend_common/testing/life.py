@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 
+_TOLD_SECONDS = 0.3
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -143,7 +145,7 @@ class Life:
     async def leave_after_first(self) -> Trace:
         """The client of a request drops its stream at the first chunk, without a stop."""
         asked: TestContext = context()
-        trace = Trace()
+        trace = Trace(is_held=True)
         self._seen.trace(asked, trace)
         stream = self.driven.chunks(self.request, asked)
 
@@ -152,7 +154,12 @@ class Life:
                 break
             await stream.aclose()
 
-        await self.within(leave(), "the request")
+        try:
+            await self.within(leave(), "the request")
+            # By then the worker has told whatever can be told of it.
+            await asyncio.sleep(_TOLD_SECONDS)
+        finally:
+            trace.goes_on.set()
         return trace
 
     def told(self, answer: Answer) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
+import threading
 from typing import TYPE_CHECKING, Any
 
 from .._core import RustEngine
@@ -12,17 +14,25 @@ if TYPE_CHECKING:
 
     from .._core import RequestContext
 
+_PAUSE_SECONDS = 0.01
+
 
 class Trace:
     """One request's generator, as it went on."""
 
-    def __init__(self, on_chunk: Callable[[int], None] | None = None) -> None:
+    def __init__(
+        self, on_chunk: Callable[[int], None] | None = None, *, is_held: bool = False
+    ) -> None:
         self.chunks: list[Any] = []
         """All that it yielded, also what no client got."""
         self.ended = False
         """It let go: it ran to its end, or was closed and its ``finally`` has completed."""
         self.raised: Exception | None = None
         self.close_error: BaseException | None = None
+        self.goes_on = threading.Event()
+        """Until it is set, the generator gets no further than its first chunk."""
+        if not is_held:
+            self.goes_on.set()
         self._on_chunk = on_chunk
 
     @property
@@ -67,6 +77,9 @@ class Observed:
             async for chunk in chunks:
                 trace.saw(chunk)
                 yield chunk
+                # An event of threads: whoever sets it has both kinds of generators.
+                while not trace.goes_on.is_set():  # noqa: ASYNC110
+                    await asyncio.sleep(_PAUSE_SECONDS)
         except Exception as raised:
             trace.raised = raised
             raise
@@ -86,6 +99,7 @@ class Observed:
             for chunk in chunks:
                 trace.saw(chunk)
                 yield chunk
+                trace.goes_on.wait()
         except Exception as raised:
             trace.raised = raised
             raise

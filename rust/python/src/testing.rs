@@ -196,7 +196,7 @@ impl TestEngine {
     }
 }
 
-/// The chunks of one request, as they are before any are joined.
+/// The chunks of one request; those that are ready together are one.
 #[pyclass(frozen, module = "dynamo_backend_common._core")]
 pub(crate) struct TestStream {
     stream: Arc<Mutex<Option<EngineStream>>>,

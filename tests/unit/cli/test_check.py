@@ -15,6 +15,7 @@ from dynamo_backend_common.testing import CHECKS
 if TYPE_CHECKING:
     from pathlib import Path
 
+CHECK = ("check", "waiting:Waiting", "--timeout", "600")
 FEW = ("--requests", "8", "--timeout", "5")
 
 
@@ -63,14 +64,16 @@ def test_a_check_that_is_interrupted_did_not_pass(folder: Path, number: signal.S
         "        import asyncio\n"
         "        await asyncio.Event().wait()\n"
     )
+    program = (
+        "import sys; sys.path[:0] = sys.argv.pop(1).split(':');"
+        " from dynamo_backend_common.cli import main; sys.exit(main())"
+    )
     process = subprocess.Popen(
-        [sys.executable, "-c", "import sys; sys.path[:0] = sys.argv.pop(1).split(':'); "
-         "from dynamo_backend_common.cli import main; sys.exit(main())",
-         ":".join(sys.path), "check", "waiting:Waiting", "--timeout", "600"],
+        [sys.executable, "-c", program, ":".join(sys.path), *CHECK],
         stdout=subprocess.PIPE,
         text=True,
         cwd=folder,
-    )  # fmt: skip
+    )
     assert process.stdout is not None
     with process, process.stdout:
         while "waits" not in process.stdout.readline():

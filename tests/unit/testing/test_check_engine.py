@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 # Wrong engines are waited for so long where they hang.
 PATIENCE = 1.0
-FEW = 100
+FEW = 60
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -79,7 +79,7 @@ def test_one_engine_is_checked_but_for_what_takes_two() -> None:
 
 
 async def test_it_has_a_loop_of_its_own() -> None:
-    with pytest.raises(RuntimeError, match="running event loop"):
+    with pytest.raises(RuntimeError, match="call it in a plain function"):
         check_engine(Good)
 
 

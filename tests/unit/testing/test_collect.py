@@ -55,18 +55,16 @@ async def test_a_request_reaches_the_engine_as_a_workers_does() -> None:
 
 def test_a_key_that_no_request_has_is_refused() -> None:
     with pytest.raises(InvalidArgument, match="stop_conditions has no key 'max_token'; accepted: "):
-        request(stop_conditions={"max_token": 2})  # type: ignore[typeddict-unknown-key]
+        request(stop_conditions={"max_token": 2})  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("make", [Good, Synchronous])
 async def test_the_chunks_are_those_that_a_client_gets(make: Callable[[], Any]) -> None:
     chunks = await collect(make(), request(stop_conditions={"max_tokens": 2}))
 
-    assert chunks == [
-        {"token_ids": [0]},
-        {"token_ids": [1]},
-        {"token_ids": [], "finish_reason": "stop"},
-    ]
+    assert [token for chunk in chunks for token in chunk["token_ids"]] == [0, 1]
+    assert chunks[-1].keys() == {"token_ids", "finish_reason"}
+    assert chunks[-1]["finish_reason"] == "stop"
 
 
 async def test_a_step_loop_pushes_to_the_workers_own_steps() -> None:
@@ -88,7 +86,8 @@ async def test_a_step_loop_pushes_to_the_workers_own_steps() -> None:
 async def test_a_client_that_leaves_is_told_to_the_engine() -> None:
     engine = Remembering()
     asked = context("mine", metadata={"tenant": "blue"})
-    chunks = await collect(engine, request(), stop_after=2, context=asked)
+    long = request(stop_conditions={"max_tokens": 10**4})
+    chunks = await collect(engine, long, stop_after=2, context=asked)
 
     assert chunks[-1]["finish_reason"] == "cancelled"
     assert engine.aborted == ["mine"]
@@ -107,7 +106,7 @@ async def test_a_client_that_left_before_its_turn_costs_no_generate() -> None:
 async def test_an_engine_in_rust() -> None:
     chunks = await collect(Echo(), request([5, 6]))
 
-    assert [chunk["token_ids"] for chunk in chunks] == [[5], [6], []]
+    assert [token for chunk in chunks for token in chunk["token_ids"]] == [5, 6]
 
 
 async def test_what_a_client_gets_in_the_place_of_a_chunk_is_raised() -> None:

@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,11 @@ def run_pytest(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str
     )
 
 
+def test_it_comes_with_the_package() -> None:
+    [point] = entry_points(group="pytest11", name="dynamo")
+    assert point.value == "dynamo_backend_common.pytest_plugin"
+
+
 def test_the_pages_programs_pass(folder: Path) -> None:
     ran = run_pytest(folder)
     assert ran.returncode == 0, ran.stdout + ran.stderr
@@ -53,7 +59,8 @@ def test_the_page_has_every_check() -> None:
 
 
 def test_each_check_is_a_test(folder: Path) -> None:
-    ran = run_pytest(folder, "-v", "--dynamo-engine", "my_engine:Echo", "-k", "my_engine:Echo")
+    engine = ("--dynamo-engine", "my_engine:Echo", "--dynamo-requests", "50")
+    ran = run_pytest(folder, "-v", *engine, "-k", "my_engine:Echo")
     assert ran.returncode == 0, ran.stdout + ran.stderr
     for check in CHECKS:
         assert re.search(rf"my_engine:Echo::{check} (PASSED|SKIPPED)", ran.stdout), ran.stdout
@@ -69,9 +76,9 @@ def test_a_check_that_fails_says_what_and_how_to_mend_it(folder: Path) -> None:
 
 
 def test_an_engine_that_is_not_there_is_bad_usage(folder: Path) -> None:
-    ran = run_pytest(folder, "--dynamo-engine", "my_engine:Eko")
+    ran = run_pytest(folder, "--dynamo-engine", "my_engine:Ecko")
     assert ran.returncode == pytest.ExitCode.USAGE_ERROR
-    assert "--dynamo-engine: module 'my_engine' has no attribute 'Eko'" in ran.stderr
+    assert "--dynamo-engine: module 'my_engine' has no attribute 'Ecko'" in ran.stderr
     assert "did you mean 'Echo'?" in ran.stderr
 
 
