@@ -56,9 +56,7 @@ def add_parser(commands: Any) -> None:
 def check(options: argparse.Namespace, engine_argv: Sequence[str]) -> int:
     """Prints what each check found; returns the exit status."""
     make = engine_maker(options.engine, engine_argv)
-    name, results = run_checks(
-        make, requests=options.requests, timeout=options.timeout, tell=_tell
-    )
+    name, results = run_checks(make, requests=options.requests, timeout=options.timeout, tell=_tell)
     counts = [
         f"{sum(result.outcome == outcome for result in results)} {outcome}"
         for outcome in ("passed", "failed", "skipped")
