@@ -34,7 +34,7 @@ __all__ = ["Worker"]
 class Worker:
     """Serves an engine as a worker of NVIDIA Dynamo. It is used once.
 
-    In a program of its own, `run` it. Inside an event loop, await `serve`, or have it serve a block::
+    In a program of its own, `run` it. Inside an event loop, await `serve`, or serve a block::
 
         async with Worker(MyEngine(), config, http_port=0) as worker:
             print(worker.http_url)

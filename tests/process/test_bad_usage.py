@@ -70,7 +70,7 @@ CASES = [
         ["--custom-jinja-template", "'/no/template'"],
         id="template",
     ),
-    pytest.param(["echo", "--http-port", "0"], ["--http-port", "'0'", "65535"], id="port"),
+    pytest.param(["echo", "--http-port", "-1"], ["--http-port", "'-1'", "65535"], id="port"),
     pytest.param(["echo", "--", "--dealy", "1"], ["--dealy"], id="engine-option"),
     pytest.param(
         ["echo", "--log-level", "loud"], ["--log-level", "'loud'", "warn", "off"], id="log-level"

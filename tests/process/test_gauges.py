@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING
 from urllib.request import urlopen
 
+from dynamo_backend_common import WorkerState
 from support.api import Api, failed, read_text
 from support.metrics import samples
 from support.processes import Process, until
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from support.launcher import Launcher
 
 PROMPT = "alpha beta gamma delta"
-STATES = ["Connecting", "Starting", "Registering", "Serving", "Draining", "Stopped"]
 PREFIX = "dynamo_component_worker_"
 
 
@@ -52,7 +52,7 @@ class Worker:
         states = {
             labels["state"]: value for labels, value in samples(self.scrape(), PREFIX + "state")
         }
-        assert sorted(states) == sorted(STATES)
+        assert sorted(states) == sorted(WorkerState)
         [state] = [state for state, value in states.items() if value == 1]
         assert sum(states.values()) == 1
         return state

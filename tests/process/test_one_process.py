@@ -214,7 +214,7 @@ def test_a_frontend_that_fails_is_no_success(launcher: Launcher) -> None:
     port = str(launcher.ports.reserve())
     process = launcher.command("serve", "robbing:TakesThePort", "--http-port", port, "--", port)
     assert process.wait() == 1
-    process.wait_for_line(rf"error: serve: the http frontend on 127\.0\.0\.1:{port} ended")
+    process.wait_for_line(rf"error: serve: http frontend: cannot listen on 127\.0\.0\.1:{port}: ")
     assert launcher.latches.is_reached("cleanup")
 
 

@@ -6,6 +6,7 @@ import ast
 import importlib.util
 import re
 from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .failure import PROGRAM
@@ -69,8 +70,10 @@ def _module(name: str) -> ast.Module:
     spec = importlib.util.find_spec(name)
     if spec is None:
         raise ImportError(f"no module named '{name}'")
-    source = getattr(spec.loader, "get_source", lambda _name: None)(name)
-    return ast.parse(source or "")
+    # Not by the loader, which under pytest is one without sources.
+    origin = spec.origin or ""
+    source = Path(origin).read_bytes() if origin.endswith(".py") else b""
+    return ast.parse(importlib.util.decode_source(source))
 
 
 def _required(point: EntryPoint, module: ast.Module) -> Iterator[str]:

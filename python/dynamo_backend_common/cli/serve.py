@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from .._core import check_environment
 from ..exceptions import DynamoError, InvalidArgument
+from ..state import WorkerState
 from ..worker import Worker
 from .announce import announce_endpoint, announce_http
 from .engines import list_engines
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from .._serving.own_loop import LoopFactory
-    from ..worker import Report
+    from ..report import Report
     from .options import Setting
 
 _REQUESTS_CUT = 3

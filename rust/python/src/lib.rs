@@ -109,8 +109,14 @@ mod _core {
         dynamo_backend_handoff::origin::watch()?;
         crate::interpreter_end::watch_forks()?;
         crate::interpreter_end::wait_in_it(py)?;
-        module.add("SHUTDOWN_STAGES", PyTuple::new(py, Stage::ALL.map(Stage::name))?)?;
-        module.add("WORKER_STATES", PyTuple::new(py, WorkerState::ALL.map(WorkerState::as_str))?)?;
+        module.add(
+            "SHUTDOWN_STAGES",
+            PyTuple::new(py, Stage::ALL.map(Stage::name))?,
+        )?;
+        module.add(
+            "WORKER_STATES",
+            PyTuple::new(py, WorkerState::ALL.map(WorkerState::as_str))?,
+        )?;
         TokenIds::register(py)
     }
 }

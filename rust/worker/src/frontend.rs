@@ -60,8 +60,8 @@ impl Frontend {
     pub(crate) fn check_port(&self) -> Result<(), DynamoError> {
         TcpListener::bind(self.address).map(drop).map_err(|error| {
             invalid_argument(format!(
-                "http_port: cannot listen on {}: {error}; choose another port or stop what uses it",
-                self.address
+                "http_port: {}",
+                cannot_listen(self.address, &error)
             ))
         })
     }
@@ -144,7 +144,11 @@ fn listen(wanted: SocketAddr) -> anyhow::Result<(tokio::net::TcpListener, Socket
         let address = listener.local_addr()?;
         Ok((listener, address))
     };
-    listening().map_err(|error: std::io::Error| anyhow!("cannot listen on {wanted}: {error}"))
+    listening().map_err(|error| anyhow!(cannot_listen(wanted, &error)))
+}
+
+fn cannot_listen(address: SocketAddr, error: &std::io::Error) -> String {
+    format!("cannot listen on {address}: {error}; choose another port or stop what uses it")
 }
 
 /// A frontend that was started.

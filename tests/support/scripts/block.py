@@ -37,7 +37,7 @@ async def in_the_block(worker):
         case "ends anyway":
             # The run ends while nothing in the block waits, and nothing will.
             failing.set()
-            while worker.state != "Stopped":
+            while worker.state != "Stopped":  # noqa: ASYNC110 (what waits can be cancelled)
                 await asyncio.sleep(0)
         case _:
             failing.set()

@@ -5,16 +5,22 @@ import asyncio
 from dynamo_backend_common import (
     CannotConnect,
     DynamoError,
+    EndReason,
     InvalidArgument,
     Report,
     RuntimeConfig,
+    ShutdownStage,
     Worker,
     WorkerConfig,
+    WorkerState,
 )
 from dynamo_backend_common.engines.echo import Echo
 
 
-def on_state(state: str) -> None: ...
+def on_state(state: WorkerState) -> None: ...
+
+
+def on_state_name(name: str) -> None: ...
 
 
 def on_progress(message: str, fraction: float | None) -> None: ...
@@ -33,7 +39,9 @@ def blocking() -> int:
     report: Report = worker.run()
     stages: list[float] = list(report.stages.values())
     messages = [message for _stage, message in report.failures]
-    return report.finished + report.cut + len(stages) + len(messages)
+    drain: float | None = report.stages.get(ShutdownStage.DRAIN)
+    where: list[ShutdownStage] = [failure.stage for failure in report.failures]
+    return report.finished + report.cut + len(stages) + len(messages) + len(where) + int(drain or 0)
 
 
 async def in_a_loop() -> str:
@@ -41,7 +49,17 @@ async def in_a_loop() -> str:
     task = asyncio.ensure_future(worker.serve())
     worker.shutdown()
     report = await task
-    return report.reason + worker.state
+    reason: EndReason = report.reason
+    return reason + worker.state
+
+
+async def a_block() -> str | None:
+    async with Worker(Echo(), http_port=0, on_state=on_state_name) as worker:
+        state: WorkerState = worker.state
+        if state is WorkerState.Serving:
+            return worker.http_url
+    ended: Report | None = worker.report
+    return None if ended is None else ended.reason
 
 
 def errors() -> str:
