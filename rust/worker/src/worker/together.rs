@@ -5,6 +5,7 @@ use dynamo_runtime::error::DynamoError;
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 
+use crate::config::agree;
 use crate::error::unknown;
 use crate::run::Run;
 use crate::shutdown::Shutdown;
@@ -25,11 +26,14 @@ pub enum WhenOneEnds {
 ///
 /// # Errors
 ///
-/// A configuration is wrong; then none of them has started its engine.
+/// A configuration is wrong, or two set differently what is one for the process; then none of them has started its engine.
 pub async fn run_all(
-    workers: Vec<Worker>,
+    mut workers: Vec<Worker>,
     when_one_ends: WhenOneEnds,
 ) -> Result<Vec<Result<Report, DynamoError>>, DynamoError> {
+    let configs = workers.iter_mut();
+    let configs = configs.map(|worker| &mut worker.assembly.config.runtime);
+    agree(&mut configs.collect::<Vec<_>>())?;
     let shutdowns: Vec<_> = workers.iter().map(Worker::shutdown).collect();
     let runs = workers
         .into_iter()
