@@ -58,3 +58,24 @@ async fn apart((number, run): (usize, Run)) -> (usize, Result<Report, DynamoErro
     let crashed = |crash| Err(unknown(format!("the run crashed: {crash}")));
     (number, run.map_or_else(crashed, |(result, _hold)| result))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::config::WorkerConfig;
+    use crate::engines::Echo;
+
+    #[tokio::test]
+    async fn workers_that_want_two_system_servers_are_refused() {
+        let workers = [1, 2].map(|port| {
+            let mut config = WorkerConfig::default();
+            config.runtime.system_port = Some(port);
+            Worker::new(Arc::new(Echo::new("echo", Default::default())), config)
+        });
+        let refused = run_all(workers.into(), WhenOneEnds::All).await.unwrap_err();
+        let begin = "system_port: 1 of one worker and 2 of another";
+        assert!(refused.message().starts_with(begin), "{refused}");
+    }
+}
