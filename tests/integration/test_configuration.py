@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from dynamo_backend_common import InvalidArgument, RuntimeConfig, Worker, WorkerConfig, run
+from dynamo_backend_common._core import cleanup_seconds
 from dynamo_backend_common.engines.echo import Echo
 from support.launcher import Launcher
 
@@ -128,6 +129,23 @@ def test_an_engine_may_fill_in_the_configuration() -> None:
     engine, config = Filling(), WorkerConfig(namespace="filled")
     refused(config, ["endpoint_types", "speech"], engine)
     assert engine.seen == config
+
+
+def test_the_time_for_cleanup_is_of_the_worker_s_own_budget() -> None:
+    class Hurried:
+        def configure(self, config: WorkerConfig) -> WorkerConfig:
+            return replace(config, runtime=RuntimeConfig(shutdown_timeout_seconds=4))
+
+        async def start(self, worker_id: int) -> None: ...
+        def generate(self, request: object, context: object) -> None: ...
+        async def cleanup(self) -> None: ...
+
+    engine: Any = Hurried()
+    worker = Worker(engine)
+    assert worker._bridge is not None
+    assert worker._bridge._cleanup_seconds == 2.0
+    assert cleanup_seconds(worker.config.runtime) == 2.0
+    assert cleanup_seconds(RuntimeConfig(shutdown_timeout_seconds=100)) == 5.0
 
 
 def test_what_an_engine_filled_in_is_announced(launcher: Launcher) -> None:

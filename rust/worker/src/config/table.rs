@@ -106,7 +106,7 @@ pub const FIELDS: &[Field] = fields![
     Runtime "system_health_path" DYN_SYSTEM_HEALTH_PATH,
         "path of the readiness probe on the system server; unset: /health";
     Runtime "system_token" DYN_SYSTEM_TOKEN,
-        "what engine controls require as bearer token; of a file it is not seen in ps";
+        "bearer token that engine controls require; as @FILE, since ps shows what is typed";
     Runtime "health_check_enabled" DYN_HEALTH_CHECK_ENABLED,
         "probe the engine where no request has finished for a while";
     Runtime "canary_wait_seconds" DYN_CANARY_WAIT_TIME,
