@@ -12,7 +12,7 @@ from ._core_publish import AdapterCards, KvPublisher, MetricsCore, MetricsSource
 from ._core_steps import StepReport, Steps, StepStream
 from ._core_testing import TestContext, TestEngine, TestLoop, TestStream
 from ._core_vllm import OutputSocket, StepRecord, Taken
-from .config import WorkerConfig
+from .config import RuntimeConfig, WorkerConfig
 
 __all__ = [
     "BUILD_PROFILE",
@@ -294,7 +294,7 @@ def address_for_others() -> str:
 def check_environment() -> None:
     """Checks the variables that no field has; one that cannot be used is an `InvalidArgument`."""
 
-def cleanup_seconds() -> float:
+def cleanup_seconds(runtime: RuntimeConfig) -> float:
     """Seconds that a shutdown keeps for the engine's cleanup, whatever came before it."""
 
 def config_fields() -> list[ConfigField]:

@@ -1,7 +1,7 @@
 """What a worker is configured with, and what an engine says about itself.
 
 Plain frozen dataclasses: nothing is checked here. ``Worker(engine, config)`` checks all of it and
-raises `InvalidArgument` that names the field and the value.
+raises `InvalidArgument` that names the field and the value. A choice is accepted in any case.
 """
 
 import os
@@ -11,39 +11,49 @@ from typing import Any, Literal, TypeAlias
 
 from ._core import config_fields
 
-ModelInput: TypeAlias = Literal["Tokens"] | str
+ModelInput: TypeAlias = Literal["Tokens"]
 """What the engine consumes."""
 
-DisaggregationMode: TypeAlias = Literal["Aggregated", "Prefill", "Decode"] | str
-"""The worker's part in serving; also ``agg``, and any case."""
+DisaggregationMode: TypeAlias = Literal["Aggregated", "Prefill", "Decode", "agg"]
+"""The worker's part in serving; ``agg`` is short for ``Aggregated``."""
 
-StructuralTagMode: TypeAlias = Literal["Off", "On"] | str
+StructuralTagMode: TypeAlias = Literal["Off", "On"]
 """Whether guided decoding uses structural tags."""
 
-StructuralTagScope: TypeAlias = Literal["Auto", "Always"] | str
+StructuralTagScope: TypeAlias = Literal["Auto", "Always"]
 """When structural tags are used."""
 
-StructuralTagSchema: TypeAlias = Literal["Auto", "Strict"] | str
+StructuralTagSchema: TypeAlias = Literal["Auto", "Strict"]
 """Which schema a structural tag enforces."""
 
-DiscoveryBackend: TypeAlias = Literal["etcd", "kubernetes", "file", "mem"] | str
+DiscoveryBackend: TypeAlias = Literal["etcd", "kubernetes", "file", "mem"]
 """Where workers and frontends find each other."""
 
-RequestPlane: TypeAlias = Literal["tcp", "nats"] | str
+RequestPlane: TypeAlias = Literal["tcp", "nats"]
 """How requests travel."""
 
-EventPlane: TypeAlias = Literal["nats", "zmq"] | str
+EventPlane: TypeAlias = Literal["nats", "zmq"]
 """How events travel."""
 
-_VARIABLES = {row.name: row.variable for row in config_fields() if row.owner == "RuntimeConfig"}
+# What Dynamo's runtime reads when it is built; all else is the worker's own.
+_RUNTIME = ("discovery_backend", "request_plane", "event_plane")
+
+# Dynamo's own `Worker`, in a program that has one, waits as long.
+_WRITTEN = (*_RUNTIME, "shutdown_timeout_seconds")
+
+_VARIABLES = {row.name: row.variable for row in config_fields()}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RuntimeConfig:
-    """Settings of Dynamo's runtime, each written to its environment variable.
+    """Where a worker finds the rest of Dynamo, its budgets of time, and its system server.
 
-    A field that is None leaves its variable as it was. The runtime reads the variables when it is
-    built, so a worker that finds a runtime in its process ignores the fields, with one warning.
+    A field that is None leaves it to its environment variable, and without that to the default.
+
+    The runtime reads discovery and planes when it is built, so a worker that finds a runtime in its
+    process ignores these three fields, with one warning. Discovery, planes and the system server
+    are one for the process: of workers that run at once one may set them for all, or all the same.
+    One that is served later has the system server that it finds.
 
     Attributes:
         discovery_backend: ``etcd``, ``kubernetes``, ``file`` or ``mem``
@@ -51,25 +61,65 @@ class RuntimeConfig:
         request_plane: ``tcp`` or ``nats`` (``DYN_REQUEST_PLANE``).
         event_plane: ``nats`` or ``zmq`` (``DYN_EVENT_PLANE``); None and no variable: the
             runtime's choice, ``zmq``.
+        grace_period_seconds: For how long what frontends still send is served in a shutdown
+            (``DYN_GRACEFUL_SHUTDOWN_GRACE_PERIOD_SECS``); 5, or 0 with ``mem`` discovery.
+        shutdown_timeout_seconds: How long waiting, drain and cleanup may take together, in whole
+            seconds (``DYN_WORKER_GRACEFUL_SHUTDOWN_TIMEOUT``); 30.
+        prefill_drain_seconds: For how long a prefill engine is asked whether it is quiescent
+            (``DYN_PREFILL_DRAIN_TIMEOUT_S``); 30.
+        sleep_drain_seconds: How long requests in flight may take before an engine is put to sleep
+            (``DYN_SLEEP_DRAIN_TIMEOUT_SECS``); 30.
+        decode_keep_seconds: For how long a decode that nobody waits for is kept for its first token
+            (``DYN_DECODE_KEEP_TIMEOUT_SECS``); 60.
+        connect_timeout_seconds: For how long connecting is tried again; 0: one attempt
+            (``DYN_CONNECT_TIMEOUT_SECS``); 150.
+        system_port: Port of the system server; 0: any free one, negative: none
+            (``DYN_SYSTEM_PORT``); -1.
+        system_host: Its address (``DYN_SYSTEM_HOST``); ``127.0.0.1``.
+        system_live_path: Path of its liveness probe (``DYN_SYSTEM_LIVE_PATH``); ``/live``.
+        system_health_path: Path of its readiness probe (``DYN_SYSTEM_HEALTH_PATH``); ``/health``.
+        system_token: What engine controls require, as ``Authorization: Bearer TOKEN``
+            (``DYN_SYSTEM_TOKEN``); nothing. It is not shown.
+        health_check_enabled: Whether the engine is probed where no request has finished for a while
+            (``DYN_HEALTH_CHECK_ENABLED``); no.
+        canary_wait_seconds: For how long no request has finished before a probe, in whole seconds
+            (``DYN_CANARY_WAIT_TIME``); 10.
+        health_check_timeout_seconds: How long a probe may take, in whole seconds
+            (``DYN_HEALTH_CHECK_REQUEST_TIMEOUT``); 3.
     """
 
     discovery_backend: DiscoveryBackend | None = None
     request_plane: RequestPlane | None = None
     event_plane: EventPlane | None = None
+    grace_period_seconds: float | None = None
+    shutdown_timeout_seconds: int | None = None
+    prefill_drain_seconds: float | None = None
+    sleep_drain_seconds: float | None = None
+    decode_keep_seconds: float | None = None
+    connect_timeout_seconds: float | None = None
+    system_port: int | None = None
+    system_host: str | None = None
+    system_live_path: str | None = None
+    system_health_path: str | None = None
+    system_token: str | None = field(default=None, repr=False)
+    health_check_enabled: bool | None = None
+    canary_wait_seconds: int | None = None
+    health_check_timeout_seconds: int | None = None
 
     def apply_to_env(self) -> None:
-        """Writes every field that is set to its environment variable.
+        """Writes every set field that Dynamo's runtime reads to its environment variable.
 
-        The worker does it by itself; call it where a program of yours builds the runtime.
+        These are discovery, planes and ``shutdown_timeout_seconds``. The worker does it by itself
+        for the runtime that it builds; call it where a program of yours builds the runtime.
         """
-        for name, variable in _VARIABLES.items():
-            value: str | None = getattr(self, name)
+        for name in _WRITTEN:
+            value: str | int | None = getattr(self, name)
             if value is not None:
-                os.environ[variable] = value
+                os.environ[_VARIABLES[name]] = str(value)
 
     def has_overrides(self) -> bool:
-        """Whether any field is set."""
-        return any(getattr(self, name) is not None for name in _VARIABLES)
+        """Whether a field is set that the runtime reads when it is built."""
+        return any(getattr(self, name) is not None for name in _RUNTIME)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -99,7 +149,7 @@ class WorkerConfig:
             decode worker.
         enable_kv_routing: Whether KV events and snapshots are published.
         metrics_labels: (name, value) pairs that are added to the endpoint's metrics.
-        disaggregation_mode: ``Aggregated`` (or ``agg``), ``Prefill`` or ``Decode``, in any case.
+        disaggregation_mode: ``Aggregated`` (or ``agg``), ``Prefill`` or ``Decode``.
         health_check_payload: Request of the health canary. None: ``DYN_HEALTH_CHECK_PAYLOAD``,
             else the engine's.
         max_concurrent_requests: Requests that the engine has at a time; more wait for their turn,
@@ -111,7 +161,7 @@ class WorkerConfig:
         structural_tag_mode: Whether guided decoding uses structural tags.
         structural_tag_scope: When they are used.
         structural_tag_schema: Which schema they enforce.
-        runtime: Settings of the runtime.
+        runtime: Discovery, planes, budgets of time and the system server.
     """
 
     namespace: str = "dynamo"

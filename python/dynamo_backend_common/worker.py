@@ -107,6 +107,8 @@ class Worker:
             http=None if http_port is None else (http_host, http_port),
             on_state=self._entered,
         )
+        if self._bridge is not None:
+            self._bridge.configured(config.runtime)
 
     def run(self, *, loop_factory: LoopFactory | None = None) -> Report:
         """Runs the worker to its end, on an event loop of its own; blocks the calling thread.

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from dynamo_backend_common import InvalidArgument, RuntimeConfig, Worker, WorkerConfig
+from dynamo_backend_common import InvalidArgument, RuntimeConfig, Worker, WorkerConfig, run
+from dynamo_backend_common._core import cleanup_seconds
 from dynamo_backend_common.engines.echo import Echo
 from support.launcher import Launcher
 
@@ -26,6 +27,21 @@ WRONG_RUNTIME = [
     ({"discovery_backend": "etdc"}, ["discovery_backend", "etdc", "etcd", "kubernetes", "mem"]),
     ({"request_plane": "udp"}, ["request_plane", "udp", "tcp", "nats"]),
     ({"event_plane": "mail"}, ["event_plane", "mail", "nats", "zmq"]),
+    ({"grace_period_seconds": -1}, ["grace_period_seconds: -1", "from 0 to 86400"]),
+    ({"prefill_drain_seconds": "long"}, ["prefill_drain_seconds: 'long'", "a number of seconds"]),
+    ({"sleep_drain_seconds": float("nan")}, ["sleep_drain_seconds: NaN", "from 0 to 86400"]),
+    ({"decode_keep_seconds": 86401}, ["decode_keep_seconds: 86401", "from 0 to 86400"]),
+    ({"connect_timeout_seconds": -0.5}, ["connect_timeout_seconds: -0.5", "from 0 to 86400"]),
+    ({"shutdown_timeout_seconds": 2.5}, ["shutdown_timeout_seconds: 2.5", "int, 0 or more"]),
+    ({"shutdown_timeout_seconds": -1}, ["shutdown_timeout_seconds: -1", "int, 0 or more"]),
+    ({"system_port": 65536}, ["system_port: 65536", "0 to 65535", "-1"]),
+    ({"system_port": "http"}, ["system_port: 'http'", "accepted: int, or None"]),
+    ({"system_host": ""}, ["system_host: ''", "an address"]),
+    ({"system_live_path": "live"}, ["system_live_path: 'live'", "begins with '/'"]),
+    ({"system_health_path": ""}, ["system_health_path: ''", "begins with '/'"]),
+    ({"health_check_enabled": "yes"}, ["health_check_enabled: 'yes'", "bool, or None"]),
+    ({"canary_wait_seconds": -1}, ["canary_wait_seconds: -1", "int, 0 or more"]),
+    ({"health_check_timeout_seconds": 0}, ["health_check_timeout_seconds: 0", "1 or more"]),
 ]
 
 
@@ -55,15 +71,40 @@ def test_a_wrong_value_of_the_runtime_is_refused_too(
     refused(WorkerConfig(runtime=RuntimeConfig(**values)), parts)
 
 
+@pytest.mark.parametrize("token", [b"hidden", " ", "hidden\nmore", "hidden\ud800"])
+def test_a_wrong_token_is_refused_without_showing_it(token: Any) -> None:
+    config = WorkerConfig(runtime=RuntimeConfig(system_token=token))
+    with pytest.raises(InvalidArgument, match=r"^system_token: .*accepted: ") as caught:
+        Worker(Echo(), config)
+    assert "hidden" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("discovery_backend", ("mem", "file")),
+        ("system_port", (0, -1)),
+        ("system_token", ("hidden1", "hidden2")),
+    ],
+)
+def test_workers_that_run_at_once_agree_about_what_is_one_for_the_process(
+    name: str, values: tuple[Any, Any]
+) -> None:
+    configs = [WorkerConfig(runtime=RuntimeConfig(**{name: value})) for value in values]
+    with pytest.raises(InvalidArgument, match=f"^{name}: .* one for the process") as caught:
+        run(*(Worker(Echo(), config) for config in configs))
+    assert "hidden" not in str(caught.value)
+
+
 @pytest.mark.parametrize("mode", ["agg", " Decode ", "PREFILL", "aggregated"])
 def test_text_forms_of_the_mode_are_accepted(mode: str) -> None:
-    Worker(Echo(), WorkerConfig(disaggregation_mode=mode))
+    Worker(Echo(), changed(disaggregation_mode=mode))
 
 
 def test_a_wrong_type_is_refused_by_name() -> None:
     refused(changed(namespace=5), ["namespace", "int", "str"])
     refused(changed(enable_kv_routing="no"), ["enable_kv_routing", "str", "bool"])
-    refused(changed(max_queued_seconds="long"), ["str", "a number of seconds above 0, or None"])
+    refused(changed(max_queued_seconds="long"), ["str", "a number of seconds, or None"])
 
 
 @pytest.mark.parametrize("method", ["start", "generate", "cleanup"])
@@ -88,6 +129,23 @@ def test_an_engine_may_fill_in_the_configuration() -> None:
     engine, config = Filling(), WorkerConfig(namespace="filled")
     refused(config, ["endpoint_types", "speech"], engine)
     assert engine.seen == config
+
+
+def test_the_time_for_cleanup_is_of_the_worker_s_own_budget() -> None:
+    class Hurried:
+        def configure(self, config: WorkerConfig) -> WorkerConfig:
+            return replace(config, runtime=RuntimeConfig(shutdown_timeout_seconds=4))
+
+        async def start(self, worker_id: int) -> None: ...
+        def generate(self, request: object, context: object) -> None: ...
+        async def cleanup(self) -> None: ...
+
+    engine: Any = Hurried()
+    worker = Worker(engine)
+    assert worker._bridge is not None
+    assert worker._bridge._cleanup_seconds == 2.0
+    assert cleanup_seconds(worker.config.runtime) == 2.0
+    assert cleanup_seconds(RuntimeConfig(shutdown_timeout_seconds=100)) == 5.0
 
 
 def test_what_an_engine_filled_in_is_announced(launcher: Launcher) -> None:

@@ -1,4 +1,4 @@
-"""The variables of a shutdown, as a worker reads them: from the deadline that it announces."""
+"""Budgets and the system server as a worker has them: by variables, options and arguments."""
 
 import re
 import signal
@@ -6,7 +6,8 @@ import signal
 import pytest
 
 from support.launcher import Launcher
-from support.processes import all_of
+from support.processes import all_of, until
+from support.system import SERVING, System, becomes_ready
 
 GRACE = "DYN_GRACEFUL_SHUTDOWN_GRACE_PERIOD_SECS"
 TIMEOUT = "DYN_WORKER_GRACEFUL_SHUTDOWN_TIMEOUT"
@@ -81,3 +82,55 @@ def test_section_5_a_bad_timeout_is_the_default_with_a_warning(
 def warned(output: str, variable: str, value: str) -> None:
     warnings = [line for line in output.splitlines() if "WARN" in line]
     assert any(re.search(all_of(variable, f"'{value}'"), line) for line in warnings), output
+
+
+def test_a_program_sets_them_by_arguments(launcher: Launcher) -> None:
+    system = System(launcher.ports.reserve())
+    program = launcher.script("by_arguments", str(system.port), "token")
+    for endpoint in ("left", "right"):
+        program.wait_for_line(f"{endpoint} Serving")
+    assert system.get("/livez").status == 200
+    assert system.get("/live").status == 404
+    until(lambda: system.health()[0] == 200, "both are ready")
+    there = [worker["endpoint"] for worker in system.health()[1]["workers"]]
+    assert sorted(there) == ["dynamo.backend.left", "dynamo.backend.right"]
+    assert system.get("/engine/dynamo.backend.left/status").status == 401
+    authorized = System(system.port, "token")
+    assert authorized.get("/engine/dynamo.backend.left/status").status == 200
+    program.send(signal.SIGTERM)
+    assert program.wait() == 0
+    deadlines = re.findall(r"deadline_secs=([\d.]+)", program.output)
+    assert {float(seconds) for seconds in deadlines} == {9.0, 7.5}
+
+
+def test_options_count_before_the_variables(launcher: Launcher) -> None:
+    token = launcher.folder / "token"
+    token.write_text("s3cret\n")
+    system = System(launcher.ports.reserve(), "s3cret")
+    options = {
+        "--discovery-backend": "file",
+        "--grace-period-seconds": "0.25",
+        "--shutdown-timeout-seconds": "7",
+        "--system-port": str(system.port),
+        "--system-host": "lo",
+        "--system-token": f"@{token}",
+        "--canary-wait-seconds": "1",
+    }
+    env = {GRACE: "soon", TIMEOUT: "long", "DYN_SYSTEM_PORT": "-1", "DYN_SYSTEM_TOKEN": "other"}
+    env |= {"DYN_SYSTEM_HOST": "192.0.2.1", "DYN_HEALTH_CHECK_ENABLED": "often"}
+    process = launcher.command(
+        "serve",
+        "lively:Probed",
+        "--health-check-enabled",
+        *(part for option in options.items() for part in option),
+        env=env,
+    )
+    process.wait_for_line(SERVING)
+    becomes_ready(system)
+    assert system.get("/engine/status").status == 200
+    assert System(system.port, "other").get("/engine/status").status == 401
+    process.send(signal.SIGTERM)
+    assert process.wait() == 0
+    assert "deadline_secs=7.25" in process.output
+    assert "WARN" not in process.output.partition("deadline_secs=")[0]
+    assert "s3cret" not in process.output

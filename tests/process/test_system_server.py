@@ -150,19 +150,30 @@ def test_a_port_in_use_is_told_before_anything_is_started(launcher: Launcher) ->
     assert not launcher.latches.is_reached("cleanup")
 
 
-@pytest.mark.parametrize("port", ["http", "65536", "9.5"])
-def test_a_port_that_is_none_is_told_with_what_is_accepted(launcher: Launcher, port: str) -> None:
-    process = launcher.command(
-        "serve",
-        "controlled:Sleeper",
-        "--discovery-backend",
-        "mem",
-        env={"DYN_SYSTEM_PORT": port},
-    )
-    assert process.wait() == 1
-    assert f"DYN_SYSTEM_PORT is '{port}'" in process.stderr
-    assert "0 to 65535" in process.stderr
+@pytest.mark.parametrize(
+    ("port", "why"),
+    [
+        ("http", "is no whole number"),
+        ("65536", "is not accepted; accepted: 0 to 65535"),
+        ("9.5", "is no whole number"),
+    ],
+)
+def test_a_port_that_is_none_is_wrong_usage(launcher: Launcher, port: str, why: str) -> None:
+    options = ("serve", "controlled:Sleeper", "--discovery-backend", "mem")
+    for place, process in (
+        ("DYN_SYSTEM_PORT", launcher.command(*options, env={"DYN_SYSTEM_PORT": port})),
+        ("--system-port", launcher.command(*options, "--system-port", port)),
+    ):
+        assert process.wait() == 2
+        assert re.search(f"error: {place}: '?{port}'? {why}", process.stderr), process.stderr
     assert not launcher.latches.is_reached("start")
+
+
+def test_a_program_is_told_which_ports_its_variable_may_have(launcher: Launcher) -> None:
+    program = launcher.script("canary_runs", env={"DYN_SYSTEM_PORT": "http"})
+    assert program.wait() == 1
+    assert "InvalidArgument: DYN_SYSTEM_PORT is 'http', which is no port; acc" in program.stderr
+    assert "0 to 65535" in program.stderr
 
 
 def test_two_workers_share_the_server_until_the_last_is_gone(launcher: Launcher) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from .._core import HEALTH_CHECK_KEY, cleanup_seconds
 from .._log.request import current_request
+from ..config import RuntimeConfig
 from ..engine import LLMEngine
 from ..exceptions import DynamoError, EngineShutdown, InvalidArgument, Unknown
 from ..metrics import EndpointMetrics
@@ -49,6 +50,7 @@ class Bridge:
         self._engine = engine
         self._on_progress = on_progress
         self._shutdown = asyncio.Event()
+        self._cleanup_seconds = cleanup_seconds(RuntimeConfig())
         # Read once by the core.
         self.token_ids_as_list = _as_list(engine)
         # The loop itself holds tasks by weak references only.
@@ -61,6 +63,10 @@ class Bridge:
         # The function that was asked last whether it blocks, and the answer.
         self._asked: Any = None
         self._blocks = False
+
+    def configured(self, runtime: RuntimeConfig) -> None:
+        """Takes what is configured of the time for the end."""
+        self._cleanup_seconds = cleanup_seconds(runtime)
 
     def check_prefill(self) -> None:
         """Warns of an engine of a prefill worker that cannot say when its KV cache may go."""
@@ -161,7 +167,7 @@ class Bridge:
 
     async def cleanup(self) -> None:
         await self._end_watch()
-        await end_requests(self.name, self._pumps.values())
+        await end_requests(self.name, self._pumps.values(), self._cleanup_seconds)
         try:
             await self._logged("cleanup")
         finally:
@@ -177,7 +183,8 @@ class Bridge:
         task, self._watching = self._watching, None
         if task is None:
             return
-        _, stuck = await asyncio.wait([task], timeout=_moment())
+        # The rest of cleanup's time is the engine's own.
+        _, stuck = await asyncio.wait([task], timeout=min(1.0, self._cleanup_seconds / 4))
         if stuck:
             logger.error("%s.watch did not end when cancelled", self.name)
             # The end of the loop would wait for it.
@@ -258,11 +265,6 @@ def _as_list(engine: Any) -> bool:
             f"token_ids_as_list: {as_list!r} of {type(engine).__name__} is neither True nor False"
         )
     return as_list
-
-
-def _moment() -> float:
-    """Seconds for what was cancelled: the rest of cleanup's time is the engine's own."""
-    return min(1.0, cleanup_seconds() / 4)
 
 
 def _parameters(start: Callable[..., Any]) -> Container[str]:

@@ -6,7 +6,6 @@ import asyncio
 from asyncio.tasks import _unregister_task
 from typing import TYPE_CHECKING
 
-from .._core import cleanup_seconds
 from .stream import logger
 
 if TYPE_CHECKING:
@@ -17,16 +16,15 @@ if TYPE_CHECKING:
 _SHOWN = 10
 
 
-async def end_requests(engine: str, pumps: Iterable[Pump]) -> None:
+async def end_requests(engine: str, pumps: Iterable[Pump], share: float) -> None:
     """Ends them before what they stand on goes.
 
-    Threads have three quarters of the time that a shutdown keeps for cleanup; the rest is the
-    engine's own.
+    Threads have three quarters of ``share``, the seconds that a shutdown keeps for cleanup; the
+    rest is the engine's own.
     """
     running = [pump for pump in pumps if not pump.task.done()]
     if not running:
         return
-    share = cleanup_seconds()
     moment = min(1.0, share / 4)
     until = asyncio.get_running_loop().time() + share * 3 / 4
     for pump in running:

@@ -63,7 +63,7 @@ def _findings(settings: Mapping[str, Setting]) -> Iterator[Finding]:
     if reach.is_nats_needed(chosen["request_plane"], chosen["event_plane"]):
         yield reach.nats()
     yield reach.others(discovery)
-    yield from reach.ports(settings["http_host"], settings["http_port"])
+    yield from reach.ports(settings)
     yield surroundings.home()
     yield surroundings.temporary()
     yield from surroundings.gpus()

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
     from .options import Setting
 
-_SECRET = re.compile("PASSWORD|TOKEN")
 _CREDENTIALS = re.compile(r"//[^/@\s]*@")
 
 
@@ -33,7 +32,8 @@ def explain(settings: Iterable[Setting], environ: Mapping[str, str] | None = Non
     for variable in environment_variables():
         text = environ.get(variable.name)
         if text and variable.name not in shown:
-            said.append((f"# {variable.name} = {_toml(_public(variable.name, text))}", "variable"))
+            public = "(set)" if variable.kind == "secret" else _CREDENTIALS.sub("//", text)
+            said.append((f"# {variable.name} = {_toml(public)}", "variable"))
     width = max(len(line) for line, _ in said if len(line) < 60)
     return "\n".join(f"{line.ljust(width)}  # {source}" for line, source in said)
 
@@ -42,6 +42,9 @@ def _line(setting: Setting) -> str:
     if setting.value is None:
         state = "unset" if setting.kind == "default" else "left to the worker"
         return f"# {setting.row.name} is {state}"
+    if setting.row.kind == "secret":
+        # A file that has "(set)" would have that for a token.
+        return f"# {setting.row.name} is set"
     return f"{setting.row.name} = {_toml(setting.value, setting.row.kind)}"
 
 
@@ -52,7 +55,3 @@ def _toml(value: Any, kind: str = "") -> str:
         value = json.dumps(dict(value))
     # JSON's strings, numbers and booleans are TOML's, but for one character.
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
-
-
-def _public(name: str, text: str) -> str:
-    return "(set)" if _SECRET.search(name) else _CREDENTIALS.sub("//", text)

@@ -21,8 +21,11 @@ if TYPE_CHECKING:
 
     from .values import Row
 
-# The worker, and its log, read them by themselves: a bad value there is a warning, not an error.
-_LEFT_TO_WORKER = {"health_check_payload", "log_level", "log_format"}
+# The worker, and its log, read them by themselves: a bad value there is a warning, not an error,
+# and a secret stays where it is.
+_LEFT_TO_WORKER = {"health_check_payload", "log_level", "log_format", "system_token"}
+_LEFT_TO_WORKER |= {"grace_period_seconds", "shutdown_timeout_seconds", "prefill_drain_seconds"}
+_LEFT_TO_WORKER |= {"sleep_drain_seconds", "decode_keep_seconds", "connect_timeout_seconds"}
 
 # For Dynamo, the second counts before the first.
 _COUNTS_BEFORE = {"DYN_LOGGING_JSONL": "DYN_LOGGING_CONSOLE_FORMAT"}
@@ -35,6 +38,8 @@ _METAVARS = {
     "path": "PATH",
     "whole number": "NUMBER",
     "seconds": "SECONDS",
+    "whole seconds": "SECONDS",
+    "secret": "TOKEN|@FILE",
     "port": "N",
     "log filter": "LEVEL",
 }

@@ -15,7 +15,7 @@ from .finding import Finding, in_effect
 from .ports import check_port
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from .options import Setting
 
@@ -66,8 +66,9 @@ def others(discovery: str) -> Finding:
     return Finding("ok", "address", f"requests come in on {address}")
 
 
-def ports(http_host: Setting, http_port: Setting) -> Iterator[Finding]:
+def ports(settings: Mapping[str, Setting]) -> Iterator[Finding]:
     """Whether the ports that are chosen are free."""
+    http_host, http_port = settings["http_host"], settings["http_port"]
     if http_port.value is not None:
         try:
             check_port(http_host, http_port.value)
@@ -75,29 +76,31 @@ def ports(http_host: Setting, http_port: Setting) -> Iterator[Finding]:
             yield Finding("wrong", "HTTP port", str(failure))
         else:
             yield Finding("ok", "HTTP port", f"{http_host.value}:{http_port.value} is free")
-    host, port = in_effect("DYN_SYSTEM_HOST"), in_effect("DYN_SYSTEM_PORT").strip()
-    if not port.removeprefix("-").isdecimal() or int(port) > 65535:
-        words = f"DYN_SYSTEM_PORT: '{port}' is no port; accepted: 0 to 65535, or -1 for none"
+    host, port = settings["system_host"], settings["system_port"]
+    if port.value is None or port.value < 0:
+        yield Finding("note", "system server", f"none; {port.place} chooses a port")
+    elif port.value > 65535:
+        words = f"{port.place}: {port.value} is no port; accepted: 0 to 65535, or -1 for none"
         yield Finding("wrong", "system server", words)
-    elif int(port) < 0:
-        yield Finding("note", "system server", "none, as DYN_SYSTEM_PORT says")
     else:
-        yield _system_server(host, int(port))
+        yield _system_server(host, port)
 
 
-def _system_server(host: str, port: int) -> Finding:
+def _system_server(host: Setting, port: Setting) -> Finding:
+    where = host.value or "127.0.0.1"
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM
+            where, port.value, type=socket.SOCK_STREAM
         )[0]
         with socket.socket(family, kind, protocol) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(address)
             probe.listen(1)
     except (OSError, UnicodeError) as error:
-        words = f"cannot listen on {host}:{port}: {_why(error)}; see DYN_SYSTEM_HOST and _PORT"
+        words = f"cannot listen on {where}:{port.value}: {_why(error)}"
+        words += f"; see {host.place} and {port.place}"
         return Finding("wrong", "system server", words)
-    return Finding("ok", "system server", f"{host}:{port} is free")
+    return Finding("ok", "system server", f"{where}:{port.value} is free")
 
 
 def is_nats_needed(request_plane: str, event_plane: str) -> bool:

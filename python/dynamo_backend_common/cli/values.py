@@ -28,6 +28,7 @@ _TOML: dict[str, tuple[tuple[type, ...], str]] = {
     "whole number": ((int,), "a whole number"),
     "port": ((int,), "a whole number"),
     "seconds": ((int, float), "a number of seconds"),
+    "whole seconds": ((int,), "a whole number of seconds"),
     "pairs": ((dict,), "a table of strings"),
     "JSON": ((dict, str), "a table, or a string with JSON or @FILE,"),
 }
@@ -87,6 +88,10 @@ def read_text(row: Row, place: str, given: Any) -> Any:
             return _number(place, given, int, "whole number")
         case "seconds":
             return _number(place, given, float, "number of seconds")
+        case "whole seconds":
+            return _number(place, given, int, "whole number of seconds")
+        case "secret":
+            return _secret(place, given)
         case "port":
             return _port(place, given)
         case "log filter":
@@ -148,6 +153,21 @@ def _json_object(place: str, text: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise UsageError(f"{place}: a JSON object is needed, '{text}' is {_json_name(value)}")
     return value
+
+
+def _secret(place: str, text: str) -> str:
+    if not text.startswith("@"):
+        return text
+    path = text[1:]
+    try:
+        secret = Path(path).read_text("utf-8").strip()
+    except OSError as error:
+        raise UsageError(f"{place}: cannot read '{path}': {error.strerror}") from None
+    except ValueError:
+        raise UsageError(f"{place}: '{path}' is no text in UTF-8") from None
+    if not secret:
+        raise UsageError(f"{place}: '{path}' is empty")
+    return secret
 
 
 def _json_name(value: object) -> str:

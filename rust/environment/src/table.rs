@@ -55,7 +55,7 @@ variables! {
         "comma-separated; credentials in it move to the next two";
     ETCD_AUTH_USERNAME(Text), [Worker, Runtime],
         "who asks etcd";
-    ETCD_AUTH_PASSWORD(Text), [Worker, Runtime],
+    ETCD_AUTH_PASSWORD(Secret), [Worker, Runtime],
         "with which password";
     ETCD_LEASE_TTL(WholeSeconds) or "`30`", [Runtime],
         "how long a lease outlives the last sign of its worker";
@@ -68,9 +68,9 @@ variables! {
          next three";
     NATS_AUTH_USERNAME(Text), [Worker, Runtime],
         "who asks NATS";
-    NATS_AUTH_PASSWORD(Text), [Worker, Runtime],
+    NATS_AUTH_PASSWORD(Secret), [Worker, Runtime],
         "with which password";
-    NATS_AUTH_TOKEN(Text), [Worker, Runtime],
+    NATS_AUTH_TOKEN(Secret), [Worker, Runtime],
         "or with which token, without a name";
     NATS_STARTUP_CONNECT_TIMEOUT_SECONDS(WholeSeconds) or "`5`", [Worker, Runtime],
         "how long one attempt to connect to NATS may take";
@@ -137,25 +137,25 @@ variables! {
     DYN_RUNTIME_NUM_WORKER_THREADS(WholeNumber) or "the number of cores", [Runtime],
         "threads of the Rust side";
 
-    DYN_SYSTEM_PORT(WholeNumber) = "-1", [Worker],
+    DYN_SYSTEM_PORT(WholeNumber) = "-1", [CommandLine, Worker],
         "port of the system server; `0`: any free one, negative: none";
-    DYN_SYSTEM_HOST(Text) = "127.0.0.1", [Worker, Runtime],
+    DYN_SYSTEM_HOST(Text) = "127.0.0.1", [CommandLine, Worker],
         "its address";
-    DYN_SYSTEM_LIVE_PATH(Text) or "`/live`", [Worker],
+    DYN_SYSTEM_LIVE_PATH(Text) or "`/live`", [CommandLine, Worker],
         "path of the liveness probe there";
-    DYN_SYSTEM_HEALTH_PATH(Text) or "`/health`", [Worker],
+    DYN_SYSTEM_HEALTH_PATH(Text) or "`/health`", [CommandLine, Worker],
         "path of the readiness probe there";
-    DYN_SYSTEM_TOKEN(Text), [Worker],
+    DYN_SYSTEM_TOKEN(Secret), [Worker],
         "what `/engine/` then requires, as `Authorization: Bearer TOKEN`";
     DYN_SELF_HOST_METADATA(Flag) or "`true`", [Worker, Runtime],
         "frontends get the model's files from the system server, where others reach that";
-    DYN_HEALTH_CHECK_ENABLED(Flag) = "false", [Worker],
+    DYN_HEALTH_CHECK_ENABLED(Flag) = "false", [CommandLine, Worker],
         "probe the engine; `/health` follows";
     DYN_HEALTH_CHECK_PAYLOAD(Json) or "the engine's", [Worker],
         "the probe of the health canary: a JSON object, or `@` and the path of a file";
-    DYN_HEALTH_CHECK_REQUEST_TIMEOUT(WholeSeconds) or "`3`", [Worker],
+    DYN_HEALTH_CHECK_REQUEST_TIMEOUT(WholeSeconds) or "`3`", [CommandLine, Worker],
         "how long a probe may take";
-    DYN_CANARY_WAIT_TIME(WholeSeconds) or "`10`", [Worker],
+    DYN_CANARY_WAIT_TIME(WholeSeconds) or "`10`", [CommandLine, Worker],
         "how long no request has finished before a probe";
 
     DYN_NAMESPACE(Text) = "dynamo", [CommandLine],

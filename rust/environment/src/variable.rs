@@ -7,6 +7,8 @@ use std::fmt;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     Text,
+    /// Text that is shown nowhere.
+    Secret,
     Path,
     Flag,
     /// One of these.
@@ -27,6 +29,7 @@ impl Kind {
     pub fn name(self) -> &'static str {
         match self {
             Self::Text => "text",
+            Self::Secret => "secret",
             Self::Path => "path",
             Self::Flag => "flag",
             Self::Choice(_) => "choice",
@@ -140,7 +143,7 @@ mod tests {
                 Kind::WholeNumber => default.parse::<i64>().is_ok(),
                 Kind::WholeSeconds => default.parse::<u64>().is_ok(),
                 Kind::Number | Kind::Seconds => default.parse::<f64>().is_ok(),
-                Kind::Text | Kind::Path | Kind::Pairs | Kind::Json => true,
+                Kind::Text | Kind::Secret | Kind::Path | Kind::Pairs | Kind::Json => true,
             };
             assert!(fits, "{variable} is {default} by default");
         }

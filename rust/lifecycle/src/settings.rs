@@ -1,5 +1,5 @@
-//! What the environment says about connecting, shutdown, sleep and requests that are kept: the only
-//! reader of these variables.
+//! How long connecting, shutdown, sleep and requests that are kept may take: the only reader of what
+//! the variables of that say.
 //!
 //! Connecting is given more time than the runtime itself takes for a first connection to etcd
 //! (`ETCD_STARTUP_CONNECT_TIMEOUT_SECONDS`, 120), so that its error is heard and not cut short.
@@ -14,8 +14,8 @@ use dynamo_backend_environment::{
     DYN_SLEEP_DRAIN_TIMEOUT_SECS, DYN_WORKER_GRACEFUL_SHUTDOWN_TIMEOUT, Kind, Variable,
 };
 
-/// The longest duration that a variable with fractions may give: a day, in seconds.
-const LONGEST: f64 = 86_400.0;
+/// The longest duration that may be given with fractions: a day, in seconds.
+pub const LONGEST: f64 = 86_400.0;
 
 /// Every variable that [`Settings`] reads.
 pub const VARIABLES: [Variable; 6] = [
@@ -53,15 +53,6 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// The settings of this process's environment; bad values are logged as warnings.
-    pub fn from_env() -> Self {
-        let (settings, warnings) = Self::from_lookup(Variable::text);
-        for warning in warnings {
-            tracing::warn!("{warning}");
-        }
-        settings
-    }
-
     /// The settings that `lookup` gives, and a warning for each bad value.
     ///
     /// ```

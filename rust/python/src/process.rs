@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
-use dynamo_backend_environment::Variable;
-use dynamo_backend_lifecycle::{Budget, Settings};
+use dynamo_backend_lifecycle::Budget;
+use dynamo_backend_worker::config::agree;
 use dynamo_backend_worker::error::unknown;
 use dynamo_backend_worker::process::{self, Scope};
 use dynamo_backend_worker::{EarlySignals, adopt_orphans, trace};
@@ -12,6 +12,7 @@ use pyo3::prelude::*;
 use pyo3::sync::MutexExt;
 
 use crate::buffer::WAKEUPS;
+use crate::convert::config;
 use crate::errors;
 use crate::interpreter_end;
 use crate::runtime;
@@ -19,8 +20,8 @@ use crate::worker::WorkerCore;
 
 static BUILDING: Mutex<()> = Mutex::new(());
 
-/// Prepares the process for these workers, which run at once: its environment and its runtime. The
-/// first call does; later ones find the runtime and change nothing. `folder` is for discovery,
+/// Prepares the process for these workers, which run at once: what is one for all of them, its
+/// environment and its runtime. The first call does; later ones find the runtime. `folder` is for discovery,
 /// where several workers share a frontend and nothing was chosen.
 #[pyfunction]
 pub(crate) fn prepare(
@@ -32,8 +33,14 @@ pub(crate) fn prepare(
     let _one_at_a_time = BUILDING
         .lock_py_attached(py)
         .unwrap_or_else(PoisonError::into_inner);
+    let mut configs: Vec<_> = cores.iter().map(|core| core.config.lock()).collect();
+    let mut runtimes: Vec<_> = configs
+        .iter_mut()
+        .map(|config| &mut config.runtime)
+        .collect();
+    agree(&mut runtimes).map_err(|error| errors::to_exception(py, &error, None))?;
     if runtime::is_there()? {
-        if cores.iter().any(|core| core.config.runtime.has_overrides()) {
+        if runtimes.iter().any(|runtime| runtime.has_overrides()) {
             tracing::warn!(
                 "runtime settings of this worker are ignored: the process has its runtime already"
             );
@@ -46,11 +53,8 @@ pub(crate) fn prepare(
         Some(folder) => Scope::SharedProcess(folder),
         None => Scope::Process,
     };
-    for core in &cores {
-        core.config.runtime.apply_to_env();
-    }
-    for core in &cores {
-        process::prepare_environment(&core.config, scope);
+    for config in &configs {
+        process::prepare_environment(config, scope);
     }
     // What it reads are the operator's variables.
     let built = process::build_tokio_runtime()
@@ -76,9 +80,11 @@ pub(crate) fn address_for_others(py: Python<'_>) -> PyResult<String> {
 
 /// Seconds that a shutdown keeps for the engine's cleanup, whatever came before it.
 #[pyfunction]
-pub(crate) fn cleanup_seconds() -> f64 {
-    let (settings, _) = Settings::from_lookup(Variable::text);
-    Budget::new(&settings).cleanup().as_secs_f64()
+pub(crate) fn cleanup_seconds(py: Python<'_>, runtime: &Bound<'_, PyAny>) -> PyResult<f64> {
+    let (settings, _) = config::runtime_config(runtime)
+        .map_err(|error| errors::to_exception(py, &error, None))?
+        .settings();
+    Ok(Budget::new(&settings).cleanup().as_secs_f64())
 }
 
 /// Gives SIGTERM and SIGINT back to the workers that run, after Python has set handlers.

@@ -28,7 +28,7 @@ pub(crate) struct WorkerCore {
     /// A `RustEngine`, or the bridge around a Python engine.
     engine: Py<PyAny>,
     engine_name: String,
-    pub(crate) config: WorkerConfig,
+    pub(crate) config: Mutex<WorkerConfig>,
     pub(crate) frontend: Option<Frontend>,
     /// Until the run has it.
     on_state: Mutex<Option<Py<PyAny>>>,
@@ -77,7 +77,7 @@ impl WorkerCore {
         Ok(Self {
             engine,
             engine_name,
-            config,
+            config: Mutex::new(config),
             frontend,
             on_state: Mutex::new(on_state),
             shutdown: Shutdown::default(),
@@ -102,7 +102,7 @@ impl WorkerCore {
         let event_loop = EventLoop::new(event_loop.unbind(), outbox);
         let (engine, failure) = self.engine(py, &event_loop)?;
         let mut worker =
-            Worker::new(engine, self.config.clone()).with_shutdown(self.shutdown.clone());
+            Worker::new(engine, self.config.lock().clone()).with_shutdown(self.shutdown.clone());
         if let Some(frontend) = self.frontend {
             worker = worker.with_frontend(frontend);
         }

@@ -1,16 +1,16 @@
 //! How a worker is configured: [`WorkerConfig`] and, inside it, [`RuntimeConfig`].
 
+mod agreement;
 mod choice;
 mod disaggregation_mode;
 mod endpoint_types;
 mod metrics_labels;
+mod runtime;
+mod secret;
 mod table;
 
 use std::path::PathBuf;
 
-use dynamo_backend_environment::{
-    DYN_DISCOVERY_BACKEND, DYN_EVENT_PLANE, DYN_REQUEST_PLANE, Variable,
-};
 use dynamo_llm::local_model::runtime_config::{
     StructuralTagMode, StructuralTagSchemaMode, StructuralTagScope,
 };
@@ -18,40 +18,15 @@ use dynamo_llm::model_type::{ModelInput, ModelType};
 use dynamo_runtime::error::DynamoError;
 use serde_json::Value;
 
+pub use agreement::agree;
 pub use choice::Choice;
 pub use disaggregation_mode::DisaggregationMode;
 pub(crate) use endpoint_types::parse_endpoint_types;
+pub use runtime::RuntimeConfig;
+pub use secret::Secret;
 pub use table::{FIELDS, Field, Owner};
 
 use crate::error::invalid_argument;
-
-/// Where the worker finds the rest of Dynamo. A field that is `None` leaves its environment
-/// variable as it is.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct RuntimeConfig {
-    /// `DYN_DISCOVERY_BACKEND`: `etcd`, `kubernetes`, `file` or `mem`.
-    pub discovery_backend: Option<String>,
-    /// `DYN_REQUEST_PLANE`: `tcp` or `nats`.
-    pub request_plane: Option<String>,
-    /// `DYN_EVENT_PLANE`: `nats` or `zmq`.
-    pub event_plane: Option<String>,
-}
-
-impl RuntimeConfig {
-    /// Whether any field is set.
-    pub fn has_overrides(&self) -> bool {
-        self.pairs().iter().any(|(_, value)| value.is_some())
-    }
-
-    /// The variables, and what they are to be.
-    pub(crate) fn pairs(&self) -> [(Variable, Option<&str>); 3] {
-        [
-            (DYN_DISCOVERY_BACKEND, self.discovery_backend.as_deref()),
-            (DYN_REQUEST_PLANE, self.request_plane.as_deref()),
-            (DYN_EVENT_PLANE, self.event_plane.as_deref()),
-        ]
-    }
-}
 
 /// Everything an operator can say about one worker. [`FIELDS`] describes each field.
 #[derive(Clone, Debug, PartialEq)]
@@ -167,19 +142,7 @@ impl WorkerConfig {
                 "max_queued_seconds: {seconds} is not accepted; accepted: a number of seconds above 0, or unset"
             )));
         }
-        self.check_runtime()
-    }
-
-    fn check_runtime(&self) -> Result<(), DynamoError> {
-        for (name, (_, value)) in ["discovery_backend", "request_plane", "event_plane"]
-            .into_iter()
-            .zip(self.runtime.pairs())
-        {
-            if let Some(value) = value {
-                table::field(name).check_choice(value)?;
-            }
-        }
-        Ok(())
+        self.runtime.check()
     }
 
     /// The discovery namespace: the configured one, and the suffix where there is one.

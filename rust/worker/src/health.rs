@@ -4,4 +4,4 @@ mod payload;
 mod prober;
 
 pub(crate) use payload::payload;
-pub(crate) use prober::{Prober, take_over, times};
+pub(crate) use prober::{Prober, switch_off, take_over, times};

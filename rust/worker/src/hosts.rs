@@ -4,8 +4,8 @@
 use std::net::{IpAddr, TcpListener, ToSocketAddrs};
 
 use dynamo_backend_environment::{
-    DYN_EVENT_PLANE_HOST, DYN_SYSTEM_HOST, DYN_TCP_RESPONSE_STREAM_HOST, DYN_TCP_RPC_HOST,
-    DYN_TCP_RPC_PORT, Variable,
+    DYN_EVENT_PLANE_HOST, DYN_TCP_RESPONSE_STREAM_HOST, DYN_TCP_RPC_HOST, DYN_TCP_RPC_PORT,
+    Variable,
 };
 use dynamo_runtime::error::DynamoError;
 use dynamo_runtime::pipeline::network::manager::get_actual_tcp_rpc_port;
@@ -28,18 +28,19 @@ pub(crate) fn resolve_names() {
         DYN_TCP_RPC_HOST,
         DYN_TCP_RESPONSE_STREAM_HOST,
         DYN_EVENT_PLANE_HOST,
-        DYN_SYSTEM_HOST,
     ] {
-        match value(&variable).as_deref().map(Host::of) {
-            // The system server is ours, and knows no interfaces.
-            Some(Ok(Host::Interface(address))) if variable == DYN_SYSTEM_HOST => {
-                variable.set(&address.to_string());
-            }
-            Some(Ok(Host::Name(address))) => variable.set(&address.to_string()),
-            // Told by `check`.
-            _ => {}
+        // What has no address is told by `check`.
+        if let Some(Ok(Host::Name(address))) = value(&variable).as_deref().map(Host::of) {
+            variable.set(&address.to_string());
         }
     }
+}
+
+/// The address of a network interface; `None`: there is none of that name.
+pub(crate) fn of_interface(name: &str) -> Option<IpAddr> {
+    let interfaces = DefaultIpResolver.list_afinet_netifas().ok()?;
+    let addresses = interfaces.into_iter().filter(|(known, _)| known == name);
+    preferred(addresses.map(|(_, address)| address))
 }
 
 /// Makes sure that the runtime can listen where it is told to.
@@ -123,11 +124,7 @@ impl Host {
         if let Some(address) = literal(text) {
             return Ok(Self::Address(address));
         }
-        let interfaces = DefaultIpResolver
-            .list_afinet_netifas()
-            .map_err(|error| format!("could not be looked for: {error}"))?;
-        let of_interface = interfaces.into_iter().filter(|(name, _)| name == text);
-        if let Some(address) = preferred(of_interface.map(|(_, address)| address)) {
+        if let Some(address) = of_interface(text) {
             return Ok(Self::Interface(address));
         }
         let resolved = (text, 0)

@@ -6,7 +6,7 @@ use dynamo_backend_environment::{
     DYN_DISCOVERY_BACKEND, DYN_EVENT_PLANE_HOST, DYN_FILE_KV,
     DYN_GRACEFUL_SHUTDOWN_GRACE_PERIOD_SECS, DYN_HTTP_GRACEFUL_SHUTDOWN_TIMEOUT_SECS,
     DYN_RUNTIME_INHIBITED_DURATION_SECS, DYN_SYSTEM_HOST, DYN_TCP_RESPONSE_STREAM_HOST,
-    DYN_TCP_RPC_HOST,
+    DYN_TCP_RPC_HOST, DYN_WORKER_GRACEFUL_SHUTDOWN_TIMEOUT,
 };
 use dynamo_runtime::config::{ConsoleLogFormat, console_log_format, use_local_timezone};
 use dynamo_runtime::error::DynamoError;
@@ -46,9 +46,9 @@ pub fn address_for_others() -> Result<String, DynamoError> {
     hosts::for_others()
 }
 
-/// Writes what a run needs to the process environment:
-/// [`RuntimeConfig::apply_to_env`](crate::RuntimeConfig::apply_to_env), and defaults where the
-/// environment has nothing. What only this process can find listens on loopback and needs no grace
+/// Writes what a run needs to the process environment: what
+/// [`RuntimeConfig::apply_to_env`](crate::RuntimeConfig::apply_to_env) writes for Dynamo's runtime, and
+/// defaults where the environment has nothing. What only this process can find listens on loopback and needs no grace
 /// period.
 ///
 /// A home that cannot be written to is another one afterwards, as Dynamo keeps files below it. Host
@@ -56,7 +56,7 @@ pub fn address_for_others() -> Result<String, DynamoError> {
 ///
 /// Call it before the runtime exists, and with it any thread that might read the environment.
 pub fn prepare_environment(config: &WorkerConfig, scope: Scope<'_>) {
-    config.runtime.apply_to_env();
+    config.runtime.write_for_the_runtime();
     home::provide();
     if scope != Scope::Cluster {
         // The worker's shutdown says how long the frontend in its process waits.
@@ -100,17 +100,28 @@ pub fn take_over() {
 }
 
 impl RuntimeConfig {
-    /// Writes the fields that are set to the process environment, and has the environment serve a
-    /// [`Worker`](crate::Worker): the system server and the health canary are the worker's own and
+    /// Writes the fields that Dynamo's runtime reads to the process environment, where they are set, and
+    /// has the environment serve a [`Worker`](crate::Worker): the system server and the health canary are the worker's own and
     /// not the runtime's, the server listens on loopback unless `DYN_SYSTEM_HOST` says otherwise, and
     /// credentials inside the addresses of etcd and NATS move to the variables that there are for
     /// them, as the runtime logs the addresses.
     ///
     /// Call it before the runtime, and with it any thread that might read the environment, exists.
     pub fn apply_to_env(&self) {
+        self.write_for_the_runtime();
+        // For Dynamo's own `Worker`, in a program that has one. A worker here has its field.
+        if let Some(seconds) = self.shutdown_timeout_seconds {
+            DYN_WORKER_GRACEFUL_SHUTDOWN_TIMEOUT.set(&seconds.to_string());
+        }
+    }
+
+    fn write_for_the_runtime(&self) {
         credentials::take_out();
         DYN_SYSTEM_HOST.set_default(LOOPBACK);
         take_over();
+        if self.health_check_enabled.is_some() {
+            health::switch_off();
+        }
         for (variable, value) in self.pairs() {
             if let Some(value) = value {
                 variable.set(value);

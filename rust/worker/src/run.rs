@@ -80,7 +80,10 @@ impl Run {
             frontend.check_cache()?;
         }
         forked::close_sockets_of_this_runtime();
-        let settings = Settings::from_env();
+        let (settings, warnings) = assembly.config.runtime.settings();
+        for warning in warnings {
+            tracing::warn!("{warning}");
+        }
         let shutdown = assembly.shutdown.clone();
         let signals = Signals::install(move || shutdown.ask_by_signal())
             .map_err(|error| unknown(format!("signals: {error}")))?;
@@ -166,7 +169,7 @@ struct Prepared {
 async fn prepare(assembly: &Assembly, member: &Arc<Member>) -> Result<Prepared, DynamoError> {
     Ok(Prepared {
         is_folder_checked: card::check_folder(&assembly.config).await?,
-        system: system::join(member.clone()).await?,
+        system: system::join(member.clone(), &assembly.config.runtime).await?,
     })
 }
 

@@ -11,12 +11,8 @@
 //! | `POST /engine/drain`, `POST /engine/resume` | takes the worker out of discovery, and back |
 //! | `GET /engine/status` | what it does with requests, and whether it is safe to delete |
 //!
-//! | variable | default | |
-//! |---|---|---|
-//! | `DYN_SYSTEM_PORT` | `-1` | port; 0: any free one, negative: no server |
-//! | `DYN_SYSTEM_HOST` | `127.0.0.1` | address to listen on |
-//! | `DYN_SYSTEM_TOKEN` | unset | what `/engine/…` requires as `Authorization: Bearer …` |
-//! | `DYN_SYSTEM_LIVE_PATH`, `DYN_SYSTEM_HEALTH_PATH` | `/live`, `/health` | |
+//! What it is like say the fields `system_…` of [`RuntimeConfig`](crate::RuntimeConfig) of the worker
+//! that opens it, and where they say nothing, their variables.
 
 mod address;
 mod connections;
@@ -32,6 +28,7 @@ mod refusal;
 mod router;
 mod server;
 mod service;
+mod settings;
 mod shared;
 mod token;
 mod warned;

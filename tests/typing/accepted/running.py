@@ -31,7 +31,14 @@ def blocking() -> int:
         disaggregation_mode="agg",
         metrics_labels=(("team", "a"),),
         health_check_payload={"token_ids": [1]},
-        runtime=RuntimeConfig(discovery_backend="mem"),
+        runtime=RuntimeConfig(
+            discovery_backend="mem",
+            grace_period_seconds=0,
+            shutdown_timeout_seconds=100,
+            system_port=9090,
+            system_token="token",
+            health_check_enabled=True,
+        ),
     )
     worker = Worker(
         Echo(), config, http_port=8000, http_host="::1", on_state=on_state, on_progress=on_progress

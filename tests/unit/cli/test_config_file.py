@@ -48,6 +48,20 @@ structural_tag_schema = "Strict"
 discovery_backend = "mem"
 request_plane = "nats"
 event_plane = "zmq"
+grace_period_seconds = 0.5
+shutdown_timeout_seconds = 7
+prefill_drain_seconds = 1
+sleep_drain_seconds = 2
+decode_keep_seconds = 3
+connect_timeout_seconds = 0
+system_port = 0
+system_host = "::1"
+system_live_path = "/livez"
+system_health_path = "/healthz"
+system_token = "t"
+health_check_enabled = true
+canary_wait_seconds = 4
+health_check_timeout_seconds = 5
 """
 
 
@@ -89,7 +103,25 @@ def test_every_option_can_be_in_the_file(folder: Path) -> None:
         structural_tag_mode="On",
         structural_tag_scope="Always",
         structural_tag_schema="Strict",
-        runtime=RuntimeConfig(discovery_backend="mem", request_plane="nats", event_plane="zmq"),
+        runtime=RuntimeConfig(
+            discovery_backend="mem",
+            request_plane="nats",
+            event_plane="zmq",
+            grace_period_seconds=0.5,
+            shutdown_timeout_seconds=7,
+            prefill_drain_seconds=1.0,
+            sleep_drain_seconds=2.0,
+            decode_keep_seconds=3.0,
+            connect_timeout_seconds=0.0,
+            system_port=0,
+            system_host="::1",
+            system_live_path="/livez",
+            system_health_path="/healthz",
+            system_token="t",
+            health_check_enabled=True,
+            canary_wait_seconds=4,
+            health_check_timeout_seconds=5,
+        ),
     )
 
 
@@ -131,6 +163,11 @@ def test_every_option_can_be_in_the_file(folder: Path) -> None:
             "metrics_labels = {a = 1}",
             "worker.toml: metrics_labels: a table of strings is needed, in it 1 is a number",
         ),
+        (
+            "canary_wait_seconds = 1.5",
+            "worker.toml: canary_wait_seconds: a whole number of seconds is needed, 1.5 is a float",
+        ),
+        ("system_token = 7", "worker.toml: system_token: a string is needed, 7 is a number"),
         ("event_plane = 'mail'", "worker.toml: event_plane: 'mail' is unknown; accepted: nats"),
         ("model_name = './none'", "worker.toml: model_name: no such file or folder: './none'"),
         ("health_check_payload = 1", "worker.toml: health_check_payload: a table, or a string"),

@@ -67,7 +67,7 @@ def test_with_all_in_one_process_nothing_else_is_needed(
     assert found["discovery"] == ("ok", "mem: the frontend in the process")
     assert found["address"] == ("ok", "requests come in on loopback, as discovery is mem")
     assert found["HTTP port"] == ("ok", f"127.0.0.1:{closed_port} is free")
-    assert found["system server"] == ("note", "none, as DYN_SYSTEM_PORT says")
+    assert found["system server"] == ("note", "none; --system-port chooses a port")
     assert found["GPU"] == ("note", "there is no nvidia-smi here")
     assert not {"etcd", "NATS", "pod"} & found.keys()
 
@@ -195,10 +195,26 @@ def test_what_cannot_be_listened_on_is_wrong(
         assert found[subject][0] == "wrong", subject
     assert found["address"][1].startswith("DYN_TCP_RPC_HOST is 'no-such-host.invalid', which")
     assert "in use" in found["system server"][1]
-    monkeypatch.setenv("DYN_SYSTEM_PORT", "many")
-    assert told(capsys)[1]["system server"] == (
+    assert found["system server"][1].endswith("; see --system-host and DYN_SYSTEM_PORT")
+
+
+def test_the_system_server_is_the_configured_one(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, closed_port: int
+) -> None:
+    monkeypatch.setenv("DYN_SYSTEM_PORT", "1")
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = str(other.getsockname()[1])
+        mark, words = told(capsys, "--system-port", port)[1]["system server"]
+    assert (mark, words[:12]) == ("wrong", "cannot liste")
+    assert words.endswith("; see --system-host and --system-port")
+    host = ("--system-host", "127.0.0.2")
+    assert told(capsys, "--system-port", "0", *host)[1]["system server"] == (
+        "ok",
+        "127.0.0.2:0 is free",
+    )
+    assert told(capsys, "--system-port", "70000")[1]["system server"] == (
         "wrong",
-        "DYN_SYSTEM_PORT: 'many' is no port; accepted: 0 to 65535, or -1 for none",
+        "--system-port: 70000 is no port; accepted: 0 to 65535, or -1 for none",
     )
 
 

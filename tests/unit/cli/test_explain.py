@@ -44,7 +44,9 @@ def test_variables_that_no_option_has_are_told_without_secrets() -> None:
         DYN_HEALTH_CHECK_PAYLOAD="{}",
         DYN_COMPONENT="c",
     )
-    assert '# DYN_SYSTEM_PORT = "9090"' in said
+    assert "\nsystem_port = 9090 " in said
+    assert "# DYN_SYSTEM_PORT" not in said
+    assert '# DYN_SYSTEM_TOKEN = "(set)"' in said
     assert '# NATS_SERVER = "nats://host:4222"' in said
     assert '# DYN_HEALTH_CHECK_PAYLOAD = "{}"' in said
     assert '# ETCD_AUTH_PASSWORD = "(set)"' in said
@@ -53,3 +55,15 @@ def test_variables_that_no_option_has_are_told_without_secrets() -> None:
     [payload] = [line for line in said.splitlines() if "health_check_payload" in line]
     assert payload.startswith("# health_check_payload is left to the worker ")
     assert payload.endswith(" # variable DYN_HEALTH_CHECK_PAYLOAD")
+
+
+def test_a_token_is_told_without_what_it_is() -> None:
+    said = explained("--system-token", "secret", "--canary-wait-seconds", "4")
+    [token] = [line for line in said.splitlines() if "system_token" in line]
+    assert [part.strip() for part in token.split("#")] == [
+        "",
+        "system_token is set",
+        "option --system-token",
+    ]
+    assert "secret" not in said
+    assert tomllib.loads(said)["canary_wait_seconds"] == 4

@@ -49,7 +49,7 @@ def example(field: ConfigField, which: int) -> tuple[str, Any]:
             return f"name=value{which}", (("name", f"value{which}"),)
         case "JSON":
             return f'{{"which": {which}}}', {"which": which}
-        case "whole number":
+        case "whole number" | "whole seconds":
             return f"{which}", which
         case "seconds":
             return f"{which}.5", which + 0.5
@@ -70,7 +70,17 @@ def named(*fields: ConfigField) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("field", fields, ids=lambda field: field.name)
 
 
-VARIABLES = [f for f in FIELDS if f.variable and f.name != "health_check_payload"]
+LEFT_TO_WORKER = {
+    "health_check_payload",
+    "system_token",
+    "grace_period_seconds",
+    "shutdown_timeout_seconds",
+    "prefill_drain_seconds",
+    "sleep_drain_seconds",
+    "decode_keep_seconds",
+    "connect_timeout_seconds",
+}
+VARIABLES = [field for field in FIELDS if field.name not in LEFT_TO_WORKER]
 
 
 def test_nothing_given_is_the_default() -> None:
@@ -102,8 +112,41 @@ def test_an_empty_variable_is_unset(field: ConfigField) -> None:
     assert read(**{field.variable: ""}) == WorkerConfig()
 
 
-def test_a_bad_canary_payload_of_the_environment_is_left_to_the_worker() -> None:
-    assert read(DYN_HEALTH_CHECK_PAYLOAD="no json").health_check_payload is None
+@named(*(field for field in FIELDS if field.name in LEFT_TO_WORKER))
+def test_a_variable_that_the_worker_reads_by_itself_is_left_to_it(
+    field: ConfigField, folder: Path
+) -> None:
+    (folder / "worker.toml").write_text(f"{field.name} = {'1' if 'sec' in field.kind else '{}'}")
+    for text in ("no json, and no number", "@not-there"):
+        found = settings("--config", "worker.toml", **{field.variable: text})[field.name]
+        assert (found.value, found.source) == (None, f"variable {field.variable}")
+    found = settings(*option(field, 0), **{field.variable: "bad"})[field.name]
+    assert (found.value, found.kind) == (example(field, 0)[1], "option")
+
+
+def test_a_token_may_be_in_a_file(folder: Path) -> None:
+    (folder / "token").write_text(" s3cret \n")
+    assert read("--system-token", "@token").runtime.system_token == "s3cret"
+    assert read("--system-token", "as-it-is").runtime.system_token == "as-it-is"
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (None, "cannot read 'token': No such file or directory"),
+        (b" \n", "'token' is empty"),
+        (b"\xff", "'token' is no text in UTF-8"),
+    ],
+)
+def test_a_file_without_a_token_is_named(folder: Path, content: bytes | None, why: str) -> None:
+    if content is not None:
+        (folder / "token").write_bytes(content)
+    (folder / "worker.toml").write_text('system_token = "@token"')
+    for argv in (["--system-token", "@token"], ["--config", "worker.toml"]):
+        with pytest.raises(UsageError) as raised:
+            read(*argv)
+        place = "--system-token" if len(argv[1]) < 8 else "worker.toml: system_token"
+        assert str(raised.value) == f"{place}: {why}"
 
 
 @pytest.mark.parametrize("text", ["many", "1.5", ""])
@@ -162,6 +205,12 @@ def test_the_runtime_is_part_of_the_configuration() -> None:
         ),
         (["--custom-jinja-template", "no.jinja"], "--custom-jinja-template: no such file"),
         (["--model-name", "./not-there"], "--model-name: no such file or folder: './not-there'"),
+        (["--grace-period-seconds", "5s"], "--grace-period-seconds: '5s' is no number of seconds"),
+        (
+            ["--shutdown-timeout-seconds", "2.5"],
+            "--shutdown-timeout-seconds: '2.5' is no whole number of seconds",
+        ),
+        (["--system-port", "http"], "--system-port: 'http' is no whole number"),
         (["--model-name", "a/b/c"], "--model-name: no such file or folder: 'a/b/c'"),
     ],
 )

@@ -9,11 +9,30 @@ import pytest
 
 from dynamo_backend_common import EngineConfig, RuntimeConfig, WorkerConfig
 
-VARIABLES = {
+VARIABLES: dict[str, tuple[str, Any]] = {
     "discovery_backend": ("DYN_DISCOVERY_BACKEND", "mem"),
     "request_plane": ("DYN_REQUEST_PLANE", "nats"),
     "event_plane": ("DYN_EVENT_PLANE", "zmq"),
+    "shutdown_timeout_seconds": ("DYN_WORKER_GRACEFUL_SHUTDOWN_TIMEOUT", 7),
 }
+"""Of the fields that Dynamo's runtime reads too, the variable and a value."""
+
+OWN: dict[str, Any] = {
+    "grace_period_seconds": 0.5,
+    "prefill_drain_seconds": 0.5,
+    "sleep_drain_seconds": 0.5,
+    "decode_keep_seconds": 0.5,
+    "connect_timeout_seconds": 0.5,
+    "system_port": 0,
+    "system_host": "::1",
+    "system_live_path": "/livez",
+    "system_health_path": "/healthz",
+    "system_token": "hidden",
+    "health_check_enabled": True,
+    "canary_wait_seconds": 1,
+    "health_check_timeout_seconds": 1,
+}
+"""The fields that are the worker's own."""
 
 MADE: list[Any] = [EngineConfig(model="m"), RuntimeConfig(), WorkerConfig()]
 
@@ -50,10 +69,23 @@ def test_a_runtime_field_writes_its_own_variable_only(name: str) -> None:
     variable, value = VARIABLES[name]
     config = RuntimeConfig(**{name: value})
     config.apply_to_env()
-    assert os.environ[variable] == value
-    assert config.has_overrides()
+    assert os.environ[variable] == str(value)
+    assert config.has_overrides() == (name != "shutdown_timeout_seconds")
     others = [other for other, _ in VARIABLES.values() if other != variable]
     assert {os.environ[other] for other in others} == {"as it was"}
+
+
+def test_what_is_the_worker_s_own_is_written_to_no_variable() -> None:
+    assert {field.name for field in dataclasses.fields(RuntimeConfig)} == VARIABLES.keys() | OWN
+    before = dict(os.environ)
+    config = RuntimeConfig(**OWN)
+    config.apply_to_env()
+    assert os.environ == before
+    assert not config.has_overrides()
+
+
+def test_a_token_is_not_shown() -> None:
+    assert "hidden" not in repr(WorkerConfig(runtime=RuntimeConfig(system_token="hidden")))
 
 
 def test_runtime_data_is_not_shared() -> None:

@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 
 from dynamo_backend_common import RuntimeConfig, WorkerConfig
-from dynamo_backend_common._core import ConfigField, config_fields
+from dynamo_backend_common._core import ConfigField, config_fields, environment_variables
 
 OWNERS = {"WorkerConfig": WorkerConfig, "RuntimeConfig": RuntimeConfig}
-KINDS = {"text", "path", "flag", "choice", "pairs", "whole number", "seconds", "JSON"}
+KINDS = {"text", "secret", "path", "flag", "choice", "pairs", "whole number", "seconds", "JSON"}
+KINDS |= {"whole seconds"}
 
 
 def _table(owner: str) -> dict[str, ConfigField]:
@@ -32,6 +33,10 @@ def test_names_are_the_same(owner: str) -> None:
 @pytest.mark.parametrize("owner", OWNERS)
 def test_defaults_are_the_same(owner: str) -> None:
     defaults = {name: getattr(OWNERS[owner](), name) for name in _table(owner)}
+    if owner == "RuntimeConfig":
+        # The default is that of the variable, which an unset field is left to.
+        assert set(defaults.values()) == {None}
+        return
     assert {name: _as_text(value) for name, value in defaults.items()} == {
         name: field.default for name, field in _table(owner).items()
     }
@@ -60,9 +65,11 @@ def test_a_choice_lists_its_values_and_its_default_is_one_of_them() -> None:
 def test_the_variables_of_the_runtime_are_those_that_the_dataclass_writes(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    for name, field in _table("RuntimeConfig").items():
-        assert field.variable is not None
+    table = {row.name: row for row in environment_variables()}
+    fields = _table("RuntimeConfig").values()
+    of_runtime = {f.variable for f in fields if "Dynamo's runtime" in table[f.variable].read_by}
+    for field in fields:
         monkeypatch.setenv(field.variable, "as it was")
-        value = field.values[0]
-        RuntimeConfig(**{name: value}).apply_to_env()
-        assert os.environ[field.variable] == value
+    values: dict[str, Any] = {field.name: "1" for field in fields}
+    RuntimeConfig(**values).apply_to_env()
+    assert {field.variable for field in fields if os.environ[field.variable] == "1"} == of_runtime

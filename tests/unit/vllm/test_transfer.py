@@ -13,7 +13,7 @@ OF_ENGINE = {"do_remote_prefill": True, "remote_block_ids": [[3, 4]], "remote_po
 PROBE = {HEALTH_CHECK_KEY: True}
 
 
-def transfer(mode: str, connector: str | None = "NixlConnector", **extra: Any) -> Transfer:
+def transfer(mode: Any, connector: str | None = "NixlConnector", **extra: Any) -> Transfer:
     given = SimpleNamespace(
         kv_connector=connector, engine_id="outer", kv_connector_extra_config=extra
     )

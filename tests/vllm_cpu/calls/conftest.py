@@ -57,7 +57,7 @@ def read(config: VllmConfig) -> Callable[..., Call]:
     """Reads a request, of which the parts are given."""
 
     def read(
-        config: VllmConfig = config, mode: str = "agg", headers: Any = None, **parts: Any
+        config: VllmConfig = config, mode: Any = "agg", headers: Any = None, **parts: Any
     ) -> Call:
         requests = Requests(config, mode, dp_ranks=range(4, 6), lora_names={"adapter"})
         context: Any = SimpleNamespace(id="request", trace_headers=lambda: headers or {})

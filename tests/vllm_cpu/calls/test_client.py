@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from dynamo_backend_common import WorkerConfig
 from dynamo_backend_common.engines.vllm.client import Client
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ async def test_a_death_is_told(is_early: bool) -> None:
     resources = SimpleNamespace(engine_manager=manager, coordinator=None)
     llm: Any = SimpleNamespace(engine_core=SimpleNamespace(resources=resources))
     died: asyncio.Future[EngineShutdown] = asyncio.get_running_loop().create_future()
-    client = Client(None, "Aggregated", [])
+    client = Client(None, WorkerConfig(), [])
     if is_early:
         process.kill()
         process.join()

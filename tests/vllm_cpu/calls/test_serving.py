@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 DEAD = EngineShutdown("its engine core has died")
 
 
-def serving(config: Any, mode: str = "agg", **calls: Callable[..., Awaitable[Any]]) -> Serving:
+def serving(config: Any, mode: Any = "agg", **calls: Callable[..., Awaitable[Any]]) -> Serving:
     core = SimpleNamespace(engine_ranks_managed=[0])
     llm = SimpleNamespace(vllm_config=config, engine_core=core, **calls)
     return Serving(llm, WorkerConfig(model_name="model", disaggregation_mode=mode))

@@ -20,7 +20,7 @@ from .configuration import vllm_config
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ...config import DisaggregationMode
+    from ...config import WorkerConfig
 
 logger = logging.getLogger(__name__)
 
@@ -46,19 +46,20 @@ class Progress(Protocol):
 class Client:
     """One ``AsyncLLM``, and the processes that it starts."""
 
-    def __init__(self, engine_args: Any, mode: DisaggregationMode, stat_loggers: list[Any]) -> None:
+    def __init__(self, engine_args: Any, config: WorkerConfig, stat_loggers: list[Any]) -> None:
         """Prepares; `start` starts it.
 
         Args:
             engine_args: vLLM's ``AsyncEngineArgs``.
-            mode: What the worker does: `WorkerConfig.disaggregation_mode`.
+            config: The worker's: its part in disaggregated serving, and its time for the end.
             stat_loggers: What vLLM has to tell its statistics to, beside its own loggers.
         """
         # What it needs comes with vLLM.
         from .processes import Processes
 
         self._engine_args = engine_args
-        self._mode = mode
+        self._mode = config.disaggregation_mode
+        self._cleanup_seconds = cleanup_seconds(config.runtime)
         self._stat_loggers = stat_loggers
         self._loading: asyncio.Future[Any] | None = None
         self._thread: int | None = None
@@ -129,7 +130,7 @@ class Client:
             descriptor = self._watched.pop()
             loop.remove_reader(descriptor)
             os.close(descriptor)
-        seconds = cleanup_seconds()
+        seconds = self._cleanup_seconds
         until = loop.time() + seconds
         await asyncio.to_thread(self._look)
         ending, self._loading = self._loading, None

@@ -93,9 +93,7 @@ class Vllm:
             Unknown: vLLM did not start; its own log says why.
         """
         self._kv_events.turn_on(self._engine_args, self._config)
-        client = self._client = Client(
-            self._engine_args, self._config.disaggregation_mode, [self._snapshots]
-        )
+        client = self._client = Client(self._engine_args, self._config, [self._snapshots])
         llm = await client.start(progress, shutdown or asyncio.Event())
         if llm is None:
             return EngineConfig(model=self._engine_args.model)

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use dynamo_backend_worker::config::Choice;
+use dynamo_backend_worker::config::{Choice, Secret};
 use dynamo_backend_worker::{
     DisaggregationMode, DynamoError, EngineConfig, RuntimeConfig, WorkerConfig, error,
 };
@@ -21,7 +21,6 @@ pub(crate) fn worker_config(config: &Bound<'_, PyAny>) -> Result<WorkerConfig, D
     let runtime = config
         .getattr(intern!(config.py(), "runtime"))
         .map_err(|failed| error::invalid_argument(failed.to_string()))?;
-    expect_class(&runtime, "RuntimeConfig", "runtime")?;
     Ok(WorkerConfig {
         namespace: from.get("namespace")?,
         namespace_worker_suffix: from.get("namespace_worker_suffix")?,
@@ -50,12 +49,28 @@ pub(crate) fn worker_config(config: &Bound<'_, PyAny>) -> Result<WorkerConfig, D
     })
 }
 
-fn runtime_config(config: &Bound<'_, PyAny>) -> Result<RuntimeConfig, DynamoError> {
+/// Reads `dynamo_backend_common.RuntimeConfig`.
+pub(crate) fn runtime_config(config: &Bound<'_, PyAny>) -> Result<RuntimeConfig, DynamoError> {
+    expect_class(config, "RuntimeConfig", "runtime")?;
     let from = Fields(config);
     Ok(RuntimeConfig {
         discovery_backend: from.get("discovery_backend")?,
         request_plane: from.get("request_plane")?,
         event_plane: from.get("event_plane")?,
+        grace_period_seconds: from.get("grace_period_seconds")?,
+        shutdown_timeout_seconds: from.get("shutdown_timeout_seconds")?,
+        prefill_drain_seconds: from.get("prefill_drain_seconds")?,
+        sleep_drain_seconds: from.get("sleep_drain_seconds")?,
+        decode_keep_seconds: from.get("decode_keep_seconds")?,
+        connect_timeout_seconds: from.get("connect_timeout_seconds")?,
+        system_port: from.get("system_port")?,
+        system_host: from.get("system_host")?,
+        system_live_path: from.get("system_live_path")?,
+        system_health_path: from.get("system_health_path")?,
+        system_token: from.secret("system_token")?,
+        health_check_enabled: from.get("health_check_enabled")?,
+        canary_wait_seconds: from.get("canary_wait_seconds")?,
+        health_check_timeout_seconds: from.get("health_check_timeout_seconds")?,
     })
 }
 
@@ -153,6 +168,19 @@ impl<'py> Fields<'_, 'py> {
         T::parse(name, &self.get::<String>(name)?)
     }
 
+    /// An error does not show the value.
+    fn secret(&self, name: &str) -> Result<Option<Secret>, DynamoError> {
+        let value = self.attribute(name)?;
+        let text: Option<String> = value.extract().map_err(|_| {
+            error::invalid_argument(format!(
+                "{name}: what is given (of type {}) is not accepted; accepted: {}",
+                type_name(&value),
+                Option::<String>::accepted()
+            ))
+        })?;
+        Ok(text.map(Secret::from))
+    }
+
     fn json(&self, name: &str) -> Result<Option<Value>, DynamoError> {
         let value = self.attribute(name)?;
         if value.is_none() {
@@ -182,11 +210,12 @@ macro_rules! accepted {
 accepted! {
     String: "str";
     bool: "bool";
-    f64: "a number of seconds above 0";
+    f64: "a number of seconds";
     PathBuf: "str or a path";
     u16: format!("int from 0 to {}", u16::MAX);
     u32: format!("int from 0 to {}", u32::MAX);
     u64: "int, 0 or more";
+    i64: "int";
     Vec<(String, String)>: "(name, value) pairs of str";
 }
 

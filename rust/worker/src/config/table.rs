@@ -34,11 +34,11 @@ impl Field {
     }
 }
 
-pub(super) fn field(name: &str) -> &'static Field {
+pub(super) fn field_of(variable: &Variable) -> &'static Field {
     FIELDS
         .iter()
-        .find(|field| field.name == name)
-        .unwrap_or_else(|| unreachable!("no field '{name}' in the table"))
+        .find(|field| field.variable == *variable)
+        .unwrap_or_else(|| unreachable!("no field of {variable} in the table"))
 }
 
 macro_rules! fields {
@@ -88,4 +88,29 @@ pub const FIELDS: &[Field] = fields![
         "how requests travel; unset: tcp";
     Runtime "event_plane" DYN_EVENT_PLANE,
         "how KV events travel; unset: the runtime's choice";
+    Runtime "grace_period_seconds" DYN_GRACEFUL_SHUTDOWN_GRACE_PERIOD_SECS,
+        "how long what frontends still send is served in a shutdown; unset with mem discovery: 0";
+    Runtime "shutdown_timeout_seconds" DYN_WORKER_GRACEFUL_SHUTDOWN_TIMEOUT;
+    Runtime "prefill_drain_seconds" DYN_PREFILL_DRAIN_TIMEOUT_S;
+    Runtime "sleep_drain_seconds" DYN_SLEEP_DRAIN_TIMEOUT_SECS;
+    Runtime "decode_keep_seconds" DYN_DECODE_KEEP_TIMEOUT_SECS,
+        "how long a decode that nobody waits for is kept for its first token";
+    Runtime "connect_timeout_seconds" DYN_CONNECT_TIMEOUT_SECS,
+        "how long connecting is tried again; 0: one attempt";
+    Runtime "system_port" DYN_SYSTEM_PORT,
+        "port of the system server; 0: any free one, negative: none";
+    Runtime "system_host" DYN_SYSTEM_HOST,
+        "address of the system server";
+    Runtime "system_live_path" DYN_SYSTEM_LIVE_PATH,
+        "path of the liveness probe on the system server; unset: /live";
+    Runtime "system_health_path" DYN_SYSTEM_HEALTH_PATH,
+        "path of the readiness probe on the system server; unset: /health";
+    Runtime "system_token" DYN_SYSTEM_TOKEN,
+        "bearer token that engine controls require; as @FILE, since ps shows what is typed";
+    Runtime "health_check_enabled" DYN_HEALTH_CHECK_ENABLED,
+        "probe the engine where no request has finished for a while";
+    Runtime "canary_wait_seconds" DYN_CANARY_WAIT_TIME,
+        "how long no request has finished before a probe; unset: 10";
+    Runtime "health_check_timeout_seconds" DYN_HEALTH_CHECK_REQUEST_TIMEOUT,
+        "how long a probe may take; unset: 3";
 ];

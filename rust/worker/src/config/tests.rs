@@ -116,6 +116,12 @@ fn a_decode_worker_has_no_local_indexer() {
 #[test]
 fn overrides_are_seen() {
     assert!(!RuntimeConfig::default().has_overrides());
+    let own = RuntimeConfig {
+        system_port: Some(0),
+        shutdown_timeout_seconds: Some(1),
+        ..Default::default()
+    };
+    assert!(!own.has_overrides());
     assert!(
         RuntimeConfig {
             event_plane: Some("zmq".into()),
@@ -168,4 +174,103 @@ fn limits_that_nobody_could_pass_are_refused() {
         });
         assert!(message.starts_with("max_queued_seconds: "), "{message}");
     }
+}
+
+#[test]
+fn a_budget_is_the_field_s() {
+    let config = RuntimeConfig {
+        grace_period_seconds: Some(0.25),
+        shutdown_timeout_seconds: Some(u64::MAX),
+        prefill_drain_seconds: Some(0.0),
+        sleep_drain_seconds: Some(1e-9),
+        decode_keep_seconds: Some(86_400.0),
+        connect_timeout_seconds: Some(1.1),
+        ..Default::default()
+    };
+    let (settings, warnings) = config.settings();
+    let seconds = std::time::Duration::from_secs_f64;
+    assert_eq!(settings.grace, seconds(0.25));
+    assert_eq!(settings.timeout.as_secs(), u64::MAX);
+    assert_eq!(settings.prefill_drain, seconds(0.0));
+    assert_eq!(settings.sleep, seconds(1e-9));
+    assert_eq!(settings.decode_keep, seconds(86_400.0));
+    assert_eq!(settings.connect, seconds(1.1));
+    assert_eq!(warnings, Vec::<String>::new());
+}
+
+#[test]
+fn a_bad_value_of_the_runtime_is_told_by_field_value_and_what_is_accepted() {
+    type Change = fn(&mut RuntimeConfig);
+    let rows: [(Change, &str); 13] = [
+        (
+            |c| c.grace_period_seconds = Some(-1.0),
+            "grace_period_seconds: -1 is not accepted; accepted: a number of seconds from 0 to 86400",
+        ),
+        (
+            |c| c.prefill_drain_seconds = Some(f64::NAN),
+            "prefill_drain_seconds: NaN is not accepted",
+        ),
+        (
+            |c| c.sleep_drain_seconds = Some(f64::INFINITY),
+            "sleep_drain_seconds: inf is not accepted",
+        ),
+        (
+            |c| c.decode_keep_seconds = Some(86_400.5),
+            "decode_keep_seconds: 86400.5 is not accepted",
+        ),
+        (
+            |c| c.connect_timeout_seconds = Some(-0.1),
+            "connect_timeout_seconds: -0.1 is not accepted",
+        ),
+        (
+            |c| c.system_port = Some(65_536),
+            "system_port: 65536 is not accepted; accepted: 0 to 65535",
+        ),
+        (
+            |c| c.system_host = Some(" ".into()),
+            "system_host: ' ' is not accepted",
+        ),
+        (
+            |c| c.system_live_path = Some("live".into()),
+            "system_live_path: 'live' is not accepted; accepted: a path that begins with '/'",
+        ),
+        (
+            |c| c.system_health_path = Some(String::new()),
+            "system_health_path: '' is not accepted",
+        ),
+        (
+            |c| c.system_token = Some(" ".into()),
+            "system_token: what is given is blank",
+        ),
+        (
+            |c| c.system_token = Some("hidden\nmore".into()),
+            "system_token: what is given has a line break",
+        ),
+        (
+            |c| c.health_check_timeout_seconds = Some(0),
+            "health_check_timeout_seconds: 0 is not accepted; accepted: 1 or more",
+        ),
+        (
+            |c| c.event_plane = Some("mail".into()),
+            "event_plane: 'mail' is unknown",
+        ),
+    ];
+    for (change, begin) in rows {
+        let mut config = WorkerConfig::default();
+        change(&mut config.runtime);
+        let message = refusal(config);
+        assert!(message.starts_with(begin), "{message}");
+        assert!(message.contains("accepted: ") && !message.contains("hidden"));
+    }
+}
+
+#[test]
+fn a_secret_is_not_shown() {
+    let config = RuntimeConfig {
+        system_token: Some("hidden\n".into()),
+        ..Default::default()
+    };
+    let shown = format!("{config:?}");
+    assert!(shown.contains("system_token: Some((secret))"), "{shown}");
+    config.check().unwrap();
 }

@@ -22,6 +22,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
+use crate::config::RuntimeConfig;
 use crate::discovery::Readiness;
 use crate::engine::{LLMEngine, RequestContext};
 use crate::error::{invalid_argument, unknown};
@@ -45,19 +46,28 @@ pub(crate) fn take_over() {
     }
     if let Ok(settings) = RuntimeSettings::from_settings() {
         *ENABLED.lock() = Some(settings.health_check_enabled);
-        DYN_HEALTH_CHECK_ENABLED.set(TAKEN_OVER);
+        switch_off();
     }
 }
 
+/// Switches the runtime's canary off, also where its variable cannot be read.
+pub(crate) fn switch_off() {
+    DYN_HEALTH_CHECK_ENABLED.set(TAKEN_OVER);
+}
+
 /// How often the engine is to be probed; `None` where it is not.
-pub(crate) fn times() -> Result<Option<Times>, DynamoError> {
+pub(crate) fn times(config: &RuntimeConfig) -> Result<Option<Times>, DynamoError> {
     let settings = RuntimeSettings::from_settings()
         .map_err(|error| invalid_argument(format!("health canary: {error:#}")))?;
-    let enabled = ENABLED.lock().unwrap_or(settings.health_check_enabled);
-    Ok(enabled.then(|| Times {
-        wait: Duration::from_secs(settings.canary_wait_time_secs),
-        timeout: Duration::from_secs(settings.health_check_request_timeout_secs),
-    }))
+    let of_environment = ENABLED.lock().unwrap_or(settings.health_check_enabled);
+    let wait = settings.canary_wait_time_secs;
+    let timeout = settings.health_check_request_timeout_secs;
+    let times = Times {
+        wait: Duration::from_secs(config.canary_wait_seconds.unwrap_or(wait)),
+        timeout: Duration::from_secs(config.health_check_timeout_seconds.unwrap_or(timeout)),
+    };
+    let is_enabled = config.health_check_enabled.unwrap_or(of_environment);
+    Ok(is_enabled.then_some(times))
 }
 
 /// How long what a probe calls of the engine may take to be dropped. Longer takes only an engine that

@@ -28,7 +28,10 @@ impl StartedWorker {
         let Host {
             assembly, member, ..
         } = &*self.host;
-        let canary = published.canary.clone().zip(health::times()?);
+        let canary = published
+            .canary
+            .clone()
+            .zip(health::times(&assembly.config.runtime)?);
         let vitals = canary.as_ref().map(|_| Arc::new(Vitals::new()));
         let adapter = EngineAdapter::new(
             assembly.engine.clone(),

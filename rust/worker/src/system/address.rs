@@ -1,14 +1,15 @@
 //! Where the system server listens. The runtime's own is kept from starting.
 
-use std::net::SocketAddr;
+use std::io;
 
-use dynamo_backend_environment::{DYN_SYSTEM_HOST, DYN_SYSTEM_PORT};
+use dynamo_backend_environment::DYN_SYSTEM_PORT;
 use dynamo_runtime::config::RuntimeConfig as RuntimeSettings;
 use dynamo_runtime::error::DynamoError;
 use parking_lot::Mutex;
 use tokio::net::TcpListener;
 
 use crate::error::invalid_argument;
+use crate::hosts;
 
 /// Written in place of the port. For the runtime it is off like every negative value; a program
 /// that sets the variable again between two runs is told apart by it.
@@ -55,37 +56,24 @@ pub(crate) fn take_over() {
     DYN_SYSTEM_PORT.set(TAKEN_OVER);
 }
 
-#[cfg(test)]
-pub(super) fn listen_on_any_port() {
-    *PORT.lock() = Port::On(0);
+/// The port that was kept; `None`: there is to be no server.
+pub(super) fn port_of_environment() -> Result<Option<u16>, DynamoError> {
+    match &*PORT.lock() {
+        Port::Off => Ok(None),
+        Port::On(port) => Ok(Some(*port)),
+        Port::Bad(text) => Err(invalid_argument(format!(
+            "{DYN_SYSTEM_PORT} is '{text}', which is no port; accepted: 0 to 65535, where 0 is any \
+             free port, or -1 for no system server"
+        ))),
+    }
 }
 
-/// Listens where the system server is to listen; `None` where there is to be none.
-pub(super) async fn listen(host: &str) -> Result<Option<(TcpListener, SocketAddr)>, DynamoError> {
-    let port = match PORT.lock().clone() {
-        Port::Off => return Ok(None),
-        Port::On(port) => port,
-        Port::Bad(text) => {
-            return Err(invalid_argument(format!(
-                "{DYN_SYSTEM_PORT} is '{text}', which is no port; accepted: 0 to 65535, where 0 is any \
-                 free port, or -1 for no system server"
-            )));
-        }
-    };
-    // Tests share a process, whose environment none of them may change.
-    let host = if cfg!(test) { "127.0.0.1" } else { host };
-    let listen = async {
-        let listener = TcpListener::bind((host, port)).await?;
-        let address = listener.local_addr()?;
-        Ok((listener, address))
-    };
-    listen.await.map(Some).map_err(|error: std::io::Error| {
-        invalid_argument(format!(
-            "system server: cannot listen on {host}:{port}: {error}; choose another port with \
-             {DYN_SYSTEM_PORT} (0: any free port, -1: no system server) or another address with \
-             {DYN_SYSTEM_HOST}, or stop what uses it"
-        ))
-    })
+/// Listens where the system server is to listen: an address, a name, or a network interface.
+pub(super) async fn listen(host: &str, port: u16) -> io::Result<TcpListener> {
+    match hosts::of_interface(host) {
+        Some(address) => TcpListener::bind((address, port)).await,
+        None => TcpListener::bind((host, port)).await,
+    }
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ use super::warned::Warned;
 pub(super) type Members = Arc<RwLock<Vec<Arc<Member>>>>;
 
 /// The paths of the probes, which the operator may choose.
+#[derive(Clone)]
 pub(super) struct Paths {
     pub(super) live: String,
     pub(super) health: String,

@@ -7,13 +7,19 @@ use axum::http::header::AUTHORIZATION;
 use dynamo_backend_environment::DYN_SYSTEM_TOKEN;
 use subtle::ConstantTimeEq;
 
+use crate::config::Secret;
+
 const SCHEME: &[u8] = b"Bearer ";
 
 /// A secret. It has no `Debug`, so that no log can show it.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub(super) struct Token(Vec<u8>);
 
 impl Token {
+    pub(super) fn new(secret: &Secret) -> Self {
+        Self(secret.expose().trim().as_bytes().to_owned())
+    }
+
     /// The operator's token; `None` where none is set or it is blank.
     pub(super) fn from_env() -> Option<Self> {
         let token = DYN_SYSTEM_TOKEN.value()?;

@@ -5,6 +5,7 @@ use dynamo_runtime::error::DynamoError;
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 
+use crate::config::agree;
 use crate::error::unknown;
 use crate::run::Run;
 use crate::shutdown::Shutdown;
@@ -25,11 +26,14 @@ pub enum WhenOneEnds {
 ///
 /// # Errors
 ///
-/// A configuration is wrong; then none of them has started its engine.
+/// A configuration is wrong, or two set differently what is one for the process; then none of them has started its engine.
 pub async fn run_all(
-    workers: Vec<Worker>,
+    mut workers: Vec<Worker>,
     when_one_ends: WhenOneEnds,
 ) -> Result<Vec<Result<Report, DynamoError>>, DynamoError> {
+    let configs = workers.iter_mut();
+    let configs = configs.map(|worker| &mut worker.assembly.config.runtime);
+    agree(&mut configs.collect::<Vec<_>>())?;
     let shutdowns: Vec<_> = workers.iter().map(Worker::shutdown).collect();
     let runs = workers
         .into_iter()
@@ -53,4 +57,25 @@ async fn apart((number, run): (usize, Run)) -> (usize, Result<Report, DynamoErro
     let run = tokio::spawn(run.to_the_end()).await;
     let crashed = |crash| Err(unknown(format!("the run crashed: {crash}")));
     (number, run.map_or_else(crashed, |(result, _hold)| result))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::config::WorkerConfig;
+    use crate::engines::Echo;
+
+    #[tokio::test]
+    async fn workers_that_want_two_system_servers_are_refused() {
+        let workers = [1, 2].map(|port| {
+            let mut config = WorkerConfig::default();
+            config.runtime.system_port = Some(port);
+            Worker::new(Arc::new(Echo::new("echo", Default::default())), config)
+        });
+        let refused = run_all(workers.into(), WhenOneEnds::All).await.unwrap_err();
+        let begin = "system_port: 1 of one worker and 2 of another";
+        assert!(refused.message().starts_with(begin), "{refused}");
+    }
 }
