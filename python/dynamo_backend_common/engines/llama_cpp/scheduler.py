@@ -115,6 +115,7 @@ class Scheduler:
         """Takes a request; it runs as soon as a slot is free."""
         stage = self._waiting if sequence.generation.max_tokens else self._empty
         stage.append(sequence)
+        self.paused = False
 
     def step(
         self, *, cancelled: Collection[int] = (), stalled: Collection[int] = ()
