@@ -9,6 +9,8 @@
 - `Engine` is the protocol that an engine meets, `LLMEngine` a base class for those who like one;
   `Request` and `Chunk` are the dicts that it takes and yields, `RequestContext` the identity and
   cancellation of a request. A request with `HEALTH_CHECK_KEY` is a probe.
+- `GenerationOptions` reads how a request wants its output made; `Unsupported` refuses what an
+  engine does not have.
 - `Steps` is for engines with a step loop: one call hands over the tokens of all requests.
 - `RequestLogFilter` lets a program's own log say which request a line belongs to.
 - `MetricsContext`, `MetricsBindings`, `EndpointMetrics`, `PushKvEvents`, `ZmqKvEvents` and the
@@ -58,10 +60,12 @@ from .exceptions import (
     StreamIncomplete,
     Unknown,
 )
+from .generation_options import GenerationOptions
 from .messages import HEALTH_CHECK_KEY, Chunk, Request, Step
 from .metrics import EndpointMetrics
 from .publish import BlockHash, MetricsBindings, MetricsContext, PushKvEvents, ZmqKvEvents
 from .together import run, serve
+from .unsupported import Unsupported
 from .worker import Report, Worker
 
 __all__ = [
@@ -79,6 +83,7 @@ __all__ = [
     "Engine",
     "EngineConfig",
     "EngineShutdown",
+    "GenerationOptions",
     "InvalidArgument",
     "KvPublisher",
     "LLMEngine",
@@ -102,6 +107,7 @@ __all__ = [
     "StreamIncomplete",
     "TokenIds",
     "Unknown",
+    "Unsupported",
     "Worker",
     "WorkerConfig",
     "ZmqKvEvents",
