@@ -10,6 +10,8 @@
 - `Engine` is the protocol that an engine meets, `LLMEngine` a base class for those who like one;
   `Request` and `Chunk` are the dicts that it takes and yields, `RequestContext` the identity and
   cancellation of a request. A request with `HEALTH_CHECK_KEY` is a probe.
+- `GenerationOptions` reads how a request wants its output made; `Unsupported` refuses what an
+  engine does not have.
 - `Steps` is for engines with a step loop: one call hands over the tokens of all requests.
 - `RequestLogFilter` lets a program's own log say which request a line belongs to.
 - `MetricsContext`, `MetricsBindings`, `EndpointMetrics`, `PushKvEvents`, `ZmqKvEvents` and the
@@ -59,12 +61,14 @@ from .exceptions import (
     StreamIncomplete,
     Unknown,
 )
+from .generation_options import GenerationOptions
 from .messages import HEALTH_CHECK_KEY, Chunk, Request, Step
 from .metrics import EndpointMetrics
 from .publish import BlockHash, MetricsBindings, MetricsContext, PushKvEvents, ZmqKvEvents
 from .report import EndReason, Report, ShutdownStage, StageFailure
 from .state import WorkerState
 from .together import run, serve
+from .unsupported import Unsupported
 from .worker import Worker
 
 __all__ = [
@@ -83,6 +87,7 @@ __all__ = [
     "Engine",
     "EngineConfig",
     "EngineShutdown",
+    "GenerationOptions",
     "InvalidArgument",
     "KvPublisher",
     "LLMEngine",
@@ -108,6 +113,7 @@ __all__ = [
     "StreamIncomplete",
     "TokenIds",
     "Unknown",
+    "Unsupported",
     "Worker",
     "WorkerConfig",
     "WorkerState",

@@ -20,9 +20,12 @@ class StepStream:
     def is_open(self) -> bool:
         """Whether it may still be pushed to: it was neither ended, nor told as cancelled."""
 
+    def begin(self) -> None:
+        """Wakes a step loop that waits; the worker does so when ``generate`` has returned it."""
+
 @final
 class StepReport:
-    """What the engine learns from a push."""
+    """What the engine learns from a push, or while it waits."""
 
     @property
     def cancelled(self) -> list[int]:
@@ -36,8 +39,8 @@ class StepReport:
     def stalled(self) -> list[int]:
         """Streams whose clients are 128 chunks behind or more, also such as were not in this step.
 
-        Nothing is lost. An engine that can pauses them until a push does not tell them any more,
-        if only one of an empty step; a request fails when 65,536 chunks wait.
+        Nothing is lost. An engine that can pauses them until a report has them no more, if only
+        that of `Steps.wait`; a request fails when 65,536 chunks wait.
         """
 
 @final
@@ -59,8 +62,13 @@ class Steps:
             def step_loop(self):
                 while self.serving:
                     batch = self.next_tokens()  # e.g. [(1, 318), (2, 257, "stop")]
-                    for stream in self.steps.push(batch).cancelled:
+                    report = self.steps.push(batch) if batch else self.steps.wait()
+                    for stream in report.cancelled:
                         self.free(stream)
+
+            async def cleanup(self):
+                self.serving = False
+                self.steps.wake()
 
     A push never waits. It is one call, and with many streams costs each of them a fraction of what
     a chunk of its own would. All methods may be called from any thread. In a child that was forked
@@ -108,6 +116,32 @@ class Steps:
         Raises:
             InvalidArgument: An entry is none of these; all others were handed over. What the push
                 would have reported, the next one does.
+        """
+
+    def wait(self, timeout: float | None = None) -> StepReport:
+        """Blocks the thread of a step loop that has nothing to push, and answers as a push does.
+
+        It ends when a stream is cancelled, when the streams that are stalled are others than in the
+        last report, after `wake` and `fail`, and when ``generate`` has returned a stream: what that
+        put into a queue before is there. Of several such things that come while the loop is busy
+        the next call answers at once. It may end with nothing to tell.
+
+        One thread waits at a time. The GIL is free meanwhile. Neither a signal nor the end of the
+        interpreter ends it.
+
+        Args:
+            timeout: Seconds; 0 answers at once, None waits as long as it takes.
+
+        Raises:
+            InvalidArgument: ``timeout`` is negative, or no number.
+            RuntimeError: This is a forked child.
+        """
+
+    def wake(self) -> None:
+        """Ends the `wait` of the step loop, or its next one: for what comes by another way.
+
+        Raises:
+            RuntimeError: This is a forked child.
         """
 
     def push_packed(

@@ -10,6 +10,7 @@ import pytest
 from .cli.check import count, seconds
 from .cli.failure import Failure
 from .cli.resolve import engine_maker
+from .exceptions import InvalidArgument
 from .testing.check import EngineCheckFailed, Result
 from .testing.checking import CHECKS, REQUESTS, TIMEOUT, run_checks
 
@@ -95,7 +96,7 @@ class EngineCheck(pytest.Item):
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         """What was found, without a traceback of ours."""
-        if isinstance(excinfo.value, EngineCheckFailed):
+        if isinstance(excinfo.value, (EngineCheckFailed, InvalidArgument)):
             return str(excinfo.value)
         return super().repr_failure(excinfo, style)
 

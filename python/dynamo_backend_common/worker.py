@@ -60,8 +60,8 @@ class Worker:
         on_progress: Called with what the engine's ``start`` reports, on the thread that reports.
 
     Raises:
-        InvalidArgument: A value of ``config`` is not accepted, or ``engine`` lacks a method. The
-            message begins with the field's name.
+        InvalidArgument: A value of ``config`` is not accepted, or ``engine`` lacks a method or has
+            one with nearly the name of a hook. The message begins with the field's name.
     """
 
     def __init__(

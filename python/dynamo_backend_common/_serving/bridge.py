@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 from .._core import HEALTH_CHECK_KEY, cleanup_seconds
 from .._log.request import current_request
 from ..config import RuntimeConfig
-from ..engine import LLMEngine
 from ..exceptions import DynamoError, EngineShutdown, InvalidArgument, Unknown
 from ..metrics import EndpointMetrics
 from ..publish import MetricsContext
 from .generate import is_synchronous
+from .hooks import check_hooks, defines
 from .last_requests import end_requests
 from .pump import Pump
 from .stream import log_failure, logger
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 
     from .._core import AdapterCards, MetricsCore, RequestContext, Sink
 
-_REQUIRED = ("start", "generate", "cleanup")
-
 
 class Bridge:
     """A Python engine as the core calls it: every hook exists and can be awaited."""
@@ -40,12 +38,7 @@ class Bridge:
             name = engine.__name__
             raise InvalidArgument(f"engine: {name} is a class; give an instance of it: {name}()")
         name = type(engine).__name__
-        missing = [method for method in _REQUIRED if not callable(getattr(engine, method, None))]
-        if missing:
-            raise InvalidArgument(
-                f"engine: {name} has no method {' and no '.join(missing)};"
-                " an engine has start, generate and cleanup"
-            )
+        check_hooks(engine)
         self.name = name
         self._engine = engine
         self._on_progress = on_progress
@@ -70,19 +63,13 @@ class Bridge:
 
     def check_prefill(self) -> None:
         """Warns of an engine of a prefill worker that cannot say when its KV cache may go."""
-        if not any(self._defines(hook) for hook in ("is_quiescent", "drain")):
+        if not any(defines(self._engine, hook) for hook in ("is_quiescent", "drain")):
             logger.warning(
                 "%s has neither is_quiescent nor drain: on shutdown this prefill worker keeps its"
                 " KV cache for all of DYN_PREFILL_DRAIN_TIMEOUT_S, as peers may still fetch from"
                 " it; define is_quiescent",
                 self.name,
             )
-
-    def _defines(self, hook: str) -> bool:
-        method = getattr(self._engine, hook, None)
-        return method is not None and getattr(method, "__func__", None) is not getattr(
-            LLMEngine, hook
-        )
 
     async def start(self, worker_id: int) -> Any:
         offered = {"progress": self._report, "shutdown": self._shutdown}
@@ -144,7 +131,7 @@ class Bridge:
             log_failure(context.id, self.name, raised)
             return
         probe = self._probe
-        if probe is not None and probe.context == context and self._defines("abort"):
+        if probe is not None and probe.context == context and defines(self._engine, "abort"):
             # A step loop that is idle makes no push, by which it would be told.
             probe.steps_let_go = True
 

@@ -186,6 +186,7 @@ class Pump:
         if isinstance(returned, StepStream):
             # From here on its chunks come by steps.
             self._by_steps = returned
+            returned.begin()
             return None
         if hasattr(returned, "__aiter__"):
             return returned

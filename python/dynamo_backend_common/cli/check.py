@@ -6,8 +6,9 @@ import argparse
 import math
 from typing import TYPE_CHECKING, Any
 
+from ..exceptions import InvalidArgument
 from ..testing.checking import REQUESTS, TIMEOUT, run_checks
-from .failure import PROGRAM
+from .failure import PROGRAM, UsageError
 from .output import write
 from .resolve import engine_maker, known_engines
 
@@ -56,7 +57,12 @@ def add_parser(commands: Any) -> None:
 def check(options: argparse.Namespace, engine_argv: Sequence[str]) -> int:
     """Prints what each check found; returns the exit status."""
     make = engine_maker(options.engine, engine_argv)
-    name, results = run_checks(make, requests=options.requests, timeout=options.timeout, tell=_tell)
+    try:
+        name, results = run_checks(
+            make, requests=options.requests, timeout=options.timeout, tell=_tell
+        )
+    except InvalidArgument as error:
+        raise UsageError(str(error)) from error
     counts = [
         f"{sum(result.outcome == outcome for result in results)} {outcome}"
         for outcome in ("passed", "failed", "skipped")

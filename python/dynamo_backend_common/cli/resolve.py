@@ -6,6 +6,7 @@ import importlib
 import importlib.util
 import inspect
 import pkgutil
+import re
 import sys
 from difflib import get_close_matches
 from importlib.metadata import EntryPoint, entry_points
@@ -22,17 +23,20 @@ if TYPE_CHECKING:
 GROUP = "dynamo_backend_common.engines"
 """Group of the entry points by which a package offers engines by name."""
 
+# As an annotation is written, or shown where it is no text.
+_LIST_OF_STR = re.compile(r"([\w.]+\.)?([Ll]ist|Sequence|Iterable)\[str\]( \| None)?")
+
 
 def make_engine(name: str, argv: Sequence[str]) -> Any:
     """Finds what ``name`` names and makes the engine of it.
 
     Args:
         name: ``module:attribute``, of a class, a factory or an engine, or an engine's name.
-        argv: What follows ``--``; goes to the ``from_args`` of the class, or to the one parameter
-            of the factory.
+        argv: What follows ``--``; goes to the ``from_args`` of the class, or to the first parameter
+            of the factory, where that is ``argv``, ``args``, or annotated as a list of str.
 
     Raises:
-        UsageError: There is no such engine, or it takes no arguments.
+        UsageError: There is no such engine, it takes no arguments, or its constructor wants some.
         Failure: The user's own code failed; its traceback has been shown.
     """
     target = _attribute(name) if ":" in name else _installed(name)
@@ -128,22 +132,38 @@ def _make(name: str, target: Any, argv: list[str]) -> Any:
     from_args = getattr(target, "from_args", None)
     if callable(from_args):
         return _call(name, from_args, argv)
-    if _takes_arguments(target):
+    if _takes_argv(name, target):
         return _call(name, target, argv)
     _refuse(name, argv)
     return _call(name, target)
 
 
-def _takes_arguments(factory: Callable[..., Any]) -> bool:
+def _takes_argv(name: str, factory: Callable[..., Any]) -> bool:
     try:
-        parameters = inspect.signature(factory).parameters.values()
+        parameters = list(inspect.signature(factory).parameters.values())
     except (TypeError, ValueError):
         return False
-    # An optional parameter is only for the arguments where its name says so.
-    return any(
-        parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD)
-        and (parameter.default is parameter.empty or parameter.name in ("argv", "args"))
-        for parameter in list(parameters)[:1]
+    takes_argv = not inspect.isclass(factory) and any(map(_is_argv, parameters[:1]))
+    wanted = [
+        f"'{parameter.name}'"
+        for parameter in parameters[takes_argv:]
+        if parameter.default is parameter.empty
+        and parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
+    ]
+    if wanted:
+        raise UsageError(
+            f"engine '{name}' cannot be made without {' and '.join(wanted)}; write a classmethod"
+            " from_args(argv) of its class, or name a function make(argv), that makes it: argv is"
+            " what follows '--', a list of str"
+        )
+    return takes_argv
+
+
+def _is_argv(parameter: inspect.Parameter) -> bool:
+    return parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD) and (
+        parameter.name in ("argv", "args")
+        or _LIST_OF_STR.fullmatch(inspect.formatannotation(parameter.annotation).strip("'"))
+        is not None
     )
 
 
@@ -151,7 +171,7 @@ def _refuse(name: str, argv: list[str]) -> None:
     if argv:
         raise UsageError(
             f"engine '{name}' takes no arguments, but '{argv[0]}' follows '--'; a class takes them"
-            " with a classmethod from_args(argv), a factory with a parameter"
+            " with a classmethod from_args(argv), a factory with a parameter argv"
         )
 
 

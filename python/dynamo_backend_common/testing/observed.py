@@ -64,6 +64,9 @@ class Observed:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._engine, name)
 
+    def __dir__(self) -> list[str]:
+        return dir(self._engine)
+
     def trace(self, context: RequestContext, trace: Trace) -> None:
         """Has ``trace`` told of the request with this context."""
         self._traces[context] = trace

@@ -8,6 +8,7 @@
 //! | [`chunk`] | what an engine made for one request in one turn, small until it is read |
 //! | [`queue`] | the chunks of one request, between who makes them and who sends them |
 //! | [`wakeups`] | readers that are to be woken: one wake-up of tokio for all that come meanwhile |
+//! | [`notify`] | a thread that sleeps until it is told something, a step loop's |
 //! | [`mailbox`] | messages to a thread that waits for a file descriptor, an event loop's |
 //! | [`eventfd`] | that descriptor |
 //! | [`origin`] | the process that something was made in: a forked child is another |
@@ -20,6 +21,7 @@
 pub mod chunk;
 pub mod eventfd;
 pub mod mailbox;
+pub mod notify;
 pub mod origin;
 pub mod queue;
 mod sync;

@@ -67,6 +67,16 @@ mod watched {
             }
         }
 
+        /// Time does not pass here.
+        pub(crate) fn wait_while_until<T>(
+            &self,
+            guard: &mut MutexGuard<'_, T>,
+            condition: impl FnMut(&mut T) -> bool,
+            _until: std::time::Instant,
+        ) {
+            self.wait_while(guard, condition);
+        }
+
         pub(crate) fn notify_all(&self) {
             self.0.notify_all();
         }

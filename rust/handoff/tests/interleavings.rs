@@ -7,6 +7,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use dynamo_backend_handoff::mailbox::{Bell, Mailbox};
+use dynamo_backend_handoff::notify::{Notice, Notify as Sleeper};
 use dynamo_backend_handoff::queue::{self, CAPACITY, Join, Waiter};
 use dynamo_backend_handoff::wakeups::Wakeups;
 use loom::sync::Notify;
@@ -159,5 +160,30 @@ fn no_message_stays_in_a_mailbox_whose_bell_is_silent() {
             turn(&mut read);
         }
         assert_eq!(read, [0, 1]);
+    });
+}
+
+#[test]
+fn what_changes_while_a_thread_goes_to_sleep_wakes_it() {
+    loom::model(|| {
+        let sleeper = Arc::new(Sleeper::default());
+        let changes = Arc::new(AtomicUsize::new(0));
+        let changing = thread::spawn({
+            let (sleeper, changes) = (sleeper.clone(), changes.clone());
+            move || {
+                for _ in 0..2 {
+                    changes.fetch_add(1, Ordering::SeqCst);
+                    sleeper.notify(Notice::Look);
+                }
+            }
+        });
+        loop {
+            sleeper.take();
+            if changes.load(Ordering::SeqCst) == 2 {
+                break;
+            }
+            sleeper.wait(None);
+        }
+        changing.join().unwrap();
     });
 }

@@ -55,6 +55,17 @@ impl RequestContext {
         &self.inner
     }
 
+    /// Waits until a step loop is to let go of the request, or nobody reads its stream any more.
+    pub(crate) fn unread(&self) -> impl Future<Output = ()> + Send + 'static + use<> {
+        let (context, ended) = (self.inner.clone(), self.ended.clone());
+        async move {
+            tokio::select! {
+                _ = context.abortable() => {}
+                _ = ended.cancelled() => {}
+            }
+        }
+    }
+
     pub(crate) fn stream(&self) -> Option<(Writer, Arc<Reading>)> {
         self.stream.clone()
     }

@@ -10,7 +10,7 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::PyBool;
 
-use crate::buffer::{self, Reader, RoomFuture, WAKEUPS, Writer};
+use crate::buffer::{self, Reader, Room, WAKEUPS, Writer};
 use crate::calls::EventLoop;
 use crate::chunk::Item;
 use crate::convert::chunk;
@@ -110,7 +110,7 @@ impl Sink {
             Pushed::Pause => SLEEP.import(py, "asyncio", "sleep")?.call1((0,)),
             Pushed::Full => {
                 let future = self.event_loop.create_future(py)?;
-                self.writer.when_room(RoomFuture {
+                self.writer.when_room(Room::Future {
                     future: future.clone().unbind(),
                     outbox: self.event_loop.outbox.clone(),
                 });

@@ -3,11 +3,14 @@
 mod failures;
 mod push;
 mod streams;
+mod wait;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use dynamo_backend_handoff::chunk::Tokens;
+use dynamo_backend_handoff::notify::{Notice, Notify};
 use dynamo_backend_handoff::origin::Origin;
 use dynamo_backend_worker::DynamoError;
 use dynamo_backend_worker::error::{BackendError, backend};
@@ -24,6 +27,7 @@ use crate::convert::shown::described;
 use crate::errors;
 use crate::fork;
 use crate::interpreter_end::Running;
+use crate::runtime;
 use failures::Failures;
 pub(crate) use push::Push;
 use streams::Open;
@@ -43,10 +47,16 @@ pub(crate) struct StepStream {
     #[pyo3(get)]
     pub(crate) id: u64,
     pub(crate) is_open: Arc<AtomicBool>,
+    notify: Arc<Notify>,
 }
 
 #[pymethods]
 impl StepStream {
+    /// ``generate`` has returned it: what it wants of the step loop is where that finds it.
+    fn begin(&self) {
+        self.notify.notify(Notice::Wake);
+    }
+
     /// Whether the engine may still push to it.
     #[getter]
     fn is_open(&self) -> bool {
@@ -91,13 +101,58 @@ impl Steps {
             }),
             is_open: is_open.clone(),
         };
+        let tokio = runtime::tokio()?;
         let mut streams = self.shared.streams.lock();
         if let Some(error) = streams.failed.clone() {
             drop(streams);
             return Err(errors::to_exception(py, &error, None));
         }
         streams.open.insert(id, open);
-        Ok(StepStream { id, is_open })
+        drop(streams);
+        let (notify, unread) = (self.shared.notify.clone(), context.unread());
+        tokio.spawn({
+            let notify = notify.clone();
+            async move {
+                unread.await;
+                notify.notify(Notice::Look);
+            }
+        });
+        Ok(StepStream {
+            id,
+            is_open,
+            notify,
+        })
+    }
+
+    /// Blocks until there is something to report, or for `timeout` seconds. It holds no Python
+    /// meanwhile, so the interpreter can end.
+    #[pyo3(signature = (timeout = None))]
+    fn wait(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<StepReport> {
+        fork::check(self.origin, "Steps.wait")?;
+        if timeout.is_some_and(|seconds| seconds.is_nan() || seconds < 0.0) {
+            return Err(errors::invalid_argument(
+                py,
+                format!(
+                    "timeout: {} is no time to wait; accepted: seconds, 0 or more, or None",
+                    timeout.unwrap_or_default()
+                ),
+            ));
+        }
+        if Running::begin(py).is_none() {
+            return Ok(self.all_are_cancelled());
+        }
+        // One that is too far away is none.
+        let until = timeout
+            .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
+            .and_then(|left| Instant::now().checked_add(left));
+        Ok(py.detach(|| self.shared.wait(until)))
+    }
+
+    /// Has `wait` return, also the next one.
+    fn wake(&self) -> PyResult<()> {
+        fork::check(self.origin, "Steps.wake")?;
+        self.shared.notify.notify(Notice::Wake);
+        Ok(())
     }
 
     /// Fails every stream that is open, and each that is opened from here on. While the interpreter
@@ -152,6 +207,7 @@ impl Steps {
         match wrong {
             None => Ok(report),
             Some(wrong) => {
+                self.shared.streams.lock().stalled.clear();
                 self.shared.tell(report.cancelled);
                 Err(wrong)
             }

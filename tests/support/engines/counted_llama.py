@@ -30,9 +30,18 @@ class WatchedSteps:
         return stream
 
     def push(self, entries):
+        return self._told(entries, self.steps.push)
+
+    def wait(self):
+        return self._told((), lambda _: self.steps.wait())
+
+    def wake(self):
+        self.steps.wake()
+
+    def _told(self, entries, hand_over):
         stopped = {number for number, context in self.contexts.items() if context.is_stopped()}
         self.late += sum(number in self.cancelled for number, *_ in entries)
-        report = self.steps.push(entries)
+        report = hand_over(entries)
         ended = {number for number, what, *end in entries if ends(what, end)}
         self.untold += len(stopped - ended - set(report.cancelled))
         self.cancelled |= set(report.cancelled)

@@ -54,6 +54,25 @@ def test_what_it_refuses(argv: list[str], said: str, capfd: pytest.CaptureFixtur
     assert said in capfd.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ("def __init__(self, layers): ...", "cannot be made without 'layers'; write a classmethod"),
+        ("def configur(self): ...", "a method configur, which nobody calls"),
+    ],
+)
+def test_an_engine_that_cannot_be_is_bad_usage(
+    folder: Path, body: str, said: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    code = f"from support.good_engines import Good\nclass Mine(Good):\n    {body}\n"
+    (folder / "wanting.py").write_text(code)
+    sys.modules.pop("wanting", None)
+    assert main(["check", "wanting:Mine", *FEW]) == 2
+    err = capfd.readouterr().err
+    assert said in err
+    assert "Traceback" not in err
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_check_that_is_interrupted_did_not_pass(folder: Path, number: signal.Signals) -> None:
     (folder / "waiting.py").write_text(

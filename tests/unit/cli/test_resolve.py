@@ -12,6 +12,8 @@ from dynamo_backend_common.cli.failure import Failure, UsageError
 from dynamo_backend_common.cli.resolve import make_engine
 
 ENGINES = """
+from collections.abc import Sequence
+
 from dynamo_backend_common import Disconnected, InvalidArgument
 
 class Plain:
@@ -35,11 +37,30 @@ class TakesList(Plain):
     def __init__(self, options):
         self.given = options
 
+class Wants(Plain):
+    def __init__(self, layers, width=3, *more, heads, **other): ...
+
+class Argv(Plain):
+    def __init__(self, argv): ...
+
+def wants(model: str): ...
+
+def wants_more(argv, *, layers): ...
+
 def factory():
     return Plain()
 
 def taking(argv=()):
     return TakesList(argv)
+
+def args(args, more=None):
+    return TakesList(args)
+
+def annotated(options: Sequence[str]):
+    return TakesList(options)
+
+def in_words(options: "list[str] | None" = None):
+    return TakesList(options)
 
 def refusing(argv):
     raise InvalidArgument(f"no such thing: {argv}")
@@ -72,7 +93,7 @@ def test_a_class_a_factory_an_instance(name: str) -> None:
     assert type(make(name)).__name__ == "Plain"
 
 
-@pytest.mark.parametrize("name", ["FromArgs", "TakesList", "taking"])
+@pytest.mark.parametrize("name", ["FromArgs", "taking", "args", "annotated", "in_words"])
 @pytest.mark.parametrize("argv", [(), ("--model", "x")])
 def test_arguments_go_to_what_takes_them(name: str, argv: tuple[str, ...]) -> None:
     assert make(name, *argv).given == list(argv)
@@ -82,6 +103,29 @@ def test_arguments_go_to_what_takes_them(name: str, argv: tuple[str, ...]) -> No
 def test_arguments_that_nobody_takes(name: str) -> None:
     with pytest.raises(UsageError, match=f"engine 'my_engines:{name}' takes no arguments, .*'--x'"):
         make(name, "--x")
+
+
+@pytest.mark.parametrize(
+    ("name", "wanted"),
+    [
+        ("TakesList", "'options'"),
+        ("Wants", "'layers' and 'heads'"),
+        ("Argv", "'argv'"),
+        ("wants", "'model'"),
+        ("wants_more", "'layers'"),
+    ],
+)
+@pytest.mark.parametrize("argv", [(), ("--model", "x")])
+def test_what_cannot_be_made_of_a_list_is_told_so(
+    name: str, wanted: str, argv: tuple[str, ...]
+) -> None:
+    with pytest.raises(UsageError) as raised:
+        make(name, *argv)
+    assert str(raised.value) == (
+        f"engine 'my_engines:{name}' cannot be made without {wanted}; write a classmethod"
+        " from_args(argv) of its class, or name a function make(argv), that makes it: argv is"
+        " what follows '--', a list of str"
+    )
 
 
 def test_an_optional_parameter_keeps_its_default() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import threading
+import time
 from collections import deque
 from dataclasses import dataclass, field
 from types import SimpleNamespace
@@ -54,9 +55,14 @@ class DirectStream:
         self.id = number
         self.context = context
         self.abandoned = False
+        self.ended = False
         self.unread: deque[Any] = deque()
         self._loop = asyncio.get_running_loop()
         self._more = asyncio.Event()
+
+    @property
+    def is_open(self) -> bool:
+        return not self.ended
 
     def put(self, item: Any) -> None:
         self.unread.append(item)
@@ -101,10 +107,19 @@ class DirectSteps:
             self._streams[stream.id] = stream
             return stream
 
+    def wait(self) -> SimpleNamespace:
+        time.sleep(0.001)
+        return self._report([])
+
+    def wake(self) -> None: ...
+
     def push(self, step: Iterable[Any]) -> SimpleNamespace:
+        entries = list(step)
+        self.pushes.append((threading.current_thread().name, len(entries)))
+        return self._report(entries)
+
+    def _report(self, entries: list[Any]) -> SimpleNamespace:
         with self._lock:
-            entries = list(step)
-            self.pushes.append((threading.current_thread().name, len(entries)))
             report = SimpleNamespace(cancelled=[], stalled=[])
             for number, what, *end in entries:
                 if number in self._streams:
@@ -132,6 +147,7 @@ class DirectSteps:
         stream.put(item)
         if isinstance(item, BaseException) or "finish_reason" in item:
             del self._streams[stream.id]
+            stream.ended = True
 
 
 @dataclass

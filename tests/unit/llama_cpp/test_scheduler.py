@@ -158,6 +158,7 @@ def test_the_stalled_are_left_out_until_they_are_not(model):
     assert scheduler.load.running == 2
     late = _sequence(model, 4, 8)
     scheduler.add(late)
+    assert not scheduler.paused
     assert _receivers(scheduler, stalled=_streams(one, other)) == [late.stream]
     assert not scheduler.paused
     assert _receivers(scheduler) == _streams(one, other, late)

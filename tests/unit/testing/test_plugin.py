@@ -82,6 +82,23 @@ def test_an_engine_that_is_not_there_is_bad_usage(folder: Path) -> None:
     assert "did you mean 'Echo'?" in ran.stderr
 
 
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ("def __init__(self, layers): ...", "cannot be made without 'layers'; write a classmethod"),
+        ("def configur(self): ...", "a method configur, which nobody calls"),
+    ],
+)
+def test_an_engine_that_cannot_be_is_told_so(folder: Path, body: str, said: str) -> None:
+    code = f"from support.good_engines import Good\nclass Mine(Good):\n    {body}\n"
+    (folder / "wanting.py").write_text(code)
+    ran = run_pytest(folder, "--dynamo-engine", "wanting:Mine", "-k", "wanting:Mine")
+    assert ran.returncode != 0
+    assert said in ran.stdout + ran.stderr
+    assert "Traceback" not in ran.stdout + ran.stderr
+    assert "hooks.py" not in ran.stdout
+
+
 def test_without_an_engine_nothing_is_added(folder: Path) -> None:
     ran = run_pytest(folder, "--collect-only", "-q")
     assert "5 tests collected" in ran.stdout

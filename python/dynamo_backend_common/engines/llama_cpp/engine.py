@@ -173,7 +173,7 @@ class LlamaCpp:
             defaults=self._file.sampling_defaults,
         )
         stream = self._steps.open(context)
-        step_loop.submit(Sequence(generation, stream.id))
+        step_loop.submit(Sequence(generation, stream.id), stream)
         return stream
 
     async def watch(self) -> None:

@@ -17,7 +17,7 @@ def make_sampler(generation: Generation, model: Model) -> Sampler:
     The temperature comes before top-p and min-p, as the OpenAI API's other servers have it, not
     after them as in llama.cpp's own programs.
     """
-    sampling, sampler = generation.sampling, Sampler()
+    sampling, sampler = generation.options, Sampler()
     vocab_size, window = model.vocab_size, model.context_length
     # Two links, because only the repetition penalty counts the tokens of the prompt.
     if sampling.repetition_penalty != 1.0:

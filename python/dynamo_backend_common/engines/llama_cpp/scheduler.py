@@ -113,8 +113,9 @@ class Scheduler:
 
     def add(self, sequence: Sequence) -> None:
         """Takes a request; it runs as soon as a slot is free."""
-        stage = self._waiting if sequence.generation.max_tokens else self._empty
+        stage = self._waiting if sequence.generation.options.max_tokens else self._empty
         stage.append(sequence)
+        self.paused = False
 
     def step(
         self, *, cancelled: Collection[int] = (), stalled: Collection[int] = ()
@@ -232,16 +233,16 @@ class Scheduler:
         generation, stream = sequence.generation, sequence.stream
         assert sequence.sampler is not None
         # Before any logit is forbidden: log probabilities are the model's own.
-        wanted = generation.top_logprobs
+        wanted = generation.options.logprobs
         logprobs = None if wanted is None else TokenLogprobs(self._model, place)
-        if sequence.produced < generation.min_tokens:
-            self._model.forbid(place, generation.ends)
+        if sequence.produced < generation.options.min_tokens:
+            self._model.forbid(place, generation.options.ends)
         token = self._model.sample(place, sequence.sampler)
-        reason = generation.ends.get(token)
-        tokens = [token] if reason is None or token in generation.visible_ends else []
+        reason = generation.options.ends.get(token)
+        tokens = [token] if reason is None or token in generation.options.visible_ends else []
         sequence.last_token = token
         sequence.produced += len(tokens)
-        if reason is None and sequence.produced >= generation.max_tokens:
+        if reason is None and sequence.produced >= generation.options.max_tokens:
             reason = "length"
         if reason is not None:
             self._producing.remove(sequence)
@@ -250,7 +251,7 @@ class Scheduler:
         tells_cached = sequence.produced == len(tokens) == 1 and sequence.cached is not None
         if reason is None and logprobs is None and not tells_cached:
             return stream, tokens
-        if logprobs is None and reason is not None and token not in generation.asked_ends:
+        if logprobs is None and reason is not None and token not in generation.options.asked_ends:
             return stream, tokens, reason, sequence.usage
         chunk: Chunk = {"token_ids": tokens}
         if tells_cached:
@@ -263,7 +264,7 @@ class Scheduler:
         if reason is not None:
             chunk["finish_reason"] = reason
             chunk["completion_usage"] = sequence.usage
-            if token in generation.asked_ends:
+            if token in generation.options.asked_ends:
                 chunk["stop_reason"] = token
         return stream, chunk
 

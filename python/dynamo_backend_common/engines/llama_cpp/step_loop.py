@@ -5,20 +5,17 @@ from __future__ import annotations
 import asyncio
 import threading
 from concurrent.futures import Future
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 from ...exceptions import EngineShutdown
 
 if TYPE_CHECKING:
-    from ..._core import Steps
+    from ..._core import Steps, StepStream
     from ...messages import Step
     from .kv_reports import KvReports
     from .scheduler import Load, Scheduler
     from .sequence import Sequence
-
-# How often a loop whose requests are all paused looks whether their clients have caught up.
-_ASK_AGAIN_SECONDS = 0.01
 
 
 class StepLoop:
@@ -36,7 +33,7 @@ class StepLoop:
         self._steps = steps
         self._reports = reports
         # None asks the thread to end.
-        self._inbox: SimpleQueue[Sequence | None] = SimpleQueue()
+        self._inbox: SimpleQueue[tuple[Sequence, StepStream] | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="llama-cpp-steps", daemon=True)
         self._ended: Future[None] = Future()
 
@@ -50,13 +47,14 @@ class StepLoop:
         self._reports.snapshot(self._scheduler.kv_use)
         self._thread.start()
 
-    def submit(self, sequence: Sequence) -> None:
+    def submit(self, sequence: Sequence, stream: StepStream) -> None:
         """Hands over a request; never blocks."""
-        self._inbox.put(sequence)
+        self._inbox.put((sequence, stream))
 
     def stop(self) -> None:
         """Ends the thread after the step that it is in, and with it every request; waits for it."""
         self._inbox.put(None)
+        self._steps.wake()
         self._thread.join()
 
     async def watch(self) -> None:
@@ -72,10 +70,11 @@ class StepLoop:
         output: list[Step] = []
         failure: BaseException | None = None
         try:
-            while self._receive(wait=not output):
+            while self._receive():
                 before, output = output, []
                 # One push a step, after who has come in: who is stopped by now is never started.
-                report = self._steps.push(before)
+                is_free = not before and (self._scheduler.idle or self._scheduler.paused)
+                report = self._steps.wait() if is_free else self._steps.push(before)
                 step = self._scheduler.step(cancelled=report.cancelled, stalled=report.stalled)
                 # One by one: who ended in a step that then failed has ended.
                 for made in step:
@@ -95,23 +94,21 @@ class StepLoop:
             self._scheduler.close()
             self._reports.snapshot(self._scheduler.kv_use)
 
-    def _receive(self, *, wait: bool) -> bool:
-        """Takes what has come in; with ``wait``, waits for it if there is nothing to do.
+    def _receive(self) -> bool:
+        """Takes what has come in.
 
         Returns:
             False when the thread is to end.
         """
-        idle = self._scheduler.idle
-        try:
-            sequence = self._inbox.get(
-                wait and (idle or self._scheduler.paused), None if idle else _ASK_AGAIN_SECONDS
-            )
-            while sequence is not None:
+        while not self._inbox.empty():
+            submitted = self._inbox.get()
+            if submitted is None:
+                return False
+            sequence, stream = submitted
+            # A report may have told of its end already.
+            if stream.is_open:
                 self._scheduler.add(sequence)
-                sequence = self._inbox.get_nowait()
-        except Empty:
-            return True
-        return False
+        return True
 
 
 def _gone(cause: BaseException | None) -> EngineShutdown:

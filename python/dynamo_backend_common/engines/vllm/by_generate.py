@@ -47,7 +47,7 @@ class ByGenerate:
 
     async def abort_unwanted(self) -> None:
         """Has vLLM let go of what nobody wants any more."""
-        self._let_go(self._steps.push(()).cancelled)
+        self._let_go(self._steps.wait(0).cancelled)
 
     def close(self) -> None:
         """Ends what runs."""

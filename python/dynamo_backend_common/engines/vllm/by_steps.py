@@ -101,7 +101,7 @@ class BySteps:
 
     async def abort_unwanted(self) -> None:
         """Has vLLM let go of what nobody wants any more."""
-        await self._let_go(self._steps.push(()).cancelled)
+        await self._let_go(self._steps.wait(0).cancelled)
 
     def close(self) -> None:
         """Nothing is held beyond the task that runs this."""

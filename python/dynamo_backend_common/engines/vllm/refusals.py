@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from ...exceptions import DynamoError, InvalidArgument
-from ..unsupported import Unsupported
+from ...unsupported import Unsupported
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

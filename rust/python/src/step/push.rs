@@ -76,6 +76,8 @@ impl<'a> Push<'a> {
             cancelled.push(*id);
             false
         });
+        stalled.sort_unstable();
+        self.streams.stalled.clone_from(stalled);
         self.end()
     }
 

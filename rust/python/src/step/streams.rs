@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Waker;
 
+use dynamo_backend_handoff::notify::{Notice, Notify};
 use dynamo_backend_worker::{DynamoError, RequestContext as Inner};
 use parking_lot::Mutex;
 use pyo3::prelude::*;
@@ -18,11 +19,15 @@ pub(crate) struct Shared {
     pub(super) streams: Mutex<Streams>,
     /// Streams that a push closed, but did not tell Python of: the next one does.
     untold: Mutex<Vec<u64>>,
+    /// Wakes the step loop that waits.
+    pub(super) notify: Arc<Notify>,
 }
 
 #[derive(Default)]
 pub(super) struct Streams {
     pub(super) open: HashMap<u64, Open>,
+    /// Those that the last report has as stalled.
+    pub(super) stalled: Vec<u64>,
     /// What all of them failed with, and what is opened from then on.
     pub(super) failed: Option<DynamoError>,
 }
@@ -50,6 +55,7 @@ impl Shared {
     /// Has Python's next push tell that these streams are cancelled.
     pub(crate) fn tell(&self, cancelled: impl IntoIterator<Item = u64>) {
         self.untold.lock().extend(cancelled);
+        self.notify.notify(Notice::Look);
     }
 
     pub(super) fn untold(&self) -> Vec<u64> {
@@ -67,6 +73,7 @@ impl Shared {
             open.writer.put(item, true).1
         });
         WAKEUPS.wake(ends.collect::<Vec<Waker>>());
+        self.notify.notify(Notice::Wake);
         failed.values().map(|open| open.request.clone()).collect()
     }
 }

@@ -114,6 +114,14 @@ impl RequestContext {
         self.is_stopped() && !self.is_kept()
     }
 
+    /// Resolves when [`may_abort`](Self::may_abort) is true.
+    pub async fn abortable(&self) {
+        self.stopped().await;
+        if self.is_kept() {
+            self.first_token().await;
+        }
+    }
+
     /// Whether the engine must go on, whoever leaves.
     pub(crate) fn is_kept(&self) -> bool {
         self.kept_until_first_token.is_some() && !self.first_token.is_cancelled()

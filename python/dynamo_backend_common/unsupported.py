@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..exceptions import InvalidArgument
+from .exceptions import InvalidArgument
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
 class Unsupported:
-    """The refusals of one engine."""
+    """The refusals of one engine.
+
+    ::
+
+    unsupported = Unsupported("mine", {"sampling_options": {"n": (1,), "min_p": (0,)}})
+    unsupported.refuse_in(request)
+    """
 
     def __init__(self, engine: str, parts: Mapping[str, Mapping[str, tuple[Any, ...]]]) -> None:
         """Takes what the engine does not have.
