@@ -43,15 +43,17 @@ mod check;
 mod checking;
 mod checks;
 mod client;
+mod finding;
 mod kv_record;
 mod life;
 mod observed;
 mod panics;
+mod results;
 
 pub use asking::{collect, request};
-pub use check::{CheckResult, CheckResults, Outcome};
 pub use checking::{EngineCheck, check_engine};
 pub use client::Client;
+pub use results::{CheckResult, CheckResults, Outcome};
 
 #[cfg(test)]
 mod tests;

@@ -8,9 +8,11 @@ use dynamo_llm::protocols::common::preprocessor::PreprocessedRequest;
 use futures::future::LocalBoxFuture;
 
 use super::asking::request;
-use super::check::{Check, CheckResult, CheckResults, Outcome, skipped};
+use super::check::Check;
 use super::checks::{AFTER, BEFORE, SERVING, START};
+use super::finding::skipped;
 use super::life::Life;
+use super::results::{CheckResult, CheckResults, Outcome};
 use crate::engine::LLMEngine;
 
 /// Holds an engine to the contract between a worker and its engine, without a worker.

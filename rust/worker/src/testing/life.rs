@@ -14,7 +14,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
 use super::asking::{Answer, Leaving, ask};
-use super::check::{Found, problem, skipped};
+use super::finding::{Found, problem, skipped};
 use super::kv_record::KvRecord;
 use super::panics::Panics;
 use crate::config::WorkerConfig;

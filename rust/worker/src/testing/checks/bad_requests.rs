@@ -6,7 +6,8 @@ use dynamo_llm::protocols::common::preprocessor::PreprocessedRequest;
 
 use crate::error::{BackendError, kind};
 use crate::testing::asking::Leaving;
-use crate::testing::check::{Check, Found, problem};
+use crate::testing::check::Check;
+use crate::testing::finding::{Found, problem};
 use crate::testing::life::{Life, told};
 
 const UNKNOWN_TOKEN: u32 = i32::MAX as u32;

@@ -3,7 +3,8 @@
 use dynamo_llm::protocols::common::FinishReason;
 
 use crate::testing::asking::Leaving;
-use crate::testing::check::{Check, Found, problem, skipped};
+use crate::testing::check::Check;
+use crate::testing::finding::{Found, problem, skipped};
 use crate::testing::life::{Life, told};
 
 const MOST_POINTS: usize = 8;

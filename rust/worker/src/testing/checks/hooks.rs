@@ -10,7 +10,8 @@ use dynamo_runtime::error::DynamoError;
 use serde_json::Value;
 
 use crate::testing::asking::Leaving;
-use crate::testing::check::{Check, Found, problem, skipped};
+use crate::testing::check::Check;
+use crate::testing::finding::{Found, problem, skipped};
 use crate::testing::life::{Life, told};
 
 /// By which an engine sleeps, and is woken.

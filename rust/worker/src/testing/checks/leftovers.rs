@@ -3,7 +3,8 @@
 use futures::future::join_all;
 
 use crate::testing::asking::Leaving;
-use crate::testing::check::{Check, Found, problem};
+use crate::testing::check::Check;
+use crate::testing::finding::{Found, problem};
 use crate::testing::life::{Life, settled_tasks, tasks};
 
 const AT_ONCE: usize = 8;

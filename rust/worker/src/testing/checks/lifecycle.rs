@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use crate::engine::LLMEngine;
-use crate::testing::check::{Check, Found, problem};
+use crate::testing::check::Check;
+use crate::testing::finding::{Found, problem};
 use crate::testing::life::{Life, told};
 
 pub(super) const BEFORE: [Check; 1] = [Check {

@@ -3,7 +3,8 @@
 use dynamo_llm::protocols::common::FinishReason;
 
 use crate::testing::asking::Leaving;
-use crate::testing::check::{Check, Found, problem};
+use crate::testing::check::Check;
+use crate::testing::finding::{Found, problem};
 use crate::testing::life::{Life, Whole, told};
 
 pub(super) const CHECKS: [Check; 2] = [
