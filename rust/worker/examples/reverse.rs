@@ -15,7 +15,7 @@ use dynamo_backend_worker::{
     PreprocessedRequest, RequestContext, Runtime, Worker, WorkerConfig, is_probe, process,
     process::Scope,
 };
-use futures::StreamExt;
+use futures::{StreamExt, future::ready, stream};
 
 /// Answers with the prompt's tokens, last first.
 struct Reverse;
@@ -29,7 +29,7 @@ impl LLMEngine for Reverse {
     async fn generate(
         &self,
         request: PreprocessedRequest,
-        _context: RequestContext,
+        context: RequestContext,
     ) -> Result<EngineStream, DynamoError> {
         if is_probe(&request) {
             println!("probed");
@@ -39,8 +39,15 @@ impl LLMEngine for Reverse {
             token_ids: vec![token],
             ..Default::default()
         });
-        let last = std::iter::once(LLMEngineOutput::stop());
-        Ok(futures::stream::iter(chunks.chain(last)).map(Ok).boxed())
+        let client = context.clone();
+        let wanted = stream::iter(chunks).take_while(move |_| ready(!client.is_stopped()));
+        let last = stream::once(async move {
+            match context.is_stopped() {
+                true => LLMEngineOutput::cancelled(),
+                false => LLMEngineOutput::stop(),
+            }
+        });
+        Ok(wanted.chain(last).map(Ok).boxed())
     }
 
     async fn cleanup(&self) -> Result<(), DynamoError> {
@@ -76,4 +83,16 @@ fn main() -> Result<(), Box<dyn Error>> {
         println!("{report:?}");
         Ok(())
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use dynamo_backend_worker::testing::check_engine;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn it_keeps_the_contract() {
+        check_engine(|| Reverse).await.assert_passed();
+    }
 }

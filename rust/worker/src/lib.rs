@@ -13,7 +13,7 @@
 //! | an OpenAI frontend in the same process | [`Frontend`] |
 //! | prefill and decode in two workers | [`disaggregation`] |
 //! | metrics, KV events, load | [`metrics`], [`publish`] |
-//! | tests of an engine | [`testing`] |
+//! | tests of an engine | `testing`, behind the feature of that name |
 //! | tracing | [`trace`], [`RequestContext::trace_headers`] |
 //! | errors | [`error`] |
 
@@ -49,6 +49,7 @@ mod shutdown;
 mod signals;
 mod state;
 mod system;
+#[cfg(feature = "testing")]
 pub mod testing;
 pub mod trace;
 mod turns;

@@ -1,49 +1,59 @@
-//! What tests of an engine have in the place of a worker and its clients.
+//! Tests for engines, without a worker and without a network.
+//!
+//! [`check_engine`] holds an engine to the contract between a worker and its engine.
+//! [`collect`] serves one [`request`] as a worker does, and returns its chunks. A [`Client`] makes
+//! the context of a request, for a test that calls `generate` by hand.
+//!
+//! All of it is behind the feature `testing`:
+//!
+//! ```toml
+//! [dev-dependencies]
+//! dynamo-backend-worker = { version = "0.1", features = ["testing"] }
+//! ```
+//!
+//! ```
+//! use std::sync::Arc;
+//! use std::time::Duration;
+//!
+//! use dynamo_backend_worker::engines::Echo;
+//! use dynamo_backend_worker::testing::{check_engine, collect, request};
+//! use dynamo_backend_worker::{DynamoError, FinishReason};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), DynamoError> {
+//! // Panics with each check that failed, and how to mend it.
+//! check_engine(|| Echo::new("echo", Duration::ZERO)).await.assert_passed();
+//!
+//! let engine = Arc::new(Echo::new("echo", Duration::ZERO));
+//! let chunks = collect(engine.clone(), request([5, 6, 7]), None).await?;
+//! let tokens: Vec<u32> = chunks.into_iter().flat_map(|chunk| chunk.token_ids).collect();
+//! assert_eq!(tokens, [5, 6, 7]);
+//!
+//! let mut long = request(0..1000);
+//! long.stop_conditions.max_tokens = None;
+//! let chunks = collect(engine, long, Some(3)).await?;
+//! let last = chunks.last().and_then(|chunk| chunk.finish_reason.clone());
+//! assert_eq!(last, Some(FinishReason::Cancelled));
+//! # Ok(())
+//! # }
+//! ```
 
-use std::sync::Arc;
+mod asking;
+mod check;
+mod checking;
+mod checks;
+mod client;
+mod finding;
+mod kv_record;
+mod life;
+mod observed;
+mod panics;
+mod results;
 
-use dynamo_runtime::engine::AsyncEngineContext;
-use dynamo_runtime::pipeline::context::Controller;
-
-use crate::engine::{RequestContext, RequestMetadata};
-
-/// The client of one request, who may leave.
-#[derive(Clone, Debug)]
-pub struct Client(Arc<Controller>);
-
-impl Client {
-    /// A client and the context of its request, which an engine gets.
-    pub fn new(id: impl Into<String>, metadata: RequestMetadata) -> (Self, RequestContext) {
-        let controller = Arc::new(Controller::new(id.into()));
-        let context = RequestContext::new(controller.clone(), metadata);
-        (Self(controller), context)
-    }
-
-    /// It wants no more output.
-    pub fn stop(&self) {
-        self.0.stop_generating();
-    }
-
-    /// It reads nothing that still comes.
-    pub fn kill(&self) {
-        self.0.kill();
-    }
-}
+pub use asking::{collect, request};
+pub use checking::{EngineCheck, check_engine};
+pub use client::Client;
+pub use results::{CheckResult, CheckResults, Outcome};
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_client_stops_and_kills_its_own_request() {
-        let (client, context) = Client::new("one", RequestMetadata::new());
-        let (_, other) = Client::new("one", RequestMetadata::new());
-
-        assert!(!context.is_stopped());
-        client.stop();
-        assert!(context.is_stopped() && !context.is_killed());
-        client.kill();
-        assert!(context.is_killed());
-        assert!(!other.is_stopped());
-    }
-}
+mod tests;

@@ -43,8 +43,11 @@ struct Rank {
     open: Mutex<Option<Open>>,
 }
 
+/// Takes events, and numbers them; false where they are lost.
+type Take = Box<dyn Fn(Vec<(KvCacheEvent, StorageTier)>) -> bool + Send>;
+
 struct Open {
-    publisher: KvEventPublisher,
+    take: Take,
     last: Option<Instant>,
     /// That events are lost was told.
     told: bool,
@@ -52,8 +55,22 @@ struct Open {
 
 impl KvPublisher {
     pub(super) fn new(publisher: KvEventPublisher, dp_rank: u32, block_size: u32) -> Self {
+        Self::to(dp_rank, block_size, move |mut events| {
+            for (event, _) in &mut events {
+                event.event_id = publisher.next_event_id();
+            }
+            publisher.publish_batch_with_storage_tiers(events).is_ok()
+        })
+    }
+
+    /// One whose events `take` is given.
+    pub(crate) fn to(
+        dp_rank: u32,
+        block_size: u32,
+        take: impl Fn(Vec<(KvCacheEvent, StorageTier)>) -> bool + Send + 'static,
+    ) -> Self {
         let open = Open {
-            publisher,
+            take: Box::new(take),
             last: None,
             told: false,
         };
@@ -167,8 +184,8 @@ impl KvPublisher {
         self.publish_placed(events.collect());
     }
 
-    /// Publishes events of any rank and tier, and numbers them.
-    pub(super) fn publish_placed(&self, mut events: Vec<(KvCacheEvent, StorageTier)>) {
+    /// Publishes events of any rank and tier.
+    pub(super) fn publish_placed(&self, events: Vec<(KvCacheEvent, StorageTier)>) {
         if events.is_empty() {
             return;
         }
@@ -178,15 +195,7 @@ impl KvPublisher {
             tracing::debug!(dp_rank, "KV events after the run are dropped");
             return;
         };
-        for (event, _) in &mut events {
-            event.event_id = open.publisher.next_event_id();
-        }
-        if open
-            .publisher
-            .publish_batch_with_storage_tiers(events)
-            .is_err()
-            && !std::mem::replace(&mut open.told, true)
-        {
+        if !(open.take)(events) && !std::mem::replace(&mut open.told, true) {
             tracing::warn!(
                 dp_rank,
                 "KV events are lost from here on: the runtime's publisher has ended, and its own \

@@ -23,7 +23,8 @@ pub struct SnapshotPublisher {
 struct Inner {
     /// Locked, so that gauges and router end with the same one of two snapshots pushed at once.
     ranks: HashMap<u32, Mutex<RankGauges>>,
-    load: LoadSignal,
+    /// None where there is no rank.
+    load: Option<LoadSignal>,
 }
 
 impl SnapshotPublisher {
@@ -34,10 +35,17 @@ impl SnapshotPublisher {
         ranks: &[u32],
     ) -> anyhow::Result<Self> {
         let gauges = RankGauges::register(endpoint, model, model_name, ranks)?;
-        Ok(Self::of(ranks, gauges, LoadSignal::start(endpoint).await?))
+        let load = LoadSignal::start(endpoint).await?;
+        Ok(Self::of(ranks, gauges, Some(load)))
     }
 
-    fn of(ranks: &[u32], gauges: Vec<RankGauges>, load: LoadSignal) -> Self {
+    /// One that nobody reads.
+    #[cfg(feature = "testing")]
+    pub(crate) fn unread() -> Self {
+        Self::of(&[], Vec::new(), None)
+    }
+
+    fn of(ranks: &[u32], gauges: Vec<RankGauges>, load: Option<LoadSignal>) -> Self {
         let gauges = gauges.into_iter().map(Mutex::new);
         let ranks = ranks.iter().copied().zip(gauges).collect();
         Self {
@@ -48,16 +56,18 @@ impl SnapshotPublisher {
     /// Publishes the state of `dp_rank`; a rank that was not declared is ignored, and so is a hit
     /// rate that is no number.
     pub fn push(&self, dp_rank: u32, snapshot: Snapshot) {
-        if let Some(rank) = self.inner.ranks.get(&dp_rank) {
+        if let (Some(rank), Some(load)) = (self.inner.ranks.get(&dp_rank), &self.inner.load) {
             let gauges = rank.lock();
             gauges.set(&snapshot);
-            self.inner.load.set(dp_rank, snapshot.used_blocks);
+            load.set(dp_rank, snapshot.used_blocks);
         }
     }
 
     /// Sends the router the last values; from then on a push changes the gauges alone.
     pub(crate) async fn close(&self) {
-        self.inner.load.close().await;
+        if let Some(load) = &self.inner.load {
+            load.close().await;
+        }
     }
 }
 
@@ -126,7 +136,7 @@ mod tests {
         let endpoint = component.endpoint("end");
         let gauges = RankGauges::register(&endpoint, "model", "name", &[0, 1]).unwrap();
         let plane = Plane::new();
-        let publisher = SnapshotPublisher::of(&[0, 1], gauges, plane.signal);
+        let publisher = SnapshotPublisher::of(&[0, 1], gauges, Some(plane.signal));
         std::thread::scope(|scope| {
             for thread in 0..4_u64 {
                 let publisher = &publisher;

@@ -76,7 +76,7 @@ impl EngineAdapter {
     /// # Errors
     ///
     /// The request is refused, or the engine answers it with an error in the place of a stream.
-    pub(super) async fn open(
+    pub(crate) async fn open(
         &self,
         request: SingleIn<PreprocessedRequest>,
         admitted: Option<Admitted>,

@@ -22,7 +22,7 @@ use crate::error::{BackendError, backend};
 /// The stream of one request as its answer is written from. It joins chunks that are ready together,
 /// ends at the first terminal item, tells the context of the first token, and adds the terminal item
 /// that an engine left out.
-pub(super) struct RequestStream {
+pub(crate) struct RequestStream {
     request: Arc<Request>,
     /// Taken when it is dropped.
     owned: Option<InFlight>,
