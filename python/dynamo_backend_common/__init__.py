@@ -2,7 +2,8 @@
 
     Worker(MyEngine(), WorkerConfig(model_name="path/to/model")).run()
 
-- `Worker` hosts one engine, from connecting to a clean shutdown; `Report` is what ``run`` returns.
+- `Worker` hosts one engine, from connecting to a clean shutdown; `WorkerState` says where it is,
+  `Report` (`EndReason`, `ShutdownStage`, `StageFailure`) what happened.
 - `run` and `serve` host several workers in one process.
 - `WorkerConfig` and `RuntimeConfig` are what an operator configures; `EngineConfig` is what a
   started engine says about itself.
@@ -61,8 +62,10 @@ from .exceptions import (
 from .messages import HEALTH_CHECK_KEY, Chunk, Request, Step
 from .metrics import EndpointMetrics
 from .publish import BlockHash, MetricsBindings, MetricsContext, PushKvEvents, ZmqKvEvents
+from .report import EndReason, Report, ShutdownStage, StageFailure
+from .state import WorkerState
 from .together import run, serve
-from .worker import Report, Worker
+from .worker import Worker
 
 __all__ = [
     "HEALTH_CHECK_KEY",
@@ -75,6 +78,7 @@ __all__ = [
     "ConnectionTimeout",
     "Disconnected",
     "DynamoError",
+    "EndReason",
     "EndpointMetrics",
     "Engine",
     "EngineConfig",
@@ -94,7 +98,9 @@ __all__ = [
     "ResponseTimeout",
     "RuntimeConfig",
     "RustEngine",
+    "ShutdownStage",
     "SnapshotPublisher",
+    "StageFailure",
     "Step",
     "StepReport",
     "StepStream",
@@ -104,6 +110,7 @@ __all__ = [
     "Unknown",
     "Worker",
     "WorkerConfig",
+    "WorkerState",
     "ZmqKvEvents",
     "bootstrap_info",
     "prefill_chunk",

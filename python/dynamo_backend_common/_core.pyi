@@ -18,6 +18,8 @@ __all__ = [
     "BUILD_PROFILE",
     "DYNAMO_VERSION",
     "HEALTH_CHECK_KEY",
+    "SHUTDOWN_STAGES",
+    "WORKER_STATES",
     "AdapterCards",
     "ConfigField",
     "EnvironmentVariable",
@@ -58,6 +60,8 @@ __all__ = [
 BUILD_PROFILE: Final[str]
 DYNAMO_VERSION: Final[str]
 HEALTH_CHECK_KEY: Final[str]
+SHUTDOWN_STAGES: Final[tuple[str, ...]]
+WORKER_STATES: Final[tuple[str, ...]]
 
 @disjoint_base
 class RequestContext:
@@ -229,6 +233,10 @@ class WorkerCore:
     @property
     def state(self) -> str:
         """The worker's state by its name."""
+
+    @property
+    def http_address(self) -> tuple[str, int] | None:
+        """Address and port of the frontend, once it listens."""
 
     @property
     def served_model_name(self) -> str | None:

@@ -17,7 +17,8 @@ from .exceptions import InvalidArgument
 
 if TYPE_CHECKING:
     from ._serving.own_loop import LoopFactory
-    from .worker import Report, Worker
+    from .report import Report
+    from .worker import Worker
 
 __all__ = ["WhenOneEnds", "run", "serve"]
 

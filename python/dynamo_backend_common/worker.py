@@ -3,50 +3,44 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ._core import RustEngine, WorkerCore, prepare
 from ._log.logging import choose_log
+from ._serving.block import Block
 from ._serving.bridge import Bridge
 from ._serving.inbox_reader import InboxReader
+from ._serving.local_url import local_url
 from ._serving.own_loop import run_on_own_loop
 from ._serving.stream import logger
+from ._serving.to_the_end import to_the_end
 from ._signals import ctrl_c_is_ours, kept_handlers
 from .config import WorkerConfig
 from .exceptions import InvalidArgument
+from .report import Report, read_report
+from .state import WorkerState
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
+    from types import TracebackType
+    from typing import Self
 
     from ._serving.own_loop import LoopFactory
     from .engine import Engine
 
-__all__ = ["Report", "Worker"]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Report:
-    """What happened in a run.
-
-    Attributes:
-        reason: ``signal`` or ``shutdown``, by which shutdown was asked for; ``ended`` where serving
-            ended by itself.
-        finished: Requests that finished while the worker waited for them in shutdown.
-        cut: Requests that were cut at the end of that wait; 0: none was.
-        failures: (stage, message) of what failed in shutdown without failing the run.
-        stages: Seconds that each stage of the shutdown took, by its name.
-    """
-
-    reason: str
-    finished: int
-    cut: int
-    failures: tuple[tuple[str, str], ...]
-    stages: Mapping[str, float]
+__all__ = ["Worker"]
 
 
 class Worker:
     """Serves an engine as a worker of NVIDIA Dynamo. It is used once.
+
+    In a program of its own, `run` it. Inside an event loop, await `serve`, or have it serve a block::
+
+        async with Worker(MyEngine(), config, http_port=0) as worker:
+            print(worker.http_url)
+
+    The block begins when the worker serves, and leaving it shuts the worker down. Where the run
+    ends first, by a signal or because the engine failed, the block is cancelled.
 
     Starts the engine, registers it in discovery, serves it, and hands over on SIGTERM, Ctrl-C or
     `shutdown` without cutting a stream, within a deadline. While it runs the two signals are its
@@ -58,11 +52,11 @@ class Worker:
         engine: A Python engine (any object with the methods of `Engine`) or a Rust engine.
         config: How the engine is presented; an engine's own ``configure`` may fill in what is left
             at its default.
-        http_port: Port of an OpenAI frontend in the same process; None: no frontend. With it,
-            discovery is ``mem`` unless one was chosen.
+        http_port: Port of an OpenAI frontend in the same process; 0: any free one, which
+            `http_url` tells; None: no frontend. With it, discovery is ``mem`` unless one was
+            chosen.
         http_host: Address of that frontend.
-        on_state: Called on the event loop's thread with ``Connecting``, ``Starting``,
-            ``Registering``, ``Serving``, ``Draining`` and ``Stopped``.
+        on_state: Called on the event loop's thread with each state that is entered.
         on_progress: Called with what the engine's ``start`` reports, on the thread that reports.
 
     Raises:
@@ -77,11 +71,16 @@ class Worker:
         *,
         http_port: int | None = None,
         http_host: str = "127.0.0.1",
-        on_state: Callable[[str], None] | None = None,
+        on_state: Callable[[WorkerState], None] | None = None,
         on_progress: Callable[[str, float | None], None] | None = None,
     ) -> None:
-        if http_port is not None and not (isinstance(http_port, int) and 0 < http_port < 65536):
-            raise InvalidArgument(f"http_port: {http_port!r} is no port; accepted: 1 to 65535")
+        if http_port is not None and not (isinstance(http_port, int) and 0 <= http_port < 65536):
+            raise InvalidArgument(
+                f"http_port: {http_port!r} is no port; accepted: 0 (any free one) to 65535"
+            )
+        self._on_state = on_state
+        self._block: Block | None = None
+        self._report: Report | None = None
         driven: Any = engine
         self._bridge: Bridge | None = None
         if isinstance(engine, RustEngine):
@@ -106,7 +105,7 @@ class Worker:
             name,
             config,
             http=None if http_port is None else (http_host, http_port),
-            on_state=on_state,
+            on_state=self._entered,
         )
 
     def run(self, *, loop_factory: LoopFactory | None = None) -> Report:
@@ -149,6 +148,32 @@ class Worker:
         finally:
             self._core.release()
 
+    async def __aenter__(self) -> Self:
+        """Returns when the worker serves.
+
+        Raises:
+            DynamoError: The run failed before, as `run` would; where the engine raised, its
+                exception is the ``__cause__``.
+            EngineShutdown: It was shut down before.
+        """
+        self._block = Block(self.serve(), self.shutdown)
+        await self._block.enter()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool:
+        """Shuts the worker down and waits for that; `report` has what happened.
+
+        Raises:
+            DynamoError: The run failed; what the block raised is its ``__context__``.
+        """
+        assert self._block is not None
+        return await self._block.leave(kind)
+
     async def _serve_prepared(self) -> Report:
         prepare([self._core], None)
         return await self._serve()
@@ -162,7 +187,8 @@ class Worker:
             # From here on the loop alone holds it.
             del inbox
             try:
-                return Report(**await _to_the_end(done, self._core.shutdown))
+                self._report = read_report(await to_the_end(done, self._core.shutdown))
+                return self._report
             finally:
                 if not done.done():
                     # Closed as a generator is: nobody waits for the run any more.
@@ -193,10 +219,31 @@ class Worker:
         """How the engine is presented, with what the engine's own ``configure`` filled in."""
         return self._config
 
+    def _entered(self, name: str) -> None:
+        state = WorkerState(name)
+        if state is WorkerState.Serving and self._block is not None:
+            self._block.serves()
+        if self._on_state is not None:
+            self._on_state(state)
+
     @property
-    def state(self) -> str:
-        """``Init``, ``Running``, ``StartFailed`` or ``Stopped``."""
-        return self._core.state
+    def state(self) -> WorkerState:
+        """Where the worker is in its life."""
+        return WorkerState(self._core.state)
+
+    @property
+    def http_url(self) -> str | None:
+        """Address of the frontend in the process for a client on this machine.
+
+        Such as ``http://127.0.0.1:8000``, without ``/v1``. None until it listens, and without one.
+        """
+        address = self._core.http_address
+        return None if address is None else local_url(*address)
+
+    @property
+    def report(self) -> Report | None:
+        """What happened in the run; None until it has ended well."""
+        return self._report
 
     @property
     def served_model_name(self) -> str | None:
@@ -206,18 +253,3 @@ class Worker:
     def shutdown(self) -> None:
         """Asks for shutdown, before or during the run, from any thread. May be repeated."""
         self._core.shutdown()
-
-
-async def _to_the_end(
-    done: asyncio.Future[dict[str, Any]], shutdown: Callable[[], None]
-) -> dict[str, Any]:
-    cancelled: asyncio.CancelledError | None = None
-    while not done.done():
-        try:
-            await asyncio.wait([done])
-        except asyncio.CancelledError as error:
-            cancelled = error
-            shutdown()
-    if cancelled is not None:
-        raise cancelled from done.exception()
-    return done.result()

@@ -28,16 +28,9 @@ def announce_endpoint(config: WorkerConfig) -> None:
     write(f"Serving on {path}")
 
 
-def announce_http(host: str, port: int, model: str, endpoint_types: str) -> None:
-    """Says on stdout the address, the model and a curl line that can be pasted."""
-    url = base_url(host, port)
-    write(f"Serving {model} on {url}\n\n{curl_line(url, model, endpoint_types)}\n")
-
-
-def base_url(host: str, port: int) -> str:
-    """The address of the API for a client on this machine."""
-    local = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}.get(host, host)
-    return f"http://{f'[{local}]' if ':' in local else local}:{port}/v1"
+def announce_http(url: str, model: str, endpoint_types: str) -> None:
+    """Says on stdout the frontend's address, the model and a curl line that can be pasted."""
+    write(f"Serving {model} on {url}/v1\n\n{curl_line(f'{url}/v1', model, endpoint_types)}\n")
 
 
 def curl_line(url: str, model: str, endpoint_types: str) -> str:

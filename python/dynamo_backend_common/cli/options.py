@@ -61,7 +61,8 @@ def _own_options() -> list[OwnOption]:
             owner=frontend,
             name="http_port",
             kind="port",
-            help="serve the OpenAI API on this port; discovery is then mem unless chosen",
+            help="serve the OpenAI API on this port, 0: any free one; discovery is then mem unless"
+            " chosen",
             values=[],
         ),
         OwnOption(

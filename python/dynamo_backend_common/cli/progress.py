@@ -6,16 +6,18 @@ import sys
 import time
 from typing import TYPE_CHECKING, TextIO
 
+from ..state import WorkerState
+
 if TYPE_CHECKING:
     from types import TracebackType
 
     from rich.live import Live
 
 _WORDS = {
-    "Connecting": "Connecting to Dynamo",
-    "Starting": "Starting the engine",
-    "Registering": "Registering the model",
-    "Draining": "Finishing requests (Ctrl-C again stops at once)",
+    WorkerState.Connecting: "Connecting to Dynamo",
+    WorkerState.Starting: "Starting the engine",
+    WorkerState.Registering: "Registering the model",
+    WorkerState.Draining: "Finishing requests (Ctrl-C again stops at once)",
 }
 
 
@@ -45,7 +47,7 @@ class ProgressLine:
     ) -> None:
         self._hide()
 
-    def state(self, state: str) -> None:
+    def state(self, state: WorkerState) -> None:
         """Shows the line in a state that has one, and hides it in every other."""
         words = _WORDS.get(state)
         if words is None:

@@ -102,7 +102,7 @@ def _check(options: argparse.Namespace, engine_argv: Sequence[str]) -> int:
 def _settings(options: argparse.Namespace) -> dict[str, Setting]:
     settings = read_settings(options)
     level = settings["log_level"]
-    if level.kind == "default" and settings["http_port"].value and sys.stderr.isatty():
+    if level.kind == "default" and settings["http_port"].value is not None and sys.stderr.isatty():
         settings["log_level"] = replace(level, value=_CALM_LOG)
     return settings
 
@@ -135,25 +135,23 @@ def _loop_factory(loop: Setting) -> LoopFactory | None:
 
 
 def _worker(engine: Any, settings: Mapping[str, Setting], line: ProgressLine) -> Worker:
-    host, port = settings["http_host"].value, settings["http_port"].value
-
-    def on_state(state: str) -> None:
+    def on_state(state: WorkerState) -> None:
         line.state(state)
-        if state != "Serving":
+        if state is not WorkerState.Serving:
             return
         # A frontend lists no model without a tokenizer.
-        if port is None or not worker.config.model_name:
+        if worker.http_url is None or not worker.config.model_name:
             announce_endpoint(worker.config)
         else:
             model = worker.served_model_name or ""
-            announce_http(host, port, model, worker.config.endpoint_types)
+            announce_http(worker.http_url, model, worker.config.endpoint_types)
 
     try:
         worker = Worker(
             engine,
             configuration(settings),
-            http_port=port,
-            http_host=host,
+            http_port=settings["http_port"].value,
+            http_host=settings["http_host"].value,
             on_state=on_state,
             on_progress=line.report,
         )

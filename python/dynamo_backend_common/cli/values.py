@@ -170,8 +170,8 @@ def _number(place: str, text: str, kind: type[int | float], what: str) -> float:
 
 
 def _port(place: str, text: str) -> int:
-    if not (text.isascii() and text.isdecimal() and 0 < int(text) <= 65535):
-        raise UsageError(f"{place}: '{text}' is no port; accepted: 1 to 65535")
+    if not (text.isascii() and text.isdecimal() and int(text) <= 65535):
+        raise UsageError(f"{place}: '{text}' is no port; accepted: 0 (any free one) to 65535")
     return int(text)
 
 

@@ -51,7 +51,10 @@ mod token_ids;
 mod vllm;
 mod worker;
 
+use dynamo_backend_lifecycle::Stage;
+use dynamo_backend_worker::WorkerState;
 use pyo3::prelude::*;
+use pyo3::types::PyTuple;
 
 // A free-threaded interpreter is to keep the GIL: what the GIL guards here has no other lock.
 #[pymodule(gil_used = true)]
@@ -106,6 +109,8 @@ mod _core {
         dynamo_backend_handoff::origin::watch()?;
         crate::interpreter_end::watch_forks()?;
         crate::interpreter_end::wait_in_it(py)?;
+        module.add("SHUTDOWN_STAGES", PyTuple::new(py, Stage::ALL.map(Stage::name))?)?;
+        module.add("WORKER_STATES", PyTuple::new(py, WorkerState::ALL.map(WorkerState::as_str))?)?;
         TokenIds::register(py)
     }
 }

@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use dynamo_backend_handoff::origin::Origin;
 use dynamo_backend_worker::error::unknown;
 use dynamo_backend_worker::{
-    Event, Frontend, Hold, LLMEngine, OnEvent, Shutdown, State, Worker, WorkerConfig,
+    Frontend, Hold, LLMEngine, OnState, Shutdown, Worker, WorkerConfig, WorkerState,
 };
 use parking_lot::Mutex;
 use pyo3::prelude::*;
@@ -51,7 +51,8 @@ enum Held {
 /// What is seen of a run.
 struct Running {
     origin: Origin,
-    state: watch::Receiver<State>,
+    state: watch::Receiver<WorkerState>,
+    http_address: Arc<OnceLock<SocketAddr>>,
     served_name: Arc<OnceLock<String>>,
 }
 
@@ -85,8 +86,8 @@ impl WorkerCore {
         })
     }
 
-    /// Begins the run, in a process that `prepare` prepared. Answers the inbox, which the caller has `event_loop` read until the end,
-    /// and a future of the loop with the arguments of the run's `Report`.
+    /// Begins the run, in a process that `prepare` prepared. Answers the inbox, which
+    /// the caller has `event_loop` read until the end, and a future of the loop with the arguments of the run's `Report`.
     fn serve<'py>(
         &self,
         py: Python<'py>,
@@ -106,11 +107,12 @@ impl WorkerCore {
             worker = worker.with_frontend(frontend);
         }
         if let Some(on_state) = self.on_state.lock().take() {
-            worker = worker.on_event(forward(on_state, event_loop.clone()));
+            worker = worker.on_state(forward(on_state, event_loop.clone()));
         }
         *self.run.lock() = Some(Running {
             origin: Origin::here(),
             state: worker.state(),
+            http_address: worker.http_address(),
             served_name: worker.served_name(),
         });
 
@@ -169,8 +171,16 @@ impl WorkerCore {
     fn state(&self) -> &'static str {
         let run = self.run.lock();
         run.as_ref()
-            .map_or(State::Init, |run| *run.state.borrow())
-            .name()
+            .map_or(WorkerState::Init, |run| *run.state.borrow())
+            .as_str()
+    }
+
+    /// Address and port of the frontend, once it listens.
+    #[getter]
+    fn http_address(&self) -> Option<(String, u16)> {
+        let run = self.run.lock();
+        let address = run.as_ref()?.http_address.get()?;
+        Some((address.ip().to_string(), address.port()))
     }
 
     /// The public name of the model, once the engine has started.
@@ -206,14 +216,14 @@ impl WorkerCore {
     }
 }
 
-/// Passes the worker's events to Python's callback, on the loop's thread.
-fn forward(on_state: Py<PyAny>, event_loop: EventLoop) -> OnEvent {
+/// Passes the worker's states to Python's callback, on the loop's thread.
+fn forward(on_state: Py<PyAny>, event_loop: EventLoop) -> OnState {
     let on_state = Arc::new(on_state);
-    Arc::new(move |event: Event| {
+    Arc::new(move |state: WorkerState| {
         let on_state = on_state.clone();
         event_loop
             .outbox
-            .post(move |py| on_state.bind(py).call1((event.as_str(),)).map(drop));
+            .post(move |py| on_state.bind(py).call1((state.as_str(),)).map(drop));
     })
 }
 

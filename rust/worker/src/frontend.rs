@@ -11,12 +11,13 @@ use std::collections::HashSet;
 use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::time::Duration;
 
+use anyhow::anyhow;
 use dynamo_backend_environment::{HOME, TMPDIR};
 use dynamo_llm::http::service::service_v2::HttpService;
 use dynamo_runtime::DistributedRuntime;
 use dynamo_runtime::error::DynamoError;
 use parking_lot::Mutex;
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -28,27 +29,29 @@ use crate::home;
 use crate::nodelay;
 use crate::runtimes;
 
+/// Clients that may wait to be accepted, as far as the kernel lets them.
+const BACKLOG: u32 = 4096;
 const POLL: Duration = Duration::from_millis(20);
 /// How long an instance that leaves waits for the requests that the frontend prepares.
 const PREPARING: Duration = Duration::from_millis(1500);
 /// After how long it is told that a model which is already in discovery is not served yet.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Where the frontend listens.
+/// Where the frontend is to listen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Frontend {
     address: SocketAddr,
 }
 
 impl Frontend {
-    /// A frontend on `host`, an address of this machine, and `port`.
+    /// A frontend on `host`, an address of this machine, and `port`; 0: any free one.
     pub fn new(host: IpAddr, port: u16) -> Self {
         Self {
             address: SocketAddr::new(host, port),
         }
     }
 
-    /// Where it listens.
+    /// Where it is to listen.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
@@ -83,22 +86,26 @@ impl Frontend {
         let threads =
             runtimes::build_frontend_runtime().map_err(|error| failed(error.to_string()))?;
         let threads = Threads(Mutex::new(Some(threads)));
-        let (address, stop) = (self.address, CancellationToken::new());
+        let (wanted, stop) = (self.address, CancellationToken::new());
         let (served, serves) = watch::channel(HashSet::new());
         let (ended, end) = watch::channel(None);
         let (built, service) = tokio::sync::oneshot::channel();
         let stopped = stop.clone();
         threads.spawn(async move {
             forked::close_sockets_of_this_runtime();
+            let (listener, address) = match listen(wanted) {
+                Ok(listening) => listening,
+                Err(error) => return drop(built.send(Err(error))),
+            };
             let http = match service::build(&drt, address, &stopped, served).await {
                 Ok(http) => http,
                 Err(error) => return drop(built.send(Err(error))),
             };
-            if built.send(Ok(http.clone())).is_err() {
+            if built.send(Ok((http.clone(), address))).is_err() {
                 return;
             }
             // A task within the task, so that a panic is an end like any other.
-            let task = tokio::spawn(service::run(http, drt, stopped));
+            let task = tokio::spawn(service::run(http, listener, drt, stopped));
             let error = match task.await {
                 Ok(Ok(())) => unknown("the http frontend ended"),
                 Ok(Err(error)) => {
@@ -108,8 +115,8 @@ impl Frontend {
             };
             ended.send_replace(Some(error));
         });
-        let http = match service.await {
-            Ok(Ok(http)) => http,
+        let (http, address) = match service.await {
+            Ok(Ok(listening)) => listening,
             Ok(Err(error)) => return Err(failed(format!("{error:#}"))),
             Err(_) => return Err(failed("it crashed when it was built".to_owned())),
         };
@@ -122,6 +129,22 @@ impl Frontend {
             threads,
         })
     }
+}
+
+/// Listens on `wanted`, on the current reactor; answers the address with the port that it got.
+fn listen(wanted: SocketAddr) -> anyhow::Result<(tokio::net::TcpListener, SocketAddr)> {
+    let listening = || {
+        let socket = match wanted {
+            SocketAddr::V4(_) => TcpSocket::new_v4()?,
+            SocketAddr::V6(_) => TcpSocket::new_v6()?,
+        };
+        socket.set_reuseaddr(true)?;
+        socket.bind(wanted)?;
+        let listener = socket.listen(BACKLOG)?;
+        let address = listener.local_addr()?;
+        Ok((listener, address))
+    };
+    listening().map_err(|error: std::io::Error| anyhow!("cannot listen on {wanted}: {error}"))
 }
 
 /// A frontend that was started.
@@ -161,6 +184,11 @@ impl RunningFrontend {
             );
             answers.await;
         }
+    }
+
+    /// Where it listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
     }
 
     /// Takes no more requests. What it is answering it answers to the end, and ends then.

@@ -27,11 +27,11 @@ use crate::config::DisaggregationMode;
 use crate::deadline::Deadline;
 use crate::discovery::card;
 use crate::error::{at_step, unknown};
-use crate::event::Event;
 use crate::forked;
 use crate::home;
 use crate::hosts;
 use crate::signals::Signals;
+use crate::state::WorkerState;
 use crate::system::{self, Member, Membership};
 use crate::trace;
 
@@ -149,7 +149,7 @@ impl Run {
             tracing::warn!("the system server was not closed within {limit:?}");
         }
         trace::flush(FLUSH.min(host.deadline.left() / 2)).await;
-        host.emit(Event::Stopped);
+        host.enter(WorkerState::Stopped);
         hold.signals.run_is_over();
         (outcome.into_result().map_err(named), hold)
     }

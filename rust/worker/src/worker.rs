@@ -2,9 +2,10 @@
 
 pub(crate) mod together;
 
+use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 
-use dynamo_backend_lifecycle::{Report, State};
+use dynamo_backend_lifecycle::Report;
 use dynamo_runtime::Runtime;
 use dynamo_runtime::error::DynamoError;
 use tokio::sync::watch;
@@ -12,12 +13,12 @@ use tokio::sync::watch;
 use crate::config::WorkerConfig;
 use crate::engine::LLMEngine;
 use crate::error::unknown;
-use crate::event::OnEvent;
 use crate::frontend::Frontend;
 use crate::guarded::Guarded;
 use crate::run::Run;
 use crate::run::assembly::Assembly;
 use crate::shutdown::Shutdown;
+use crate::state::{OnState, WorkerState};
 
 /// Drives one engine through one run. It is used once.
 ///
@@ -50,9 +51,10 @@ impl Worker {
                 engine: Arc::new(engine),
                 config,
                 frontend: None,
-                on_event: None,
+                on_state: None,
                 shutdown: Shutdown::default(),
-                state: watch::Sender::new(State::Init),
+                state: watch::Sender::new(WorkerState::Init),
+                http_address: Arc::default(),
                 served_name: Arc::default(),
             },
         }
@@ -64,9 +66,9 @@ impl Worker {
         self
     }
 
-    /// Has `on_event` called on each step of the run.
-    pub fn on_event(mut self, on_event: OnEvent) -> Self {
-        self.assembly.on_event = Some(on_event);
+    /// Has `on_state` called with each state that the run enters.
+    pub fn on_state(mut self, on_state: OnState) -> Self {
+        self.assembly.on_state = Some(on_state);
         self
     }
 
@@ -81,13 +83,18 @@ impl Worker {
         self.assembly.shutdown.clone()
     }
 
+    /// Where the frontend in the process listens; empty until it does, and without one.
+    pub fn http_address(&self) -> Arc<OnceLock<SocketAddr>> {
+        self.assembly.http_address.clone()
+    }
+
     /// The public name of the model; empty until the engine has started.
     pub fn served_name(&self) -> Arc<OnceLock<String>> {
         self.assembly.served_name.clone()
     }
 
     /// The worker's state, from now to the end of its run.
-    pub fn state(&self) -> watch::Receiver<State> {
+    pub fn state(&self) -> watch::Receiver<WorkerState> {
         self.assembly.state.subscribe()
     }
 

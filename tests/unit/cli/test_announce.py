@@ -10,7 +10,7 @@ from dynamo_backend_common.cli import announce
 
 
 def test_the_curl_line_can_be_pasted(capsys: pytest.CaptureFixture[str]) -> None:
-    announce.announce_http("127.0.0.1", 80, "it's a model", "chat")
+    announce.announce_http("http://127.0.0.1:80", "it's a model", "chat")
     said = capsys.readouterr().out
     assert said.startswith("Serving it's a model on http://127.0.0.1:80/v1\n")
     words = shlex.split(said.splitlines()[2])
@@ -22,20 +22,6 @@ def test_the_curl_line_can_be_pasted(capsys: pytest.CaptureFixture[str]) -> None
 def test_without_a_frontend_the_endpoint_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     announce.announce_endpoint(WorkerConfig(namespace="n", component="c", endpoint="e"))
     assert capsys.readouterr().out == "Serving on n.c.e\n"
-
-
-@pytest.mark.parametrize(
-    ("host", "url"),
-    [
-        ("127.0.0.1", "http://127.0.0.1:80/v1"),
-        ("0.0.0.0", "http://127.0.0.1:80/v1"),
-        ("::", "http://[::1]:80/v1"),
-        ("fe80::1", "http://[fe80::1]:80/v1"),
-        ("gpu7.example", "http://gpu7.example:80/v1"),
-    ],
-)
-def test_the_address_is_one_that_a_client_can_use(host: str, url: str) -> None:
-    assert announce.base_url(host, 80) == url
 
 
 @pytest.mark.parametrize(

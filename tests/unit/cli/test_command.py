@@ -12,11 +12,16 @@ from typing import Any
 
 import pytest
 
-from dynamo_backend_common import InvalidArgument, Report, Unknown, WorkerConfig
+from dynamo_backend_common import (
+    EndReason,
+    InvalidArgument,
+    Report,
+    Unknown,
+    WorkerConfig,
+    WorkerState,
+)
 from dynamo_backend_common._core import OwnProcess
 from dynamo_backend_common.cli import command, engines, main, serve
-
-STATES = ("Connecting", "Starting", "Registering", "Serving", "Draining", "Stopped")
 
 
 class FakeWorker:
@@ -35,7 +40,7 @@ class FakeWorker:
         *,
         http_port: int | None,
         http_host: str,
-        on_state: Callable[[str], None],
+        on_state: Callable[[WorkerState], None],
         on_progress: Callable[[str, float | None], None],
     ) -> None:
         if self.refusal is not None:
@@ -43,14 +48,15 @@ class FakeWorker:
         type(self).made = self
         self.engine, self.config, self.http = engine, config, (http_host, http_port)
         self.on_state, self.on_progress = on_state, on_progress
+        self.http_url = None if http_port is None else f"http://{http_host}:{http_port}"
 
     def _run_to_exit(self, loop_factory: object) -> Report:
-        for state in STATES:
+        for state in WorkerState:
             self.on_state(state)
             self.on_progress("loading", 0.5)
         if self.error is not None:
             raise self.error
-        return Report(reason="shutdown", finished=1, cut=self.cut, failures=(), stages={})
+        return Report(reason=EndReason.SHUTDOWN, finished=1, cut=self.cut, failures=(), stages={})
 
 
 @pytest.fixture
@@ -90,7 +96,7 @@ def test_with_a_frontend_address_and_model_are_said(
     assert main(argv) == 0
     assert worker.made.http == ("127.0.0.1", free_port)
     said = capsys.readouterr().out
-    assert said.startswith(f"announced 127.0.0.1 {free_port} the-model chat,completions")
+    assert said.startswith(f"announced http://127.0.0.1:{free_port} the-model chat,completions")
 
 
 def test_logging_is_left_alone_without_a_terminal(
@@ -233,8 +239,8 @@ def test_a_port_in_use(worker: type[FakeWorker], capsys: pytest.CaptureFixture[s
         (["serve", "--config", "none.toml", "echo"], "--config: cannot read 'none.toml': No such"),
         (["serve", "echo", "--model-nam", "x"], "unknown option '--model-nam'; did you mean --mo"),
         (["serve", "echo", "--delay=2"], "unknown option '--delay'; an engine's own options go"),
-        (["serve", "echo", "--http-port", "0"], "--http-port: '0' is no port; accepted: 1 to 65"),
-        (["serve", "echo", "--http-port", "http"], "--http-port: 'http' is no port; accepted: 1"),
+        (["serve", "echo", "--http-port", "-1"], "--http-port: '-1' is no port; accepted: 0 (any"),
+        (["serve", "echo", "--http-port", "http"], "--http-port: 'http' is no port; accepted: 0"),
         (
             ["serve", "echo", "--http-port", "8000", "--http-host", "no such host"],
             "--http-host: 'no such host' is no address of this machine",

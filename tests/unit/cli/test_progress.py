@@ -5,6 +5,7 @@ import sys
 
 import pytest
 
+from dynamo_backend_common import WorkerState
 from dynamo_backend_common.cli.progress import ProgressLine
 
 
@@ -21,7 +22,7 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
 
 def test_it_shows_state_report_and_time(terminal: Terminal) -> None:
     with ProgressLine(terminal) as line:
-        line.state("Starting")
+        line.state(WorkerState.Starting)
         line.report("loading weights", 0.4)
         assert line.text().startswith("Starting the engine: loading weights 40%, 0.")
         assert line.text().endswith(" s")
@@ -30,17 +31,17 @@ def test_it_shows_state_report_and_time(terminal: Terminal) -> None:
 
 def test_a_new_state_forgets_the_report(terminal: Terminal) -> None:
     with ProgressLine(terminal) as line:
-        line.state("Starting")
+        line.state(WorkerState.Starting)
         line.report("loading weights", 1.7)
         assert "100%" in line.text()
-        line.state("Registering")
+        line.state(WorkerState.Registering)
         assert line.text().startswith("Registering the model, ")
 
 
-@pytest.mark.parametrize("state", ["Serving", "Stopped"])
-def test_it_is_gone_while_serving_and_afterwards(terminal: Terminal, state: str) -> None:
+@pytest.mark.parametrize("state", [WorkerState.Serving, WorkerState.Stopped])
+def test_it_is_gone_while_serving_and_afterwards(terminal: Terminal, state: WorkerState) -> None:
     with ProgressLine(terminal) as line:
-        line.state("Starting")
+        line.state(WorkerState.Starting)
         line.state(state)
         written = terminal.getvalue()
         line.report("late")
@@ -50,7 +51,7 @@ def test_it_is_gone_while_serving_and_afterwards(terminal: Terminal, state: str)
 def test_it_is_gone_after_a_failure(terminal: Terminal) -> None:
     def fail() -> None:
         with ProgressLine(terminal) as line:
-            line.state("Starting")
+            line.state(WorkerState.Starting)
             raise RuntimeError
 
     with pytest.raises(RuntimeError):
@@ -70,6 +71,6 @@ def test_without_a_terminal_nothing_is_shown() -> None:
 def test_without_rich_nothing_is_shown(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "rich.live", None)
     with ProgressLine(terminal) as line:
-        line.state("Starting")
+        line.state(WorkerState.Starting)
         line.report("something", 0.5)
     assert terminal.getvalue() == ""

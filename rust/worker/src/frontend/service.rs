@@ -17,13 +17,14 @@ use dynamo_llm::request_trace;
 use dynamo_runtime::DistributedRuntime;
 use dynamo_runtime::discovery::DiscoveryQuery;
 use dynamo_runtime::metrics::MetricsHierarchy;
+use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 /// Models whose routes answer.
 pub(super) type Served = watch::Sender<HashSet<String>>;
 
-/// Builds the service; it listens when [`run`] is polled, until `stop` flips.
+/// Builds the service of `address`; it answers while [`run`] is polled, until `stop` flips.
 pub(super) async fn build(
     drt: &DistributedRuntime,
     address: SocketAddr,
@@ -79,6 +80,7 @@ pub(super) async fn build(
 /// Serves to the end of `stop`, and to the end of the answers that are being written then.
 pub(super) async fn run(
     http: HttpService,
+    listener: TcpListener,
     drt: DistributedRuntime,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
@@ -86,7 +88,7 @@ pub(super) async fn run(
     if let Err(error) = request_trace::init_from_env_with_shutdown(drt.child_token()).await {
         tracing::warn!(%error, "the frontend records no requests");
     }
-    let ended = http.run(stop).await;
+    let ended = http.run_with_listener(stop, listener).await;
     traced.release_and_drain().await;
     ended
 }

@@ -11,8 +11,8 @@ use dynamo_runtime::metrics::prometheus_names::{labels, lifecycle, model_info};
 use prometheus::{Gauge, IntGauge, IntGaugeVec};
 
 use crate::controls::Status;
-use crate::event::Event;
 use crate::frontend::requests::Requests;
+use crate::state::WorkerState;
 use crate::system::Member;
 
 const STATE: &str = "worker_state";
@@ -118,16 +118,16 @@ impl LifecycleGauges {
                 &labels,
             )?,
         };
-        gauges.entered(Event::Registering);
+        gauges.entered(WorkerState::Registering);
         Ok(gauges)
     }
 
     /// The worker is in this state now.
-    pub(super) fn entered(&self, event: Event) {
-        for other in Event::ALL {
+    pub(super) fn entered(&self, state: WorkerState) {
+        for other in WorkerState::ALL {
             self.state
                 .with_label_values(&[other.as_str()])
-                .set(i64::from(other == event));
+                .set(i64::from(other == state));
         }
     }
 

@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use dynamo_backend_lifecycle::{Settings, State};
+use dynamo_backend_lifecycle::Settings;
 use dynamo_runtime::Runtime;
 use parking_lot::Mutex;
 
@@ -12,9 +12,9 @@ use super::assembly::Assembly;
 use super::connecting::Connecting;
 use super::gauges::LifecycleGauges;
 use crate::deadline::Deadline;
-use crate::event::Event;
 use crate::frontend::requests::Requests;
 use crate::health::Prober;
+use crate::state::WorkerState;
 use crate::system::Member;
 
 /// How long the runtime may take to go where the deadline leaves that much.
@@ -65,16 +65,18 @@ impl Host {
         self.assembly.served_name.get().map_or("", String::as_str)
     }
 
-    /// Tells where the run is now.
-    pub(super) fn emit(&self, event: Event) {
+    /// The worker is in this state from now on; tells whoever watches.
+    pub(super) fn enter(&self, state: WorkerState) {
+        tracing::info!(%state, "Worker state");
+        self.assembly.state.send_replace(state);
         if let Some(gauges) = self.gauges.get() {
-            gauges.entered(event);
+            gauges.entered(state);
         }
-        if let Some(on_event) = &self.assembly.on_event {
+        if let Some(on_state) = &self.assembly.on_state {
             // A panic would unwind the run, and cost the engine its cleanup.
-            let told = catch_unwind(AssertUnwindSafe(|| on_event(event)));
+            let told = catch_unwind(AssertUnwindSafe(|| on_state(state)));
             if told.is_err() {
-                tracing::error!("on_event panicked at {}", event.as_str());
+                tracing::error!("on_state panicked at {state}");
             }
         }
     }
@@ -85,8 +87,7 @@ impl Host {
         if alone {
             self.runtime.shutdown();
         }
-        self.assembly.state.send_replace(State::Stopped);
-        self.emit(Event::Stopped);
+        self.enter(WorkerState::Stopped);
     }
 
     /// Ends the frontend in the process, before what it stands on. Its answers were waited for, or

@@ -6,7 +6,7 @@ use dynamo_backend_lifecycle::controls::Presence;
 use dynamo_backend_lifecycle::{Observer, Stage, State};
 
 use super::host::Host;
-use crate::event::Event;
+use crate::state::WorkerState;
 
 impl Observer for Host {
     fn connect_failed(&self, attempt: u32, next_in: Duration, error: &str) {
@@ -18,8 +18,7 @@ impl Observer for Host {
     }
 
     fn state_changed(&self, state: State) {
-        tracing::info!(state = state.name(), "Worker state");
-        self.assembly.state.send_replace(state);
+        tracing::debug!(%state, "State of the engine");
     }
 
     fn shutdown_began(&self, deadline: Duration) -> Duration {
@@ -28,7 +27,7 @@ impl Observer for Host {
         let ago = deadline.saturating_sub(self.deadline.left());
         tracing::info!(deadline_secs = deadline.as_secs_f64(), "Shutdown begins");
         self.member.readiness.change(Presence::close);
-        self.emit(Event::Draining);
+        self.enter(WorkerState::Draining);
         ago
     }
 
@@ -74,7 +73,7 @@ impl Observer for Host {
         );
         // Otherwise it registers nothing.
         if !self.assembly.shutdown.is_asked() {
-            self.emit(Event::Registering);
+            self.enter(WorkerState::Registering);
         }
     }
 
@@ -85,6 +84,6 @@ impl Observer for Host {
             self.assembly.config.path()
         );
         self.member.announce();
-        self.emit(Event::Serving);
+        self.enter(WorkerState::Serving);
     }
 }

@@ -70,6 +70,8 @@ impl StartedWorker {
         };
         let running = frontend.start(self.drt.clone()).await?;
         let running = self.host.requests.come_by(running);
+        // It starts once.
+        let _ = self.host.assembly.http_address.set(running.address());
         let config = &self.host.assembly.config;
         if config.model_name.is_empty() {
             tracing::warn!(

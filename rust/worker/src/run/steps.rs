@@ -15,7 +15,7 @@ use super::published::Published;
 use super::started::StartedWorker;
 use crate::engine_config::EngineConfig;
 use crate::error::unknown;
-use crate::event::Event;
+use crate::state::WorkerState;
 
 #[async_trait]
 impl lifecycle::Host for Host {
@@ -24,13 +24,13 @@ impl lifecycle::Host for Host {
 
     async fn connect(&self) -> Result<Connected, DynamoError> {
         if self.connecting.begins() {
-            self.emit(Event::Connecting);
+            self.enter(WorkerState::Connecting);
         }
         let config = &self.assembly.config;
         let connected = self.connecting.attempt(&self.runtime, config).await?;
         // A run connects once.
         let _ = self.member.drt.set(connected.drt.clone());
-        self.emit(Event::Starting);
+        self.enter(WorkerState::Starting);
         Ok(connected)
     }
 

@@ -12,8 +12,8 @@ use crate::config::WorkerConfig;
 use crate::engine::{EngineStream, LLMEngine, RequestContext};
 use crate::engine_config::EngineConfig;
 use crate::error::unknown;
-use crate::event::Event;
 use crate::process::{Scope, prepare_environment};
+use crate::state::WorkerState;
 use crate::worker::Worker;
 
 const WHERE: &str = "BLOCKED_IN";
@@ -47,9 +47,9 @@ fn inside() {
         .enable_all()
         .build()
         .unwrap();
-    let worker = Worker::new(Arc::new(Blocks { hook: hook.clone() }), config).on_event(Arc::new(
-        move |event| {
-            if hook == "cleanup" && event == Event::Serving {
+    let worker = Worker::new(Arc::new(Blocks { hook: hook.clone() }), config).on_state(Arc::new(
+        move |state| {
+            if hook == "cleanup" && state == WorkerState::Serving {
                 terminate();
             }
         },

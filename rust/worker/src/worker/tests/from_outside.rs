@@ -15,8 +15,8 @@ use crate::config::WorkerConfig;
 use crate::engine::{EngineStream, LLMEngine, RequestContext};
 use crate::engine_config::EngineConfig;
 use crate::error::unknown;
-use crate::event::Event;
 use crate::process::{Scope, build_tokio_runtime, prepare_environment};
+use crate::state::WorkerState;
 use crate::worker::Worker;
 
 #[test]
@@ -43,8 +43,8 @@ fn inside() {
             undisturbed: AtomicBool::new(false),
         });
         let outside = runtime.clone();
-        let worker = Worker::new(engine.clone(), config).on_event(Arc::new(move |event| {
-            if event == Event::Serving {
+        let worker = Worker::new(engine.clone(), config).on_state(Arc::new(move |state| {
+            if state == WorkerState::Serving {
                 outside.shutdown();
             }
         }));

@@ -13,10 +13,10 @@ use crate::config::WorkerConfig;
 use crate::engine::{EngineStream, LLMEngine, MetricsBindings, MetricsContext, RequestContext};
 use crate::engine_config::EngineConfig;
 use crate::error::unknown;
-use crate::event::Event;
 use crate::process::{Scope, prepare_environment};
 use crate::publish::KvEventSource;
 use crate::shutdown::Shutdown;
+use crate::state::WorkerState;
 use crate::worker::Worker;
 
 #[derive(Default)]
@@ -139,8 +139,8 @@ fn a_panic_of_who_is_told_the_events() {
     let asked = shutdown.clone();
     let worker = Worker::new(Arc::new(engine), on_mem())
         .with_shutdown(shutdown)
-        .on_event(Arc::new(move |event| {
-            if event == Event::Serving {
+        .on_state(Arc::new(move |state| {
+            if state == WorkerState::Serving {
                 asked.ask();
                 panic!("no room");
             }

@@ -12,10 +12,10 @@ use crate::config::WorkerConfig;
 use crate::engine::{EngineStream, LLMEngine, RequestContext};
 use crate::engine_config::EngineConfig;
 use crate::error::{BackendError, kind, unknown};
-use crate::event::Event;
 use crate::process::{Scope, prepare_environment};
 use crate::publish::{KvEventSource, KvPublisher, StoredBlock};
 use crate::shutdown::Shutdown;
+use crate::state::WorkerState;
 use crate::worker::Worker;
 
 /// Publishes from a thread of its own as soon as it can, and keeps its publisher.
@@ -86,8 +86,8 @@ fn section_5_a_publisher_is_open_in_cleanup_and_does_nothing_after_the_run() {
     let asked = shutdown.clone();
     let worker = Worker::new(Arc::new(engine), config)
         .with_shutdown(shutdown)
-        .on_event(Arc::new(move |event| {
-            if event == Event::Serving {
+        .on_state(Arc::new(move |state| {
+            if state == WorkerState::Serving {
                 asked.ask();
             }
         }));

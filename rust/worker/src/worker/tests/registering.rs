@@ -11,9 +11,9 @@ use tracing::{Metadata, Subscriber};
 use crate::config::WorkerConfig;
 use crate::discovery::Readiness;
 use crate::engines::Echo;
-use crate::event::Event;
 use crate::process::{Scope, prepare_environment};
 use crate::shutdown::Shutdown;
+use crate::state::WorkerState;
 use crate::worker::Worker;
 
 /// Looks around when the runtime begins to start the endpoint.
@@ -59,8 +59,8 @@ fn section_12_13_an_instance_is_known_to_be_there_and_fast_before_it_is_register
     let asked = shutdown.clone();
     let worker = Worker::new(Arc::new(Echo::new("echo", Default::default())), config)
         .with_shutdown(shutdown)
-        .on_event(Arc::new(move |event| {
-            if event == Event::Serving {
+        .on_state(Arc::new(move |state| {
+            if state == WorkerState::Serving {
                 asked.ask();
             }
         }));

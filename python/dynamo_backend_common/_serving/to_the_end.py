@@ -1,0 +1,25 @@
+"""Waiting for a run, which is never left before its end."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_T = TypeVar("_T")
+
+
+async def to_the_end(run: asyncio.Future[_T], shutdown: Callable[[], None]) -> _T:
+    """Waits until ``run`` is done. Being cancelled asks for shutdown, and is raised then."""
+    cancelled: asyncio.CancelledError | None = None
+    while not run.done():
+        try:
+            await asyncio.wait([run])
+        except asyncio.CancelledError as error:
+            cancelled = error
+            shutdown()
+    if cancelled is not None:
+        raise cancelled from run.exception()
+    return run.result()
