@@ -18,8 +18,10 @@ tools=${python%/*}
 say "Types of Python, and of the compiled module against its stub"
 "$python" -m mypy
 # What the engines and programs of the tests say of types is what users would: nothing.
-MYPYPATH=python:tests:scripts "$python" -m mypy --explicit-package-bases --cache-dir .mypy_cache/tests \
-    --exclude 'tests/(typing/rejected|support/(engines|scripts)|unit/llama_cpp)/' tests scripts
+MYPYPATH=python:tests:scripts:examples "$python" -m mypy --explicit-package-bases \
+    --cache-dir .mypy_cache/tests \
+    --exclude 'tests/(typing/rejected|support/(engines|scripts)|unit/llama_cpp)/' \
+    tests scripts examples
 "$python" -P -m mypy.stubtest dynamo_backend_common._core
 
 say "Formatting of Rust"

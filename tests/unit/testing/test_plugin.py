@@ -12,16 +12,15 @@ from pathlib import Path
 import pytest
 
 from dynamo_backend_common.testing import CHECKS
+from support.pages import Page
 
 ROOT = Path(__file__).parents[3]
-PAGE = (ROOT / "docs" / "testing.md").read_text()
+PAGE = Page("testing.md")
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    for program in re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL):
-        [name] = re.findall(r"\A# (\w+\.py)$", program, re.MULTILINE)
-        (tmp_path / name).write_text(program)
+    PAGE.save_programs(tmp_path)
     return tmp_path
 
 
@@ -54,7 +53,7 @@ def test_the_pages_programs_pass(folder: Path) -> None:
 
 
 def test_the_page_has_every_check() -> None:
-    told = re.findall(r"^\| `(\w+)` \|", PAGE, re.MULTILINE)
+    told = re.findall(r"^\| `(\w+)` \|", PAGE.text, re.MULTILINE)
     assert tuple(told) == CHECKS
 
 
