@@ -12,7 +12,7 @@ export PYTHON
 
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-exclusive := clean test setup build lint fmt rust-test python-test fuzz wheel bench vllm-env test-vllm \
+exclusive := clean test setup build lint docs fmt rust-test python-test fuzz wheel bench vllm-env test-vllm \
 	bench-vllm
 .PHONY: help demo install prepare smoke $(exclusive)
 
@@ -34,7 +34,7 @@ else
 install: build
 	@scripts/install.sh '$(VENV)' '$(EXTRAS)'
 
-test: setup build lint rust-test python-test ## everything that has to pass: format, lints, types, all tests, a little fuzzing
+test: setup build lint docs rust-test python-test ## everything that has to pass: format, lints, types, the site, all tests, a little fuzzing
 	@scripts/fuzz.sh 5
 
 setup: prepare ## install all that is missing: Debian packages and Python environments
@@ -45,6 +45,9 @@ build: prepare ## compile what changed, and install the wheel into the project's
 
 lint: build ## check format, lints and types
 	@scripts/lint.sh
+
+docs: build ## build the site of docs/ in the cache folder; a warning fails
+	@scripts/docs.sh
 
 fmt: prepare ## format all code
 	@scripts/fmt.sh

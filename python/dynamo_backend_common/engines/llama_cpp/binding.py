@@ -31,7 +31,7 @@ try:
 except ImportError as error:
     raise ImportError(
         "the llama-cpp engine needs llama-cpp-python: "
-        f"pip install 'dynamo_backend_common[llama-cpp]' ({error})"
+        f"pip install 'dynamo-backend-common[llama-cpp]' ({error})"
     ) from error
 
 LOG.install(_c)

