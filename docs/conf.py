@@ -21,7 +21,7 @@ extensions = ["autoapi.extension", "myst_parser", "sphinx.ext.napoleon"]
 
 # The folder that is read is the repository: pages link to each other as they do on GitHub.
 root_doc = "docs/index"
-include_patterns = ["*.md", "benches/results/*.md", "deploy/*.md", "docs/**.md"]
+include_patterns = ["*.md", "benches/results/*.md", "deploy/*.md", "docs/**.md", "examples/*.md"]
 exclude_patterns = ["README.md"]  # the front page includes it
 myst_heading_anchors = 3
 

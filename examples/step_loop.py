@@ -13,7 +13,6 @@ import argparse
 import asyncio
 import queue
 import threading
-import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -87,6 +86,7 @@ class Batching:
             self.failed.cancel()
         if self.thread.is_alive():
             self.arrivals.put(None)
+            self.steps.wake()
             await asyncio.to_thread(self.thread.join)
 
     def guarded_loop(self) -> None:
@@ -100,19 +100,16 @@ class Batching:
             failed.get_loop().call_soon_threadsafe(failed.set_exception, error)
 
     def step_loop(self) -> None:
-        """Steps while there are requests, and sleeps in the queue while there are none."""
+        """Steps while there are requests to make tokens for, and sleeps while there are none."""
         running: dict[int, Running] = {}
         stalled: set[int] = set()
         while True:
-            while len(running) < self.max_num_seqs and (not running or not self.arrivals.empty()):
+            while len(running) < self.max_num_seqs and not self.arrivals.empty():
                 arrival = self.arrivals.get()
                 if arrival is None:
                     return
                 running[arrival.stream] = arrival
             batch = [one for one in running.values() if one.stream not in stalled]
-            if not batch:
-                # Only clients that do not read: the empty step below asks for news of them.
-                time.sleep(0.01)
             step: list[Any] = []
             for one, token in zip(batch, self.forward(batch), strict=True):
                 one.made.append(token)
@@ -121,7 +118,8 @@ class Batching:
                 else:
                     del running[one.stream]
                     step.append((one.stream, token, "length", usage(one)))
-            report = self.steps.push(step)
+            # Nothing to do, or only for clients that do not read: it sleeps until there is news.
+            report = self.steps.push(step) if step else self.steps.wait()
             stalled = set(report.stalled)
             for stream in report.cancelled:
                 # The place to free its KV cache.

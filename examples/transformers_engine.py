@@ -19,7 +19,13 @@ from typing import TYPE_CHECKING, Any
 import torch
 from transformers import AutoModelForCausalLM
 
-from dynamo_backend_common import EngineConfig, InvalidArgument, WorkerConfig
+from dynamo_backend_common import (
+    EngineConfig,
+    GenerationOptions,
+    InvalidArgument,
+    Unsupported,
+    WorkerConfig,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -28,20 +34,23 @@ if TYPE_CHECKING:
 
 AT_ONCE = 4
 """Requests at a time, where the operator says nothing: they share the processor."""
-NOT_HERE: Mapping[str, Mapping[str, Any]] = {
-    "stop_conditions": {"min_tokens": 0},
-    "sampling_options": {
-        "n": 1,
-        "best_of": 1,
-        "guided_decoding": None,
-        "use_beam_search": False,
-        "min_p": 0,
-        "repetition_penalty": 1,
-        "presence_penalty": 0,
-        "frequency_penalty": 0,
+UNSUPPORTED = Unsupported(
+    "transformers",
+    {
+        "stop_conditions": {"min_tokens": (0,)},
+        "sampling_options": {
+            "n": (1,),
+            "best_of": (1,),
+            "guided_decoding": (),
+            "use_beam_search": (False,),
+            "min_p": (0,),
+            "repetition_penalty": (1,),
+            "presence_penalty": (0,),
+            "frequency_penalty": (0,),
+        },
+        "output_options": {"logprobs": (), "prompt_logprobs": ()},
     },
-    "output_options": {"logprobs": None, "prompt_logprobs": None},
-}
+)
 """What it refuses, by the part of the request, with the values that ask for nothing."""
 
 
@@ -79,23 +88,25 @@ class Transformers:
 
     def generate(self, request: Request, context: RequestContext) -> Iterator[Chunk]:
         """Answers one request, in a thread."""
-        prompt = list(request["token_ids"])
-        limit, ends = self.read(request, prompt)
-        options = request["sampling_options"]
+        UNSUPPORTED.refuse_in(request)
+        prompt = self.prompt_of(request)
+        options = GenerationOptions.read(
+            request, context_length=self.context_length, vocab_size=self.vocabulary
+        )
         generator = torch.Generator()
-        if (seed := options.get("seed")) is not None:
-            generator.manual_seed(seed)
+        if options.seed is not None:
+            generator.manual_seed(options.seed)
         new, cache, made = prompt, None, 0
         reason = "length"
-        while made < limit:
+        while made < options.max_tokens:
             if context.is_stopped():
                 reason = "cancelled"
                 break
             with torch.inference_mode():
                 step = self.model(torch.tensor([new]), past_key_values=cache, use_cache=True)
                 token = choose(step.logits[0, -1], options, generator)
-            if token in ends:
-                reason = "stop"
+            if token in options.ends:
+                reason = options.ends[token]
                 break
             new, cache = [token], step.past_key_values
             made += 1
@@ -110,28 +121,18 @@ class Transformers:
             },
         }
 
-    def read(self, request: Request, prompt: list[int]) -> tuple[int, set[int]]:
-        """How many tokens to make at most, and which ones end the answer."""
-        given: Mapping[str, Any] = request
-        for part, options in NOT_HERE.items():
-            for option, nothing in options.items():
-                if given[part].get(option) not in (None, nothing):
-                    raise InvalidArgument(f"{option}: this engine does not have it; leave it out")
-        room = self.context_length - len(prompt)
-        if not prompt or room < 1:
+    def prompt_of(self, request: Request) -> list[int]:
+        """The prompt, which fits the model."""
+        prompt = list(request["token_ids"])
+        if not 0 < len(prompt) < self.context_length:
             raise InvalidArgument(
                 f"the prompt has {len(prompt)} tokens; accepted: 1 to {self.context_length - 1}"
             )
-        if not 0 <= max(prompt) < self.vocabulary:
+        if max(prompt) >= self.vocabulary:
             raise InvalidArgument(
                 f"the prompt has the token {max(prompt)}, which the model has not"
             )
-        stop = request["stop_conditions"]
-        ends = set(stop.get("stop_token_ids") or ())
-        if not stop.get("ignore_eos"):
-            ends.update(request["eos_token_ids"])
-        limit = stop.get("max_tokens")
-        return room if limit is None else min(limit, room), ends
+        return prompt
 
     async def health_check_payload(self) -> Mapping[str, Any]:
         """What the worker asks where nobody else did for a while: one token."""
@@ -147,18 +148,15 @@ class Transformers:
         self.model = None
 
 
-def choose(logits: torch.Tensor, options: Mapping[str, Any], generator: torch.Generator) -> int:
+def choose(logits: torch.Tensor, options: GenerationOptions, generator: torch.Generator) -> int:
     """The next token: the likeliest, or one of the likeliest by chance."""
-    temperature = options.get("temperature")
-    if temperature == 0:
+    if options.temperature == 0:
         return int(logits.argmax())
-    # Beside a temperature of None the OpenAI API means 1.
-    ordered, tokens = (logits.float() / (1 if temperature is None else temperature)).sort(
-        descending=True
-    )
+    ordered, tokens = (logits.float() / options.temperature).sort(descending=True)
     likely = ordered.softmax(0)
     # A token stays while those before it have less than top_p together.
-    kept = likely.cumsum(0) - likely < (options.get("top_p") or 1)
-    if (top_k := options.get("top_k") or -1) > 0:
-        kept[top_k:] = False
+    kept = likely.cumsum(0) - likely < options.top_p
+    kept[0] = True
+    if options.top_k > 0:
+        kept[options.top_k :] = False
     return int(tokens[(likely * kept).multinomial(1, generator=generator)])

@@ -63,7 +63,7 @@ class GenerationOptions:
         request: Mapping[str, Any],
         *,
         context_length: int,
-        vocab_size: int,
+        vocab_size: int | None = None,
         end_tokens: Set[int] = frozenset(),
         defaults: Mapping[str, Any] | None = None,
     ) -> GenerationOptions:
@@ -72,7 +72,8 @@ class GenerationOptions:
         Args:
             request: The request, with its prompt in ``token_ids``.
             context_length: Tokens that prompt and output may have together.
-            vocab_size: Number of tokens of the vocabulary.
+            vocab_size: Number of tokens of the vocabulary; None: tokens that end the output are not
+                held against it.
             end_tokens: The model's own tokens that end a text, beside the request's
                 ``eos_token_ids``. With ``ignore_eos`` neither ends it.
             defaults: Sampling options where the request has none, such as a model recommends; what
@@ -100,7 +101,9 @@ class GenerationOptions:
             asked | visible - own | hidden - own, "stop"
         )
         for token in ends:
-            if not isinstance(token, int) or not 0 <= token < vocab_size:
+            if not isinstance(token, int) or token < 0:
+                raise InvalidArgument(f"stop token {token!r} is no token")
+            if vocab_size is not None and token >= vocab_size:
                 raise InvalidArgument(f"stop token {token} is no token: {vocab_size} tokens exist")
         seed = sampling.get("seed")
         if seed is not None and not isinstance(seed, int):

@@ -62,7 +62,7 @@ def test_it_is_gone_after_a_failure(terminal: Terminal) -> None:
 def test_without_a_terminal_nothing_is_shown() -> None:
     stream = io.StringIO()
     with ProgressLine(stream) as line:
-        for state in ("Connecting", "Starting", "Registering", "Serving", "Draining", "Stopped"):
+        for state in WorkerState:
             line.state(state)
             line.report("something", 0.5)
     assert stream.getvalue() == ""

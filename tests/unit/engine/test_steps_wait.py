@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from dynamo_backend_common import EngineConfig, EngineShutdown, InvalidArgument
+from dynamo_backend_common import Chunk, EngineConfig, EngineShutdown, InvalidArgument
 from dynamo_backend_common.testing import Steps, collect, context, request
 from dynamo_backend_common.testing.driven import Driven
 
@@ -50,7 +50,7 @@ class Waiting:
                 stream = self.opened.get()
                 for _ in range(self.pushed):
                     # One that cannot be joined with the one before.
-                    self.steps.push([(stream, {"token_ids": [1], "text": "a"})])
+                    self.steps.push([(stream, Chunk(token_ids=[1], text="a"))])
                 if self.ends:
                     self.steps.push([(stream, [], "stop")])
 
@@ -113,7 +113,7 @@ async def test_a_client_that_catches_up_wakes_it() -> None:
     first = asyncio.ensure_future(anext(chunks))
     stream = await opened
     for _ in range(FAR_BEHIND):
-        report = steps.push([(stream.id, {"token_ids": [1], "text": "a"})])
+        report = steps.push([(stream.id, Chunk(token_ids=[1], text="a"))])
     assert report.stalled == [stream.id]
     steps.wait(0)
     caught_up = asyncio.ensure_future(asyncio.to_thread(steps.wait))
