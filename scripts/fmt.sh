@@ -9,5 +9,6 @@ source scripts/new-venv.sh
 cargo fmt --all
 cargo fmt --manifest-path fuzz/Cargo.toml
 cargo fmt --manifest-path benches/load/Cargo.toml
+cargo fmt --manifest-path examples/rust-engine/Cargo.toml
 "$python" -m ruff check --fix-only --quiet .
 "$python" -m ruff format .

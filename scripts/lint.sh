@@ -28,6 +28,7 @@ say "Formatting of Rust"
 cargo fmt --all --check
 cargo fmt --manifest-path fuzz/Cargo.toml --check
 cargo fmt --manifest-path benches/load/Cargo.toml --check
+cargo fmt --manifest-path examples/rust-engine/Cargo.toml --check
 
 say "Lints of Rust, and compiling its tests (the first time about 2 minutes on 2 cores)"
 source scripts/clippy.sh

@@ -16,8 +16,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     let port = port
         .parse()
         .map_err(|error| format!("PORT is '{port}': {error}; accepted: 0 to 65535"))?;
-    let mut config = WorkerConfig::default();
-    config.model_name = model_name;
+    let config = WorkerConfig {
+        model_name,
+        ..Default::default()
+    };
 
     process::prepare_environment(&config, Scope::Process);
     process::init_logging();
