@@ -20,9 +20,9 @@ project = html_title = "dynamo-backend-common"
 extensions = ["autoapi.extension", "myst_parser", "sphinx.ext.napoleon"]
 
 # The folder that is read is the repository: pages link to each other as they do on GitHub.
-root_doc = "docs/index"
-include_patterns = ["*.md", "benches/results/*.md", "deploy/*.md", "docs/**.md", "examples/*.md"]
-exclude_patterns = ["README.md"]  # the front page includes it
+root_doc = "README"
+include_patterns = ["*.md", "benches/results/*.md", "deploy/*.md", "docs/**.md", "examples/**.md"]
+exclude_patterns = ["docs/index.md"]  # the contents, which the front page gets
 myst_heading_anchors = 3
 
 autoapi_dirs = [str(Path(__file__).parents[1] / "python")]
@@ -50,8 +50,15 @@ def setup(app: Sphinx) -> None:
     """Sphinx calls this."""
     app.connect("autodoc-process-docstring", keep_first_line, priority=400)  # before Napoleon
     app.connect("builder-inited", give_attributes_their_words, priority=600)  # behind AutoAPI
+    app.connect("source-read", add_contents)
     app.connect("missing-reference", find_by_name)
     app.connect("env-check-consistency", find_forgotten)
+
+
+def add_contents(_app: Sphinx, page: str, source: list[str]) -> None:
+    """Gives the front page the contents of the site, which GitHub would show as code."""
+    if page == "README":
+        source[0] += "\n" + Path(__file__).with_name("index.md").read_text(encoding="utf-8")
 
 
 def keep_first_line(_app: Sphinx, what: str, *args: Any) -> None:

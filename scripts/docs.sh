@@ -7,5 +7,5 @@ say "Building the site"
 rm -rf "$cache/site"
 "$python" -m sphinx --quiet --fail-on-warning --keep-going --fresh-env --doctree-dir "$cache/doctrees" \
     --conf-dir docs . "$cache/site"
-echo '<meta http-equiv="refresh" content="0; url=docs/index.html">' >"$cache/site/index.html"
+echo '<meta http-equiv="refresh" content="0; url=README.html">' >"$cache/site/index.html"
 echo "$cache/site/index.html"
