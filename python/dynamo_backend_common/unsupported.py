@@ -15,8 +15,8 @@ class Unsupported:
 
     ::
 
-    unsupported = Unsupported("mine", {"sampling_options": {"n": (1,), "min_p": (0,)}})
-    unsupported.refuse_in(request)
+        unsupported = Unsupported("mine", {"sampling_options": {"n": (1,), "min_p": (0,)}})
+        unsupported.refuse_in(request)
     """
 
     def __init__(self, engine: str, parts: Mapping[str, Mapping[str, tuple[Any, ...]]]) -> None:
