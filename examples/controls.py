@@ -8,7 +8,7 @@
     curl -X POST http://127.0.0.1:9090/engine/load_weights \
         -H 'Content-Type: application/json' -d '{"step": 1}'
 
-Its weights are a table that has the next token for each: the token itself, or the one that is
+Its weights are a table with the next token for each token: the same one, or the one that is
 ``step`` further.
 """
 
@@ -36,12 +36,12 @@ class Weighty:
         self.table: list[int] | None = None
 
     async def start(self, worker_id: int) -> EngineConfig:
-        """Loads the table, in a thread as anything that takes long."""
+        """Loads the table, in a thread, as loading real weights takes long."""
         self.table = await asyncio.to_thread(load, self.step)
         return EngineConfig(model="weighty", context_length=4096)
 
     async def generate(self, request: Request, context: RequestContext) -> AsyncIterator[Chunk]:
-        """Answers one request, to its end by the weights with which it began."""
+        """Answers one request, to its end with the weights that were there at its beginning."""
         table = self.table
         # While it sleeps the worker sends nothing here.
         assert table is not None
@@ -50,12 +50,14 @@ class Weighty:
                 yield {"token_ids": [], "finish_reason": "cancelled"}
                 return
             if token >= VOCABULARY:
-                raise InvalidArgument(f"the prompt has the token {token}, which the model has not")
+                raise InvalidArgument(
+                    f"the prompt has the token {token}, which the model does not have"
+                )
             yield {"token_ids": [table[token]]}
         yield {"token_ids": [], "finish_reason": "stop"}
 
     async def supported_controls(self) -> Sequence[str]:
-        """Two by which the worker leaves discovery and comes back, and one that it only passes."""
+        """Two with which the worker leaves discovery and comes back, and one of our own."""
         return ["sleep", "wake_up", "load_weights"]
 
     async def engine_control(self, name: str, body: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -4,7 +4,7 @@
     dynamo-backend serve step_loop:Batching --http-port 8000 \
         --model-name HuggingFaceTB/SmolLM2-135M-Instruct -- --max-num-seqs 8
 
-The model repeats the prompt. `Batching.forward` is where yours goes; all around it stays.
+The model repeats the prompt. Put yours into `Batching.forward`; the rest can stay as it is.
 """
 
 from __future__ import annotations

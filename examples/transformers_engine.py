@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from dynamo_backend_common import Chunk, Request, RequestContext
 
 AT_ONCE = 4
-"""Requests at a time, where the operator says nothing: they share the processor."""
+"""Requests at a time, unless the operator sets it: they share the processor."""
 UNSUPPORTED = Unsupported(
     "transformers",
     {
@@ -51,7 +51,7 @@ UNSUPPORTED = Unsupported(
         "output_options": {"logprobs": (), "prompt_logprobs": ()},
     },
 )
-"""What it refuses, by the part of the request, with the values that ask for nothing."""
+"""What it refuses, by the part of the request, but for the values listed: they change nothing."""
 
 
 class Transformers:
@@ -130,12 +130,12 @@ class Transformers:
             )
         if max(prompt) >= self.vocabulary:
             raise InvalidArgument(
-                f"the prompt has the token {max(prompt)}, which the model has not"
+                f"the prompt has the token {max(prompt)}, which the model does not have"
             )
         return prompt
 
     async def health_check_payload(self) -> Mapping[str, Any]:
-        """What the worker asks where nobody else did for a while: one token."""
+        """The worker's probe, after a while without requests: one token."""
         return {
             "token_ids": [0],
             "stop_conditions": {"max_tokens": 1},

@@ -1,4 +1,4 @@
-"""Of the compiled core, what an engine publishes with; no module of its own when it runs."""
+"""Types of the compiled core for publishing. At run time they are in `_core`."""
 
 from asyncio import Future
 from collections.abc import Iterable

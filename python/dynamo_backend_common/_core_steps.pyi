@@ -1,4 +1,4 @@
-"""Of the compiled core, how a step loop hands over tokens; no module of its own when it runs."""
+"""Types of the compiled core for step loops. At run time they are in `_core`."""
 
 from collections.abc import Iterable, Sequence
 from typing import final
@@ -14,11 +14,11 @@ class StepStream:
 
     @property
     def id(self) -> int:
-        """Names the stream in a step. It is never used again."""
+        """Names the stream in a step. No other stream ever has the same id."""
 
     @property
     def is_open(self) -> bool:
-        """Whether it may still be pushed to: it was neither ended, nor told as cancelled."""
+        """Whether it may still be pushed to: it has not ended, nor been reported as cancelled."""
 
     def begin(self) -> None:
         """Wakes a step loop that waits; the worker does so when ``generate`` has returned it."""
@@ -29,18 +29,18 @@ class StepReport:
 
     @property
     def cancelled(self) -> list[int]:
-        """Streams that nobody wants any more, also such as were not in this step.
+        """Streams that were stopped or whose clients have left, including those not in this step.
 
         They are closed: the engine frees what it holds for them and pushes nothing more. A stream
-        that was never opened, or has ended, is told here too where something was pushed to it.
+        that was never opened, or has ended, is reported here too if something was pushed to it.
         """
 
     @property
     def stalled(self) -> list[int]:
-        """Streams whose clients are 128 chunks behind or more, also such as were not in this step.
+        """Streams whose clients are 128 chunks behind or more, including those not in this step.
 
-        Nothing is lost. An engine that can pauses them until a report has them no more, if only
-        that of `Steps.wait`; a request fails when 65,536 chunks wait.
+        Nothing is lost. If it can, the engine pauses them until a report, from a push or from
+        `Steps.wait`, no longer has them; a request fails when 65,536 of its chunks wait.
         """
 
 @final
@@ -81,17 +81,17 @@ class Steps:
 
         Raises:
             InvalidArgument: ``context`` is one that ``abort`` got.
-            EngineShutdown: `fail` was called; of the class that it was given, if that is one of
-                `dynamo_backend_common.exceptions`.
+            EngineShutdown: `fail` was called. If that got an exception of
+                `dynamo_backend_common.exceptions`, one of its class is raised instead.
             RuntimeError: The interpreter ends, or this is a forked child.
         """
 
     def fail(self, error: BaseException) -> None:
         """Fails every stream that is open, and each that is opened from here on.
 
-        For an engine that can make no more steps; beside it, its ``watch`` raises. What is pushed
-        afterwards is told as cancelled. The log has the error once, with its traceback, for all
-        requests that it ends.
+        For an engine that can make no more steps; its ``watch`` should raise too. Streams that are
+        pushed to afterwards are reported as cancelled. The log has the error once, with its
+        traceback, for all requests that it ends.
 
         Args:
             error: What the requests end with. An exception that is none of
@@ -114,20 +114,20 @@ class Steps:
                 ``(stream, exception)`` ends the request with an error.
 
         Raises:
-            InvalidArgument: An entry is none of these; all others were handed over. What the push
-                would have reported, the next one does.
+            InvalidArgument: An entry is none of these; all others were handed over. The next push
+                reports what this one would have reported.
         """
 
     def wait(self, timeout: float | None = None) -> StepReport:
         """Blocks the thread of a step loop that has nothing to push, and answers as a push does.
 
-        It ends when a stream is cancelled, when the streams that are stalled are others than in the
-        last report, after `wake` and `fail`, and when ``generate`` has returned a stream: what that
-        put into a queue before is there. Of several such things that come while the loop is busy
-        the next call answers at once. It may end with nothing to tell.
+        It returns when a stream is cancelled, when the set of stalled streams differs from the last
+        report, after `wake` and `fail`, and when ``generate`` has returned a stream: by then the
+        loop finds what that ``generate`` has put into a queue. If any of this happens while the
+        loop is busy, the next call returns at once. It may also return with nothing to report.
 
-        One thread waits at a time. The GIL is free meanwhile. Neither a signal nor the end of the
-        interpreter ends it.
+        Only one thread may wait at a time. The GIL is free meanwhile. Neither a signal nor the end
+        of the interpreter ends the wait.
 
         Args:
             timeout: Seconds; 0 answers at once, None waits as long as it takes.
@@ -138,7 +138,7 @@ class Steps:
         """
 
     def wake(self) -> None:
-        """Ends the `wait` of the step loop, or its next one: for what comes by another way.
+        """Ends the `wait` of the step loop, or its next one: for news that `wait` does not see.
 
         Raises:
             RuntimeError: This is a forked child.
@@ -155,8 +155,8 @@ class Steps:
             tokens: As many tokens; fastest are ``uint32``.
 
         Raises:
-            InvalidArgument: They are of different length, or one has what is no stream or no token,
-                such as a negative number; the message names it. Nothing was handed over.
+            InvalidArgument: They are of different length, or have an item that is no stream or no
+                token, such as a negative number; the message names it. Nothing was handed over.
         """
 
     def __len__(self) -> int:

@@ -1,4 +1,4 @@
-"""Of the compiled core, engines without a worker; no module of its own when it runs."""
+"""Types of the compiled core for engines without a worker. At run time they are in `_core`."""
 
 from asyncio import AbstractEventLoop, Future
 from collections.abc import Mapping

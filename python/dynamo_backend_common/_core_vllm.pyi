@@ -1,4 +1,4 @@
-"""Of the compiled core, what reads vLLM's output socket; no module of its own when it runs."""
+"""Types of the compiled core for vLLM's output socket. At run time they are in `_core`."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, final

@@ -1,7 +1,7 @@
 """What a worker is configured with, and what an engine says about itself.
 
 Plain frozen dataclasses: nothing is checked here. ``Worker(engine, config)`` checks all of it and
-raises `InvalidArgument` that names the field and the value. A choice is accepted in any case.
+raises `InvalidArgument` that names the field and the value. Choices may be in upper or lower case.
 """
 
 import os
@@ -48,12 +48,13 @@ _VARIABLES = {row.name: row.variable for row in config_fields()}
 class RuntimeConfig:
     """Where a worker finds the rest of Dynamo, its budgets of time, and its system server.
 
-    A field that is None leaves it to its environment variable, and without that to the default.
+    For a field that is None its environment variable counts, and without that the default, which
+    stands last in the list below.
 
     The runtime reads discovery and planes when it is built, so a worker that finds a runtime in its
-    process ignores these three fields, with one warning. Discovery, planes and the system server
-    are one for the process: of workers that run at once one may set them for all, or all the same.
-    One that is served later has the system server that it finds.
+    process ignores these three fields, with one warning. All workers of a process share discovery,
+    planes and the system server: if several run at once, one may set them for all, or all set them
+    alike. A worker that is served later uses the system server that is there.
 
     Attributes:
         discovery_backend: ``etcd``, ``kubernetes``, ``file`` or ``mem``
@@ -61,7 +62,7 @@ class RuntimeConfig:
         request_plane: ``tcp`` or ``nats`` (``DYN_REQUEST_PLANE``).
         event_plane: ``nats`` or ``zmq`` (``DYN_EVENT_PLANE``); None and no variable: the
             runtime's choice, ``zmq``.
-        grace_period_seconds: For how long what frontends still send is served in a shutdown
+        grace_period_seconds: How long a shutdown goes on serving what frontends still send
             (``DYN_GRACEFUL_SHUTDOWN_GRACE_PERIOD_SECS``); 5, or 0 with ``mem`` discovery.
         shutdown_timeout_seconds: How long waiting, drain and cleanup may take together, in whole
             seconds (``DYN_WORKER_GRACEFUL_SHUTDOWN_TIMEOUT``); 30.
@@ -69,9 +70,9 @@ class RuntimeConfig:
             (``DYN_PREFILL_DRAIN_TIMEOUT_S``); 30.
         sleep_drain_seconds: How long requests in flight may take before an engine is put to sleep
             (``DYN_SLEEP_DRAIN_TIMEOUT_SECS``); 30.
-        decode_keep_seconds: For how long a decode that nobody waits for is kept for its first token
+        decode_keep_seconds: How long a decode worker keeps a stopped request that has no token yet
             (``DYN_DECODE_KEEP_TIMEOUT_SECS``); 60.
-        connect_timeout_seconds: For how long connecting is tried again; 0: one attempt
+        connect_timeout_seconds: How long the worker goes on trying to connect; 0: one attempt
             (``DYN_CONNECT_TIMEOUT_SECS``); 150.
         system_port: Port of the system server; 0: any free one, negative: none
             (``DYN_SYSTEM_PORT``); -1.
@@ -80,10 +81,10 @@ class RuntimeConfig:
         system_health_path: Path of its readiness probe (``DYN_SYSTEM_HEALTH_PATH``); ``/health``.
         system_token: What engine controls require, as ``Authorization: Bearer TOKEN``
             (``DYN_SYSTEM_TOKEN``); nothing. It is not shown.
-        health_check_enabled: Whether the engine is probed where no request has finished for a while
+        health_check_enabled: Whether the engine is probed when no request has finished for a while
             (``DYN_HEALTH_CHECK_ENABLED``); no.
-        canary_wait_seconds: For how long no request has finished before a probe, in whole seconds
-            (``DYN_CANARY_WAIT_TIME``); 10.
+        canary_wait_seconds: Time without a finished request after which the engine is probed, in
+            whole seconds (``DYN_CANARY_WAIT_TIME``); 10.
         health_check_timeout_seconds: How long a probe may take, in whole seconds
             (``DYN_HEALTH_CHECK_REQUEST_TIMEOUT``); 3.
     """
@@ -156,7 +157,7 @@ class WorkerConfig:
             in the order in which they came. None: ``DYN_ENGINE_REQUEST_LIMIT``, else any number.
         max_queued_requests: Requests that may wait; more are refused with the error on which a
             frontend tries another worker. None: ``DYN_DYNAMO_REQUEST_QUEUE_LIMIT``, else 16.
-        max_queued_seconds: For how many seconds one may wait before it is refused like that. None:
+        max_queued_seconds: Seconds that a request may wait before it is refused like that. None:
             ``DYN_REQUEST_QUEUE_TIMEOUT_SECS``, else any time.
         structural_tag_mode: Whether guided decoding uses structural tags.
         structural_tag_scope: When they are used.

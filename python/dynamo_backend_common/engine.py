@@ -31,7 +31,7 @@ class Progress(Protocol):
 
 
 class Engine(Protocol):
-    """What a `Worker` needs of an engine. `LLMEngine` describes the methods, also the optional."""
+    """What a `Worker` needs of an engine. `LLMEngine` describes all methods, optional ones too."""
 
     def start(self, worker_id: int, /, *args: Any, **kwargs: Any) -> Awaitable[EngineConfig]:
         """Loads what ``generate`` needs; see `LLMEngine.start`."""
@@ -58,7 +58,7 @@ class LLMEngine(ABC):
     or blocks does so in a thread of its own. ``generate``, ``abort`` and ``engine_control`` may run
     several at a time.
 
-    Two more methods may be added, and are looked for by name:
+    Two more methods may be added; the package looks for them by name:
 
     ``from_args(argv)``: a classmethod by which the command line makes the engine, from what follows
     ``--``, a list of str.
@@ -80,7 +80,7 @@ class LLMEngine(ABC):
         A method that has a parameter named ``progress`` gets a `Progress` in it. The call is never
         cancelled midway: one that has a parameter named ``shutdown`` gets an `asyncio.Event` in it,
         which is set when a shutdown is asked for. Nothing of the engine but ``drain`` and
-        ``cleanup`` is called then, so it may return at once, with whatever `EngineConfig`.
+        ``cleanup`` is called then, so it may return at once, with any `EngineConfig`.
 
         Args:
             worker_id: Opaque, unique per replica, stable.
@@ -101,13 +101,14 @@ class LLMEngine(ABC):
         cancelled, once, and a line of the log says so; it is closed with ``aclose`` in any case.
         For a client that left before its turn neither ``generate`` nor ``abort`` is called.
 
-        Where ``generate`` is synchronous, a plain generator or a plain function that returns
-        chunks, a thread of its own calls, iterates and closes it, with the request's context
-        variables; at most 256 requests at a time. It may block, and is held up while the client is
-        slow. Nothing can interrupt it, but between two chunks it is closed when the request is
-        stopped; what may block for long should look at ``context.is_stopped()``, or be woken by
-        ``abort``, which runs on the event loop. A plain function that is annotated as returning an
-        ``AsyncIterator`` or an ``Awaitable`` is called on the event loop.
+        ``generate`` may also be synchronous: a plain generator, or a plain function that returns
+        chunks. Then each request has a thread that calls, iterates and closes it, with the
+        request's context variables; at most 256 requests at a time. It may block, and is held up
+        while the client is slow. When the request is stopped it is closed between two chunks, but
+        nothing can interrupt it: if it may block for long, it should check
+        ``context.is_stopped()``, or be woken by ``abort``, which runs on the event loop. A plain
+        function that is annotated as returning an ``AsyncIterator`` or an ``Awaitable`` is called
+        on the event loop.
 
         Exactly one chunk has a ``finish_reason``, and it is the last one. When
         ``context.is_stopped()`` turns true the stream ends with ``"cancelled"``. What is raised
@@ -126,8 +127,8 @@ class LLMEngine(ABC):
         Generators have ended by then. Threads that are still inside a synchronous ``generate`` are
         waited for, for three quarters of the time that a shutdown keeps for cleanup (5 s, or half
         of the shutdown's timeout where that is less); the log names the requests of those that did
-        not let go. Threads of the engine's own, ``asyncio.to_thread`` among them, are its own to
-        wait for: nobody else knows of them.
+        not end. For threads that the engine itself started, also by ``asyncio.to_thread``, it has
+        to wait itself: the worker does not know of them.
         """
 
     async def abort(self, context: RequestContext) -> None:  # noqa: B027 (optional)
@@ -171,7 +172,7 @@ class LLMEngine(ABC):
         """The sources of KV events, one per data-parallel rank; none by default.
 
         Called once, after ``setup_metrics``; not at all where ``enable_kv_routing`` is off. Without
-        ``kv_cache_block_size`` in the `EngineConfig` they are left aside, with a warning. A
+        ``kv_cache_block_size`` in the `EngineConfig` they are ignored, with a warning. A
         rank that has two, or that is not declared, ends the run with `InvalidArgument`.
         """
         return ()
@@ -179,14 +180,14 @@ class LLMEngine(ABC):
     async def health_check_payload(self) -> Mapping[str, Any] | None:
         """The request of the health canary; None, no canary, by default.
 
-        Asked only where the operator gave none. The request that arrives has ``HEALTH_CHECK_KEY``.
+        Called only if the operator gave none. ``generate`` gets it with the key `HEALTH_CHECK_KEY`.
         """
         return None
 
     async def on_adapter_cards(self, cards: AdapterCards) -> None:  # noqa: B027 (optional)
         """Called once, before requests are served, with what registers LoRA adapters' cards.
 
-        An engine that loads adapters keeps it, and says ``max_gpu_lora_count`` in its
+        An engine that loads adapters keeps ``cards``, and has ``max_gpu_lora_count`` in its
         `EngineConfig`. What is raised ends the run.
         """
 
@@ -197,7 +198,7 @@ class LLMEngine(ABC):
         ``pause_generation`` take the worker out of discovery first; ``wake_up``,
         ``resume_memory_occupation`` and ``resume_generation`` put it back afterwards. Before the
         first two, requests in flight finish, or are cut after ``DYN_SLEEP_DRAIN_TIMEOUT_SECS``;
-        from then on none comes until the engine is awake. Before ``pause_generation`` none is
+        from then on the engine gets none until it is awake. Before ``pause_generation`` none is
         waited for, and none is cut: the engine holds them.
         ``drain``, ``resume`` and ``status`` are the worker's own; an engine's control of such a
         name is called by ``POST /engine/control/NAME``.

@@ -21,21 +21,21 @@ class GenerationOptions:
         options = GenerationOptions.read(request, context_length=8192, vocab_size=32000)
 
     What it reads is the request's ``sampling_options``, ``stop_conditions``, ``eos_token_ids`` and
-    ``logprobs`` of its ``output_options``. An engine that does not have one of these, or of the
-    others, refuses it by `Unsupported`.
+    ``logprobs`` of its ``output_options``. An engine refuses with `Unsupported` whichever
+    of these, and of the other options, it does not implement.
 
     Attributes:
         temperature: 0 chooses the likeliest token.
         top_p: Probability that the candidates have together; 1: all.
         top_k: Number of candidates; 0: all.
         min_p: Probability relative to the likeliest token's that a candidate needs; 0: none.
-        repetition_penalty: Against tokens of prompt and output above 1; 1: off.
+        repetition_penalty: Above 1 it is against tokens of prompt and output; 1: off.
         presence_penalty: Against tokens that are in the output; 0: off.
         frequency_penalty: Against tokens of the output, by how often they are in it; 0: off.
-        seed: Seed of the random choice; None: another one for each request.
-        max_tokens: Tokens to produce at most; what fits the context at most.
+        seed: Seed of the random choice; None: a new one for each request.
+        max_tokens: Tokens to produce at most; never more than fit into the context.
         min_tokens: Tokens to produce before any of the tokens that end the output may be chosen.
-        ends: Token that ends the output to the finish reason, ``eos`` or ``stop``.
+        ends: For each token that ends the output, the finish reason: ``eos`` or ``stop``.
         asked_ends: Those of ``ends`` that the caller asked for.
         visible_ends: Those of ``ends`` that become part of the output.
         logprobs: Number of alternatives whose log probability is wanted beside that of each chosen
@@ -72,15 +72,15 @@ class GenerationOptions:
         Args:
             request: The request, with its prompt in ``token_ids``.
             context_length: Tokens that prompt and output may have together.
-            vocab_size: Number of tokens of the vocabulary; None: tokens that end the output are not
-                held against it.
+            vocab_size: Number of tokens of the vocabulary, to check the tokens that end the output;
+                None: no check.
             end_tokens: The model's own tokens that end a text, beside the request's
                 ``eos_token_ids``. With ``ignore_eos`` neither ends it.
-            defaults: Sampling options where the request has none, such as a model recommends; what
-                is not in it is 1 for ``temperature``, and off for all else.
+            defaults: Sampling options that count where the request has none, such as those that a
+                model recommends. Without them ``temperature`` is 1, and all else is off.
 
         Raises:
-            InvalidArgument: A value cannot be; the message names it.
+            InvalidArgument: A value is not valid; the message names it.
         """
         stops: Mapping[str, Any] = request.get("stop_conditions") or {}
         output: Mapping[str, Any] = request.get("output_options") or {}
@@ -102,9 +102,13 @@ class GenerationOptions:
         )
         for token in ends:
             if not isinstance(token, int) or token < 0:
-                raise InvalidArgument(f"stop token {token!r} is no token")
+                raise InvalidArgument(
+                    f"stop token {token!r} is no token: it must be an integer of 0 or more"
+                )
             if vocab_size is not None and token >= vocab_size:
-                raise InvalidArgument(f"stop token {token} is no token: {vocab_size} tokens exist")
+                raise InvalidArgument(
+                    f"stop token {token} is not in the vocabulary, which has {vocab_size} tokens"
+                )
         seed = sampling.get("seed")
         if seed is not None and not isinstance(seed, int):
             raise InvalidArgument(f"seed is {seed!r}; it must be an integer")

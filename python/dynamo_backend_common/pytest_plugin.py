@@ -33,14 +33,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         type=count,
         default=REQUESTS,
         metavar="N",
-        help="requests in search of leaks (default: %(default)s)",
+        help="how many requests the search for leaks makes (default: %(default)s)",
     )
     group.addoption(
         "--dynamo-timeout",
         type=seconds,
         default=TIMEOUT,
         metavar="SECONDS",
-        help="for a request, a hook, and whatever else is waited for (default: %(default)s)",
+        help="time limit for each request, each hook, and any other wait (default: %(default)s)",
     )
 
 

@@ -13,7 +13,7 @@ __all__ = ["EndReason", "Report", "ShutdownStage", "StageFailure", "read_report"
 
 
 class EndReason(StrEnum):
-    """Why a run ended that did not fail."""
+    """Why a run ended, if it did not fail."""
 
     SIGNAL = "signal"
     """SIGTERM or Ctrl-C."""
@@ -29,7 +29,7 @@ class ShutdownStage(StrEnum):
     UNREGISTER = "unregister"
     """The worker leaves discovery."""
     GRACE = "grace"
-    """Frontends get time to see that it is gone, and are served meanwhile."""
+    """Frontends get time to see that it has left, and are served meanwhile."""
     WAIT = "wait"
     """Requests in flight finish, and are cut where time runs out."""
     DRAIN = "drain"
@@ -41,12 +41,12 @@ class ShutdownStage(StrEnum):
 
 
 class StageFailure(NamedTuple):
-    """What failed in a shutdown without failing the run."""
+    """Something that failed in a shutdown, though the run did not fail."""
 
     stage: ShutdownStage
-    """Where."""
+    """The stage in which it failed."""
     message: str
-    """What was said."""
+    """What went wrong."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -57,7 +57,7 @@ class Report:
         reason: Why it ended.
         finished: Requests that finished while the worker waited for them in shutdown.
         cut: Requests that were cut at the end of that wait; 0: none was.
-        failures: What failed in shutdown without failing the run.
+        failures: What failed in the shutdown, though the run did not fail.
         stages: Seconds that each stage of the shutdown took; one that did not run is missing.
     """
 

@@ -1,4 +1,4 @@
-"""What a request may ask for and an engine does not have: refused by name, never left aside."""
+"""What a request may ask for and an engine does not have: refused by name, never ignored."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ class Unsupported:
 
         Args:
             engine: Its name.
-            parts: By the part of the request: options, and the values that ask for nothing. None
-                is one always.
+            parts: By the part of the request: the options to refuse, and for each the values that
+                change nothing and so are accepted. None is always accepted.
         """
         self._engine = engine
         self._parts = parts
 
     def refuse_in(self, request: Mapping[str, Any]) -> None:
-        """Refuses what would have to be left aside.
+        """Refuses a request that asks for something the engine does not have.
 
         Raises:
-            InvalidArgument: ``request`` asks for such a thing; the message names it.
+            InvalidArgument: The message names what ``request`` asks for.
         """
         for part, options in self._parts.items():
             given = request.get(part) or {}
@@ -42,7 +42,7 @@ class Unsupported:
                 self.refuse(name, given.get(name), nothing)
 
     def refuse(self, name: str, value: Any, nothing: tuple[Any, ...] = ()) -> None:
-        """Refuses ``value``, unless it is None or one of ``nothing``.
+        """Refuses ``value``, unless it is None or one of ``nothing``, which change nothing.
 
         Raises:
             InvalidArgument: The message names it.

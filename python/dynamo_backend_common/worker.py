@@ -39,21 +39,21 @@ class Worker:
         async with Worker(MyEngine(), config, http_port=0) as worker:
             print(worker.http_url)
 
-    The block begins when the worker serves, and leaving it shuts the worker down. Where the run
-    ends first, by a signal or because the engine failed, the block is cancelled.
+    The block begins when the worker serves, and leaving it shuts the worker down. If the run ends
+    before the block, by a signal or because the engine failed, the block is cancelled.
 
     Starts the engine, registers it in discovery, serves it, and hands over on SIGTERM, Ctrl-C or
-    `shutdown` without cutting a stream, within a deadline. While it runs the two signals are its
-    own; what was there before is put back. SIGINT is blocked meanwhile in the thread that it runs
-    on, and so in the processes and threads that the engine starts from there: a terminal's Ctrl-C
-    would end them too, while requests still need them.
+    `shutdown` without cutting a stream, within a deadline. While it runs, it handles these two
+    signals; afterwards the handlers that were there before are back. Meanwhile SIGINT is blocked in
+    the thread that it runs on, and so in the processes and threads that the engine starts from
+    there: a terminal's Ctrl-C would end them too, while requests still need them.
 
     Args:
         engine: A Python engine (any object with the methods of `Engine`) or a Rust engine.
         config: How the engine is presented; an engine's own ``configure`` may fill in what is left
             at its default.
-        http_port: Port of an OpenAI frontend in the same process; 0: any free one, which
-            `http_url` tells; None: no frontend. With it, discovery is ``mem`` unless one was
+        http_port: Port of an OpenAI frontend in the same process; 0: any free one, which is in
+            `http_url`; None: no frontend. With it, discovery is ``mem`` unless one was
             chosen.
         http_host: Address of that frontend.
         on_state: Called on the event loop's thread with each state that is entered.
@@ -154,9 +154,9 @@ class Worker:
         """Returns when the worker serves.
 
         Raises:
-            DynamoError: The run failed before, as `run` would; where the engine raised, its
+            DynamoError: The run failed before that, as `run` would; where the engine raised, its
                 exception is the ``__cause__``.
-            EngineShutdown: It was shut down before.
+            EngineShutdown: The worker was shut down before that.
         """
         self._block = Block(self.serve(), self.shutdown)
         await self._block.enter()
@@ -198,7 +198,7 @@ class Worker:
                 reader.stop()
 
     def _loop_closed(self) -> None:
-        """Ends the run, which nobody can answer a request of: without the engine's last hooks."""
+        """Ends the run without the engine's last hooks: with no loop, no call can be answered."""
         if self._is_abandoned:
             return
         self._is_abandoned = True
@@ -237,7 +237,8 @@ class Worker:
     def http_url(self) -> str | None:
         """Address of the frontend in the process for a client on this machine.
 
-        Such as ``http://127.0.0.1:8000``, without ``/v1``. None until it listens, and without one.
+        Such as ``http://127.0.0.1:8000``, without ``/v1``. None until the frontend listens, and if
+        there is none.
         """
         address = self._core.http_address
         return None if address is None else local_url(*address)

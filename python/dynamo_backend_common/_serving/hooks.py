@@ -22,7 +22,7 @@ _ALL = (
 
 
 def check_hooks(engine: Any) -> None:
-    """Refuses an engine whose methods cannot be what they are called by.
+    """Refuses an engine with a method that is missing, misspelt, or of the wrong kind.
 
     Raises:
         InvalidArgument: The message names the method, and what was probably meant.
@@ -43,15 +43,16 @@ def check_hooks(engine: Any) -> None:
             )
         if hook not in ("generate", "kv_event_sources") and _yields(method):
             raise InvalidArgument(
-                f"engine: {name}.{hook} is a generator, and nobody would iterate it; write it"
-                " without 'yield'"
+                f"engine: {name}.{hook} is a generator, which the worker calls but does not"
+                " iterate; write it without 'yield'"
             )
     for each in own:
         for hook in _ALL:
             if _is_near(each, hook) and not defines(engine, hook) and _is_method(engine, each):
                 raise InvalidArgument(
-                    f"engine: {name} has a method {each}, which nobody calls, and no {hook}:"
-                    f" rename it to {hook}; if it is the engine's own, begin its name with '_'"
+                    f"engine: {name} has a method {each}, which the worker does not call, and no"
+                    f" {hook}: rename it to {hook}; or begin its name with '_' if only the engine"
+                    " calls it"
                 )
 
 

@@ -48,7 +48,7 @@ class RequestThreads:
         except RuntimeError as error:
             if not self._is_left_to_others(job):
                 raise Unknown(
-                    f"no thread for the request: {error}; see to the limits of this process"
+                    f"no thread for the request: {error}; raise the limits of this process"
                     " (ulimit -u, the cgroup's pids.max)"
                 ) from error
 

@@ -1,4 +1,4 @@
-"""The subcommand ``check``: holds an engine to the contract, without a worker."""
+"""The subcommand ``check``: checks an engine against the contract, without a worker."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ def add_parser(commands: Any) -> None:
         allow_abbrev=False,
         help="check an engine, without a worker",
         usage=f"{PROGRAM} check ENGINE [options] [-- engine's own options]",
-        description="Starts an engine, asks it, stops it at every point and cleans it up, as a"
-        " worker would, and tells what it does otherwise than an engine has to. Exit status 1:"
-        " a check failed.",
+        description="Starts an engine, sends it requests, stops them at every point and cleans it"
+        " up, as a worker would, and says which rules for engines it breaks. Exit status 1: a check"
+        " failed.",
     )
     parser.add_argument(
         "engine",
@@ -42,14 +42,14 @@ def add_parser(commands: Any) -> None:
         type=count,
         default=REQUESTS,
         metavar="N",
-        help="requests in search of leaks (default: %(default)s)",
+        help="how many requests the search for leaks makes (default: %(default)s)",
     )
     parser.add_argument(
         "--timeout",
         type=seconds,
         default=TIMEOUT,
         metavar="SECONDS",
-        help="for a request, a hook, and whatever else is waited for (default: %(default)g)",
+        help="time limit for each request, each hook, and any other wait (default: %(default)g)",
     )
     parser.set_defaults(command=check, is_worker=False)
 

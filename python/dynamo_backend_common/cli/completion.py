@@ -17,7 +17,7 @@ def add_parser(commands: Any) -> None:
     parser = commands.add_parser(
         "completion",
         allow_abbrev=False,
-        help="write what a shell completes this command with",
+        help="write the script by which a shell completes this command",
         usage=f"{PROGRAM} completion {{bash,zsh}}",
         description="Writes a script for bash or zsh to stdout. In bash:"
         f' eval "$({PROGRAM} completion bash)". Needs the extra completion.',

@@ -1,4 +1,4 @@
-"""The subcommand ``doctor``: whether what is configured can work here."""
+"""The subcommand ``doctor``: whether the configuration can work on this machine."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ def add_parser(commands: Any) -> None:
     parser = commands.add_parser(
         "doctor",
         allow_abbrev=False,
-        help="look whether what is configured can work here",
-        usage=f"{PROGRAM} doctor [options as of serve]",
-        description="Looks at versions, discovery, planes, addresses, ports, folders and the GPU,"
+        help="check whether the configuration can work on this machine",
+        usage=f"{PROGRAM} doctor [options of serve]",
+        description="Checks versions, discovery, planes, addresses, ports, folders and the GPU,"
         " with the configuration that serve would have. Nothing is served. Status 0, or 1 if"
         " something that the configuration needs is wrong.",
     )

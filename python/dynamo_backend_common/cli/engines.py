@@ -27,7 +27,7 @@ def add_parser(commands: Any) -> None:
         help="list the engines that are installed",
         usage=f"{PROGRAM} engines",
         description="Lists the engines that installed packages offer by a name: their package, the"
-        " first line of what their module says of itself, and what is missing to serve them.",
+        " first line of their module's docstring, and what is missing to serve them.",
     )
     parser.set_defaults(command=engines, is_worker=False)
 

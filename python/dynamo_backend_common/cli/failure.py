@@ -24,7 +24,7 @@ class Failure(Exception):
 
 
 class UsageError(Failure):
-    """What the user typed cannot be done; the message says what can."""
+    """What the user typed is not possible; the message says what is."""
 
     status = 2
 

@@ -16,8 +16,8 @@ class Finding:
     """One line.
 
     Attributes:
-        mark: ``ok``; ``note``, where it may be as it should; ``wrong``, where what is configured
-            cannot work.
+        mark: ``ok``; ``note``, if it may be intended; ``wrong``, if what is configured cannot
+            work.
         subject: What was looked at.
         words: What was found, and how to mend it.
     """

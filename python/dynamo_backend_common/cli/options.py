@@ -92,8 +92,8 @@ def _own_options() -> list[OwnOption]:
             kind="log filter",
             variable=level.name,
             default=level.default,
-            help="how much is logged: error, warn, info, debug, trace or off, and after commas"
-            " TARGET=LEVEL; warn on a terminal with an HTTP port",
+            help="how much is logged: error, warn, info, debug, trace or off, also for one part"
+            " of it, as in info,TARGET=LEVEL; warn on a terminal with an HTTP port",
             values=[],
         ),
         OwnOption(
@@ -149,8 +149,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--config",
         metavar="FILE",
-        help="TOML file whose keys are the options below, with underscores; an option counts before"
-        " its environment variable, that before the file, and the file before the default",
+        help="TOML file whose keys are the options below, with underscores; an option overrides its"
+        " environment variable, that overrides the file, and the file overrides the default",
     )
     groups: dict[str, Any] = {}
     for row in option_rows():

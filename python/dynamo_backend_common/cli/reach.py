@@ -34,7 +34,7 @@ def etcd() -> Finding:
             failures.append(str(error))
         else:
             return Finding("ok", "etcd", f"{place} takes connections")
-    return Finding("wrong", "etcd", f"{'; '.join(failures)}; ETCD_ENDPOINTS says where it is")
+    return Finding("wrong", "etcd", f"{'; '.join(failures)}; ETCD_ENDPOINTS has the address")
 
 
 def nats() -> Finding:
@@ -42,10 +42,12 @@ def nats() -> Finding:
     try:
         place, greeting = _connect(in_effect("NATS_SERVER").split(",")[0], 4222, greets=True)
     except OSError as error:
-        return Finding("wrong", "NATS", f"{error}; NATS_SERVER says where it is")
+        return Finding("wrong", "NATS", f"{error}; NATS_SERVER has the address")
     if greeting.startswith(b"INFO "):
         return Finding("ok", "NATS", f"{place} answers")
-    return Finding("wrong", "NATS", f"what answers at {place} is no NATS; see NATS_SERVER")
+    return Finding(
+        "wrong", "NATS", f"what answers at {place} is not NATS; NATS_SERVER has the address"
+    )
 
 
 def others(discovery: str) -> Finding:
@@ -61,7 +63,7 @@ def others(discovery: str) -> Finding:
             "note",
             "address",
             f"requests come in on {address}, which no other machine reaches;"
-            " DYN_TCP_RPC_HOST says on what",
+            " DYN_TCP_RPC_HOST chooses the address",
         )
     return Finding("ok", "address", f"requests come in on {address}")
 
@@ -118,7 +120,7 @@ def _connect(address: str, default_port: int, *, greets: bool = False) -> tuple[
         host, port = None, default_port
     if not host:
         # Not the text itself: there may be a password in it.
-        raise OSError("the address is none of the form http://HOST:PORT")
+        raise OSError("the address is not of the form http://HOST:PORT")
     place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     try:
         with socket.create_connection((host, port), timeout=_PATIENCE) as connection:

@@ -153,8 +153,8 @@ def _takes_argv(name: str, factory: Callable[..., Any]) -> bool:
     if wanted:
         raise UsageError(
             f"engine '{name}' cannot be made without {' and '.join(wanted)}; write a classmethod"
-            " from_args(argv) of its class, or name a function make(argv), that makes it: argv is"
-            " what follows '--', a list of str"
+            " from_args(argv) for its class, or serve a function make(argv) that makes it: argv is"
+            " the list of the arguments after '--'"
         )
     return takes_argv
 

@@ -109,7 +109,7 @@ def _settings(options: argparse.Namespace) -> dict[str, Setting]:
 
 
 def _prepare(settings: Mapping[str, Setting]) -> LoopFactory | None:
-    """Checks all that can be before the engine is imported, and has the log as it was asked for."""
+    """Checks what can be checked before the engine is imported, and sets the log up."""
     try:
         check_environment()
     except InvalidArgument as error:

@@ -31,7 +31,7 @@ def temporary() -> Finding:
     folder = Path(in_effect("TMPDIR"))
     if _takes_files(folder):
         return Finding("ok", "temporary files", f"{folder} can be written to")
-    words = f"'{folder}' cannot be written to; TMPDIR says where they are"
+    words = f"'{folder}' cannot be written to; TMPDIR chooses another folder"
     return Finding("wrong", "temporary files", words)
 
 
@@ -42,7 +42,7 @@ def file_discovery() -> Finding:
     there = next(filter(_exists, (folder, *folder.absolute().parents)), folder)
     if _takes_files(there):
         return Finding("ok", "file discovery", f"{folder} can be written to")
-    words = f"'{folder}' cannot be written to; DYN_FILE_KV says where it is"
+    words = f"'{folder}' cannot be written to; DYN_FILE_KV chooses another folder"
     return Finding("wrong", "file discovery", words)
 
 
@@ -53,14 +53,14 @@ def pod() -> Iterator[Finding]:
         names.append("CONTAINER_NAME")
     missing = [name for name in names if not (os.environ.get(name) or _pod_file(name))]
     if missing:
-        words = f"unset: {', '.join(missing)}; the downward API has them (docs/operations.md)"
+        words = f"unset: {', '.join(missing)}; set them from the downward API (docs/operations.md)"
         yield Finding("wrong", "pod", words)
     else:
         yield Finding("ok", "pod", f"{os.environ.get('POD_NAME') or _pod_file('POD_NAME')}")
     server = os.environ.get("KUBERNETES_SERVICE_HOST")
     account = _expanded(os.environ.get("KUBECONFIG") or "~/.kube/config")
     if server or _exists(account):
-        yield Finding("ok", "Kubernetes", f"its API is told by {server or account}")
+        yield Finding("ok", "Kubernetes", f"the API server is known from {server or account}")
     else:
         words = f"no KUBERNETES_SERVICE_HOST, and no file {account}: this is no pod"
         yield Finding("wrong", "Kubernetes", words)

@@ -18,7 +18,7 @@ class Problem(Exception):
 
 
 class NotApplicable(Exception):
-    """Why a check cannot say anything of this engine."""
+    """Why a check does not apply to this engine."""
 
 
 @dataclass(frozen=True, slots=True)

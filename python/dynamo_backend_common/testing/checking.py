@@ -28,7 +28,7 @@ CHECKS: tuple[str, ...] = (
 """Names of all checks, in their order."""
 
 REQUESTS = 1000
-"""Requests in search of leaks, where nothing else is said."""
+"""How many requests the search for leaks makes, by default."""
 
 TIMEOUT = 10.0
 """Seconds for whatever is waited for, where nothing else is said."""
@@ -51,8 +51,8 @@ def check_engine(
             not been started, which the check of a failed start then leaves aside.
         request: What is an ordinary request to it, such as `request` makes; its answer should have
             several chunks. None: 64 tokens of prompt, and 32 to generate.
-        requests: How many are made in search of leaks; fewer for an engine that takes long.
-        timeout: Seconds for a request, a hook, and whatever else is waited for.
+        requests: How many the search for leaks makes; fewer for an engine that takes long.
+        timeout: Seconds that a request, a hook, or anything else waited for may take.
 
     Returns:
         What each check found: passed, or skipped, with the reason.

@@ -171,7 +171,7 @@ class Life:
     def good_answer(self) -> Answer:
         """The whole answer that others are compared with."""
         if self.whole is None:
-            raise NotApplicable("an ordinary request has no good answer yet; mend that first")
+            raise NotApplicable("an ordinary request is not answered well yet; mend that first")
         return self.whole
 
     async def within(self, work: Awaitable[_T], what: str) -> _T:

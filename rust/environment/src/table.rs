@@ -29,7 +29,8 @@ macro_rules! variables {
 
 variables! {
     DYN_GRACEFUL_SHUTDOWN_GRACE_PERIOD_SECS(Seconds) = "5" or "`0` with `mem` discovery", [Worker],
-        "the grace period: how long what frontends still send is served; up to a day, negative is 0";
+        "the grace period: how long a shutdown goes on serving what frontends still send; up to a day, \
+         negative is 0";
     DYN_WORKER_GRACEFUL_SHUTDOWN_TIMEOUT(WholeSeconds) = "30", [Worker, Runtime],
         "how long waiting, drain and cleanup may take together";
     DYN_PREFILL_DRAIN_TIMEOUT_S(Seconds) = "30", [Worker],
@@ -37,10 +38,10 @@ variables! {
     DYN_SLEEP_DRAIN_TIMEOUT_SECS(Seconds) = "30", [Worker],
         "how long requests in flight may take before an engine is put to sleep";
     DYN_DECODE_KEEP_TIMEOUT_SECS(Seconds) = "60", [Worker],
-        "how long a decode that nobody waits for is kept for its first token \
+        "how long a decode worker keeps a stopped request that has no token yet \
          ([disaggregation.md](disaggregation.md))";
     DYN_CONNECT_TIMEOUT_SECS(Seconds) = "150", [Worker],
-        "how long connecting is tried again; `0`: one attempt";
+        "how long the worker goes on trying to connect; `0`: one attempt";
 
     DYN_DISCOVERY_BACKEND(Choice(&["etcd", "kubernetes", "file", "mem"]))
         or "`etcd` (`mem` with `--http-port`)", [CommandLine, Worker, Runtime],
@@ -52,63 +53,63 @@ variables! {
     DYN_EVENT_PLANE(Choice(&["nats", "zmq"])) or "`zmq`", [CommandLine, Runtime],
         "how KV events travel";
     ETCD_ENDPOINTS(Text) or "`http://localhost:2379`", [Worker, Runtime],
-        "comma-separated; credentials in it move to the next two";
+        "where etcd is, comma-separated; credentials in it move to the next two variables";
     ETCD_AUTH_USERNAME(Text), [Worker, Runtime],
-        "who asks etcd";
+        "user name for etcd";
     ETCD_AUTH_PASSWORD(Secret), [Worker, Runtime],
-        "with which password";
+        "password of that user";
     ETCD_LEASE_TTL(WholeSeconds) or "`30`", [Runtime],
-        "how long a lease outlives the last sign of its worker";
+        "how long a lease lasts after the last sign of life of its worker";
     ETCD_KEEPALIVE_INTERVAL_SECONDS(WholeSeconds) or "`15`", [Runtime],
-        "how often it is asked whether a connection to etcd lives";
+        "how often a connection to etcd is checked";
     ETCD_KEEPALIVE_TIMEOUT_SECONDS(WholeSeconds) or "`10`", [Runtime],
-        "how long the answer to that may take";
+        "how long the answer to such a check may take";
     NATS_SERVER(Text) or "`nats://localhost:4222`", [Worker, Runtime],
         "where NATS is; needed if a plane uses it, connected to if set; credentials in it move to the \
-         next three";
+         next three variables";
     NATS_AUTH_USERNAME(Text), [Worker, Runtime],
-        "who asks NATS";
+        "user name for NATS";
     NATS_AUTH_PASSWORD(Secret), [Worker, Runtime],
-        "with which password";
+        "password of that user";
     NATS_AUTH_TOKEN(Secret), [Worker, Runtime],
-        "or with which token, without a name";
+        "token for NATS, instead of user name and password";
     NATS_STARTUP_CONNECT_TIMEOUT_SECONDS(WholeSeconds) or "`5`", [Worker, Runtime],
         "how long one attempt to connect to NATS may take";
     DYN_KUBE_DISCOVERY_MODE(Choice(&["pod", "container"])) or "`pod`", [Worker, Runtime],
-        "`container` where each container of a pod is a worker";
+        "`container` if each container of a pod is a worker";
     POD_NAME(Text) or "the file `pod_name` in `/etc/podinfo`", [Worker, Runtime],
-        "the pod, of the downward API; for discovery `kubernetes`, as the next six";
+        "name of the pod, from the downward API; for discovery `kubernetes`, as the next six";
     POD_UID(Text) or "the file `pod_uid` there", [Worker, Runtime],
-        "its identity";
+        "the pod's UID";
     POD_NAMESPACE(Text) or "the file `pod_namespace` there", [Runtime],
-        "its namespace in Kubernetes";
+        "the pod's namespace in Kubernetes";
     CONTAINER_NAME(Text), [Worker, Runtime],
-        "the container, where each is a worker";
+        "name of the container, if each is a worker";
     KUBERNETES_SERVICE_HOST(Text), [Worker, Runtime],
-        "the API server, as Kubernetes tells a pod";
+        "the API server; Kubernetes sets it in a pod";
     KUBECONFIG(Path) or "`~/.kube/config`", [Worker, Runtime],
-        "where there is no pod: the API server and who asks it";
+        "outside of a pod: a file with the API server and the credentials for it";
     DYN_FILE_KV(Path) or "a folder of temporary files", [Runtime],
         "folder of `file` discovery";
 
     DYN_TCP_RPC_HOST(Text) or "the first address that is not loopback (loopback with `mem` discovery)",
         [Worker, Runtime],
-        "what requests come in on: an address, a name of this machine, or one of its network \
-         interfaces; so it is with the hosts below";
+        "where requests come in: an address, a name of this machine, or one of its network interfaces; \
+         the hosts below accept the same";
     DYN_TCP_RPC_PORT(WholeNumber) or "any free one", [Worker, Runtime],
         "port that requests come in on";
     DYN_TCP_RESPONSE_STREAM_HOST(Text) or "like `DYN_TCP_RPC_HOST`", [Worker, Runtime],
-        "what a frontend in the process gets answers on";
+        "where a frontend in the process receives answers";
     DYN_EVENT_PLANE_HOST(Text) or "the first address that is not loopback (loopback with `mem` discovery)",
         [Worker, Runtime],
         "where others reach what is published over ZMQ; the port is open on all interfaces";
     DYN_TCP_TLS_CERT_PATH(Path), [Worker, Runtime],
-        "PEM file of the certificate of the side that listens; with the key, it takes nothing in plain \
-         ([TLS](#tls))";
+        "PEM file of the certificate of the side that listens; with the key, it refuses connections \
+         without TLS ([TLS](#tls))";
     DYN_TCP_TLS_KEY_PATH(Path), [Runtime],
         "PEM file of its key";
     DYN_TCP_TLS_CA_CERT_PATH(Path), [Worker, Runtime],
-        "the authority by which the side that connects checks that certificate";
+        "the authority with which the side that connects checks that certificate";
     DYN_TCP_TLS_SERVER_NAME(Text) or "the address connected to", [Runtime],
         "the name in the certificate";
     DYN_TCP_TLS_CLIENT_CERT_PATH(Path), [Worker, Runtime],
@@ -127,7 +128,7 @@ variables! {
     DYN_DYNAMO_REQUEST_QUEUE_LIMIT(WholeNumber) or "`16`", [CommandLine, Worker],
         "how many may wait for their turn; more are refused";
     DYN_REQUEST_QUEUE_TIMEOUT_SECS(Seconds), [CommandLine, Worker],
-        "how long one may wait before it is refused, above 0";
+        "how long a request may wait for its turn before it is refused, above 0";
     DYN_HTTP_GRACEFUL_SHUTDOWN_TIMEOUT_SECS(WholeSeconds) or "`86400` with `--http-port`", [Frontend],
         "how long it takes until a frontend in the process warns of slow clients; how long they are \
          waited for follows from the shutdown's times";
@@ -148,15 +149,15 @@ variables! {
     DYN_SYSTEM_TOKEN(Secret), [Worker],
         "what `/engine/` then requires, as `Authorization: Bearer TOKEN`";
     DYN_SELF_HOST_METADATA(Flag) or "`true`", [Worker, Runtime],
-        "frontends get the model's files from the system server, where others reach that";
+        "frontends get the model's files from the system server, if other machines can reach it";
     DYN_HEALTH_CHECK_ENABLED(Flag) = "false", [CommandLine, Worker],
-        "probe the engine; `/health` follows";
+        "probe the engine while it is idle; `/health` shows the result";
     DYN_HEALTH_CHECK_PAYLOAD(Json) or "the engine's", [Worker],
         "the probe of the health canary: a JSON object, or `@` and the path of a file";
     DYN_HEALTH_CHECK_REQUEST_TIMEOUT(WholeSeconds) or "`3`", [CommandLine, Worker],
         "how long a probe may take";
     DYN_CANARY_WAIT_TIME(WholeSeconds) or "`10`", [CommandLine, Worker],
-        "how long no request has finished before a probe";
+        "time without a finished request after which the engine is probed";
 
     DYN_NAMESPACE(Text) = "dynamo", [CommandLine],
         "discovery namespace";
@@ -198,7 +199,7 @@ variables! {
         "how closely structural tags follow a tool's schema";
 
     DYN_LOG(Text) = "info" or "`warn` on a terminal with `--http-port`", [Worker, Runtime],
-        "filter of the log, as `warn,dynamo_backend_worker=debug`";
+        "filter of the log, such as `warn,dynamo_backend_worker=debug`";
     DYN_LOGGING_JSONL(Flag) or "`false`", [Worker, Runtime],
         "the log as lines of JSON ([observability.md](observability.md))";
     DYN_LOGGING_CONSOLE_FORMAT(Choice(&["readable", "jsonl"])) or "what `DYN_LOGGING_JSONL` says",
@@ -209,27 +210,27 @@ variables! {
     OTEL_EXPORT_ENABLED(Flag) or "`false`", [Worker, Runtime],
         "export spans by OTLP ([observability.md](observability.md))";
     OTEL_EXPORTER_OTLP_ENDPOINT(Text) or "`http://localhost:4317`", [Worker, Runtime],
-        "the collector";
+        "the OTLP collector";
     OTEL_EXPORTER_OTLP_TRACES_ENDPOINT(Text) or "`OTEL_EXPORTER_OTLP_ENDPOINT`", [Worker, Runtime],
-        "that of spans";
+        "the collector for spans";
     OTEL_EXPORTER_OTLP_LOGS_ENDPOINT(Text) or "`OTEL_EXPORTER_OTLP_ENDPOINT`", [Worker, Runtime],
-        "that of the runtime's log";
+        "the collector for the runtime's log";
     OTEL_EXPORTER_OTLP_METRICS_ENDPOINT(Text) or "`OTEL_EXPORTER_OTLP_ENDPOINT`", [Worker, Runtime],
-        "that of metrics, always over gRPC";
+        "the collector for metrics, always over gRPC";
     OTEL_EXPORTER_OTLP_PROTOCOL(Choice(&["grpc", "http/protobuf"])) or "`grpc`", [Worker, Runtime],
-        "how spans and log go there";
+        "protocol for spans and log";
     OTEL_EXPORTER_OTLP_TRACES_PROTOCOL(Choice(&["grpc", "http/protobuf"]))
         or "`OTEL_EXPORTER_OTLP_PROTOCOL`", [Worker, Runtime],
-        "how spans do";
+        "protocol for spans";
     OTEL_EXPORTER_OTLP_LOGS_PROTOCOL(Choice(&["grpc", "http/protobuf"]))
         or "`OTEL_EXPORTER_OTLP_PROTOCOL`", [Worker, Runtime],
-        "how the log does";
+        "protocol for the log";
     OTEL_METRICS_EXPORTER(Text), [Worker, Runtime],
         "`otlp`: send metrics as well";
     OTEL_SERVICE_NAME(Text) = "dynamo", [Worker, Runtime],
-        "who the spans are of";
+        "name of the service in the spans";
     OTEL_TRACES_SAMPLE_RATIO(Number) or "all", [Worker, Runtime],
-        "part of the traces that begin here, from 0 to 1";
+        "share of the traces that begin here that is exported, from 0 to 1";
     OTEL_BSP_SCHEDULE_DELAY(WholeNumber) or "`1000`", [Worker, Runtime],
         "milliseconds between exports";
 
@@ -240,9 +241,9 @@ variables! {
     HF_HOME(Path) or "`~/.cache/huggingface`", [Worker, Runtime],
         "where files of the Hugging Face hub are kept";
     HF_HUB_CACHE(Path) or "`hub` below `HF_HOME`", [Worker, Runtime],
-        "the folder of the models' files itself";
+        "the folder of the models' files, instead of the one in `HF_HOME`";
     MODEL_EXPRESS_CACHE_PATH(Path), [Worker, Runtime],
-        "that folder where Model Express fills it";
+        "that folder, if Model Express fills it";
     XDG_CACHE_HOME(Path) or "`~/.cache`", [Worker, Runtime, LlamaCpp],
         "where `llama-cpp` keeps tokenizer files";
     OMP_WAIT_POLICY(Choice(&["passive", "active"])) = "passive", [LlamaCpp],

@@ -58,7 +58,7 @@ def test_what_it_refuses(argv: list[str], said: str, capfd: pytest.CaptureFixtur
     ("body", "said"),
     [
         ("def __init__(self, layers): ...", "cannot be made without 'layers'; write a classmethod"),
-        ("def configur(self): ...", "a method configur, which nobody calls"),
+        ("def configur(self): ...", "a method configur, which the worker does not call"),
     ],
 )
 def test_an_engine_that_cannot_be_is_bad_usage(

@@ -89,8 +89,8 @@ def test_any_of_etcd_s_addresses_is_enough(
     ("address", "words"),
     [
         ("http://me:secret@127.0.0.1:{port}", "127.0.0.1:{port} does not answer: Connection ref"),
-        ("http://me:secret@", "the address is none of the form http://HOST:PORT"),
-        ("http://me:secret@host:port", "the address is none of the form http://HOST:PORT"),
+        ("http://me:secret@", "the address is not of the form http://HOST:PORT"),
+        ("http://me:secret@host:port", "the address is not of the form http://HOST:PORT"),
     ],
 )
 def test_an_etcd_that_is_not_there_is_told_without_its_password(
@@ -175,7 +175,7 @@ def test_a_pod_that_knows_itself(
     status, found = told(capsys, "--discovery-backend", "kubernetes")
     assert status == 0
     assert found["pod"] == ("ok", "its-POD_NAME")
-    assert found["Kubernetes"] == ("ok", "its API is told by 10.0.0.1")
+    assert found["Kubernetes"] == ("ok", "the API server is known from 10.0.0.1")
     monkeypatch.setenv("DYN_KUBE_DISCOVERY_MODE", "container")
     status, found = told(capsys, "--discovery-backend", "kubernetes")
     assert status == 1

@@ -123,8 +123,8 @@ def test_what_cannot_be_made_of_a_list_is_told_so(
         make(name, *argv)
     assert str(raised.value) == (
         f"engine 'my_engines:{name}' cannot be made without {wanted}; write a classmethod"
-        " from_args(argv) of its class, or name a function make(argv), that makes it: argv is"
-        " what follows '--', a list of str"
+        " from_args(argv) for its class, or serve a function make(argv) that makes it: argv is"
+        " the list of the arguments after '--'"
     )
 
 

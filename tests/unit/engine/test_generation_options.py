@@ -51,7 +51,7 @@ def test_a_token_ends_the_output_by_the_reason_that_it_stands_for() -> None:
         ("sampling_options", "top_k", 0.5, "top_k is 0.5; it must be an integer of -1 or more"),
         ("sampling_options", "seed", "x", "seed is 'x'; it must be an integer"),
         ("stop_conditions", "max_tokens", -1, "max_tokens is -1; it must be an integer of 0"),
-        ("stop_conditions", "stop_token_ids", [100], "stop token 100 is no token: 100 tokens"),
+        ("stop_conditions", "stop_token_ids", [100], "stop token 100 is not in the vocabulary"),
         ("output_options", "logprobs", -2, "logprobs is -2; it must be an integer of 0 or more"),
     ],
 )

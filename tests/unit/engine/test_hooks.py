@@ -48,8 +48,8 @@ def test_a_misspelt_hook_is_named_with_the_one_that_was_meant(written: str, hook
     with pytest.raises(InvalidArgument) as raised:
         Worker(engine(**{written: method}))
     assert str(raised.value) == (
-        f"engine: Mine has a method {written}, which nobody calls, and no {hook}: rename it to"
-        f" {hook}; if it is the engine's own, begin its name with '_'"
+        f"engine: Mine has a method {written}, which the worker does not call, and no {hook}:"
+        f" rename it to {hook}; or begin its name with '_' if only the engine calls it"
     )
 
 
@@ -148,7 +148,7 @@ def _plain(self: object) -> Any:
 @pytest.mark.parametrize("generator", [_asynchronous, _plain])
 @pytest.mark.parametrize("hook", ["start", "cleanup", "drain"])
 def test_only_generate_is_a_generator(hook: str, generator: Any) -> None:
-    with pytest.raises(InvalidArgument, match=rf"Mine\.{hook} is a generator, and nobody would"):
+    with pytest.raises(InvalidArgument, match=rf"Mine\.{hook} is a generator, which the worker"):
         Worker(engine(**{hook: generator}))
     Worker(engine(generate=generator))
 

@@ -147,7 +147,7 @@ async def test_wrong_prompts_are_named(client, prompt, message):
     [
         ({"max_tokens": -1}, "max_tokens is -1; it must be an integer of 0 or more"),
         ({"min_tokens": 1.5}, "min_tokens is 1.5"),
-        ({"stop_token_ids": [49152]}, "stop token 49152 is no token"),
+        ({"stop_token_ids": [49152]}, "stop token 49152 is not in the vocabulary"),
     ],
 )
 async def test_wrong_conditions_are_named(client, chat, stop, message):

@@ -85,7 +85,7 @@ def test_an_engine_that_is_not_there_is_bad_usage(folder: Path) -> None:
     ("body", "said"),
     [
         ("def __init__(self, layers): ...", "cannot be made without 'layers'; write a classmethod"),
-        ("def configur(self): ...", "a method configur, which nobody calls"),
+        ("def configur(self): ...", "a method configur, which the worker does not call"),
     ],
 )
 def test_an_engine_that_cannot_be_is_told_so(folder: Path, body: str, said: str) -> None:

@@ -1,4 +1,4 @@
-"""vLLM, in the worker's process: its engine core is one of its own, as ever.
+"""vLLM, in the worker's process; its engine core has a process of its own.
 
 - `engine`: `Vllm`, the engine that a worker serves; `options` is its command line, `installation`
   the vLLM that is there.

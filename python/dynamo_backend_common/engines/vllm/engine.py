@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class Vllm:
-    """Serves what vLLM serves; its engine core runs in a process of its own, as ever."""
+    """Serves what vLLM serves; its engine core runs in a process of its own."""
 
     def __init__(self, *, token_path: str = TOKEN_PATHS[0], **engine_args: Any) -> None:
         """Imports vLLM; `start` starts it.

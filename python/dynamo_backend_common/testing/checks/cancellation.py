@@ -19,7 +19,7 @@ async def _at_every_point(life: Life) -> None:
     points = range(1, min(chunks, _MOST_POINTS))
     if not points:
         raise NotApplicable(
-            "its whole answer is one chunk; give check_engine a request with a longer answer"
+            "its whole answer is one chunk; pass a request with a longer answer to check_engine"
         )
     for point in points:
         await _stopped_at(life, point, kill=False)
@@ -44,21 +44,21 @@ async def _stopped_at(life: Life, point: int, *, kill: bool) -> None:
     if answer.reason not in (None, "cancelled") and answer.tokens < whole.tokens:
         raise Problem(f"{what}, the request ended with {answer.reason!r}, not with 'cancelled'")
     if life.sees and not await life.until(lambda: answer.trace.ended):
-        raise Problem(f"{what}, its generator never ended, also when it was cancelled and closed")
+        raise Problem(f"{what}, its generator never ended, not even when cancelled and closed")
 
 
 _MEND = (
-    "look at context.is_stopped() before each chunk, and end with a chunk that has finish_reason"
-    " 'cancelled'; where generate waits long, wait for context.stopped() too, or free the request"
-    " in abort"
+    "check context.is_stopped() before each chunk, and end with a chunk that has finish_reason"
+    " 'cancelled'; if generate waits for long, let it wait for context.stopped() too, or end the"
+    " wait in abort"
 )
 
 CHECKS = (
     Check(
         "cancellation_at_every_point",
-        "a request that is stopped, whenever, ends with 'cancelled' and no error",
+        "a request that is stopped, at any time, ends with 'cancelled' and no error",
         _MEND,
         _at_every_point,
     ),
-    Check("kill", "a request that is killed ends as one that is stopped", _MEND, _killed),
+    Check("kill", "a request that is killed ends like one that is stopped", _MEND, _killed),
 )

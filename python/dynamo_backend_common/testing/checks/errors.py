@@ -43,14 +43,14 @@ CHECKS = (
     Check(
         "errors_are_typed",
         "a bad request is answered, or refused with an error that says whose fault it is",
-        "look at the request first and raise InvalidArgument, with what was given and what is"
-        " accepted; what is raised otherwise reaches the client as Unknown, a fault of the server",
+        "check the request first and raise InvalidArgument, with what was given and what is"
+        " accepted; any other exception reaches the client as Unknown, a fault of the server",
         _errors_are_typed,
     ),
     Check(
         "serves_after_bad_requests",
         "a request that failed or was stopped leaves the engine as it was",
-        "free in a finally what a request holds",
+        "free what a request holds in a finally",
         _goes_on,
     ),
 )

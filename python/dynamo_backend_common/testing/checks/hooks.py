@@ -25,14 +25,14 @@ async def _probe(life: Life) -> None:
     except DynamoError as error:
         raise Problem(f"health_check_payload failed: {error}") from error
     if payload is None:
-        raise NotApplicable("health_check_payload gives None: it has no canary of its own")
+        raise NotApplicable("health_check_payload returns None: the engine has no probe")
     if not isinstance(payload, dict):
-        raise Problem(f"health_check_payload gives {type(payload).__name__}; it must be a dict")
+        raise Problem(f"health_check_payload returns {type(payload).__name__}; it must be a dict")
     answer = await life.ask(payload | {HEALTH_CHECK_KEY: True}, what="the probe")
     if answer.error is not None:
         raise Problem(f"the probe is answered with an error: {life.told(answer)}")
     if isinstance(answer.reason, dict) or answer.reason in ("error", "cancelled"):
-        raise Problem(f"the probe, which nobody stopped, ends with {answer.reason!r}")
+        raise Problem(f"the probe, which was not stopped, ends with {answer.reason!r}")
 
 
 async def _controls(life: Life) -> None:
@@ -44,7 +44,7 @@ async def _controls(life: Life) -> None:
         raise NotApplicable("it has no controls")
     for sleep, wake in _PAIRS.items():
         if sleep in names and wake not in names:
-            raise Problem(f"it has {sleep!r} and no {wake!r}: no operator gets it back")
+            raise Problem(f"it has {sleep!r} and no {wake!r}: no operator can wake it up again")
         if sleep in names:
             for name in (sleep, wake):
                 await _succeeds(life, name)
@@ -97,22 +97,22 @@ CHECKS = (
     Check(
         "probe",
         "the payload of health_check_payload is a request that it answers without an error",
-        "return a small whole request, such as testing.request([1], stop_conditions={'max_tokens':"
-        " 1}) makes; a probe has HEALTH_CHECK_KEY",
+        "return a small but complete request, such as testing.request([1],"
+        " stop_conditions={'max_tokens': 1}); a probe has the key HEALTH_CHECK_KEY",
         _probe,
     ),
     Check(
         "controls",
-        "a control replies a dict, an unknown one fails, and after waking requests are served",
+        "a control returns a dict, an unknown one fails, and after waking requests are served",
         "have engine_control know each name of supported_controls, and raise InvalidArgument for"
         " any other",
         _controls,
     ),
     Check(
         "kv_events",
-        "blocks are whole, stand behind stored parents, and are removed as often as stored at most",
+        "blocks are full, follow stored parents, and are removed at most as often as stored",
         "publish where the cache itself changes: publish_stored when a block is filled, and"
-        " publish_removed once when it is given up",
+        " publish_removed once, when it is evicted",
         _kv_events,
     ),
 )

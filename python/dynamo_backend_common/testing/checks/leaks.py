@@ -77,9 +77,9 @@ async def _nothing_is_left(life: Life) -> None:
         ]
 
     if not await life.until(lambda: not left()):
-        raise Problem(f"after cleanup these threads keep the process: {', '.join(left())}")
+        raise Problem(f"after cleanup these threads still run: {', '.join(left())}")
     if not await life.until(lambda: not _engine_tasks()):
-        raise Problem(f"after cleanup these tasks go on: {', '.join(_engine_tasks())}")
+        raise Problem(f"after cleanup these tasks still run: {', '.join(_engine_tasks())}")
 
 
 def _engine_tasks() -> list[str]:
@@ -101,7 +101,7 @@ SERVING = (
     Check(
         "no_leaks",
         "a request leaves no task and no thread behind",
-        "await or cancel in a finally the tasks that a request starts, and end its threads",
+        "in a finally, await or cancel the tasks that a request starts, and end its threads",
         _no_leaks,
     ),
 )
@@ -110,7 +110,7 @@ AFTER = (
     Check(
         "nothing_is_left",
         "after cleanup no task of the engine goes on, and no thread keeps the process from ending",
-        "end in cleanup what start began: cancel and await tasks, and join threads or make them"
+        "end in cleanup what start began: cancel and await tasks; join threads, or make them"
         " daemons",
         _nothing_is_left,
     ),

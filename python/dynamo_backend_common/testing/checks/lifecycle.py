@@ -14,8 +14,10 @@ if TYPE_CHECKING:
 async def _half_started(life: Life) -> None:
     another = life.make()
     if another is life.engine:
-        raise NotApplicable("it wants another engine: give the class, or a function that makes one")
-    await _quietly(life, another, "cleanup of an engine whose start got nowhere")
+        raise NotApplicable(
+            "this check needs another engine: pass the class, or a function that makes one"
+        )
+    await _quietly(life, another, "cleanup of an engine that was not started")
 
 
 async def _start(life: Life) -> None:
@@ -44,7 +46,7 @@ async def _drain(life: Life) -> None:
     except DynamoError as error:
         raise Problem(f"drain or is_quiescent failed: {error}") from error
     if quiescent is False:
-        raise Problem("is_quiescent says False where every request has ended")
+        raise Problem("is_quiescent says False although every request has ended")
 
 
 async def _cleanup(life: Life) -> None:
@@ -70,7 +72,7 @@ async def _quietly(life: Life, engine: Any, what: str) -> None:
 BEFORE = (
     Check(
         "cleanup_after_failed_start",
-        "cleanup bears an engine whose start failed, wherever that was",
+        "cleanup succeeds even if start failed, at whatever point",
         "give every attribute that cleanup reads a value in __init__, and have cleanup release"
         " only what is there",
         _half_started,
@@ -80,7 +82,7 @@ BEFORE = (
 START = Check(
     "start",
     "start returns an EngineConfig, and the hooks that come before serving succeed",
-    "return EngineConfig(model=...) and see to what was raised",
+    "return EngineConfig(model=...) and fix what was raised",
     _start,
 )
 
@@ -88,13 +90,13 @@ SERVING = (
     Check(
         "watch",
         "watch returns, or goes on, as long as the engine can serve",
-        "raise in it only what ends the engine: the worker then leaves discovery and ends",
+        "raise in it only if the engine cannot go on: the worker then leaves discovery and ends",
         _watch,
     ),
     Check(
         "drain",
         "drain returns, and is_quiescent is True or None when every request has ended",
-        "wait in drain for what the engine itself still does, and for nothing else",
+        "in drain, wait only for what the engine itself still does",
         _drain,
     ),
 )
@@ -103,13 +105,13 @@ AFTER = (
     Check(
         "cleanup",
         "cleanup returns and raises nothing",
-        "see to what was raised; a worker logs it and goes on",
+        "fix what was raised; a worker only logs it and goes on",
         _cleanup,
     ),
     Check(
         "cleanup_twice",
         "a second cleanup does nothing",
-        "forget in cleanup what was released, such as self.model = None, and look before releasing",
+        "in cleanup, clear what was released, as in self.model = None, and check before releasing",
         _twice,
     ),
 )

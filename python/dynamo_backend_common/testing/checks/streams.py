@@ -28,7 +28,7 @@ async def _chunk_shapes(life: Life) -> None:
     for place, chunk in enumerate(answer.trace.dicts):
         unknown = sorted(chunk.keys() - _KEYS)
         if unknown:
-            raise Problem(f"chunk {place} has the key {unknown[0]!r}, which nobody reads")
+            raise Problem(f"chunk {place} has the unknown key {unknown[0]!r}, which is ignored")
 
 
 async def _one_terminal_chunk(life: Life) -> None:
@@ -41,11 +41,11 @@ async def _one_terminal_chunk(life: Life) -> None:
         raise Problem(f"an ordinary request ended with {life.told(answer)}")
     reason = answer.reason
     if isinstance(reason, dict) or reason in ("error", "cancelled"):
-        raise Problem(f"an ordinary request, which nobody stopped, ended with {reason!r}")
+        raise Problem(f"an ordinary request, which was not stopped, ended with {reason!r}")
     terminal = [chunk.get("finish_reason") is not None for chunk in answer.trace.dicts]
     more = len(answer.trace.chunks) - terminal.index(True) - 1 if True in terminal else 0
     if more:
-        raise Problem(f"yielded {more} more after the chunk with {reason!r}, which no client gets")
+        raise Problem(f"yielded {more} more after the chunk with {reason!r}; no client gets those")
     life.whole = answer
 
 
@@ -55,7 +55,7 @@ async def _generator_is_closed(life: Life) -> None:
         raise NotApplicable("generate is no generator")
     trace = await life.leave_after_first()
     if not await life.until(lambda: trace.ended):
-        raise Problem("its generator goes on though its client has left and it was closed")
+        raise Problem("its generator goes on although its client has left and it was closed")
     if trace.close_error is not None:
         told = life.places.of_error(trace.close_error)
         raise Problem(f"its generator raised when it was closed: {told}")
@@ -64,9 +64,9 @@ async def _generator_is_closed(life: Life) -> None:
 CHECKS = (
     Check(
         "chunk_shapes",
-        "a chunk is a dict with token_ids, and other keys of Dynamo's",
+        "a chunk is a dict with token_ids, and no keys other than Dynamo's",
         "yield dicts as dynamo_backend_common.Chunk has them; annotate generate as an"
-        " AsyncIterator[Chunk] and a type checker tells",
+        " AsyncIterator[Chunk] and a type checker finds wrong ones",
         _chunk_shapes,
     ),
     Check(
@@ -80,7 +80,7 @@ CHECKS = (
         "generator_is_closed",
         "a generator whose client left ends when it is closed, and its finally completes",
         "let CancelledError and GeneratorExit pass (no bare except around a yield), yield nothing"
-        " in a finally, and wait for nothing there that only another request brings",
+        " in a finally, and do not wait there for something that only another request can bring",
         _generator_is_closed,
     ),
 )

@@ -28,7 +28,7 @@ pub struct RuntimeConfig {
     pub request_plane: Option<String>,
     /// `nats` or `zmq`.
     pub event_plane: Option<String>,
-    /// How long what frontends still send is served in a shutdown.
+    /// How long a shutdown goes on serving what frontends still send.
     pub grace_period_seconds: Option<f64>,
     /// How long waiting, drain and cleanup may take together.
     pub shutdown_timeout_seconds: Option<u64>,
@@ -36,9 +36,9 @@ pub struct RuntimeConfig {
     pub prefill_drain_seconds: Option<f64>,
     /// How long requests in flight may take before the engine is put to sleep.
     pub sleep_drain_seconds: Option<f64>,
-    /// How long a decode that nobody waits for is kept for its first token.
+    /// How long a decode worker keeps a stopped request that has no token yet.
     pub decode_keep_seconds: Option<f64>,
-    /// How long connecting is tried again; 0: one attempt.
+    /// How long the worker goes on trying to connect; 0: one attempt.
     pub connect_timeout_seconds: Option<f64>,
     /// 0: any free one; negative: no system server.
     pub system_port: Option<i64>,
@@ -48,7 +48,7 @@ pub struct RuntimeConfig {
     pub system_token: Option<Secret>,
     /// Whether the engine is probed.
     pub health_check_enabled: Option<bool>,
-    /// How long no request has finished before a probe.
+    /// Time without a finished request after which the engine is probed.
     pub canary_wait_seconds: Option<u64>,
     /// How long a probe may take.
     pub health_check_timeout_seconds: Option<u64>,

@@ -72,11 +72,11 @@ pub const FIELDS: &[Field] = fields![
     Worker "metrics_labels" DYN_METRICS_LABELS;
     Worker "disaggregation_mode" DYN_DISAGGREGATION_MODE;
     Worker "health_check_payload" DYN_HEALTH_CHECK_PAYLOAD,
-        "request of the health canary";
+        "request that the health canary sends to the engine; unset: the engine's";
     Worker "max_concurrent_requests" DYN_ENGINE_REQUEST_LIMIT,
-        "requests that the engine has at a time; unset: any number";
+        "most requests that the engine has at a time; more wait; unset: any number";
     Worker "max_queued_requests" DYN_DYNAMO_REQUEST_QUEUE_LIMIT,
-        "requests that may wait for their turn, where it has a limit; unset: 16";
+        "most requests that may wait when the engine has a limit; unset: 16";
     Worker "max_queued_seconds" DYN_REQUEST_QUEUE_TIMEOUT_SECS,
         "seconds that a request may wait for its turn; unset: any time";
     Worker "structural_tag_mode" DYN_STRUCTURAL_TAG_MODE;
@@ -89,14 +89,14 @@ pub const FIELDS: &[Field] = fields![
     Runtime "event_plane" DYN_EVENT_PLANE,
         "how KV events travel; unset: the runtime's choice";
     Runtime "grace_period_seconds" DYN_GRACEFUL_SHUTDOWN_GRACE_PERIOD_SECS,
-        "how long what frontends still send is served in a shutdown; unset with mem discovery: 0";
+        "how long a shutdown goes on serving what frontends still send; unset with mem discovery: 0";
     Runtime "shutdown_timeout_seconds" DYN_WORKER_GRACEFUL_SHUTDOWN_TIMEOUT;
     Runtime "prefill_drain_seconds" DYN_PREFILL_DRAIN_TIMEOUT_S;
     Runtime "sleep_drain_seconds" DYN_SLEEP_DRAIN_TIMEOUT_SECS;
     Runtime "decode_keep_seconds" DYN_DECODE_KEEP_TIMEOUT_SECS,
-        "how long a decode that nobody waits for is kept for its first token";
+        "how long a decode worker keeps a stopped request that has no token yet";
     Runtime "connect_timeout_seconds" DYN_CONNECT_TIMEOUT_SECS,
-        "how long connecting is tried again; 0: one attempt";
+        "how long the worker goes on trying to connect; 0: one attempt";
     Runtime "system_port" DYN_SYSTEM_PORT,
         "port of the system server; 0: any free one, negative: none";
     Runtime "system_host" DYN_SYSTEM_HOST,
@@ -106,11 +106,11 @@ pub const FIELDS: &[Field] = fields![
     Runtime "system_health_path" DYN_SYSTEM_HEALTH_PATH,
         "path of the readiness probe on the system server; unset: /health";
     Runtime "system_token" DYN_SYSTEM_TOKEN,
-        "bearer token that engine controls require; as @FILE, since ps shows what is typed";
+        "bearer token that engine controls require; better as @FILE: ps shows the command line";
     Runtime "health_check_enabled" DYN_HEALTH_CHECK_ENABLED,
-        "probe the engine where no request has finished for a while";
+        "probe the engine when no request has finished for a while";
     Runtime "canary_wait_seconds" DYN_CANARY_WAIT_TIME,
-        "how long no request has finished before a probe; unset: 10";
+        "time without a finished request after which the engine is probed; unset: 10";
     Runtime "health_check_timeout_seconds" DYN_HEALTH_CHECK_REQUEST_TIMEOUT,
         "how long a probe may take; unset: 3";
 ];

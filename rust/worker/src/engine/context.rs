@@ -145,7 +145,7 @@ impl RequestContext {
         if in_vain {
             tracing::warn!(
                 request_id = self.id(),
-                "a decode that nobody waits for had no first token within {limit:?}; it is aborted"
+                "a stopped decode had no first token within {limit:?}; it is aborted"
             );
             self.first_token.cancel();
         }

@@ -147,7 +147,7 @@ async fn why_the_runtime_shut_down(instance: &Instance) -> Result<(), DynamoErro
 fn discovery_was_lost(why: &str) -> DynamoError {
     cannot_connect(format!(
         "discovery was lost and did not come back in time ({why}); nobody could find this worker \
-         any more, so it shuts down: see to the discovery backend and start it again"
+         any more, so it shuts down: check the discovery backend and start the worker again"
     ))
 }
 

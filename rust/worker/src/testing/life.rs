@@ -133,7 +133,7 @@ impl Life {
     pub(super) fn good_answer(&self) -> Found<Whole> {
         match &self.whole {
             Some(whole) => Ok(whole.clone()),
-            None => skipped("an ordinary request has no good answer yet; mend that first"),
+            None => skipped("an ordinary request is not answered well yet; mend that first"),
         }
     }
 

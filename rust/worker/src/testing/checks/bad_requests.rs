@@ -16,14 +16,14 @@ pub(super) const CHECKS: [Check; 2] = [
     Check {
         name: "errors_are_typed",
         rule: "a bad request is answered, or refused with an error that says whose fault it is",
-        mend: "look at the request first and return error::invalid_argument, with what was given and \
+        mend: "check the request first and return error::invalid_argument, with what was given and \
                what is accepted; an Unknown is a fault of the server to its client",
         run: |life| Box::pin(errors_are_typed(life)),
     },
     Check {
         name: "serves_after_bad_requests",
         rule: "a request that failed or was stopped leaves the engine as it was",
-        mend: "free in a Drop what a request holds, so that it goes with the stream",
+        mend: "free what a request holds in a Drop, so that it goes with the stream",
         run: |life| Box::pin(goes_on(life)),
     },
 ];

@@ -19,13 +19,13 @@ const MEND: &str = "look at context.is_stopped() before each chunk, and end with
 pub(super) const CHECKS: [Check; 2] = [
     Check {
         name: "cancellation_at_every_point",
-        rule: "a request that is stopped, whenever, ends with 'cancelled' and no error",
+        rule: "a request that is stopped, at any time, ends with 'cancelled' and no error",
         mend: MEND,
         run: |life| Box::pin(at_every_point(life)),
     },
     Check {
         name: "kill",
-        rule: "a request that is killed ends as one that is stopped",
+        rule: "a request that is killed ends like one that is stopped",
         mend: MEND,
         run: |life| Box::pin(killed(life)),
     },

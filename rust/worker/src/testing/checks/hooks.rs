@@ -27,7 +27,7 @@ pub(super) const CHECKS: [Check; 3] = [
     Check {
         name: "probe",
         rule: "the payload of health_check_payload is a request that it answers without an error",
-        mend: "return a small whole request: {\"token_ids\": [1], \"stop_conditions\": \
+        mend: "return a small but complete request: {\"token_ids\": [1], \"stop_conditions\": \
                {\"max_tokens\": 1}}; is_probe tells it from traffic",
         run: |life| Box::pin(probe(life)),
     },
@@ -40,9 +40,9 @@ pub(super) const CHECKS: [Check; 3] = [
     },
     Check {
         name: "kv_events",
-        rule: "blocks stand behind stored parents, and are removed as often as stored at most",
+        rule: "blocks follow stored parents, and are removed at most as often as stored",
         mend: "publish where the cache itself changes: publish_stored when a block is filled, and \
-               publish_removed once when it is given up; see to the error of publish_stored",
+               publish_removed once, when it is evicted; fix what publish_stored returns as an error",
         run: |life| Box::pin(kv_events(life)),
     },
 ];
@@ -54,7 +54,7 @@ async fn probe(life: &mut Life) -> Found {
         (Some(payload), _) => Value::Object(payload),
         (None, Some(warning)) => return problem(warning),
         (None, None) => {
-            return skipped("health_check_payload gives None: it has no canary of its own");
+            return skipped("health_check_payload returns None: the engine has no probe");
         }
     };
     let request = match serde_json::from_value::<PreprocessedRequest>(payload) {
@@ -67,7 +67,7 @@ async fn probe(life: &mut Life) -> Found {
     }
     match answer.reason() {
         Some(reason @ (FinishReason::Error(_) | FinishReason::Cancelled)) => problem(format!(
-            "the probe, which nobody stopped, ends with {reason:?}"
+            "the probe, which was not stopped, ends with {reason:?}"
         )),
         _ => Ok(()),
     }
@@ -83,7 +83,7 @@ async fn controls(life: &mut Life) -> Found {
     for (sleep, wake) in PAIRS.into_iter().filter(|(sleep, _)| has(sleep)) {
         if !has(wake) {
             return problem(format!(
-                "it has '{sleep}' and no '{wake}': no operator gets it back"
+                "it has '{sleep}' and no '{wake}': no operator can wake it up again"
             ));
         }
         for name in [sleep, wake] {

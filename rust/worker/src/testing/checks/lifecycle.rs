@@ -9,7 +9,7 @@ use crate::testing::life::{Life, told};
 
 pub(super) const BEFORE: [Check; 1] = [Check {
     name: "cleanup_after_failed_start",
-    rule: "cleanup bears an engine whose start failed, wherever that was",
+    rule: "cleanup succeeds even if start failed, at whatever point",
     mend: "have cleanup release only what is there, as with Option::take, and not unwrap what start sets",
     run: |life| Box::pin(half_started(life)),
 }];
@@ -17,7 +17,7 @@ pub(super) const BEFORE: [Check; 1] = [Check {
 pub(super) const START: Check = Check {
     name: "start",
     rule: "start returns an EngineConfig, and the hooks that come before serving succeed",
-    mend: "see to the error; what a hook needs is to be there when start has returned",
+    mend: "fix the error; what a hook needs must be there when start has returned",
     run: |life| Box::pin(life.start()),
 };
 
@@ -25,13 +25,13 @@ pub(super) const SERVING: [Check; 2] = [
     Check {
         name: "watch",
         rule: "watch returns Ok, or goes on, as long as the engine can serve",
-        mend: "fail in it only by what ends the engine: the worker then leaves discovery and ends",
+        mend: "fail in it only if the engine cannot go on: the worker then leaves discovery and ends",
         run: |life| Box::pin(watch(life)),
     },
     Check {
         name: "drain",
         rule: "drain returns, and is_quiescent is Some(true) or None when every request has ended",
-        mend: "wait in drain for what the engine itself still does, and for nothing else",
+        mend: "in drain, wait only for what the engine itself still does",
         run: |life| Box::pin(drain(life)),
     },
 ];
@@ -40,13 +40,13 @@ pub(super) const AFTER: [Check; 2] = [
     Check {
         name: "cleanup",
         rule: "cleanup returns Ok",
-        mend: "see to the error; a worker logs it and goes on",
+        mend: "fix the error; a worker only logs it and goes on",
         run: |life| Box::pin(cleanup(life)),
     },
     Check {
         name: "cleanup_twice",
         rule: "a second cleanup does nothing",
-        mend: "take what is released out of its Option or Mutex, and look before releasing",
+        mend: "take what is released out of its Option or Mutex, and check before releasing",
         run: |life| Box::pin(cleanup(life)),
     },
 ];
@@ -85,7 +85,7 @@ async fn drain(life: &mut Life) -> Found {
     life.hook("drain", async { engine.drain().await }).await?;
     let asked = async { engine.is_quiescent().await };
     match life.hook("is_quiescent", asked).await? {
-        Some(false) => problem("is_quiescent says Some(false) where every request has ended"),
+        Some(false) => problem("is_quiescent says Some(false) although every request has ended"),
         _ => Ok(()),
     }
 }

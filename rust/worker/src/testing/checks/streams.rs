@@ -11,7 +11,7 @@ pub(super) const CHECKS: [Check; 2] = [
     Check {
         name: "chunk_shapes",
         rule: "log_probs and top_logprobs, where a chunk has them, have an entry for each token",
-        mend: "push to token_ids and to them together, and leave them None where nobody asked",
+        mend: "push to token_ids and to them together, and leave them None if the request did not ask",
         run: |life| Box::pin(chunk_shapes(life)),
     },
     Check {
@@ -44,7 +44,7 @@ async fn one_terminal_chunk(life: &mut Life) -> Found {
     let reason = match answer.reason() {
         Some(reason @ (FinishReason::Error(_) | FinishReason::Cancelled)) => {
             return problem(format!(
-                "an ordinary request, which nobody stopped, ended with {reason:?}"
+                "an ordinary request, which was not stopped, ended with {reason:?}"
             ));
         }
         Some(reason) => reason.clone(),
@@ -52,7 +52,7 @@ async fn one_terminal_chunk(life: &mut Life) -> Found {
     };
     if answer.yielded.goes_on {
         return problem(format!(
-            "yielded more after the chunk with {reason:?}, which no client gets"
+            "yielded more after the chunk with {reason:?}; no client gets it"
         ));
     }
     life.whole = Some(Whole {
