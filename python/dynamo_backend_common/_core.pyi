@@ -55,6 +55,7 @@ __all__ = [
     "log_to_python",
     "log_to_stderr",
     "prepare",
+    "without_credentials",
 ]
 
 BUILD_PROFILE: Final[str]
@@ -222,9 +223,10 @@ class WorkerCore:
         config: WorkerConfig,
         *,
         http: tuple[str, int] | None,
-        on_state: Callable[[str], None] | None,
     ) -> WorkerCore: ...
-    def serve(self, event_loop: AbstractEventLoop) -> tuple[Inbox, Future[dict[str, Any]]]:
+    def serve(
+        self, event_loop: AbstractEventLoop, on_state: Callable[[str], None]
+    ) -> tuple[Inbox, Future[dict[str, Any]]]:
         """Begins the run; the future resolves with the arguments of its `Report`."""
 
     def release(self) -> None:
@@ -305,6 +307,9 @@ def echo_engine(*, model: str = "echo", delay: float = 0.0) -> RustEngine:
 
 def environment_variables() -> list[EnvironmentVariable]:
     """Every variable, in the order in which the documentation has them."""
+
+def without_credentials(addresses: str) -> str:
+    """Addresses, separated by commas, as they may be shown."""
 
 def prepare(cores: Sequence[WorkerCore], folder: str | None) -> None:
     """Prepares the process for workers that run at once; ``folder`` is for their discovery."""

@@ -47,7 +47,8 @@ def run(
         The workers' reports, in their order.
 
     Raises:
-        InvalidArgument: There is no worker, or ``when_one_ends`` is neither of the two.
+        InvalidArgument: There is no worker, one is given twice, or ``when_one_ends`` is neither of
+            the two.
         DynamoError: A worker failed: the first that did, with a note for each other; the others
             have ended as well.
     """
@@ -74,6 +75,8 @@ async def serve(*workers: Worker, when_one_ends: WhenOneEnds = "all") -> tuple[R
 def _check(workers: tuple[Worker, ...], when_one_ends: str) -> None:
     if not workers:
         raise InvalidArgument("workers: there is none; give one or more")
+    if len(set(workers)) < len(workers):
+        raise InvalidArgument("workers: one is given twice; a Worker is used once, make another")
     if when_one_ends not in get_args(WhenOneEnds):
         raise InvalidArgument(
             f"when_one_ends: {when_one_ends!r} is not known; accepted: 'all', 'one'"

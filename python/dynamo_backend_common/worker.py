@@ -105,7 +105,6 @@ class Worker:
             name,
             config,
             http=None if http_port is None else (http_host, http_port),
-            on_state=self._entered,
         )
         if self._bridge is not None:
             self._bridge.configured(config.runtime)
@@ -158,6 +157,8 @@ class Worker:
                 exception is the ``__cause__``.
             EngineShutdown: The worker was shut down before that.
         """
+        if self._block is not None:
+            raise RuntimeError("a Worker is used once: make a new one for another block")
         self._block = Block(self.serve(), self.shutdown)
         await self._block.enter()
         return self
@@ -184,7 +185,7 @@ class Worker:
         """Runs to the end; the process keeps its signals and its deadline until `release`."""
         loop = asyncio.get_running_loop()
         with ctrl_c_is_ours(), kept_handlers(loop):
-            inbox, done = self._core.serve(loop)
+            inbox, done = self._core.serve(loop, self._entered)
             reader = InboxReader(loop, inbox, self._loop_closed)
             # From here on the loop alone holds it.
             del inbox

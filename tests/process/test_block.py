@@ -2,6 +2,8 @@
 
 import signal
 
+import pytest
+
 from support.api import Api, text_of
 from support.launcher import Launcher
 from support.processes import Process
@@ -84,10 +86,21 @@ def test_a_block_that_ends_as_the_run_does_loses_no_error(
     program.wait_for_line("^cancelling 0$")
 
 
-def test_being_cancelled_before_the_worker_serves_waits_for_its_end(
+def test_a_second_block_is_refused_and_the_first_one_is_as_it_was(
     launcher: Launcher, model_folder: str
 ) -> None:
-    program = block(launcher, "StartWaits", model_folder, "is cancelled")
+    program = block(launcher, "Plain", model_folder, "again")
+    assert program.wait() == 0
+    program.wait_for_line("^refused a Worker is used once")
+    for line in ("block ended", "state Stopped", "reason shutdown", "after the block"):
+        program.wait_for_line(f"^{line}$")
+
+
+@pytest.mark.parametrize("engine", ["StartWaits", "FailsLate"])
+def test_being_cancelled_before_the_worker_serves_waits_for_its_end(
+    launcher: Launcher, model_folder: str, engine: str
+) -> None:
+    program = block(launcher, engine, model_folder, "is cancelled")
     assert program.wait() == 0
     program.wait_for_line("^cancelled$")
     program.wait_for_line("^state Stopped$")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from typing import TYPE_CHECKING
 
 from ..exceptions import EngineShutdown
@@ -40,10 +39,8 @@ class Block:
         serves = asyncio.create_task(self._serves.wait())
         try:
             await asyncio.wait([self._run, serves], return_when=asyncio.FIRST_COMPLETED)
-        except asyncio.CancelledError:
-            self._shutdown()
-            await to_the_end(self._run, self._shutdown)
-            raise
+        except asyncio.CancelledError as cancelled:
+            await to_the_end(self._run, self._shutdown, cancelled)
         finally:
             serves.cancel()
         if self._run.done():
@@ -68,10 +65,6 @@ class Block:
         self._is_inside = False
         is_ours = False
         if self._is_interrupted:
-            if raised is None:
-                # It came when the block had nothing to wait for any more.
-                with contextlib.suppress(asyncio.CancelledError):
-                    await asyncio.sleep(0)
             is_ours = self._task.uncancel() <= self._cancelling
         self._shutdown()
         await to_the_end(self._run, self._shutdown)

@@ -11,9 +11,14 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 
 
-async def to_the_end(run: asyncio.Future[_T], shutdown: Callable[[], None]) -> _T:
-    """Waits until ``run`` is done. Being cancelled asks for shutdown, and is raised then."""
-    cancelled: asyncio.CancelledError | None = None
+async def to_the_end(
+    run: asyncio.Future[_T],
+    shutdown: Callable[[], None],
+    cancelled: asyncio.CancelledError | None = None,
+) -> _T:
+    """Waits until ``run`` is done. Being cancelled, now or before, shuts down, and is raised then."""
+    if cancelled is not None:
+        shutdown()
     while not run.done():
         try:
             await asyncio.wait([run])

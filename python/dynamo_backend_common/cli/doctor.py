@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .._core import BUILD_PROFILE, check_environment
+from .._core import BUILD_PROFILE, WorkerCore, check_environment
 from ..exceptions import InvalidArgument
 from . import reach, surroundings
 from .failure import PROGRAM
 from .finding import Finding
-from .options import add_options, read_settings
+from .options import add_options, configuration, name_place, read_settings
 from .output import write
 from .versions import versions
 
@@ -56,6 +56,10 @@ def _findings(settings: Mapping[str, Setting]) -> Iterator[Finding]:
         check_environment()
     except InvalidArgument as error:
         yield Finding("wrong", "environment", str(error))
+    try:
+        WorkerCore(None, PROGRAM, configuration(settings), http=None)
+    except InvalidArgument as error:
+        yield Finding("wrong", "configuration", name_place(str(error), settings))
     chosen = {name: setting.value for name, setting in settings.items()}
     has_frontend = chosen["http_port"] is not None
     discovery = chosen["discovery_backend"] or ("mem" if has_frontend else "etcd")

@@ -7,17 +7,14 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from typing import TYPE_CHECKING, Any
 
-from .._core import environment_variables
+from .._core import environment_variables, without_credentials
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from .options import Setting
-
-_CREDENTIALS = re.compile(r"//[^/@\s]*@")
 
 
 def explain(settings: Iterable[Setting], environ: Mapping[str, str] | None = None) -> str:
@@ -32,10 +29,18 @@ def explain(settings: Iterable[Setting], environ: Mapping[str, str] | None = Non
     for variable in environment_variables():
         text = environ.get(variable.name)
         if text and variable.name not in shown:
-            public = "(set)" if variable.kind == "secret" else _CREDENTIALS.sub("//", text)
-            said.append((f"# {variable.name} = {_toml(public)}", "variable"))
+            said.append((f"# {variable.name} = {_toml(_public(variable.kind, text))}", "variable"))
     width = max(len(line) for line, _ in said if len(line) < 60)
     return "\n".join(f"{line.ljust(width)}  # {source}" for line, source in said)
+
+
+def _public(kind: str, text: str) -> str:
+    match kind:
+        case "secret":
+            return "(set)"
+        case "addresses":
+            return without_credentials(text)
+    return text
 
 
 def _line(setting: Setting) -> str:

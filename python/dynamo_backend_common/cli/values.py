@@ -109,7 +109,8 @@ def read_toml(row: Row, place: str, given: Any) -> Any:
     types, wanted = _TOML.get(row.kind, ((str,), "a string"))
     # Python's booleans are numbers, too.
     if not isinstance(given, types) or (isinstance(given, bool) and bool not in types):
-        raise UsageError(f"{place}: {wanted} is needed, {_shown(given)} is {_toml_name(given)}")
+        shown = "what is given" if row.kind == "secret" else _shown(given)
+        raise UsageError(f"{place}: {wanted} is needed, {shown} is {_toml_name(given)}")
     if row.kind == "pairs" and isinstance(given, dict):
         wrong = next((value for value in given.values() if not isinstance(value, str)), None)
         if wrong is not None:

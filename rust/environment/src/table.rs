@@ -52,7 +52,7 @@ variables! {
         "how answers travel";
     DYN_EVENT_PLANE(Choice(&["nats", "zmq"])) or "`zmq`", [CommandLine, Runtime],
         "how KV events travel";
-    ETCD_ENDPOINTS(Text) or "`http://localhost:2379`", [Worker, Runtime],
+    ETCD_ENDPOINTS(Addresses) or "`http://localhost:2379`", [Worker, Runtime],
         "where etcd is, comma-separated; credentials in it move to the next two variables";
     ETCD_AUTH_USERNAME(Text), [Worker, Runtime],
         "user name for etcd";
@@ -64,7 +64,7 @@ variables! {
         "how often a connection to etcd is checked";
     ETCD_KEEPALIVE_TIMEOUT_SECONDS(WholeSeconds) or "`10`", [Runtime],
         "how long the answer to such a check may take";
-    NATS_SERVER(Text) or "`nats://localhost:4222`", [Worker, Runtime],
+    NATS_SERVER(Addresses) or "`nats://localhost:4222`", [Worker, Runtime],
         "where NATS is; needed if a plane uses it, connected to if set; credentials in it move to the \
          next three variables";
     NATS_AUTH_USERNAME(Text), [Worker, Runtime],
@@ -209,13 +209,13 @@ variables! {
         "times in the log are local, and not UTC";
     OTEL_EXPORT_ENABLED(Flag) or "`false`", [Worker, Runtime],
         "export spans by OTLP ([observability.md](observability.md))";
-    OTEL_EXPORTER_OTLP_ENDPOINT(Text) or "`http://localhost:4317`", [Worker, Runtime],
+    OTEL_EXPORTER_OTLP_ENDPOINT(Addresses) or "`http://localhost:4317`", [Worker, Runtime],
         "the OTLP collector";
-    OTEL_EXPORTER_OTLP_TRACES_ENDPOINT(Text) or "`OTEL_EXPORTER_OTLP_ENDPOINT`", [Worker, Runtime],
+    OTEL_EXPORTER_OTLP_TRACES_ENDPOINT(Addresses) or "`OTEL_EXPORTER_OTLP_ENDPOINT`", [Worker, Runtime],
         "the collector for spans";
-    OTEL_EXPORTER_OTLP_LOGS_ENDPOINT(Text) or "`OTEL_EXPORTER_OTLP_ENDPOINT`", [Worker, Runtime],
+    OTEL_EXPORTER_OTLP_LOGS_ENDPOINT(Addresses) or "`OTEL_EXPORTER_OTLP_ENDPOINT`", [Worker, Runtime],
         "the collector for the runtime's log";
-    OTEL_EXPORTER_OTLP_METRICS_ENDPOINT(Text) or "`OTEL_EXPORTER_OTLP_ENDPOINT`", [Worker, Runtime],
+    OTEL_EXPORTER_OTLP_METRICS_ENDPOINT(Addresses) or "`OTEL_EXPORTER_OTLP_ENDPOINT`", [Worker, Runtime],
         "the collector for metrics, always over gRPC";
     OTEL_EXPORTER_OTLP_PROTOCOL(Choice(&["grpc", "http/protobuf"])) or "`grpc`", [Worker, Runtime],
         "protocol for spans and log";

@@ -9,6 +9,8 @@ pub enum Kind {
     Text,
     /// Text that is shown nowhere.
     Secret,
+    /// Where servers are, separated by commas; credentials in it are shown nowhere.
+    Addresses,
     Path,
     Flag,
     /// One of these.
@@ -30,6 +32,7 @@ impl Kind {
         match self {
             Self::Text => "text",
             Self::Secret => "secret",
+            Self::Addresses => "addresses",
             Self::Path => "path",
             Self::Flag => "flag",
             Self::Choice(_) => "choice",
@@ -143,7 +146,12 @@ mod tests {
                 Kind::WholeNumber => default.parse::<i64>().is_ok(),
                 Kind::WholeSeconds => default.parse::<u64>().is_ok(),
                 Kind::Number | Kind::Seconds => default.parse::<f64>().is_ok(),
-                Kind::Text | Kind::Secret | Kind::Path | Kind::Pairs | Kind::Json => true,
+                Kind::Text
+                | Kind::Secret
+                | Kind::Addresses
+                | Kind::Path
+                | Kind::Pairs
+                | Kind::Json => true,
             };
             assert!(fits, "{variable} is {default} by default");
         }

@@ -76,6 +76,7 @@ mod _core {
     #[pymodule_export]
     use crate::process::{
         OwnProcess, address_for_others, check_environment, cleanup_seconds, keep_handlers, prepare,
+        without_credentials,
     };
     #[pymodule_export]
     use crate::publishers::SnapshotPublisher;

@@ -72,6 +72,12 @@ pub(crate) fn check_environment(py: Python<'_>) -> PyResult<()> {
     trace::check_endpoints().map_err(|error| errors::to_exception(py, &error, None))
 }
 
+/// Addresses, separated by commas, as they may be shown.
+#[pyfunction]
+pub(crate) fn without_credentials(addresses: &str) -> String {
+    process::without_credentials(addresses)
+}
+
 /// The address that the runtime gives others for requests; for a process that serves nothing.
 #[pyfunction]
 pub(crate) fn address_for_others(py: Python<'_>) -> PyResult<String> {

@@ -30,8 +30,6 @@ pub(crate) struct WorkerCore {
     engine_name: String,
     pub(crate) config: Mutex<WorkerConfig>,
     pub(crate) frontend: Option<Frontend>,
-    /// Until the run has it.
-    on_state: Mutex<Option<Py<PyAny>>>,
     shutdown: Shutdown,
     /// Of the run; `None` before it.
     run: Mutex<Option<Running>>,
@@ -59,14 +57,13 @@ struct Running {
 #[pymethods]
 impl WorkerCore {
     #[new]
-    #[pyo3(signature = (engine, engine_name, config, *, http, on_state))]
+    #[pyo3(signature = (engine, engine_name, config, *, http))]
     fn new(
         py: Python<'_>,
         engine: Py<PyAny>,
         engine_name: String,
         config: &Bound<'_, PyAny>,
         http: Option<(String, u16)>,
-        on_state: Option<Py<PyAny>>,
     ) -> PyResult<Self> {
         let config = config::worker_config(config)
             .and_then(|config| config.validate().map(|()| config))
@@ -79,19 +76,20 @@ impl WorkerCore {
             engine_name,
             config: Mutex::new(config),
             frontend,
-            on_state: Mutex::new(on_state),
             shutdown: Shutdown::default(),
             run: Mutex::default(),
             hold: Arc::default(),
         })
     }
 
-    /// Begins the run, in a process that `prepare` prepared. Answers the inbox, which
-    /// the caller has `event_loop` read until the end, and a future of the loop with the arguments of the run's `Report`.
+    /// Begins the run, in a process that `prepare` prepared. Answers the inbox, which the
+    /// caller has `event_loop` read until the end, and a future of the loop with the arguments of the
+    /// run's `Report`. `on_state` is called on the loop with each state that is entered.
     fn serve<'py>(
         &self,
         py: Python<'py>,
         event_loop: Bound<'py, PyAny>,
+        on_state: Py<PyAny>,
     ) -> PyResult<(Inbox, Bound<'py, PyAny>)> {
         if self.run.lock().is_some() {
             return Err(errors::internal(
@@ -106,9 +104,7 @@ impl WorkerCore {
         if let Some(frontend) = self.frontend {
             worker = worker.with_frontend(frontend);
         }
-        if let Some(on_state) = self.on_state.lock().take() {
-            worker = worker.on_state(forward(on_state, event_loop.clone()));
-        }
+        worker = worker.on_state(forward(on_state, event_loop.clone()));
         *self.run.lock() = Some(Running {
             origin: Origin::here(),
             state: worker.state(),
@@ -151,13 +147,9 @@ impl WorkerCore {
         Ok((inbox, future))
     }
 
-    /// A callback of the user's may well have the worker.
+    /// An engine of the user's may well have the worker.
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
-        visit.call(&self.engine)?;
-        match self.on_state.try_lock() {
-            Some(on_state) => visit.call(&*on_state),
-            None => Ok(()),
-        }
+        visit.call(&self.engine)
     }
 
     /// Gives the signals back and calls the deadline off, after the run.

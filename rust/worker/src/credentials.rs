@@ -62,8 +62,8 @@ pub(crate) fn take_out() {
     }
 }
 
-/// Addresses as they may be shown.
-pub(crate) fn without(addresses: &str) -> String {
+/// Addresses, separated by commas, as they may be shown.
+pub fn without(addresses: &str) -> String {
     separated(addresses).0
 }
 

@@ -12,6 +12,7 @@ use dynamo_runtime::config::{ConsoleLogFormat, console_log_format, use_local_tim
 use dynamo_runtime::error::DynamoError;
 
 use crate::config::{RuntimeConfig, WorkerConfig};
+pub use crate::credentials::without as without_credentials;
 pub use crate::runtimes::build_tokio_runtime;
 use crate::{credentials, health, home, hosts, system, trace, turns};
 

@@ -22,6 +22,12 @@ class StartWaits(Plain):
         return await super().start(worker_id)
 
 
+class FailsLate(Plain):
+    async def start(self, worker_id):
+        await asyncio.sleep(0.3)
+        raise RuntimeError("no weights on this disk")
+
+
 class Fails(Plain):
     async def watch(self):
         await failing.wait()
@@ -32,6 +38,12 @@ async def in_the_block(worker):
     match what:
         case "nothing":
             pass
+        case "again":
+            try:
+                async with worker:
+                    print("url of the second block")
+            except RuntimeError as error:
+                print("refused", error)
         case "raises":
             raise ValueError("of the block")
         case "ends anyway":

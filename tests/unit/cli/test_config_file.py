@@ -152,6 +152,10 @@ def test_every_option_can_be_in_the_file(folder: Path) -> None:
         ("http_port = '8000'", "worker.toml: http_port: a whole number is needed, '8000' is a st"),
         ("http_port = 70000", "worker.toml: http_port: '70000' is no port; accepted: 0 (any free"),
         (
+            "system_token = 12345678",
+            "worker.toml: system_token: a string is needed, what is given is",
+        ),
+        (
             "max_queued_seconds = 07:32:00",
             'worker.toml: max_queued_seconds: a number of seconds is needed, "07:32:00" is a time',
         ),

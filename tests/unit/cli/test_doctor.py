@@ -212,10 +212,24 @@ def test_the_system_server_is_the_configured_one(
         "ok",
         "127.0.0.2:0 is free",
     )
-    assert told(capsys, "--system-port", "70000")[1]["system server"] == (
-        "wrong",
-        "--system-port: 70000 is no port; accepted: 0 to 65535, or -1 for none",
-    )
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "words"),
+    [
+        ("--system-port", "70000", "--system-port: 70000 is not accepted"),
+        ("--system-live-path", "live", "--system-live-path: 'live' is not accepted"),
+        ("--grace-period-seconds", "-5", "--grace-period-seconds: -5 is not accepted"),
+    ],
+)
+def test_what_serve_refuses_is_wrong(
+    capsys: pytest.CaptureFixture[str], option: str, value: str, words: str
+) -> None:
+    status, found = told(capsys, "--http-port", "0", f"{option}={value}")
+    assert status == 1
+    mark, said = found["configuration"]
+    assert mark == "wrong"
+    assert said.startswith(words)
 
 
 @pytest.mark.parametrize(

@@ -40,14 +40,16 @@ def test_variables_that_no_option_has_are_told_without_secrets() -> None:
         DYN_SYSTEM_PORT="9090",
         DYN_SYSTEM_TOKEN="secret1",
         ETCD_AUTH_PASSWORD="secret2",
-        NATS_SERVER="nats://me:secret3@host:4222",
+        NATS_SERVER="me:secret3@host:4222",
+        ETCD_ENDPOINTS="http://me:secret4@secret5@a:2379,me:secret6@b",
         DYN_HEALTH_CHECK_PAYLOAD="{}",
         DYN_COMPONENT="c",
     )
     assert "\nsystem_port = 9090 " in said
     assert "# DYN_SYSTEM_PORT" not in said
     assert '# DYN_SYSTEM_TOKEN = "(set)"' in said
-    assert '# NATS_SERVER = "nats://host:4222"' in said
+    assert '# NATS_SERVER = "host:4222"' in said
+    assert '# ETCD_ENDPOINTS = "http://a:2379,b"' in said
     assert '# DYN_HEALTH_CHECK_PAYLOAD = "{}"' in said
     assert '# ETCD_AUTH_PASSWORD = "(set)"' in said
     assert "secret" not in said
