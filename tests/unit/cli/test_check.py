@@ -32,7 +32,7 @@ def test_one_that_fails(capfd: pytest.CaptureFixture[str]) -> None:
 
     out = capfd.readouterr().out
     assert "failed  cleanup_twice: the second one raised RuntimeError: closed already" in out
-    assert "        mend: forget in cleanup" in out
+    assert "        mend: in cleanup, clear" in out
     assert "1 failed" in out.splitlines()[-1]
 
 

@@ -67,7 +67,7 @@ def test_what_failed_is_told_with_how_to_mend_it() -> None:
 
     assert str(raised.value).splitlines()[0] == f"CleansUpOnce: 1 of {len(CHECKS)} checks failed"
     assert "failed  cleanup_twice: " in str(raised.value)
-    assert "mend: forget in cleanup" in str(raised.value)
+    assert "mend: in cleanup, clear" in str(raised.value)
     assert len(raised.value.results) == len(CHECKS)
 
 

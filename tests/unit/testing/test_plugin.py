@@ -70,7 +70,7 @@ def test_a_check_that_fails_says_what_and_how_to_mend_it(folder: Path) -> None:
     ran = run_pytest(folder, "--dynamo-engine", engine, "--dynamo-requests", "1", "-k", "cleanup")
     assert ran.returncode == 1, ran.stdout + ran.stderr
     assert "cleanup_twice: the second one raised RuntimeError: closed already" in ran.stdout
-    assert "mend: forget in cleanup what was released" in ran.stdout
+    assert "mend: in cleanup, clear what was released" in ran.stdout
     assert "Traceback" not in ran.stdout
 
 
