@@ -16,7 +16,7 @@ async def to_the_end(
     shutdown: Callable[[], None],
     cancelled: asyncio.CancelledError | None = None,
 ) -> _T:
-    """Waits until ``run`` is done. Being cancelled, now or before, shuts down; it is raised then."""
+    """Waits until ``run`` is done. Being cancelled, now or before, shuts down and is raised."""
     if cancelled is not None:
         shutdown()
     while not run.done():
