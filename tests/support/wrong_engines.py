@@ -156,7 +156,7 @@ class LeavesThreads(Good):
         self.end = threading.Event()
 
     def tokens(self, request: Request) -> Sequence[int]:
-        threading.Thread(target=self.end.wait, name="forgotten", daemon=True).start()
+        threading.Thread(target=self.end.wait, daemon=True).start()
         return super().tokens(request)
 
     async def cleanup(self) -> None:
@@ -260,7 +260,7 @@ WRONG: list[tuple[Callable[[], Any], str, str]] = [
     (AnyControl, "controls", "'no_such_control', succeeds"),
     (RemovesTwice, "kv_events", "which is not stored"),
     (LeavesTasks, "no_leaks", "tasks of Event.wait"),
-    (LeavesThreads, "no_leaks", "threads forgotten"),
+    (LeavesThreads, "no_leaks", "threads Thread-N (wait)"),
     (LeavesItsThread, "nothing_is_left", "step-loop"),
     (LeavesItsTask, "nothing_is_left", "LeavesItsTask.background"),
     (WatchFails, "watch", "ConnectionResetError: the core is gone (wrong_engines.py:"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import re
 import threading
 from collections import Counter
 from typing import TYPE_CHECKING
@@ -27,8 +28,7 @@ def _tasks() -> Counter[str]:
 
 
 def _threads() -> Counter[str]:
-    names = (thread.name.partition("_")[0].rstrip("-0123456789") for thread in _all_threads())
-    return Counter(names)
+    return Counter(re.sub(r"\d+", "N", thread.name) for thread in _all_threads())
 
 
 def _all_threads() -> list[threading.Thread]:
