@@ -163,6 +163,22 @@ class LeavesThreads(Good):
         self.end.set()
 
 
+class OneAtATime(Good):
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_busy = False
+
+    async def generate(self, request: Request, context: RequestContext) -> AsyncIterator[Chunk]:
+        if self.is_busy:
+            raise InvalidArgument("busy")
+        self.is_busy = True
+        try:
+            async for chunk in super().generate(request, context):
+                yield chunk
+        finally:
+            self.is_busy = False
+
+
 class LeavesItsThread(Good):
     async def start(self, worker_id: int) -> EngineConfig:
         threading.Thread(target=LET_GO.wait, name="step-loop").start()
@@ -261,6 +277,7 @@ WRONG: list[tuple[Callable[[], Any], str, str]] = [
     (RemovesTwice, "kv_events", "which is not stored"),
     (LeavesTasks, "no_leaks", "tasks of Event.wait"),
     (LeavesThreads, "no_leaks", "threads Thread-N (wait)"),
+    (OneAtATime, "no_leaks", "one that nobody stopped ended with InvalidArgument: busy"),
     (LeavesItsThread, "nothing_is_left", "step-loop"),
     (LeavesItsTask, "nothing_is_left", "LeavesItsTask.background"),
     (WatchFails, "watch", "ConnectionResetError: the core is gone (wrong_engines.py:"),

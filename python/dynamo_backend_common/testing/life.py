@@ -58,6 +58,8 @@ class Life:
         self.threads_before = frozenset(threading.enumerate())
         self.engine = make()
         self.request = dict(request)
+        self.config = WorkerConfig()
+        """A worker's, with what the engine's ``configure`` filled in."""
         self.count = count
         self.timeout = timeout
         self.whole: Answer | None = None
@@ -83,7 +85,7 @@ class Life:
         """Starts the engine, and calls the hooks that a worker calls before it serves."""
         configure = getattr(self.engine, "configure", None)
         if configure is not None:
-            configure(WorkerConfig())
+            self.config = configure(self.config)
         block_size = await self.within(self.driven.core.start(1), "start")
         bridge = self.driven.bridge
         if bridge is None:

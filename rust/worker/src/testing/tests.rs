@@ -60,6 +60,23 @@ async fn a_wrong_engine_is_caught_by_the_check_for_that() {
 }
 
 #[tokio::test]
+async fn few_requests_pass_only_where_they_can_tell() {
+    for (fault, requests, outcome) in [
+        (Fault::None, 16, Outcome::Skipped),
+        (Fault::LeavesTasks, 16, Outcome::Skipped),
+        (Fault::HoldsContexts, 1, Outcome::Failed),
+        (Fault::LeavesTasks, 17, Outcome::Failed),
+    ] {
+        let results = check_engine(move || Faulty::new(fault))
+            .requests(requests)
+            .timeout(Duration::from_millis(500))
+            .await;
+        let leaks = results.iter().find(|result| result.name == "no_leaks");
+        assert_eq!(leaks.unwrap().outcome, outcome, "{fault:?}: {results}");
+    }
+}
+
+#[tokio::test]
 async fn blocks_that_are_removed_twice_are_caught() {
     let results = check_engine(|| Caching::new(true)).requests(1).await;
     let failed: Vec<_> = results.failed().collect();

@@ -42,6 +42,7 @@ pub(super) enum Fault {
     LeavesTasks,
     HoldsContexts,
     HoldsDropped,
+    OneAtATime,
     WatchFails,
     FailsToDrain,
     NeverQuiet,
@@ -52,7 +53,7 @@ pub(super) enum Fault {
     PanicsInStream,
 }
 
-pub(super) const WRONG: [(Fault, &str, &str); 30] = {
+pub(super) const WRONG: [(Fault, &str, &str); 31] = {
     use Fault::*;
     [
         (HalfStarted, "cleanup_after_failed_start", "panicked"),
@@ -97,9 +98,14 @@ pub(super) const WRONG: [(Fault, &str, &str); 30] = {
         (FailsItsProbe, "probe", "Unknown: no probes"),
         (NeverWakes, "controls", "no 'wake_up'"),
         (AnyControl, "controls", "'no_such_control', succeeds"),
-        (LeavesTasks, "no_leaks", "tasks more than after 32"),
+        (LeavesTasks, "no_leaks", "tasks more than after 30"),
         (HoldsContexts, "no_leaks", "the contexts of 60 are held"),
-        (HoldsDropped, "no_leaks", "the contexts of 15 are held"),
+        (HoldsDropped, "no_leaks", "the contexts of 14 are held"),
+        (
+            OneAtATime,
+            "no_leaks",
+            "ended with InvalidArgument: busy",
+        ),
         (WatchFails, "watch", "Unknown: the core is gone"),
         (FailsToDrain, "drain", "drain failed: Unknown: nobody there"),
         (NeverQuiet, "drain", "is_quiescent says Some(false)"),
@@ -198,13 +204,17 @@ impl LLMEngine for Faulty {
             Fault::LeavesTasks => {
                 tokio::spawn(std::future::pending::<()>());
             }
-            Fault::HoldsContexts | Fault::HoldsDropped => {
+            Fault::OneAtATime if !self.contexts.lock().is_empty() => {
+                return Err(invalid_argument("busy"));
+            }
+            Fault::HoldsContexts | Fault::HoldsDropped | Fault::OneAtATime => {
                 self.contexts.lock().push(context.clone());
             }
             _ => {}
         }
         let (contexts, own) = (self.contexts.clone(), context.clone());
         let release = move || contexts.lock().retain(|context| !context.is_same(&own));
+        let releases = matches!(fault, Fault::HoldsDropped | Fault::OneAtATime);
         let count = request.stop_conditions.max_tokens.unwrap_or(8);
         Ok(Box::pin(async_stream::stream! {
             if fault == Fault::UnevenLogprobs {
@@ -231,7 +241,7 @@ impl LLMEngine for Faulty {
                             return;
                         }
                         _ => {
-                            if fault == Fault::HoldsDropped {
+                            if releases {
                                 release();
                             }
                             yield Ok(LLMEngineOutput::cancelled());
@@ -243,7 +253,7 @@ impl LLMEngine for Faulty {
                 yield Ok(token(number));
                 yield_now().await;
             }
-            if fault == Fault::HoldsDropped {
+            if releases {
                 release();
             }
             if fault != Fault::NoTerminal {
