@@ -101,11 +101,7 @@ pub(super) const WRONG: [(Fault, &str, &str); 31] = {
         (LeavesTasks, "no_leaks", "tasks more than after 30"),
         (HoldsContexts, "no_leaks", "the contexts of 60 are held"),
         (HoldsDropped, "no_leaks", "the contexts of 14 are held"),
-        (
-            OneAtATime,
-            "no_leaks",
-            "ended with InvalidArgument: busy",
-        ),
+        (OneAtATime, "no_leaks", "ended with InvalidArgument: busy"),
         (WatchFails, "watch", "Unknown: the core is gone"),
         (FailsToDrain, "drain", "drain failed: Unknown: nobody there"),
         (NeverQuiet, "drain", "is_quiescent says Some(false)"),
