@@ -99,8 +99,9 @@ def test_an_engine_is_given_no_more_at_once_than_it_has_asked_for() -> None:
     check_engine(OneAtATimeAsConfigured)
 
 
-def test_one_engine_is_checked_but_for_what_takes_two() -> None:
-    results = {result.name: result for result in check_engine(Good(), requests=1)}
+@pytest.mark.parametrize("make", [Good, Echo])
+def test_one_engine_is_checked_but_for_what_takes_two(make: Callable[[], Any]) -> None:
+    results = {result.name: result for result in check_engine(make(), requests=1)}
 
     assert results["cleanup_after_failed_start"].outcome == "skipped"
     assert results["cleanup_twice"].outcome == "passed"
