@@ -17,6 +17,7 @@ from .event_loop import context
 from .observed import Observed, Trace, observed
 from .places import Places
 from .publishers import IgnoredSnapshots, RecordedKvPublisher, UnreadMetrics
+from .requests import PARTS
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -57,7 +58,7 @@ class Life:
         """Makes another one; the checks of a failed start want that."""
         self.threads_before = frozenset(threading.enumerate())
         self.engine = make()
-        self.request = dict(request)
+        self.request: dict[str, Any] = {part: {} for part in PARTS} | dict(request)
         self.config = WorkerConfig()
         """A worker's, with what the engine's ``configure`` filled in."""
         self.count = count

@@ -107,6 +107,10 @@ def test_one_engine_is_checked_but_for_what_takes_two(make: Callable[[], Any]) -
     assert results["cleanup_twice"].outcome == "passed"
 
 
+def test_a_request_of_ones_own_need_not_have_every_part() -> None:
+    check_engine(Good, request={"token_ids": [1, 2, 3]})
+
+
 async def test_it_has_a_loop_of_its_own() -> None:
     with pytest.raises(RuntimeError, match="call it in a plain function"):
         check_engine(Good)
