@@ -123,7 +123,8 @@ impl Life {
         self.within(what, asked).await
     }
 
-    async fn within<T>(&self, what: &str, work: impl Future<Output = T>) -> Found<T> {
+    /// What it comes to; a problem where that takes too long.
+    pub(super) async fn within<T>(&self, what: &str, work: impl Future<Output = T>) -> Found<T> {
         match timeout(self.timeout, work).await {
             Ok(result) => Ok(result),
             Err(_) => problem(format!("{what} did not end within {:?}", self.timeout)),

@@ -42,6 +42,11 @@ async fn an_engine_that_keeps_the_contract_passes() {
         .assert_passed();
 }
 
+#[tokio::test]
+async fn an_engine_may_join_tokens_as_it_likes() {
+    results(Fault::JoinsLaterAnswers).await.assert_passed();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_engine_passes_on_several_threads_too() {
     check_engine(|| Faulty::new(Fault::None))

@@ -33,7 +33,8 @@ pub(super) const CHECKS: [Check; 3] = [
     },
     Check {
         name: "controls",
-        rule: "a control replies, an unknown one fails, and after waking requests are served",
+        rule: "the controls that put to sleep and wake reply, an unknown one fails, and after \
+               waking requests are served; others are not called",
         mend: "have engine_control know each name of supported_controls, and return \
                error::invalid_argument for any other",
         run: |life| Box::pin(controls(life)),
@@ -102,7 +103,7 @@ async fn controls(life: &mut Life) -> Found {
     let unknown = life.panics.awaited("engine_control", async {
         life.engine.engine_control(NO_CONTROL, empty_body()).await
     });
-    match unknown.await {
+    match life.within("engine_control", unknown).await? {
         Ok(reply) if !is_error_reply(&reply) => problem(format!(
             "a control that it does not have, '{NO_CONTROL}', succeeds: {reply}"
         )),
