@@ -14,7 +14,7 @@ from support.good_engines import CANCELLED, STOP, Caching, Good
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
-    from dynamo_backend_common import Chunk, EngineConfig, Request, RequestContext
+    from dynamo_backend_common import Chunk, EngineConfig, Request, RequestContext, WorkerConfig
 
 LET_GO = threading.Event()
 """Ends what would keep the process of the tests."""
@@ -190,6 +190,11 @@ class FailsToStart(Good):
         raise FileNotFoundError("no such model")
 
 
+class ConfiguresNothing(Good):
+    def configure(self, config: WorkerConfig) -> Any:
+        """Forgot to return it."""
+
+
 class NoConfig(Good):
     async def start(self, worker_id: int) -> Any:
         return "good"
@@ -282,6 +287,7 @@ WRONG: list[tuple[Callable[[], Any], str, str]] = [
     (LeavesItsTask, "nothing_is_left", "LeavesItsTask.background"),
     (WatchFails, "watch", "ConnectionResetError: the core is gone (wrong_engines.py:"),
     (FailsToStart, "start", "FileNotFoundError: no such model"),
+    (ConfiguresNothing, "start", "configure returned NoneType"),
     (NoConfig, "start", "EngineConfig"),
     (HalfStarted, "cleanup_after_failed_start", "AttributeError"),
     (CleansUpOnce, "cleanup_twice", "closed already"),

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from .._core import RustEngine
 from ..config import WorkerConfig
 from ..exceptions import DynamoError
+from ..worker import Worker
 from .check import NotApplicable, Problem
 from .driven import Driven
 from .event_loop import context
@@ -84,9 +85,8 @@ class Life:
 
     async def start(self) -> None:
         """Starts the engine, and calls the hooks that a worker calls before it serves."""
-        configure = getattr(self.engine, "configure", None)
-        if configure is not None:
-            self.config = configure(self.config)
+        # What it makes of the engine's own configure is checked there.
+        self.config = Worker(self.engine, self.config).config
         block_size = await self.within(self.driven.core.start(1), "start")
         bridge = self.driven.bridge
         if bridge is None:

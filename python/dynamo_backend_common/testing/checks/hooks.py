@@ -103,7 +103,8 @@ CHECKS = (
     ),
     Check(
         "controls",
-        "a control replies a dict, an unknown one fails, and after waking requests are served",
+        "the controls that put to sleep and wake reply a dict, an unknown one fails, and after"
+        " waking requests are served; others are not called",
         "have engine_control know each name of supported_controls, and raise InvalidArgument for"
         " any other",
         _controls,
