@@ -140,6 +140,11 @@ class RemovesTwice(Caching):
         self.publisher.publish_removed(cached)
 
 
+class StoresTwice(Caching):
+    def replace(self, blocks: list[tuple[int, tuple[int, ...]]]) -> None:
+        super().replace(blocks + blocks)
+
+
 class LeavesTasks(Good):
     def __init__(self) -> None:
         super().__init__()
@@ -279,6 +284,7 @@ WRONG: list[tuple[Callable[[], Any], str, str]] = [
     (FailsItsProbe, "probe", "no probes"),
     (NeverWakes, "controls", "no 'wake_up'"),
     (AnyControl, "controls", "'no_such_control', succeeds"),
+    (StoresTwice, "one_terminal_chunk", "has the hash of block 0"),
     (RemovesTwice, "kv_events", "which is not stored"),
     (LeavesTasks, "no_leaks", "tasks of Event.wait"),
     (LeavesThreads, "no_leaks", "threads Thread-N (wait)"),

@@ -12,6 +12,7 @@ use serde_json::Value;
 use crate::testing::asking::Leaving;
 use crate::testing::check::Check;
 use crate::testing::finding::{Found, problem, skipped};
+use crate::testing::kv_record::KvRecord;
 use crate::testing::life::{Life, told};
 
 /// By which an engine sleeps, and is woken.
@@ -131,11 +132,7 @@ async fn kv_events(life: &mut Life) -> Found {
     }
     let request = life.request.clone();
     life.ask(request, Leaving::Stop(1), "the request").await?;
-    let problems: Vec<String> = life
-        .kv
-        .iter()
-        .flat_map(|record| record.lock().problems.clone())
-        .collect();
+    let problems: Vec<String> = life.kv.iter().flat_map(KvRecord::problems).collect();
     match problems.is_empty() {
         true => Ok(()),
         false => problem(problems.join("; ")),
