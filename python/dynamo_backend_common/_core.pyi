@@ -10,7 +10,14 @@ from typing_extensions import disjoint_base
 
 from ._core_publish import AdapterCards, KvPublisher, MetricsCore, MetricsSource, SnapshotPublisher
 from ._core_steps import StepReport, Steps, StepStream
-from ._core_testing import TestContext, TestEngine, TestLoop, TestStream
+from ._core_testing import (
+    TestConfig,
+    TestContext,
+    TestEngine,
+    TestKvRecord,
+    TestLoop,
+    TestStream,
+)
 from ._core_vllm import OutputSocket, StepRecord, Taken
 from .config import RuntimeConfig, WorkerConfig
 
@@ -38,8 +45,10 @@ __all__ = [
     "StepStream",
     "Steps",
     "Taken",
+    "TestConfig",
     "TestContext",
     "TestEngine",
+    "TestKvRecord",
     "TestLoop",
     "TestStream",
     "TokenIds",

@@ -34,8 +34,11 @@ class TestContext(RequestContext):
 class TestEngine:
     """An engine as a worker calls it; what its methods return is to be awaited."""
 
-    def start(self, worker_id: int) -> Future[int | None]:
-        """Starts it; gives the size of its KV blocks, or None."""
+    def start(self, worker_id: int) -> Future[TestConfig]:
+        """Starts it."""
+
+    def record_kv_events(self, config: TestConfig) -> Future[list[TestKvRecord]]:
+        """Hands it, which has started, a worker's publishers; gives a record for each."""
 
     def generate(self, request: Mapping[str, Any], context: RequestContext) -> Future[TestStream]:
         """Begins a request."""
@@ -49,6 +52,18 @@ class TestEngine:
     def health_check_payload(self) -> Future[Any]: ...
     def supported_controls(self) -> Future[list[str]]: ...
     def engine_control(self, name: str, body: object) -> Future[Any]: ...
+
+@final
+class TestConfig:
+    """What an engine's ``start`` returned."""
+
+@final
+class TestKvRecord:
+    """The KV events of one rank, held against each other."""
+
+    @property
+    def problems(self) -> list[str]:
+        """Where events did not agree with those before them; the first five."""
 
 @final
 class TestStream:

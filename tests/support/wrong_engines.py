@@ -14,7 +14,7 @@ from support.good_engines import CANCELLED, STOP, Caching, Good
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
-    from dynamo_backend_common import Chunk, EngineConfig, Request, RequestContext
+    from dynamo_backend_common import Chunk, EngineConfig, Request, RequestContext, WorkerConfig
 
 LET_GO = threading.Event()
 """Ends what would keep the process of the tests."""
@@ -140,6 +140,11 @@ class RemovesTwice(Caching):
         self.publisher.publish_removed(cached)
 
 
+class StoresTwice(Caching):
+    def replace(self, blocks: list[tuple[int, tuple[int, ...]]]) -> None:
+        super().replace(blocks + blocks)
+
+
 class LeavesTasks(Good):
     def __init__(self) -> None:
         super().__init__()
@@ -156,11 +161,27 @@ class LeavesThreads(Good):
         self.end = threading.Event()
 
     def tokens(self, request: Request) -> Sequence[int]:
-        threading.Thread(target=self.end.wait, name="forgotten", daemon=True).start()
+        threading.Thread(target=self.end.wait, daemon=True).start()
         return super().tokens(request)
 
     async def cleanup(self) -> None:
         self.end.set()
+
+
+class OneAtATime(Good):
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_busy = False
+
+    async def generate(self, request: Request, context: RequestContext) -> AsyncIterator[Chunk]:
+        if self.is_busy:
+            raise InvalidArgument("busy")
+        self.is_busy = True
+        try:
+            async for chunk in super().generate(request, context):
+                yield chunk
+        finally:
+            self.is_busy = False
 
 
 class LeavesItsThread(Good):
@@ -172,6 +193,11 @@ class LeavesItsThread(Good):
 class FailsToStart(Good):
     async def start(self, worker_id: int) -> EngineConfig:
         raise FileNotFoundError("no such model")
+
+
+class ConfiguresNothing(Good):
+    def configure(self, config: WorkerConfig) -> Any:
+        """Forgot to return it."""
 
 
 class NoConfig(Good):
@@ -258,13 +284,16 @@ WRONG: list[tuple[Callable[[], Any], str, str]] = [
     (FailsItsProbe, "probe", "no probes"),
     (NeverWakes, "controls", "no 'wake_up'"),
     (AnyControl, "controls", "'no_such_control', succeeds"),
+    (StoresTwice, "one_terminal_chunk", "has the hash of block 0"),
     (RemovesTwice, "kv_events", "which is not stored"),
     (LeavesTasks, "no_leaks", "tasks of Event.wait"),
-    (LeavesThreads, "no_leaks", "threads forgotten"),
+    (LeavesThreads, "no_leaks", "threads Thread-N (wait)"),
+    (OneAtATime, "no_leaks", "one that nobody stopped ended with InvalidArgument: busy"),
     (LeavesItsThread, "nothing_is_left", "step-loop"),
     (LeavesItsTask, "nothing_is_left", "LeavesItsTask.background"),
     (WatchFails, "watch", "ConnectionResetError: the core is gone (wrong_engines.py:"),
     (FailsToStart, "start", "FileNotFoundError: no such model"),
+    (ConfiguresNothing, "start", "configure returned NoneType"),
     (NoConfig, "start", "EngineConfig"),
     (HalfStarted, "cleanup_after_failed_start", "AttributeError"),
     (CleansUpOnce, "cleanup_twice", "closed already"),

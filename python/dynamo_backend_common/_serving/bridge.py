@@ -158,12 +158,16 @@ class Bridge:
         try:
             await self._logged("cleanup")
         finally:
-            self._threads.close()
+            self.end_threads()
             if self._metrics is not None:
                 self._metrics.close()
             self._pumps.clear()
             # The runtime's registries hold what serves them for the life of the process.
             self._engine = self._probe = None
+
+    def end_threads(self) -> None:
+        """Ends those of synchronous requests, each when it has nothing more to do."""
+        self._threads.close()
 
     async def _end_watch(self) -> None:
         """Gives the watch, which is cancelled, a moment."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
+from .._core import RustEngine
 from .check import Check, EngineCheckFailed, NotApplicable, Problem, Result
 from .checks import AFTER, BEFORE, SERVING, START
 from .life import Life
@@ -62,10 +63,9 @@ def check_engine(
         EngineCheckFailed: An `AssertionError` with all checks that failed, and how to mend it.
         RuntimeError: An event loop runs in this thread.
     """
-    make = engine if isinstance(engine, type) or not hasattr(engine, "generate") else None
-    name, results = run_checks(
-        make or (lambda: engine), request=request, requests=requests, timeout=timeout
-    )
+    is_engine = isinstance(engine, RustEngine) or hasattr(engine, "generate")
+    make = (lambda: engine) if is_engine and not isinstance(engine, type) else engine
+    name, results = run_checks(make, request=request, requests=requests, timeout=timeout)
     if any(result.outcome == "failed" for result in results):
         raise EngineCheckFailed(name, results)
     return results

@@ -44,4 +44,7 @@ async def collect(
             context.stop()
 
     leave_at(0)
-    return await driven.collect(request, context, leave_at)
+    try:
+        return await driven.collect(request, context, leave_at)
+    finally:
+        driven.close()

@@ -28,6 +28,11 @@ class Driven:
             self.name = self.bridge.name
         self.core = loop_for_tests().engine(driven, self.name)
 
+    def close(self) -> None:
+        """Ends what it began beside the engine, which lives on."""
+        if self.bridge is not None:
+            self.bridge.end_threads()
+
     async def chunks(
         self, request: Mapping[str, Any], context: RequestContext
     ) -> AsyncGenerator[dict[str, Any], None]:

@@ -11,17 +11,20 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from .._core import RustEngine
 from ..config import WorkerConfig
 from ..exceptions import DynamoError
+from ..worker import Worker
 from .check import NotApplicable, Problem
 from .driven import Driven
 from .event_loop import context
 from .observed import Observed, Trace, observed
 from .places import Places
-from .publishers import IgnoredSnapshots, RecordedKvPublisher, UnreadMetrics
+from .publishers import IgnoredSnapshots, UnreadMetrics
+from .requests import PARTS
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
-    from .._core import TestContext
+    from .._core import TestContext, TestKvRecord
+    from .._serving.bridge import Bridge
 
 _T = TypeVar("_T")
 
@@ -57,12 +60,14 @@ class Life:
         """Makes another one; the checks of a failed start want that."""
         self.threads_before = frozenset(threading.enumerate())
         self.engine = make()
-        self.request = dict(request)
+        self.request: dict[str, Any] = {part: {} for part in PARTS} | dict(request)
+        self.config = WorkerConfig()
+        """A worker's, with what the engine's ``configure`` filled in."""
         self.count = count
         self.timeout = timeout
         self.whole: Answer | None = None
         """The answer to the request that nobody stops, once it is known to be a good one."""
-        self.kv: list[RecordedKvPublisher] = []
+        self.kv: list[TestKvRecord] = []
         self.watching: asyncio.Future[None] | None = None
         """The engine's ``watch``, once it has started."""
         self.places = Places(self.engine)
@@ -81,25 +86,24 @@ class Life:
 
     async def start(self) -> None:
         """Starts the engine, and calls the hooks that a worker calls before it serves."""
-        configure = getattr(self.engine, "configure", None)
-        if configure is not None:
-            configure(WorkerConfig())
-        block_size = await self.within(self.driven.core.start(1), "start")
+        # What it makes of the engine's own configure is checked there.
+        self.config = Worker(self.engine, self.config).config
+        config = await self.within(self.driven.core.start(1), "start")
         bridge = self.driven.bridge
-        if bridge is None:
-            return
+        if bridge is not None:
+            await self._set_up_metrics(bridge)
+        recorded = self.driven.core.record_kv_events(config)
+        self.kv = await self.within(recorded, "kv_event_sources")
+        if bridge is not None:
+            self.watching = asyncio.ensure_future(bridge.watch())
+
+    async def _set_up_metrics(self, bridge: Bridge) -> None:
         metrics: Any = UnreadMetrics()
         bound = await self.within(
             bridge.setup_metrics("test", "backend", 0.0, metrics), "setup_metrics"
         )
         if bound is not None and bound.dp_ranks and bound.on_publisher_ready is not None:
             await _maybe_awaited(bound.on_publisher_ready(IgnoredSnapshots()))
-        for source in await self.within(bridge.kv_event_sources(), "kv_event_sources"):
-            if block_size is not None and hasattr(source, "on_ready"):
-                publisher = RecordedKvPublisher(source.dp_rank, block_size)
-                self.kv.append(publisher)
-                await _maybe_awaited(source.on_ready(publisher))
-        self.watching = asyncio.ensure_future(bridge.watch())
 
     async def ask(
         self,

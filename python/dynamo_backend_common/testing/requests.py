@@ -10,11 +10,12 @@ from ..messages import OutputOptions, Request, SamplingOptions, StopConditions
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_PARTS: dict[str, frozenset[str]] = {
+PARTS: dict[str, frozenset[str]] = {
     "stop_conditions": frozenset(StopConditions.__annotations__),
     "sampling_options": frozenset(SamplingOptions.__annotations__),
     "output_options": frozenset(OutputOptions.__annotations__),
 }
+"""Those that every request has at an engine, with their keys."""
 
 
 def request(
@@ -47,13 +48,13 @@ def request(
     }
     whole: Any = {"model": "test", "token_ids": list(token_ids)}
     for part, values in given.items():
-        unknown = sorted(values.keys() - _PARTS[part])
+        unknown = sorted(values.keys() - PARTS[part])
         if unknown:
             raise InvalidArgument(
                 f"request: {part} has no key {unknown[0]!r}; accepted: "
-                + ", ".join(sorted(_PARTS[part]))
+                + ", ".join(sorted(PARTS[part]))
             )
-        whole[part] = dict.fromkeys(sorted(_PARTS[part])) | values
+        whole[part] = dict.fromkeys(sorted(PARTS[part])) | values
     whole |= {"eos_token_ids": [], "annotations": []} | more
     made: Request = whole
     return made

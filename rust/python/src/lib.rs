@@ -89,7 +89,7 @@ mod _core {
     #[pymodule_export]
     use crate::tables::{ConfigField, EnvironmentVariable, config_fields, environment_variables};
     #[pymodule_export]
-    use crate::testing::{TestContext, TestEngine, TestLoop, TestStream};
+    use crate::testing::{TestConfig, TestContext, TestEngine, TestKvRecord, TestLoop, TestStream};
     #[pymodule_export]
     use crate::token_ids::TokenIds;
     #[pymodule_export]

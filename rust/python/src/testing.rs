@@ -4,10 +4,10 @@ use std::future::{Future, poll_fn};
 use std::sync::Arc;
 use std::task::Poll;
 
-use dynamo_backend_worker::testing::Client;
+use dynamo_backend_worker::testing::{self, Client};
 use dynamo_backend_worker::{
-    DynamoError, EngineStream, LLMEngine, LLMEngineOutput, PreprocessedRequest, RequestMetadata,
-    Shutdown,
+    DynamoError, EngineConfig, EngineStream, LLMEngine, LLMEngineOutput, PreprocessedRequest,
+    RequestMetadata, Shutdown,
 };
 use futures::StreamExt;
 use parking_lot::Mutex;
@@ -117,11 +117,23 @@ impl TestEngine {
 
 #[pymethods]
 impl TestEngine {
-    /// Gives the size of its KV blocks, or None.
+    /// Gives a `TestConfig`.
     fn start<'py>(&self, py: Python<'py>, worker_id: u64) -> PyResult<Bound<'py, PyAny>> {
         self.ask(py, move |engine| async move {
-            let config = engine.start(worker_id).await?;
-            Ok(config.kv_cache_block_size)
+            Ok(TestConfig(engine.start(worker_id).await?))
+        })
+    }
+
+    /// Gives a list of `TestKvRecord`.
+    fn record_kv_events<'py>(
+        &self,
+        py: Python<'py>,
+        config: &TestConfig,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let config = config.0.clone();
+        self.ask(py, move |engine| async move {
+            let records = testing::record_kv_events(&*engine, &config).await?;
+            Ok(records.into_iter().map(TestKvRecord).collect::<Vec<_>>())
         })
     }
 
@@ -193,6 +205,22 @@ impl TestEngine {
         self.ask(py, move |engine| async move {
             engine.engine_control(&name, body).await.map(json::Json)
         })
+    }
+}
+
+/// What an engine's `start` returned.
+#[pyclass(frozen, module = "dynamo_backend_common._core")]
+pub(crate) struct TestConfig(EngineConfig);
+
+/// The KV events of one rank, held against each other.
+#[pyclass(frozen, module = "dynamo_backend_common._core")]
+pub(crate) struct TestKvRecord(testing::KvRecord);
+
+#[pymethods]
+impl TestKvRecord {
+    #[getter]
+    fn problems(&self) -> Vec<String> {
+        self.0.problems()
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! [`check_engine`] holds an engine to the contract between a worker and its engine.
 //! [`collect`] serves one [`request`] as a worker does, and returns its chunks. A [`Client`] makes
-//! the context of a request, for a test that calls `generate` by hand.
+//! the context of a request, for a test that calls `generate` by hand. [`record_kv_events`] holds
+//! the KV events of an engine against each other.
 //!
 //! All of it is behind the feature `testing`:
 //!
@@ -53,6 +54,7 @@ mod results;
 pub use asking::{collect, request};
 pub use checking::{EngineCheck, check_engine};
 pub use client::Client;
+pub use kv_record::{KvRecord, record_kv_events};
 pub use results::{CheckResult, CheckResults, Outcome};
 
 #[cfg(test)]

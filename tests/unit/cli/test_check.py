@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 CHECK = ("check", "waiting:Waiting", "--timeout", "600")
-FEW = ("--requests", "8", "--timeout", "5")
+FEW = ("--requests", "17", "--timeout", "5")
 
 
 def test_an_engine_that_passes(capfd: pytest.CaptureFixture[str]) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from dynamo_backend_common import InvalidArgument
+from dynamo_backend_common import InvalidArgument, WorkerConfig
 from dynamo_backend_common.engines.echo import Echo
 from dynamo_backend_common.testing import (
     CHECKS,
@@ -16,7 +17,7 @@ from dynamo_backend_common.testing import (
 )
 from dynamo_backend_common.testing.checking import run_checks
 from support.good_engines import GOOD, Good
-from support.wrong_engines import LET_GO, WRONG
+from support.wrong_engines import LET_GO, WRONG, LeavesTasks, LeavesThreads, OneAtATime
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -24,6 +25,11 @@ if TYPE_CHECKING:
 # Wrong engines are waited for so long where they hang.
 PATIENCE = 1.0
 FEW = 60
+
+
+class OneAtATimeAsConfigured(OneAtATime):
+    def configure(self, config: WorkerConfig) -> WorkerConfig:
+        return replace(config, max_concurrent_requests=1)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -71,11 +77,38 @@ def test_what_failed_is_told_with_how_to_mend_it() -> None:
     assert len(raised.value.results) == len(CHECKS)
 
 
-def test_one_engine_is_checked_but_for_what_takes_two() -> None:
-    results = {result.name: result for result in check_engine(Good(), requests=1)}
+@pytest.mark.parametrize(("count", "left"), [(2, 1), (32, 16)])
+def test_few_requests_are_compared_too(count: int, left: int) -> None:
+    _, results = run_checks(LeavesTasks, requests=count, timeout=PATIENCE)
+
+    [leaks] = [each for each in results if each.name == "no_leaks"]
+    assert leaks.outcome == "failed"
+    assert f"{left} tasks of Event.wait" in leaks.found
+
+
+def test_too_few_requests_to_see_threads_are_no_pass() -> None:
+    results = {result.name: result for result in check_engine(Good, requests=16)}
+
+    assert results["no_leaks"].outcome == "skipped"
+    assert "give it 17 or more" in results["no_leaks"].found
+    _, wrong = run_checks(LeavesThreads, requests=17, timeout=PATIENCE)
+    assert "no_leaks" in [each.name for each in wrong if each.outcome == "failed"]
+
+
+def test_an_engine_is_given_no_more_at_once_than_it_has_asked_for() -> None:
+    check_engine(OneAtATimeAsConfigured)
+
+
+@pytest.mark.parametrize("make", [Good, Echo])
+def test_one_engine_is_checked_but_for_what_takes_two(make: Callable[[], Any]) -> None:
+    results = {result.name: result for result in check_engine(make(), requests=1)}
 
     assert results["cleanup_after_failed_start"].outcome == "skipped"
     assert results["cleanup_twice"].outcome == "passed"
+
+
+def test_a_request_of_ones_own_need_not_have_every_part() -> None:
+    check_engine(Good, request={"token_ids": [1, 2, 3]})
 
 
 async def test_it_has_a_loop_of_its_own() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -65,6 +66,16 @@ async def test_the_chunks_are_those_that_a_client_gets(make: Callable[[], Any]) 
     assert [token for chunk in chunks for token in chunk["token_ids"]] == [0, 1]
     assert chunks[-1].keys() == {"token_ids", "finish_reason"}
     assert chunks[-1]["finish_reason"] == "stop"
+
+
+async def test_it_leaves_no_thread_of_a_synchronous_engine() -> None:
+    before = set(threading.enumerate())
+    await collect(Synchronous(), request())
+
+    begun = set(threading.enumerate()) - before
+    for thread in [each for each in begun if each.name == "dynamo-request"]:
+        await asyncio.to_thread(thread.join, 10.0)
+        assert not thread.is_alive()
 
 
 async def test_a_step_loop_pushes_to_the_workers_own_steps() -> None:

@@ -1,4 +1,4 @@
-"""What stands for a worker's publishers has exactly their interface, and sees what is wrong."""
+"""What stands for a worker's publishers has exactly their interface."""
 
 from __future__ import annotations
 
@@ -7,14 +7,9 @@ from typing import Any
 
 import pytest
 
-from dynamo_backend_common import KvPublisher, SnapshotPublisher
+from dynamo_backend_common import SnapshotPublisher
 from dynamo_backend_common._core import MetricsCore, MetricsSource
-from dynamo_backend_common.testing.publishers import (
-    IgnoredSnapshots,
-    RecordedKvPublisher,
-    UnreadMetrics,
-    UnreadSource,
-)
+from dynamo_backend_common.testing.publishers import IgnoredSnapshots, UnreadMetrics, UnreadSource
 
 
 def public(value: Any) -> dict[str, Any]:
@@ -24,7 +19,6 @@ def public(value: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("real", "stand_in"),
     [
-        (KvPublisher, RecordedKvPublisher(0, 4)),
         (SnapshotPublisher, IgnoredSnapshots()),
         (MetricsCore, UnreadMetrics()),
         (MetricsSource, UnreadSource()),
@@ -42,27 +36,3 @@ def test_it_has_what_the_real_one_has(real: type, stand_in: object) -> None:
         assert [(each.name, each.kind) for each in given] == [
             (each.name, each.kind) for each in wanted
         ]
-
-
-def test_events_that_agree_are_no_problem() -> None:
-    publisher = RecordedKvPublisher(0, 2)
-    publisher.publish_stored([(1, [7, 7]), (-1, [8, 8])])
-    publisher.publish_stored([b"\0" * 7 + b"\5"], [9, 9], parent_hash=2**64 - 1)
-    publisher.publish_removed([5, 1])
-    assert publisher.problems == []
-    publisher.publish_cleared()
-    publisher.publish_removed([-1])
-    assert publisher.problems == [f"rank 0: removed block {2**64 - 1}, which is not stored"]
-
-
-@pytest.mark.parametrize("stored", [([(1, [7, 7]), (2, [7])],), ([1, 2], [7, 7, 7])])
-def test_a_block_that_is_not_whole(stored: Any) -> None:
-    publisher = RecordedKvPublisher(0, 2)
-    publisher.publish_stored(*stored)
-    assert publisher.problems == ["rank 0: stored blocks [1, 2], not all with 2 tokens"]
-
-
-def test_a_parent_that_is_not_stored() -> None:
-    publisher = RecordedKvPublisher(3, 1)
-    publisher.publish_stored([(2, [7])], parent_hash=1)
-    assert publisher.problems == ["rank 3: stored behind parent 1, which is not stored"]

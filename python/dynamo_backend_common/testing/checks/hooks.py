@@ -88,7 +88,7 @@ async def _kv_events(life: Life) -> None:
     for prompt in (tokens, tokens, tokens[::-1], tokens[1:], tokens):
         await life.ask(life.request | {"token_ids": prompt})
     await life.ask(stop_at=1)
-    problems = [problem for publisher in life.kv for problem in publisher.problems]
+    problems = [problem for record in life.kv for problem in record.problems]
     if problems:
         raise Problem("; ".join(problems))
 
@@ -103,7 +103,8 @@ CHECKS = (
     ),
     Check(
         "controls",
-        "a control returns a dict, an unknown one fails, and after waking requests are served",
+        "the controls that put it to sleep and wake it return a dict, an unknown one fails, and after"
+        " waking requests are served; others are not called",
         "have engine_control know each name of supported_controls, and raise InvalidArgument for"
         " any other",
         _controls,

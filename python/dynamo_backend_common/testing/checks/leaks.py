@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import re
 import threading
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from ..check import Check, Problem
+from ..check import Check, NotApplicable, Problem
 from ..places import OURS
 
 if TYPE_CHECKING:
@@ -27,8 +28,7 @@ def _tasks() -> Counter[str]:
 
 
 def _threads() -> Counter[str]:
-    names = (thread.name.partition("_")[0].rstrip("-0123456789") for thread in _all_threads())
-    return Counter(names)
+    return Counter(re.sub(r"\d+", "N", thread.name) for thread in _all_threads())
 
 
 def _all_threads() -> list[threading.Thread]:
@@ -41,13 +41,24 @@ async def _no_leaks(life: Life) -> None:
         "stop_conditions": dict(life.request["stop_conditions"]) | {"max_tokens": 2}
     }
 
-    async def some(count: int) -> None:
-        for first in range(0, count, _AT_ONCE):
-            turn = range(first, min(first + _AT_ONCE, count))
-            # Every other one is stopped, as clients do.
-            await asyncio.gather(*(life.ask(short, stop_at=1 if at % 2 else None) for at in turn))
+    # A worker gives an engine no more than it has asked for.
+    at_once = min(_AT_ONCE, life.config.max_concurrent_requests or _AT_ONCE)
 
-    first = min(_FIRST, life.count)
+    async def some(count: int) -> None:
+        for first in range(0, count, at_once):
+            turn = range(first, min(first + at_once, count))
+            # Every other one is stopped, as clients do.
+            answers = await asyncio.gather(
+                *(life.ask(short, stop_at=1 if at % 2 else None) for at in turn)
+            )
+            for answer in answers[::2]:
+                if answer.error is not None:
+                    raise Problem(
+                        f"of {len(turn)} requests that came together, one that nobody stopped"
+                        f" ended with {life.told(answer)}"
+                    )
+
+    first = min(_FIRST, life.count // 2)
     await some(first)
     tasks, threads = _tasks(), _threads()
     await some(life.count - first)
@@ -64,6 +75,11 @@ async def _no_leaks(life: Life) -> None:
 
     if not await life.until(lambda: not left()):
         raise Problem(f"after {life.count} requests there are {left()} more than after {first}")
+    if life.count - first <= _AT_ONCE:
+        raise NotApplicable(
+            f"{life.count} requests are too few to tell a thread for each from a pool that grows;"
+            f" give it {2 * _AT_ONCE + 1} or more"
+        )
 
 
 async def _nothing_is_left(life: Life) -> None:
@@ -100,8 +116,9 @@ def _is_loops_own(thread: threading.Thread) -> bool:
 SERVING = (
     Check(
         "no_leaks",
-        "a request leaves no task and no thread behind",
-        "in a finally, await or cancel the tasks that a request starts, and end its threads",
+        "requests that come at the same time are answered, and leave no task and no thread behind",
+        "in a finally, await or cancel the tasks that a request starts, and end its threads; let a"
+        " request wait where others are served, or have configure set max_concurrent_requests",
         _no_leaks,
     ),
 )

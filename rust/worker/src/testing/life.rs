@@ -8,23 +8,20 @@ use dynamo_llm::protocols::common::FinishReason;
 use dynamo_llm::protocols::common::preprocessor::PreprocessedRequest;
 use dynamo_runtime::MetricsRegistry;
 use dynamo_runtime::error::DynamoError;
-use parking_lot::Mutex;
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
 use super::asking::{Answer, Leaving, ask};
 use super::finding::{Found, problem, skipped};
-use super::kv_record::KvRecord;
+use super::kv_record::{KvRecord, record_kv_events};
 use super::panics::Panics;
 use crate::config::WorkerConfig;
 use crate::engine::{LLMEngine, MetricsContext};
 use crate::engine_config::EngineConfig;
-use crate::error::{invalid_argument, kind};
+use crate::error::kind;
 use crate::metrics::EngineTexts;
-use crate::publish::{
-    KvEventSource, KvPublisher, SnapshotPublisher, check_kv_event_sources, check_ranks,
-};
+use crate::publish::{SnapshotPublisher, check_ranks};
 
 const SETTLE: Duration = Duration::from_millis(20);
 
@@ -39,7 +36,7 @@ pub(super) struct Life {
     timeout: Duration,
     /// The answer that nobody stopped, once it is known to be a good one.
     pub(super) whole: Option<Whole>,
-    pub(super) kv: Vec<Arc<Mutex<KvRecord>>>,
+    pub(super) kv: Vec<KvRecord>,
     /// The engine's `watch`, once it has started.
     pub(super) watching: Option<JoinHandle<Result<(), DynamoError>>>,
     pub(super) panics: Panics,
@@ -92,7 +89,7 @@ impl Life {
         self.hook("setup_metrics", set_up_metrics(&*engine, &config))
             .await?;
         self.kv = self
-            .hook("kv_event_sources", open_kv_sources(&*engine, &config))
+            .hook("kv_event_sources", record_kv_events(&*engine, &config))
             .await?;
         let (watched, panics) = (engine.clone(), self.panics.clone());
         self.watching = Some(tokio::spawn(async move {
@@ -123,7 +120,8 @@ impl Life {
         self.within(what, asked).await
     }
 
-    async fn within<T>(&self, what: &str, work: impl Future<Output = T>) -> Found<T> {
+    /// What it comes to; a problem where that takes too long.
+    pub(super) async fn within<T>(&self, what: &str, work: impl Future<Output = T>) -> Found<T> {
         match timeout(self.timeout, work).await {
             Ok(result) => Ok(result),
             Err(_) => problem(format!("{what} did not end within {:?}", self.timeout)),
@@ -188,35 +186,4 @@ async fn set_up_metrics(engine: &dyn LLMEngine, config: &EngineConfig) -> Result
         }
         _ => Ok(()),
     }
-}
-
-/// Hands out publishers that remember.
-async fn open_kv_sources(
-    engine: &dyn LLMEngine,
-    config: &EngineConfig,
-) -> Result<Vec<Arc<Mutex<KvRecord>>>, DynamoError> {
-    let mut sources = engine.kv_event_sources().await?;
-    check_kv_event_sources(&mut sources, config)?;
-    let mut records = Vec::new();
-    for source in sources {
-        let KvEventSource::Push { dp_rank, on_ready } = source else {
-            continue;
-        };
-        let Some(block_size) = config.kv_cache_block_size else {
-            return Err(invalid_argument(
-                "there are sources, and the engine's configuration has no kv_cache_block_size: a \
-                 worker publishes nothing then",
-            ));
-        };
-        let record = Arc::<Mutex<KvRecord>>::default();
-        let taken = record.clone();
-        let publisher = KvPublisher::to(dp_rank, block_size, move |events| {
-            let mut record = taken.lock();
-            events.into_iter().for_each(|(event, _)| record.take(event));
-            true
-        });
-        on_ready(publisher).await?;
-        records.push(record);
-    }
-    Ok(records)
 }

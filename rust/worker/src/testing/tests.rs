@@ -42,6 +42,11 @@ async fn an_engine_that_keeps_the_contract_passes() {
         .assert_passed();
 }
 
+#[tokio::test]
+async fn an_engine_may_join_tokens_as_it_likes() {
+    results(Fault::JoinsLaterAnswers).await.assert_passed();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_engine_passes_on_several_threads_too() {
     check_engine(|| Faulty::new(Fault::None))
@@ -56,6 +61,23 @@ async fn a_wrong_engine_is_caught_by_the_check_for_that() {
         let result = results.iter().find(|result| result.name == check).unwrap();
         assert_eq!(result.outcome, Outcome::Failed, "{fault:?}: {results}");
         assert!(result.found.contains(found), "{fault:?}: {result}");
+    }
+}
+
+#[tokio::test]
+async fn few_requests_pass_only_where_they_can_tell() {
+    for (fault, requests, outcome) in [
+        (Fault::None, 16, Outcome::Skipped),
+        (Fault::LeavesTasks, 16, Outcome::Skipped),
+        (Fault::HoldsContexts, 1, Outcome::Failed),
+        (Fault::LeavesTasks, 17, Outcome::Failed),
+    ] {
+        let results = check_engine(move || Faulty::new(fault))
+            .requests(requests)
+            .timeout(Duration::from_millis(500))
+            .await;
+        let leaks = results.iter().find(|result| result.name == "no_leaks");
+        assert_eq!(leaks.unwrap().outcome, outcome, "{fault:?}: {results}");
     }
 }
 

@@ -12,6 +12,7 @@ use serde_json::Value;
 use crate::testing::asking::Leaving;
 use crate::testing::check::Check;
 use crate::testing::finding::{Found, problem, skipped};
+use crate::testing::kv_record::KvRecord;
 use crate::testing::life::{Life, told};
 
 /// By which an engine sleeps, and is woken.
@@ -33,7 +34,8 @@ pub(super) const CHECKS: [Check; 3] = [
     },
     Check {
         name: "controls",
-        rule: "a control replies, an unknown one fails, and after waking requests are served",
+        rule: "the controls that put to sleep and wake reply, an unknown one fails, and after \
+               waking requests are served; others are not called",
         mend: "have engine_control know each name of supported_controls, and return \
                error::invalid_argument for any other",
         run: |life| Box::pin(controls(life)),
@@ -102,7 +104,7 @@ async fn controls(life: &mut Life) -> Found {
     let unknown = life.panics.awaited("engine_control", async {
         life.engine.engine_control(NO_CONTROL, empty_body()).await
     });
-    match unknown.await {
+    match life.within("engine_control", unknown).await? {
         Ok(reply) if !is_error_reply(&reply) => problem(format!(
             "a control that it does not have, '{NO_CONTROL}', succeeds: {reply}"
         )),
@@ -130,11 +132,7 @@ async fn kv_events(life: &mut Life) -> Found {
     }
     let request = life.request.clone();
     life.ask(request, Leaving::Stop(1), "the request").await?;
-    let problems: Vec<String> = life
-        .kv
-        .iter()
-        .flat_map(|record| record.lock().problems.clone())
-        .collect();
+    let problems: Vec<String> = life.kv.iter().flat_map(KvRecord::problems).collect();
     match problems.is_empty() {
         true => Ok(()),
         false => problem(problems.join("; ")),

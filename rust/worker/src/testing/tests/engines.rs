@@ -21,6 +21,8 @@ use crate::error::{invalid_argument, unknown};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fault {
     None,
+    /// It is none: how tokens are joined is the engine's own.
+    JoinsLaterAnswers,
     HalfStarted,
     FailsToStart,
     PanicsInConfigure,
@@ -39,9 +41,11 @@ pub(super) enum Fault {
     FailsItsProbe,
     NeverWakes,
     AnyControl,
+    HangsInControl,
     LeavesTasks,
     HoldsContexts,
     HoldsDropped,
+    OneAtATime,
     WatchFails,
     FailsToDrain,
     NeverQuiet,
@@ -52,7 +56,7 @@ pub(super) enum Fault {
     PanicsInStream,
 }
 
-pub(super) const WRONG: [(Fault, &str, &str); 30] = {
+pub(super) const WRONG: [(Fault, &str, &str); 32] = {
     use Fault::*;
     [
         (HalfStarted, "cleanup_after_failed_start", "panicked"),
@@ -97,9 +101,11 @@ pub(super) const WRONG: [(Fault, &str, &str); 30] = {
         (FailsItsProbe, "probe", "Unknown: no probes"),
         (NeverWakes, "controls", "no 'wake_up'"),
         (AnyControl, "controls", "'no_such_control', succeeds"),
-        (LeavesTasks, "no_leaks", "tasks more than after 32"),
+        (HangsInControl, "controls", "engine_control did not end"),
+        (LeavesTasks, "no_leaks", "tasks more than after 30"),
         (HoldsContexts, "no_leaks", "the contexts of 60 are held"),
-        (HoldsDropped, "no_leaks", "the contexts of 15 are held"),
+        (HoldsDropped, "no_leaks", "the contexts of 14 are held"),
+        (OneAtATime, "no_leaks", "ended with InvalidArgument: busy"),
         (WatchFails, "watch", "Unknown: the core is gone"),
         (FailsToDrain, "drain", "drain failed: Unknown: nobody there"),
         (NeverQuiet, "drain", "is_quiescent says Some(false)"),
@@ -126,6 +132,7 @@ pub(super) const WRONG: [(Fault, &str, &str); 30] = {
 
 pub(super) struct Faulty {
     fault: Fault,
+    requests: AtomicUsize,
     aborts: AtomicUsize,
     cleanups: AtomicUsize,
     is_broken: AtomicBool,
@@ -137,6 +144,7 @@ impl Faulty {
     pub(super) fn new(fault: Fault) -> Self {
         Self {
             fault,
+            requests: AtomicUsize::new(0),
             aborts: AtomicUsize::new(0),
             cleanups: AtomicUsize::new(0),
             is_broken: AtomicBool::new(false),
@@ -198,14 +206,25 @@ impl LLMEngine for Faulty {
             Fault::LeavesTasks => {
                 tokio::spawn(std::future::pending::<()>());
             }
-            Fault::HoldsContexts | Fault::HoldsDropped => {
+            Fault::OneAtATime if !self.contexts.lock().is_empty() => {
+                return Err(invalid_argument("busy"));
+            }
+            Fault::HoldsContexts | Fault::HoldsDropped | Fault::OneAtATime => {
                 self.contexts.lock().push(context.clone());
             }
             _ => {}
         }
         let (contexts, own) = (self.contexts.clone(), context.clone());
         let release = move || contexts.lock().retain(|context| !context.is_same(&own));
+        let releases = matches!(fault, Fault::HoldsDropped | Fault::OneAtATime);
         let count = request.stop_conditions.max_tokens.unwrap_or(8);
+        if self.requests.fetch_add(1, Ordering::Relaxed) >= 2 && fault == Fault::JoinsLaterAnswers {
+            let joined = LLMEngineOutput {
+                token_ids: (0..count).collect(),
+                ..LLMEngineOutput::stop()
+            };
+            return Ok(Box::pin(futures::stream::iter([Ok(joined)])));
+        }
         Ok(Box::pin(async_stream::stream! {
             if fault == Fault::UnevenLogprobs {
                 yield Ok(LLMEngineOutput {
@@ -231,7 +250,7 @@ impl LLMEngine for Faulty {
                             return;
                         }
                         _ => {
-                            if fault == Fault::HoldsDropped {
+                            if releases {
                                 release();
                             }
                             yield Ok(LLMEngineOutput::cancelled());
@@ -243,7 +262,7 @@ impl LLMEngine for Faulty {
                 yield Ok(token(number));
                 yield_now().await;
             }
-            if fault == Fault::HoldsDropped {
+            if releases {
                 release();
             }
             if fault != Fault::NoTerminal {
@@ -315,6 +334,7 @@ impl LLMEngine for Faulty {
         match name {
             _ if self.fault == Fault::AnyControl => Ok(json!({"status": "ok"})),
             "sleep" | "wake_up" => Ok(json!({"status": "ok"})),
+            _ if self.fault == Fault::HangsInControl => std::future::pending().await,
             _ => Err(invalid_argument(format!("there is no control '{name}'"))),
         }
     }
