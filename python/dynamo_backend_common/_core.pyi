@@ -64,6 +64,7 @@ __all__ = [
     "log_to_python",
     "log_to_stderr",
     "prepare",
+    "unread_snapshots",
     "without_credentials",
 ]
 
@@ -316,6 +317,9 @@ def echo_engine(*, model: str = "echo", delay: float = 0.0) -> RustEngine:
 
 def environment_variables() -> list[EnvironmentVariable]:
     """Every variable, in the order in which the documentation has them."""
+
+def unread_snapshots() -> SnapshotPublisher:
+    """A publisher that nobody reads, for tests of engines."""
 
 def without_credentials(addresses: str) -> str:
     """Addresses, separated by commas, as they may be shown."""

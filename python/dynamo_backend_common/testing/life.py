@@ -8,16 +8,16 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from .._core import RustEngine
+from .._core import RustEngine, unread_snapshots
 from ..config import WorkerConfig
 from ..exceptions import DynamoError
 from ..worker import Worker
 from .check import NotApplicable, Problem
 from .driven import Driven
 from .event_loop import context
+from .metrics import UnreadMetrics
 from .observed import Observed, Trace, observed
 from .places import Places
-from .publishers import IgnoredSnapshots, UnreadMetrics
 from .requests import PARTS
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ class Life:
             bridge.setup_metrics("test", "backend", 0.0, metrics), "setup_metrics"
         )
         if bound is not None and bound.dp_ranks and bound.on_publisher_ready is not None:
-            await _maybe_awaited(bound.on_publisher_ready(IgnoredSnapshots()))
+            await _maybe_awaited(bound.on_publisher_ready(unread_snapshots()))
 
     async def ask(
         self,

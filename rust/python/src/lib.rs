@@ -79,7 +79,7 @@ mod _core {
         without_credentials,
     };
     #[pymodule_export]
-    use crate::publishers::SnapshotPublisher;
+    use crate::publishers::{SnapshotPublisher, unread_snapshots};
     #[pymodule_export]
     use crate::rust_engine::{RustEngine, echo_engine};
     #[pymodule_export]

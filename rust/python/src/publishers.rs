@@ -7,6 +7,12 @@ use pyo3::prelude::*;
 
 use crate::fork;
 
+/// A publisher that nobody reads, for tests of engines.
+#[pyfunction]
+pub(crate) fn unread_snapshots() -> SnapshotPublisher {
+    SnapshotPublisher::new(publish::SnapshotPublisher::unread())
+}
+
 /// Publishes the state of the KV cache of each data-parallel rank.
 #[pyclass(frozen, module = "dynamo_backend_common._core")]
 pub(crate) struct SnapshotPublisher {

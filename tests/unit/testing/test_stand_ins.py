@@ -1,4 +1,4 @@
-"""What stands for a worker's publishers has exactly their interface."""
+"""What stands for a worker's metrics has exactly their interface."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ from typing import Any
 
 import pytest
 
-from dynamo_backend_common import SnapshotPublisher
 from dynamo_backend_common._core import MetricsCore, MetricsSource
-from dynamo_backend_common.testing.publishers import IgnoredSnapshots, UnreadMetrics, UnreadSource
+from dynamo_backend_common.testing.metrics import UnreadMetrics, UnreadSource
 
 
 def public(value: Any) -> dict[str, Any]:
@@ -19,7 +18,6 @@ def public(value: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("real", "stand_in"),
     [
-        (SnapshotPublisher, IgnoredSnapshots()),
         (MetricsCore, UnreadMetrics()),
         (MetricsSource, UnreadSource()),
     ],

@@ -39,9 +39,9 @@ impl SnapshotPublisher {
         Ok(Self::of(ranks, gauges, Some(load)))
     }
 
-    /// One that nobody reads.
+    /// One that nobody reads, for tests of engines.
     #[cfg(feature = "testing")]
-    pub(crate) fn unread() -> Self {
+    pub fn unread() -> Self {
         Self::of(&[], Vec::new(), None)
     }
 

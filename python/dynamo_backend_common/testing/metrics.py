@@ -1,27 +1,8 @@
-"""Publishers that nobody reads, in the place of those that a worker hands to an engine."""
+"""Metrics that nobody reads, in the place of those that a worker hands to an engine."""
 
 from __future__ import annotations
 
 import os
-
-
-class IgnoredSnapshots:
-    """Takes snapshots as a `SnapshotPublisher`, and does nothing with them."""
-
-    def push(
-        self,
-        dp_rank: int,
-        *,
-        total_blocks: int,
-        used_blocks: int,
-        kv_cache_hit_rate: float | None = None,
-    ) -> None:
-        """See `SnapshotPublisher.push`."""
-        for count in (dp_rank, total_blocks, used_blocks):
-            if count < 0:
-                raise OverflowError(f"push: {count} is negative")
-        if kv_cache_hit_rate is not None:
-            float(kv_cache_hit_rate)
 
 
 class UnreadMetrics:
