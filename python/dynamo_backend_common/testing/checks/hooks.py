@@ -103,8 +103,8 @@ CHECKS = (
     ),
     Check(
         "controls",
-        "the controls that put it to sleep and wake it return a dict, an unknown one fails, and after"
-        " waking requests are served; others are not called",
+        "the controls that put it to sleep and wake it return a dict, an unknown one fails, and"
+        " after waking requests are served; others are not called",
         "have engine_control know each name of supported_controls, and raise InvalidArgument for"
         " any other",
         _controls,
