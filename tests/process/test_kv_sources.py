@@ -126,7 +126,8 @@ def test_without_kv_routing_the_engine_is_not_asked(launcher: Launcher) -> None:
         ("agg", "--enable-local-indexer", True),
         ("prefill", "--enable-local-indexer", True),
         ("agg", "--no-enable-local-indexer", False),
-        ("decode", "--enable-local-indexer", False),
+        ("decode", "--enable-local-indexer", True),
+        ("decode", "--no-enable-local-indexer", False),
     ],
 )
 def test_kv_publishers_and_the_card_have_the_effective_local_indexer(

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use dynamo_llm::first_token::FirstTokenNotifier;
 use dynamo_runtime::engine::AsyncEngineContext;
-use tokio_util::sync::CancellationToken;
 
+use super::first_token::FirstToken;
 use crate::trace::TraceHeaders;
 
 /// Free-form strings that travel with a request.
@@ -20,8 +21,7 @@ pub type RequestMetadata = BTreeMap<String, String>;
 #[derive(Clone, Debug)]
 pub struct RequestContext {
     sent: Arc<Sent>,
-    /// Flips with the first token, and where that is not waited for any longer.
-    first_token: CancellationToken,
+    first_token: FirstToken,
     /// As on a decode worker: the KV transfer of a prefill peer must find its receiver. For how
     /// long after the request was stopped.
     kept_until_first_token: Option<Duration>,
@@ -45,7 +45,7 @@ impl RequestContext {
                 metadata,
                 trace: None,
             }),
-            first_token: CancellationToken::new(),
+            first_token: FirstToken::default(),
             kept_until_first_token: None,
         }
     }
@@ -55,6 +55,12 @@ impl RequestContext {
         if let Some(sent) = Arc::get_mut(&mut self.sent) {
             sent.trace = trace;
         }
+        self
+    }
+
+    /// Has the router told of the first token. Only before it is cloned.
+    pub(crate) fn telling_the_router(mut self, router: Option<FirstTokenNotifier>) -> Self {
+        self.first_token = FirstToken::telling(router);
         self
     }
 
@@ -103,9 +109,9 @@ impl RequestContext {
     }
 
     /// Tells that the first token exists before its chunk is yielded: from here on a decode
-    /// worker may abort the request.
+    /// worker may abort the request, and a router counts its prompt as computed.
     pub fn notify_first_token(&self) {
-        self.first_token.cancel();
+        self.first_token.notify();
     }
 
     /// True once the engine is to let go of a request that is stopped: at once, and on a decode
@@ -124,11 +130,11 @@ impl RequestContext {
 
     /// Whether the engine must go on, whoever leaves.
     pub(crate) fn is_kept(&self) -> bool {
-        self.kept_until_first_token.is_some() && !self.first_token.is_cancelled()
+        self.kept_until_first_token.is_some() && self.first_token.is_waited_for()
     }
 
     pub(crate) async fn first_token(&self) {
-        self.first_token.cancelled().await
+        self.first_token.come().await
     }
 
     /// Resolves when the engine is to let go of the request, which turns
@@ -147,7 +153,7 @@ impl RequestContext {
                 request_id = self.id(),
                 "a stopped decode had no first token within {limit:?}; it is aborted"
             );
-            self.first_token.cancel();
+            self.first_token.give_up();
         }
         in_vain
     }
