@@ -70,10 +70,7 @@ pub(super) fn of_flat(
 }
 
 /// Reads the hashes of blocks.
-pub(super) fn hashes(
-    block_hashes: &Bound<'_, PyAny>,
-    place: impl Display,
-) -> PyResult<Vec<u64>> {
+pub(super) fn hashes(block_hashes: &Bound<'_, PyAny>, place: impl Display) -> PyResult<Vec<u64>> {
     items(block_hashes, &place, "hashes")?
         .enumerate()
         .map(|(number, item)| hash(&item?, || format!("{place}[{number}]")))
@@ -158,17 +155,20 @@ fn pair<'py>(
         Ok(list) => Ok(list.to_tuple()),
         Err(_) => item.cast::<PyTuple>().cloned(),
     };
-    tuple.ok().and_then(|tuple| tuple.extract().ok()).ok_or_else(|| {
-        refused(
-            item.py(),
-            format!(
-                "{}, is {}; accepted: (hash, tokens), or the hashes alone and token_ids as the \
+    tuple
+        .ok()
+        .and_then(|tuple| tuple.extract().ok())
+        .ok_or_else(|| {
+            refused(
+                item.py(),
+                format!(
+                    "{}, is {}; accepted: (hash, tokens), or the hashes alone and token_ids as the \
                  second argument",
-                place(),
-                shown(item)
-            ),
-        )
-    })
+                    place(),
+                    shown(item)
+                ),
+            )
+        })
 }
 
 pub(super) fn items<'py>(

@@ -42,9 +42,7 @@ impl Stored<'_, '_> {
                 None => Vec::new(),
             },
             blocks: match self.token_ids {
-                Some(token_ids) => {
-                    blocks::of_flat(place, blocks, token_ids, block_size, is_eagle)?
-                }
+                Some(token_ids) => blocks::of_flat(place, blocks, token_ids, block_size, is_eagle)?,
                 None => blocks::of_pairs(place, blocks)?,
             },
         })
@@ -92,7 +90,14 @@ fn one(place: Place, event: &Bound<'_, PyDict>, block_size: u32) -> PyResult<KvE
             "cache_salt",
             "is_eagle",
         ])?;
-        let [token_ids, parent_hash, block_mm_infos, lora_name, cache_salt, is_eagle] = [
+        let [
+            token_ids,
+            parent_hash,
+            block_mm_infos,
+            lora_name,
+            cache_salt,
+            is_eagle,
+        ] = [
             keys.get(intern!(py, "token_ids"))?,
             keys.get(intern!(py, "parent_hash"))?,
             keys.get(intern!(py, "block_mm_infos"))?,
@@ -124,7 +129,10 @@ fn one(place: Place, event: &Bound<'_, PyDict>, block_size: u32) -> PyResult<KvE
             None => "there is no type".into(),
         };
         let accepted = "'stored', 'removed', 'cleared'";
-        Err(refused(py, format!("{place}: {what}; accepted: {accepted}")))
+        Err(refused(
+            py,
+            format!("{place}: {what}; accepted: {accepted}"),
+        ))
     }
 }
 
@@ -170,7 +178,10 @@ impl<'py> Keys<'_, 'py> {
 fn text(value: Option<&Bound<'_, PyAny>>, place: Argument) -> PyResult<Option<String>> {
     value
         .map(|value| {
-            let read = value.cast::<PyString>().ok().and_then(|text| text.to_str().ok());
+            let read = value
+                .cast::<PyString>()
+                .ok()
+                .and_then(|text| text.to_str().ok());
             read.map(str::to_owned)
                 .ok_or_else(|| wrong(value, place, "a str, or None"))
         })

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use dynamo_llm::first_token::FirstTokenNotifier;
 use dynamo_runtime::engine::AsyncEngineContext;
+use dynamo_runtime::pipeline::context::Controller;
 
 use super::first_token::FirstToken;
-use crate::trace::TraceHeaders;
+use crate::trace::{EngineSpan, RequestTrace, TraceHeaders};
 
 /// Free-form strings that travel with a request.
 pub type RequestMetadata = BTreeMap<String, String>;
@@ -33,7 +34,7 @@ struct Sent {
     /// Held here alone, so that its other owners can be counted.
     inner: Arc<dyn AsyncEngineContext>,
     metadata: RequestMetadata,
-    trace: Option<TraceHeaders>,
+    trace: Option<RequestTrace>,
 }
 
 impl RequestContext {
@@ -51,7 +52,7 @@ impl RequestContext {
     }
 
     /// Of a request that is part of a trace. Only before it is cloned.
-    pub(crate) fn with_trace(mut self, trace: Option<TraceHeaders>) -> Self {
+    pub(crate) fn with_trace(mut self, trace: Option<RequestTrace>) -> Self {
         if let Some(sent) = Arc::get_mut(&mut self.sent) {
             sent.trace = trace;
         }
@@ -105,7 +106,39 @@ impl RequestContext {
     /// span where that is exported. `None` where there is no trace: the request is in none, or
     /// tracing is off in this process.
     pub fn trace_headers(&self) -> Option<&TraceHeaders> {
+        self.trace().map(RequestTrace::headers)
+    }
+
+    /// The trace that the request is in; `None` where there is no trace.
+    pub fn trace(&self) -> Option<&RequestTrace> {
         self.sent.trace.as_ref()
+    }
+
+    /// The request's own span, to which the engine may add; of a request that is not traced, one
+    /// that does nothing.
+    pub fn current_span(&self) -> EngineSpan {
+        self.trace()
+            .map(|trace| trace.span().clone())
+            .unwrap_or_default()
+    }
+
+    /// Begins a span below the request's own.
+    #[must_use]
+    pub fn start_span(&self, name: impl Into<String>) -> EngineSpan {
+        self.current_span().start_span(name)
+    }
+
+    /// A context of another id, and with another's stop: what is done in the request's place, in its
+    /// trace and with its metadata. Only [`stop_generating`](Self::stop_generating) stops it.
+    #[must_use]
+    pub fn detached(&self, id: impl Into<String>) -> Self {
+        let inner = Arc::new(Controller::new(id.into()));
+        Self::new(inner, self.metadata().clone()).with_trace(self.sent.trace.clone())
+    }
+
+    /// Stops the request, as its client may.
+    pub fn stop_generating(&self) {
+        self.sent.inner.stop_generating();
     }
 
     /// Tells that the first token exists before its chunk is yielded: from here on a decode

@@ -135,9 +135,7 @@ impl StoredBlocks {
         for (number, info) in block_mm_infos.iter().enumerate() {
             let objects = info.iter().flat_map(|info| &info.mm_objects);
             let mut offsets = objects.flat_map(|object| &object.offsets);
-            if let Some((start, end)) =
-                offsets.find(|(start, end)| start >= end || *end > wanted)
-            {
+            if let Some((start, end)) = offsets.find(|(start, end)| start >= end || *end > wanted) {
                 return Err(format!(
                     "block_mm_infos[{number}] has the offsets ({start}, {end}); accepted: a first \
                      token and the one behind the last, from 0 to {wanted}"

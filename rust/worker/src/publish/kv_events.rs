@@ -144,9 +144,7 @@ pub(crate) async fn start_kv_publishers(
             None,
         )
         .map_err(failed)?;
-        let mut open = OpenKvPublisher::new(KvPublisher::new(
-            started, dp_rank, block_size, media,
-        ));
+        let mut open = OpenKvPublisher::new(KvPublisher::new(started, dp_rank, block_size, media));
         let publisher = open.publisher.clone();
         match source {
             KvEventSource::Push { on_ready, .. } => on_ready(publisher)
@@ -270,7 +268,8 @@ mod tests {
         };
         let message = refusal(&mut [source], &ranks(None, None));
         assert!(
-            message.contains("source 0 of 1, counted from 0: image_token_id and video_token_id are"),
+            message
+                .contains("source 0 of 1, counted from 0: image_token_id and video_token_id are"),
             "{message}"
         );
         let two = MediaTokens {

@@ -41,7 +41,11 @@ fn told(stored: StoredBlocks, media: MediaTokens) -> Vec<LocalBlockHash> {
     let [KvCacheEventData::Stored(stored)] = &data[..] else {
         panic!("{data:?}");
     };
-    stored.blocks.iter().map(|block| block.tokens_hash).collect()
+    stored
+        .blocks
+        .iter()
+        .map(|block| block.tokens_hash)
+        .collect()
 }
 
 /// The hashes by which the router looks for a request.
@@ -188,10 +192,7 @@ fn a_long_chain_is_several_events_each_behind_the_one_before_it() {
     let longest = LONGEST_EVENT;
     assert_eq!(
         parents,
-        [
-            (Some(u64::MAX), longest),
-            (Some(longest as u64), 1)
-        ]
+        [(Some(u64::MAX), longest), (Some(longest as u64), 1)]
     );
 }
 
@@ -224,7 +225,10 @@ fn a_block_of_another_length_is_named() {
         ..stored(&[0; 4])
     });
     assert!(message.contains("has 4 tokens"), "{message}");
-    assert!(message.contains("one of Eagle's has one token more"), "{message}");
+    assert!(
+        message.contains("one of Eagle's has one token more"),
+        "{message}"
+    );
 }
 
 #[test]
