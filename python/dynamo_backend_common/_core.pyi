@@ -165,7 +165,8 @@ class RequestContext:
         """Tells that the first token exists before its chunk is yielded.
 
         From here on a decode worker may abort the request: one that is stopped before its first
-        token is kept until then. A router that chose the worker's rank counts the prompt as computed.
+        token is kept until then. A router that chose the worker's rank counts the prompt as
+        computed.
         """
 
 @final

@@ -142,8 +142,8 @@ class KvPublisher:
             token_ids: With this, ``blocks`` are the hashes alone, and these the tokens of all.
             parent_hash: The block that they stand behind; None: they begin a sequence.
             block_mm_infos: The images and videos of each block, None where there is none:
-                ``[{"mm_objects": [{"mm_hash": 7, "offsets": [(0, 4)]}]}, None]``. None: no block has
-                one.
+                ``[{"mm_objects": [{"mm_hash": 7, "offsets": [(0, 4)]}]}, None]``. None: no block
+                has one.
             lora_name: The LoRA adapter that made them, as requests name it in
                 ``request["routing"]["lora_name"]``. None or empty: the model itself.
             cache_salt: The cache salt of the requests that share them, which is
@@ -154,9 +154,9 @@ class KvPublisher:
 
         Raises:
             InvalidArgument: A block has not ``block_size`` tokens, a token or a hash is none, or a
-                hash is that of another block of the call or of the parent; or an argument has another
-                type, or does not fit the blocks. It names the block or the argument, and nothing of
-                the call is published.
+                hash is that of another block of the call or of the parent; or an argument has
+                another type, or does not fit the blocks. It names the block or the argument, and
+                nothing of the call is published.
         """
 
     @overload
@@ -186,8 +186,8 @@ class KvPublisher:
     def publish_batch(self, events: Iterable[KvEvent]) -> None:
         """Tells of several changes at once, in their order.
 
-        They leave in one message, of up to 128 events and 8192 blocks; more are several messages. All
-        of them are looked at before the first one is published::
+        They leave in one message, of up to 128 events and 8192 blocks; more are several messages.
+        All of them are looked at before the first one is published::
 
             publisher.publish_batch([
                 {"type": "removed", "block_hashes": [12]},
@@ -195,8 +195,8 @@ class KvPublisher:
             ])
 
         Args:
-            events: Dicts with a ``type``, ``stored``, ``removed`` or ``cleared``, and the arguments of
-                `publish_stored` or `publish_removed` by their names.
+            events: Dicts with a ``type``, ``stored``, ``removed`` or ``cleared``, and the arguments
+                of `publish_stored` or `publish_removed` by their names.
 
         Raises:
             InvalidArgument: As those raise, with the number of the event; or a key is unknown.

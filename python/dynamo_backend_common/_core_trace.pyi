@@ -19,8 +19,8 @@ class Span:
             await self.load(request)
             span.add_event("loaded")
 
-    Where the request is in no trace, or its spans are not exported, and after the span's end, what is
-    written to it is nothing. From any thread.
+    Where the request is in no trace, or its spans are not exported, and after the span's end, what
+    is written to it is nothing. From any thread.
     """
 
     def is_recording(self) -> bool:
@@ -30,8 +30,8 @@ class Span:
         """Sets an attribute; one of this name that is there is replaced.
 
         Raises:
-            InvalidArgument: The value is no str, bool, int of 64 bits or float, and no list or tuple
-                of one of them.
+            InvalidArgument: The value is no str, bool, int of 64 bits or float, and no list or
+                tuple of one of them.
         """
 
     def add_event(self, name: str, attributes: Mapping[str, SpanAttribute] | None = None) -> None:

@@ -1,7 +1,5 @@
 """What an engine tells a publisher of its KV cache."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from typing import Literal, NotRequired, SupportsIndex, TypeAlias, TypedDict
 
@@ -23,10 +21,11 @@ class MmObject(TypedDict):
     """An image, a video or another part of a prompt that is no text, as far as a block has it.
 
     Attributes:
-        mm_hash: What names it: an integer of 64 bits, signed or not, or a text, which is shortened as
-            Dynamo does it: of 64 hexadecimal digits the first 16 count, of another the XXH3 hash.
-        offsets: (start, end) of its tokens, counted from the block's first one; the end is behind the
-            last. May be left out.
+        mm_hash: What names it: an integer of 64 bits, signed or not, or a text, which is shortened
+            as Dynamo does it: of 64 hexadecimal digits the first 16 count, of another the XXH3
+            hash.
+        offsets: (start, end) of its tokens, counted from the block's first one; the end is behind
+            the last. May be left out.
     """
 
     mm_hash: SupportsIndex | str

@@ -114,7 +114,9 @@ async def test_the_metadata_of_a_context_are_one_dict_that_the_engine_may_change
     asked.metadata = {"tenant": "red"}
     assert asked.metadata == {"tenant": "red"}
     for wrong in (7, {"tenant": 7}, None):
-        with pytest.raises(InvalidArgument, match="metadata is .*; accepted: a dict of str to str"):
+        with pytest.raises(
+            InvalidArgument, match=r"metadata is .*; accepted: a dict of str to str"
+        ):
             asked.metadata = wrong  # type: ignore[assignment]
     assert asked.metadata == {"tenant": "red"}
 

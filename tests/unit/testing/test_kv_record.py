@@ -76,7 +76,7 @@ async def test_of_a_batch_that_is_refused_nothing_is_published() -> None:
         {"type": "stored", "blocks": [(1, [7, 7])]},
         {"type": "stored", "blocks": [(2, [7, 7, 7])]},
     ]
-    with pytest.raises(InvalidArgument, match="event 1 of 2.*nothing was published"):
+    with pytest.raises(InvalidArgument, match=r"event 1 of 2.*nothing was published"):
         publisher.publish_batch(events)
     publisher.publish_removed([1])
     assert record.problems == ["rank 3: removed block 1, which is not stored"]
