@@ -6,7 +6,7 @@ from threading import Thread
 
 import pytest
 
-from support.api import Api, wait_for_routes
+from support.api import Api, case, wait_for_routes
 from support.frontend import start_frontend
 from support.launcher import Launcher
 from support.metrics import samples
@@ -21,18 +21,22 @@ QUEUED = "dynamo_frontend_worker_active_prefill_tokens"
 
 
 def queued(api: Api) -> float:
-    """Tokens of prompts that the router holds to be not computed yet."""
+    """Tokens of prompts that the router holds to be not computed yet.
+
+    It looks when a request comes or goes, so one is asked that is answered at once.
+    """
+    assert api.complete(PROMPT[:32], model="caching").status == 200
     text = System(api.port).get("/metrics").text
     return sum(value for _, value in samples(text, QUEUED))
 
 
 @contextmanager
-def asked(launcher: Launcher, api: Api) -> Iterator[None]:
+def held(launcher: Launcher, api: Api) -> Iterator[None]:
     """Asks for a token, which the engine holds back until the block ends."""
     statuses: list[int] = []
 
     def ask() -> None:
-        statuses.append(api.complete(PROMPT, model="caching").status)
+        statuses.append(api.complete(PROMPT, model="caching", **case("held")).status)
 
     client = Thread(target=ask)
     client.start()
@@ -40,7 +44,8 @@ def asked(launcher: Launcher, api: Api) -> Iterator[None]:
         launcher.latches.reached("asked")
         yield
     finally:
-        launcher.latches.release("yield")
+        for latch in ("announce", "yield"):
+            launcher.latches.release(latch)
         client.join()
     assert statuses == [200]
 
@@ -62,16 +67,12 @@ def test_a_first_token_that_an_engine_tells_of_reaches_the_router(
         env=env,
     )
     api = start_frontend(launcher, "--router-mode", "kv", "--event-plane", plane, env=env)
-    for latch in ("announce", "yield"):
-        launcher.latches.release(latch)
     wait_for_routes(api, "caching", PROMPT)
-    for latch in ("announce", "yield", "asked"):
-        launcher.latches.withdraw(latch)
-
-    with asked(launcher, api):
-        until(lambda: queued(api) > 0, "the router waits for the prompt to be computed")
+    with held(launcher, api):
+        assert queued(api) >= len(PROMPT)
         launcher.latches.release("announce")
-        until(lambda: queued(api) == 0, "the router is told that it is")
+        until(lambda: queued(api) == 0, "the router is told that the prompt is computed")
+    assert queued(api) == 0
 
 
 def test_without_kv_routing_nobody_is_told(launcher: Launcher, model_folder: str) -> None:

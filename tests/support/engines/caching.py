@@ -15,7 +15,7 @@ from itertools import count
 
 import msgpack
 import zmq
-from latches import passed, reach
+from latches import case_of, passed, reach
 from plain import Plain
 
 from dynamo_backend_common import EngineConfig, PushKvEvents, ZmqKvEvents
@@ -133,10 +133,11 @@ class Announcing(Pushing):
     """Tells of its first token where the test lets it, and yields that later."""
 
     async def generate(self, request, context):
-        reach("asked", context.id)
-        await passed("announce")
-        context.notify_first_token()
-        await passed("yield")
+        if case_of(request) == "held":
+            reach("asked")
+            await passed("announce")
+            context.notify_first_token()
+            await passed("yield")
         async for chunk in super().generate(request, context):
             yield chunk
 

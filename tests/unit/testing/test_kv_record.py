@@ -98,7 +98,7 @@ async def test_a_parent_that_is_not_stored() -> None:
         ({"blocks": [(1, [7])]}, "has 1 tokens"),
         ({"blocks": [1, 2], "token_ids": [7, 7, 7]}, "3 tokens, and 2 blocks"),
         ({"blocks": [(1, [7, 7])], "lora_name": 7}, "lora_name is 7"),
-        ({"blocks": [(1, [7, 7])], "block_mm_infos": []}, "block_mm_infos has 0 entries"),
+        ({"blocks": [(1, [7, 7])], "block_mm_infos": [None] * 2}, "block_mm_infos has 2 entries"),
     ],
 )
 async def test_what_a_worker_refuses_is_refused(stored: dict[str, Any], refused: str) -> None:
