@@ -1,7 +1,8 @@
 //! What the operator does to a worker through `/engine/` of the system server: the engine's own
-//! controls, and the worker's drain, resume and status.
+//! controls and updates, and the worker's drain, resume and status.
 
 mod quiescence;
+mod updates;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,13 +11,14 @@ use async_trait::async_trait;
 use dynamo_backend_lifecycle::controls::{Place, Presence, Service, error_reply};
 use dynamo_runtime::error::DynamoError;
 use serde_json::Value;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinError, JoinHandle};
 
 use crate::discovery::{Instance, departure};
 use crate::engine::LLMEngine;
 use crate::error::{at_step, unknown};
 use crate::frontend::requests::Requests;
 use quiescence::Quiescence;
+pub(crate) use updates::MODEL_TAINTS;
 
 /// What a worker answers itself, ahead of an engine's control of the same name.
 pub(crate) const OWN: [&str; 3] = ["drain", "resume", "status"];
@@ -27,6 +29,7 @@ pub(crate) struct Controls {
     requests: Arc<Requests>,
     engine: Arc<dyn LLMEngine>,
     names: Vec<String>,
+    updates: Vec<String>,
     /// Of a prefill worker: whether its engine says that nothing is left to hand over.
     quiescence: Option<Quiescence>,
 }
@@ -49,7 +52,7 @@ impl Status {
 }
 
 impl Controls {
-    /// Asks the engine which controls it supports. `hands_over`: as a prefill worker does, whose
+    /// Asks the engine which controls and updates it supports. `hands_over`: as a prefill worker does, whose
     /// engine may hold KV cache for peers after its requests.
     pub(crate) async fn of(
         instance: Instance,
@@ -67,11 +70,13 @@ impl Controls {
                  /engine/control/{own}"
             );
         }
+        let updates = updates::supported(&*engine).await?;
         Ok(Self {
             instance,
             requests,
             engine,
             names,
+            updates,
             quiescence: hands_over.then(Quiescence::default),
         })
     }
@@ -102,9 +107,7 @@ impl Controls {
             controls.watch_quiescence();
             reply
         });
-        performed
-            .await
-            .unwrap_or_else(|crashed| Err(unknown(format!("{name} crashed: {crashed}"))))
+        performed.await.unwrap_or_else(crashed(name))
     }
 
     /// Takes the worker out of discovery; what is in flight goes on. In a task of its own.
@@ -171,6 +174,11 @@ impl Controls {
     }
 }
 
+/// What a task that did not end makes of a call.
+fn crashed<T>(name: &str) -> impl FnOnce(JoinError) -> Result<T, DynamoError> {
+    move |crashed| Err(unknown(format!("{name} crashed: {crashed}")))
+}
+
 async fn in_its_task(name: &str, task: JoinHandle<Result<(), Value>>) -> Result<(), Value> {
     task.await
         .unwrap_or_else(|crashed| Err(error_reply(format!("{name} crashed: {crashed}"))))
@@ -229,6 +237,11 @@ impl Place for Controls {
 
     async fn cut(&self) -> usize {
         self.requests.cut().await
+    }
+
+    async fn check_control(&self, name: &str, body: &Value) -> Result<(), String> {
+        let accepted = self.engine.validate_engine_control(name, body).await;
+        accepted.map_err(|error| error.message().to_owned())
     }
 
     async fn engine_control(&self, name: &str, body: Value) -> Result<Value, DynamoError> {
