@@ -1,4 +1,4 @@
-"""Beside a frontend that is Dynamo's own: the other names of a model, and adapters loaded by updates."""
+"""Beside Dynamo's own frontend: the other names of a model, and adapters loaded by updates."""
 
 import pytest
 

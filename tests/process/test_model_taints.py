@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from support.launcher import Launcher
 from support.processes import until
 from support.servers import Etcd
 from support.system import SERVING, System, cards, instances, serve
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from support.launcher import Launcher
 
 
 def taints(launcher: Launcher) -> list[list[str]]:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import signal
 from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
 
 import pytest
 
-from support.latches import Latches
-from support.launcher import Launcher
 from support.system import System, instances, model_names, serve
+
+if TYPE_CHECKING:
+    from support.latches import Latches
+    from support.launcher import Launcher
 
 ENGINE = "updated:Updated"
 
@@ -174,7 +177,8 @@ def test_what_is_no_update_is_told_those_that_are(worker: System) -> None:
 def test_bodies(launcher: Launcher, worker: System) -> None:
     before = model_names(launcher)
     assert update(worker, "load", b"{name: 1}")[0] == 400
-    for body in ([], "tuned", 1, None):
+    bodies: tuple[object, ...] = ([], "tuned", 1, None)
+    for body in bodies:
         status, reply = update(worker, "load", body)
         assert (status, reply["status"]) == (200, "error")
         assert reply["message"] == "engine update request body must be a JSON object"

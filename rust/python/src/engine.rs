@@ -11,9 +11,9 @@ use async_trait::async_trait;
 use dynamo_backend_worker::error::{invalid_argument, unknown};
 use dynamo_backend_worker::publish::KvEventSource;
 use dynamo_backend_worker::{
-    AdapterCards, CardChanges, DisaggregationMode, DynamoError, EngineConfig, EngineStream, LLMEngine,
-    LLMEngineOutput, MetricsBindings, MetricsContext, PreprocessedRequest, RequestContext,
-    WorkerConfig,
+    AdapterCards, CardChanges, DisaggregationMode, DynamoError, EngineConfig, EngineStream,
+    LLMEngine, LLMEngineOutput, MetricsBindings, MetricsContext, PreprocessedRequest,
+    RequestContext, WorkerConfig,
 };
 use futures::Stream;
 use pyo3::intern;
@@ -181,14 +181,17 @@ impl LLMEngine for PythonEngine {
 
     async fn validate_engine_control(&self, name: &str, body: &Value) -> Result<(), DynamoError> {
         let arguments = (name.to_owned(), json::Json(body.clone()));
-        self.call("validate_engine_control", arguments, None, |answer| {
-            match answer.is_none() {
+        self.call(
+            "validate_engine_control",
+            arguments,
+            None,
+            |answer| match answer.is_none() {
                 true => Ok(()),
                 false => Err(invalid_argument(
                     "validate_engine_control: must return None, and raise what it does not accept",
                 )),
-            }
-        })
+            },
+        )
         .await
     }
 

@@ -221,10 +221,7 @@ impl TestEngine {
     }
 
     fn supported_updates<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.ask(
-            py,
-            |engine| async move { engine.supported_updates().await },
-        )
+        self.ask(py, |engine| async move { engine.supported_updates().await })
     }
 
     fn engine_update<'py>(

@@ -4,13 +4,16 @@
 mod quiescence;
 mod updates;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use dynamo_backend_lifecycle::controls::{Place, Presence, Service, error_reply};
+use dynamo_backend_lifecycle::controls::{
+    Place, Presence, Service, check_update_body, error_reply,
+};
 use dynamo_runtime::error::DynamoError;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::task::{JoinError, JoinHandle};
 
 use crate::discovery::{Instance, departure};
@@ -108,6 +111,57 @@ impl Controls {
             reply
         });
         performed.await.unwrap_or_else(crashed(name))
+    }
+
+    /// The updates that the engine supports, and the worker's own, sorted.
+    pub(crate) fn updates(&self) -> &[String] {
+        &self.updates
+    }
+
+    /// Performs an update in a task of its own. One of the engine's that fails leaves the cards of its
+    /// adapters as they were.
+    ///
+    /// # Errors
+    ///
+    /// What the engine raised; of the worker's own, `InvalidArgument` where `body` is not accepted.
+    pub(crate) async fn update(
+        self: &Arc<Self>,
+        name: &str,
+        body: Value,
+    ) -> Result<Value, DynamoError> {
+        if name == MODEL_TAINTS {
+            return self.replace_taints(updates::taints_of(&body)?).await;
+        }
+        if let Err(refusal) = check_update_body(&body) {
+            return Ok(refusal);
+        }
+        let (controls, update) = (self.clone(), name.to_owned());
+        let performed = tokio::spawn(async move {
+            let Self {
+                instance, engine, ..
+            } = &*controls;
+            let work = updates::perform(&**engine, instance.adapters(), &update, body);
+            let performed = instance.transitions().update(&*controls, &update, work);
+            performed.await.unwrap_or_else(Ok)
+        });
+        performed.await.unwrap_or_else(crashed(name))
+    }
+
+    async fn replace_taints(
+        self: &Arc<Self>,
+        taints: BTreeSet<String>,
+    ) -> Result<Value, DynamoError> {
+        let controls = self.clone();
+        let replaced = tokio::spawn(async move {
+            let instance = &controls.instance;
+            let work = instance.replace_taints(taints.clone());
+            match instance.transitions().amend(&*controls, MODEL_TAINTS, work).await {
+                Ok(Ok(())) => Ok(json!({"status": "ok", "taints": taints})),
+                Ok(Err(failed)) => Err(unknown(format!("{failed:#}"))),
+                Err(refusal) => Ok(refusal),
+            }
+        });
+        replaced.await.unwrap_or_else(crashed(MODEL_TAINTS))
     }
 
     /// Takes the worker out of discovery; what is in flight goes on. In a task of its own.

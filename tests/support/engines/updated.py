@@ -11,7 +11,7 @@ from dynamo_backend_common import EngineConfig, InvalidArgument
 class Updated(Adapted):
     """Its updates ``load`` and ``unload`` take a ``name``.
 
-    A body's ``reach`` and ``pass`` are latches, ``reply`` is the reply instead of the usual one, and
+    A body's ``reach`` and ``pass`` are latches, ``reply`` is the reply instead of the usual, and
     ``raise`` a message to raise; the card is changed before all of them. With ``aside`` a task that
     the update starts changes it.
     """

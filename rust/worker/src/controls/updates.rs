@@ -2,17 +2,15 @@
 //! LoRA adapters, and the taints of the worker's card.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
-use dynamo_backend_lifecycle::controls::{check_update_body, is_error_reply};
+use dynamo_backend_lifecycle::controls::is_error_reply;
 use dynamo_llm::local_model::runtime_config::TOPOLOGY_TAINT_PREFIX;
 use dynamo_runtime::error::DynamoError;
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use super::{Controls, crashed};
-use crate::adapter_cards::CardChanges;
+use crate::adapter_cards::{CardChanges, Published};
 use crate::engine::LLMEngine;
-use crate::error::{at_step, invalid_argument, unknown};
+use crate::error::{at_step, invalid_argument};
 
 /// The update that is the worker's own.
 pub(crate) const MODEL_TAINTS: &str = "model_taints";
@@ -32,73 +30,29 @@ pub(super) async fn supported(engine: &dyn LLMEngine) -> Result<Vec<String>, Dyn
     Ok(names)
 }
 
-impl Controls {
-    /// The updates that the engine supports, and the worker's own, sorted.
-    pub(crate) fn updates(&self) -> &[String] {
-        &self.updates
+/// Performs an update of the engine's. Of one that fails, what it did to the cards of the engine's
+/// adapters is undone.
+pub(super) async fn perform(
+    engine: &dyn LLMEngine,
+    adapters: &Published,
+    name: &str,
+    body: Value,
+) -> Result<Value, DynamoError> {
+    let changes = CardChanges::default();
+    let work = engine.engine_update(name, body);
+    let reply = changes.clone().scope(work).await;
+    if !matches!(&reply, Ok(reply) if !is_error_reply(reply)) {
+        adapters.undo(&changes).await;
     }
-
-    /// Performs an update in a task of its own. One of the engine's that fails leaves the cards of its
-    /// adapters as they were.
-    pub(crate) async fn update(
-        self: &Arc<Self>,
-        name: &str,
-        body: Value,
-    ) -> Result<Value, DynamoError> {
-        if name == MODEL_TAINTS {
-            return self.replace_taints(&body).await;
-        }
-        if let Err(refusal) = check_update_body(&body) {
-            return Ok(refusal);
-        }
-        let (controls, update) = (self.clone(), name.to_owned());
-        let performed = tokio::spawn(async move {
-            let transitions = controls.instance.transitions();
-            let work = controls.perform(&update, body);
-            match transitions.update(&*controls, &update, work).await {
-                Ok(reply) => reply,
-                Err(refusal) => Ok(refusal),
-            }
-        });
-        performed.await.unwrap_or_else(crashed(name))
-    }
-
-    async fn perform(&self, name: &str, body: Value) -> Result<Value, DynamoError> {
-        let changes = CardChanges::default();
-        let work = self.engine.engine_update(name, body);
-        let reply = changes.clone().scope(work).await;
-        if !matches!(&reply, Ok(reply) if !is_error_reply(reply)) {
-            self.instance.adapters().undo(&changes).await;
-        }
-        reply
-    }
-
-    /// Replaces the taints that an operator has given the worker's card, in a task of its own. They
-    /// are in the reply, sorted.
-    ///
-    /// # Errors
-    ///
-    /// `InvalidArgument`: `body` does not say them.
-    async fn replace_taints(self: &Arc<Self>, body: &Value) -> Result<Value, DynamoError> {
-        let taints = taints_of(body)?;
-        let controls = self.clone();
-        let performed = tokio::spawn(async move {
-            let work = controls.instance.replace_taints(taints.clone());
-            let amended = controls
-                .instance
-                .transitions()
-                .amend(&*controls, MODEL_TAINTS, work);
-            match amended.await {
-                Ok(Ok(())) => Ok(json!({"status": "ok", "taints": taints})),
-                Ok(Err(failed)) => Err(unknown(format!("{failed:#}"))),
-                Err(refusal) => Ok(refusal),
-            }
-        });
-        performed.await.unwrap_or_else(crashed(MODEL_TAINTS))
-    }
+    reply
 }
 
-fn taints_of(body: &Value) -> Result<BTreeSet<String>, DynamoError> {
+/// Reads the taints that are to replace those of the card.
+///
+/// # Errors
+///
+/// `InvalidArgument`: `body` does not say them.
+pub(super) fn taints_of(body: &Value) -> Result<BTreeSet<String>, DynamoError> {
     let given = body.get("taints").cloned().unwrap_or_default();
     let taints: BTreeSet<String> = serde_json::from_value(given).map_err(|_| {
         invalid_argument(
@@ -127,6 +81,8 @@ fn taints_of(body: &Value) -> Result<BTreeSet<String>, DynamoError> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]

@@ -42,6 +42,9 @@ pub(super) enum Fault {
     NeverWakes,
     AnyControl,
     HangsInControl,
+    RefusesToSleep,
+    AnyUpdate,
+    UpdatesTaints,
     LeavesTasks,
     HoldsContexts,
     HoldsDropped,
@@ -56,7 +59,7 @@ pub(super) enum Fault {
     PanicsInStream,
 }
 
-pub(super) const WRONG: [(Fault, &str, &str); 32] = {
+pub(super) const WRONG: [(Fault, &str, &str); 35] = {
     use Fault::*;
     [
         (HalfStarted, "cleanup_after_failed_start", "panicked"),
@@ -104,7 +107,11 @@ pub(super) const WRONG: [(Fault, &str, &str); 32] = {
         (HangsInControl, "controls", "engine_control did not end"),
         (RefusesToSleep, "controls", "sleep: no level"),
         (AnyUpdate, "updates", "'no_such_update', succeeds"),
-        (UpdatesTaints, "updates", "'model_taints' is the worker's own"),
+        (
+            UpdatesTaints,
+            "updates",
+            "'model_taints' is the worker's own",
+        ),
         (LeavesTasks, "no_leaks", "tasks more than after 30"),
         (HoldsContexts, "no_leaks", "the contexts of 60 are held"),
         (HoldsDropped, "no_leaks", "the contexts of 14 are held"),
