@@ -155,7 +155,11 @@ impl Controls {
         let replaced = tokio::spawn(async move {
             let instance = &controls.instance;
             let work = instance.replace_taints(taints.clone());
-            match instance.transitions().amend(&*controls, MODEL_TAINTS, work).await {
+            match instance
+                .transitions()
+                .amend(&*controls, MODEL_TAINTS, work)
+                .await
+            {
                 Ok(Ok(())) => Ok(json!({"status": "ok", "taints": taints})),
                 Ok(Err(failed)) => Err(unknown(format!("{failed:#}"))),
                 Err(refusal) => Ok(refusal),
