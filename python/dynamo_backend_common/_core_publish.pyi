@@ -79,8 +79,8 @@ class AdapterCards:
     adapter's name in ``request["routing"]["lora_name"]``. The cards leave discovery with the
     worker.
 
-    What ``engine_update``, or a task that it starts, does by them is undone if the update fails; from
-    then on they raise `Unknown` there.
+    What ``engine_update``, or a task that it starts, does by them is undone if the update fails;
+    from then on they raise `Unknown` there.
 
     On the event loop's thread only; what the methods return is to be awaited. When the run is over
     they raise `EngineShutdown`.
@@ -91,8 +91,8 @@ class AdapterCards:
 
         Raises:
             InvalidArgument: The name is empty, the model's own or an alias of it, or one that
-                discovery cannot tell from another adapter's; or the worker's own card has a name only, without
-                ``model_name``, so that no frontend would serve it.
+                discovery cannot tell from another adapter's; or the worker's own card has a name
+                only, without ``model_name``, so that no frontend would serve it.
         """
 
     def withdraw(self, name: str) -> Future[None]:
