@@ -12,6 +12,8 @@ from support.streams import PROMPT
 from support.system import SERVING, System
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from support.launcher import Launcher
 
 SET = {
@@ -31,7 +33,18 @@ SET = {
     "runtime_config.data_parallel_start_rank": 2,
     "runtime_config.disaggregated_endpoint.bootstrap_host": "192.0.2.7",
     "runtime_config.disaggregated_endpoint.bootstrap_port": 8998,
-    "runtime_config.runtime_data": {"groups": [1, {"two": None}], "name": "x"},
+    "runtime_config.runtime_data": {
+        "groups": [1, {"two": None}],
+        "name": "x",
+        "default_thinking_mode": "disabled",
+    },
+    "aliases": ["other", "another"],
+    "runtime_config.enable_eagle": True,
+    "runtime_config.kv_state_endpoint": {
+        "namespace": "dynamo",
+        "component": "kv",
+        "name": "events",
+    },
     "runtime_config.tool_call_parser": "hermes",
     "runtime_config.reasoning_parser": "qwen3",
     "runtime_config.exclude_tools_when_tool_choice_none": False,
@@ -57,12 +70,21 @@ UNSET = {
     "runtime_config.exclude_tools_when_tool_choice_none": True,
     "runtime_config.structural_tag_mode": "off",
     "runtime_config.structural_tag": None,
+    "runtime_config.enable_eagle": False,
+    "runtime_config.kv_state_endpoint": None,
+    "runtime_config.runtime_data": None,
+    "runtime_config.taints": None,
+    "runtime_config.topology_domains": None,
     "runtime_config.enable_local_indexer": True,
 }
 
 
-def card(launcher: Launcher, engine: str, *options: str) -> dict[str, Any]:
-    process = launcher.command("serve", engine, "--discovery-backend", "file", *options)
+def card(
+    launcher: Launcher, engine: str, *options: str, env: Mapping[str, str] | None = None
+) -> dict[str, Any]:
+    process = launcher.command(
+        "serve", engine, "--discovery-backend", "file", *options, env=env or {}
+    )
     process.wait_for_line(SERVING)
     folder = launcher.folder / "discovery" / "v1" / "mdc"
     [record] = (path for path in folder.rglob("*") if path.is_file())
@@ -97,11 +119,54 @@ def test_section_6_the_card_has_all_that_engine_and_operator_set(
         *("--structural-tag-mode", "on"),
         *("--structural-tag-scope", "always"),
         *("--structural-tag-schema", "strict"),
+        *("--default-thinking-mode", "disabled"),
+        *("--kv-state-endpoint", "dynamo.kv.events"),
     )
     assert {path: at(found, path) for path in SET} == SET
     # Not the folder: the same files are the same model wherever they lie.
     assert found["source_path"] == "operators"
     assert at(found, "chat_template_file.hf_chat_template.file.path") == str(template)
+
+
+def test_the_card_has_every_key_of_structural_tags(launcher: Launcher, model_folder: str) -> None:
+    options = [
+        *("--model-name", model_folder),
+        *("--tool-call-parser", "qwen3_coder"),
+        *("--structural-tag-mode", "on"),
+        "--structural-tag-with-structured-output",
+        "--no-structural-tag-exclude-special-tokens",
+        *("--structural-tag-reasoning-boundary", "StructuralTag"),
+        "--structural-tag-arguments-any-order",
+    ]
+    # A frontend would not take them otherwise, which is told before the engine starts.
+    refused = launcher.command("serve", "cards:Full", "--discovery-backend", "mem", *options)
+    assert refused.wait() == 1
+    assert "requires DYN_PARSER_VERSION=2" in refused.stderr
+    found = card(launcher, "cards:Full", *options, env={"DYN_PARSER_VERSION": "2"})
+    assert at(found, "runtime_config.structural_tag") == {
+        "scope": "auto",
+        "schema": "auto",
+        "allow_tool_calls_with_structured_output": True,
+        "exclude_special_tokens": False,
+        "reasoning_boundary": "structural_tag",
+        "tool_arguments_any_order": True,
+    }
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--default-thinking-mode", "on"), "accepted: enabled, disabled"),
+        (("--kv-state-endpoint", "events"), "accepted: NAMESPACE.COMPONENT.ENDPOINT"),
+    ],
+)
+def test_what_the_card_cannot_have_is_told(
+    launcher: Launcher, options: tuple[str, ...], message: str
+) -> None:
+    process = launcher.command("serve", "cards:Bare", "--discovery-backend", "file", *options)
+    assert process.wait() in (1, 2)
+    assert message in process.stderr
+    assert "Traceback" not in process.stderr
 
 
 def test_section_6_what_is_unset_is_not_advertised(launcher: Launcher) -> None:
