@@ -4,6 +4,7 @@
 //! or a Python object behind the bridge of the Python package.
 
 mod context;
+mod raw;
 mod setup_metrics;
 
 use std::pin::Pin;
@@ -16,6 +17,7 @@ use futures::Stream;
 use serde_json::Value;
 
 pub use context::{RequestContext, RequestMetadata};
+pub use raw::{RawEngine, RawStream};
 pub use setup_metrics::{MetricsBindings, MetricsContext, OnPublisherReady};
 
 use crate::adapter_cards::AdapterCards;
@@ -147,11 +149,13 @@ pub trait LLMEngine: Send + Sync + 'static {
     /// Performs one control, with the JSON body of the call. A reply with `"status": "error"` says
     /// that it failed; an error is answered with HTTP status 500.
     async fn engine_control(&self, name: &str, _body: Value) -> Result<Value, DynamoError> {
-        Err(crate::error::invalid_argument(format!(
-            "{} supports no control '{name}'",
-            self.name()
-        )))
+        Err(no_control(&self.name(), name))
     }
+}
+
+/// The error of a control that an engine does not have.
+fn no_control(engine: &str, name: &str) -> DynamoError {
+    crate::error::invalid_argument(format!("{engine} supports no control '{name}'"))
 }
 
 /// Whether the request is a probe of the health canary rather than traffic.

@@ -1,5 +1,7 @@
 //! Keeps a panic of an engine where it happened: the hook fails, and the run goes on.
 
+mod raw;
+
 use std::any::Any;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -17,6 +19,8 @@ use crate::engine::{EngineStream, LLMEngine, MetricsBindings, MetricsContext, Re
 use crate::engine_config::EngineConfig;
 use crate::error::unknown;
 use crate::publish::KvEventSource;
+
+pub(crate) use raw::GuardedRaw;
 
 /// An engine whose hooks do not panic: one that would unwind the run would cost the engine its
 /// cleanup.
@@ -38,11 +42,20 @@ impl Guarded {
         hook: &str,
         work: impl Future<Output = Result<T, DynamoError>>,
     ) -> Result<T, DynamoError> {
-        AssertUnwindSafe(work)
-            .catch_unwind()
-            .await
-            .unwrap_or_else(|panic| Err(panicked(&self.name, hook, &*panic)))
+        caught(&self.name, hook, work).await
     }
+}
+
+/// What `work` answers, or the error of its panic.
+async fn caught<T>(
+    engine: &str,
+    hook: &str,
+    work: impl Future<Output = Result<T, DynamoError>>,
+) -> Result<T, DynamoError> {
+    AssertUnwindSafe(work)
+        .catch_unwind()
+        .await
+        .unwrap_or_else(|panic| Err(panicked(engine, hook, &*panic)))
 }
 
 /// The error of a hook or stream that panicked; the panic itself was printed where it happened.

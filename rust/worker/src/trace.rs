@@ -17,7 +17,7 @@ pub(crate) use endpoint::is_asked_for;
 pub use export::runtime_spans;
 pub(crate) use export::{flush, prepare};
 pub use headers::TraceHeaders;
-pub(crate) use request::{RequestSpan, begin};
+pub(crate) use request::{RequestSpan, Traced, begin};
 pub(crate) use runtime::begins as runtime_begins;
 
 #[cfg(test)]

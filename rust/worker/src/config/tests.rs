@@ -15,29 +15,109 @@ fn the_default_is_valid() {
 #[test]
 fn endpoint_types_are_trimmed_in_any_case_and_empty_parts_are_skipped() {
     assert_eq!(
-        parse_endpoint_types(" Chat,, COMPLETIONS ,").unwrap(),
+        parse_endpoint_types(ModelInput::Tokens, " Chat,, COMPLETIONS ,").unwrap(),
         ModelType::Chat | ModelType::Completions
     );
 }
 
 #[test]
-fn types_that_no_engine_makes_are_refused_by_name() {
-    for (types, named) in [
-        ("embedding", "embedding"),
-        ("chat, Embeddings", "Embeddings"),
-        ("tensor,chat", "tensor"),
+fn types_that_do_not_fit_what_the_engine_takes_are_refused_by_name() {
+    use ModelInput::{Tensor, Text, Tokens};
+    for (input, types, said) in [
+        (Tokens, "embedding", "'embedding' is for model_input 'Text'"),
+        (Tokens, "chat, Images", "'Images' is for model_input 'Text'"),
+        (Tokens, "tensor,chat", "'tensor' is for model_input 'Tensor'"),
+        (Text, "images,prefill", "'prefill' is for model_input 'Tokens'"),
+        (Text, "tensor", "'tensor' is for model_input 'Tensor'"),
+        (Tensor, "chat", "'chat' is for model_input 'Tokens'"),
+        (Text, "realtime", "'realtime' is unknown"),
     ] {
         let message = refusal(WorkerConfig {
+            model_input: input,
             endpoint_types: types.into(),
             ..Default::default()
         });
-        let expected = format!("endpoint_types: '{named}' cannot be served");
+        let expected = format!("endpoint_types: {said}; accepted with model_input '{input}': ");
         assert!(message.starts_with(&expected), "{message}");
-        assert!(
-            message.ends_with("accepted: chat, completions, prefill"),
-            "{message}"
-        );
     }
+}
+
+#[test]
+fn a_raw_engine_serves_several_endpoints_by_whichever_name() {
+    let types = parse_endpoint_types(ModelInput::Text, "image, videos,AUDIO,embeddings,rerank");
+    assert_eq!(
+        types.unwrap(),
+        ModelType::Images
+            | ModelType::Videos
+            | ModelType::Audios
+            | ModelType::Embedding
+            | ModelType::Rerank
+    );
+    let tensor = parse_endpoint_types(ModelInput::Tensor, "tensor");
+    assert_eq!(tensor.unwrap(), ModelType::TensorBased);
+}
+
+#[test]
+fn what_is_of_tokens_only_is_refused_beside_another_input() {
+    let raw = || WorkerConfig {
+        model_input: ModelInput::Text,
+        ..Default::default()
+    };
+    raw().validate().unwrap();
+    let prefill = WorkerConfig {
+        disaggregation_mode: DisaggregationMode::Prefill,
+        ..raw()
+    };
+    let encoder = WorkerConfig {
+        route_to_encoder: true,
+        ..raw()
+    };
+    let media = WorkerConfig {
+        media_decoder: Some(serde_json::json!({"image": {}})),
+        ..raw()
+    };
+    for (config, field) in [
+        (prefill, "disaggregation_mode"),
+        (encoder, "route_to_encoder"),
+        (media, "media_decoder"),
+    ] {
+        let message = refusal(config);
+        let expected = format!("{field}: it is for engines that take tokens");
+        assert!(message.starts_with(&expected), "{message}");
+    }
+}
+
+#[test]
+fn results_of_an_encode_worker_go_where_a_prompt_is_read() {
+    for (mode, is_accepted) in [
+        (DisaggregationMode::Aggregated, true),
+        (DisaggregationMode::Prefill, true),
+        (DisaggregationMode::Decode, false),
+        (DisaggregationMode::Encode, false),
+    ] {
+        let config = WorkerConfig {
+            disaggregation_mode: mode,
+            route_to_encoder: true,
+            ..Default::default()
+        };
+        assert_eq!(config.validate().is_ok(), is_accepted, "{mode:?}");
+    }
+}
+
+#[test]
+fn a_frontend_that_decodes_nothing_fetches_nothing() {
+    let fetcher = Some(serde_json::json!({"timeout_seconds": 3}));
+    let alone = WorkerConfig {
+        media_fetcher: fetcher.clone(),
+        ..Default::default()
+    };
+    assert!(refusal(alone).starts_with("media_fetcher: without a media_decoder"));
+    let both = WorkerConfig {
+        media_decoder: Some(serde_json::json!({"image": {}})),
+        media_fetcher: fetcher,
+        ..Default::default()
+    };
+    both.validate().unwrap();
 }
 
 #[test]
@@ -47,7 +127,7 @@ fn bad_values_name_field_value_and_what_is_accepted() {
         ..Default::default()
     });
     assert!(
-        message.contains("endpoint_types: 'chta' is unknown; accepted: chat"),
+        message.contains("endpoint_types: 'chta' is unknown; accepted with model_input 'Tokens': chat"),
         "{message}"
     );
 
@@ -56,12 +136,6 @@ fn bad_values_name_field_value_and_what_is_accepted() {
         ..Default::default()
     });
     assert!(message.contains("names no type"), "{message}");
-
-    let message = refusal(WorkerConfig {
-        model_input: ModelInput::Text,
-        ..Default::default()
-    });
-    assert!(message.contains("model_input: 'Text'"), "{message}");
 
     let message = refusal(WorkerConfig {
         custom_jinja_template: Some("/tmp/template.jinja".into()),
@@ -89,6 +163,7 @@ fn disaggregation_modes_have_short_forms_in_any_case() {
         (" Aggregated ", DisaggregationMode::Aggregated),
         ("PREFILL", DisaggregationMode::Prefill),
         ("decode", DisaggregationMode::Decode),
+        ("Encode", DisaggregationMode::Encode),
     ] {
         assert_eq!(
             DisaggregationMode::parse("disaggregation_mode", text).unwrap(),
@@ -110,6 +185,11 @@ fn a_decode_worker_has_no_local_indexer() {
         ..Default::default()
     };
     assert!(!decode.effective_local_indexer());
+    let encode = WorkerConfig {
+        disaggregation_mode: DisaggregationMode::Encode,
+        ..Default::default()
+    };
+    assert!(!encode.effective_local_indexer());
     assert!(WorkerConfig::default().effective_local_indexer());
 }
 

@@ -35,6 +35,7 @@ use counted::{Counted, LOG};
 use envelope::Envelope;
 
 use super::adapter::EngineAdapter;
+use super::kind::Serves;
 
 /// How a request says that its answer goes over TCP.
 const TRANSPORT: &str = "tcp_server";
@@ -53,17 +54,17 @@ pub(super) fn is_configured(endpoint: &Endpoint) -> bool {
 }
 
 /// Serves an endpoint's requests.
-pub(super) struct TcpAnswers {
-    adapter: Arc<EngineAdapter>,
+pub(super) struct TcpAnswers<E: ?Sized> {
+    adapter: Arc<EngineAdapter<E>>,
     /// For envelopes of another response plane: the runtime's own, which says what is wrong.
     others: Arc<dyn PushWorkHandler>,
     metrics: WorkHandlerMetrics,
 }
 
-impl TcpAnswers {
+impl<E: Serves + ?Sized> TcpAnswers<E> {
     /// Registers the runtime's metrics of the endpoint.
     pub(super) fn new(
-        adapter: Arc<EngineAdapter>,
+        adapter: Arc<EngineAdapter<E>>,
         others: Arc<dyn PushWorkHandler>,
         endpoint: &Endpoint,
         labels: &[(String, String)],
@@ -82,7 +83,7 @@ impl TcpAnswers {
     async fn answer(&self, envelope: Envelope, counted: Counted<'_>) -> Result<(), PipelineError> {
         let admission = self.adapter.admission();
         let (header, request) = envelope
-            .request()
+            .request::<E::Request>()
             .inspect_err(|_| counted.failed(error_types::DESERIALIZATION))?;
         let (unanswered, admitted) = (admission.unanswered(), admission.enter());
         if let Some(sent) = header.frontend_send_ts_ns {
@@ -132,7 +133,7 @@ impl TcpAnswers {
 }
 
 #[async_trait]
-impl PushWorkHandler for TcpAnswers {
+impl<E: Serves + ?Sized> PushWorkHandler for TcpAnswers<E> {
     fn bind_endpoint(&self, endpoint: &Endpoint) {
         self.others.bind_endpoint(endpoint);
     }

@@ -8,11 +8,11 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use bytes::{Buf, Bytes};
-use dynamo_llm::protocols::common::preprocessor::PreprocessedRequest;
 use dynamo_runtime::metrics::prometheus_names::work_handler::error_types;
 use dynamo_runtime::pipeline::network::{ConnectionInfo, RequestPlanePayloadCodec};
 use dynamo_runtime::pipeline::{PipelineError, SingleIn};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
 /// A request as it was sent.
 pub(super) struct Envelope {
@@ -67,7 +67,9 @@ impl Envelope {
     }
 
     /// The request, with the context of its id and its metadata.
-    pub(super) fn request(self) -> Result<(Header, SingleIn<PreprocessedRequest>), PipelineError> {
+    pub(super) fn request<R: DeserializeOwned + Send + Sync + 'static>(
+        self,
+    ) -> Result<(Header, SingleIn<R>), PipelineError> {
         let Self {
             mut header,
             request,
@@ -106,6 +108,7 @@ fn parts(payload: &[u8]) -> Option<(Range<usize>, Range<usize>)> {
 
 #[cfg(test)]
 mod tests {
+    use dynamo_llm::protocols::common::preprocessor::PreprocessedRequest;
     use dynamo_runtime::pipeline::network::codec::{TwoPartCodec, TwoPartMessage};
     use serde_json::json;
 
@@ -136,7 +139,7 @@ mod tests {
     fn a_request_has_its_id_its_metadata_and_the_codec_that_old_frontends_mean() {
         let payload = packed(&header(), br#"{"token_ids": [1, 2]}"#);
         let envelope = Envelope::open(&payload).ok().unwrap();
-        let (header, request) = envelope.request().unwrap();
+        let (header, request) = envelope.request::<PreprocessedRequest>().unwrap();
         assert_eq!(header.payload_codec, RequestPlanePayloadCodec::Json);
         assert_eq!(header.connection_info.transport, "tcp_server");
         assert_eq!(header.frontend_send_ts_ns, None);
@@ -171,7 +174,7 @@ mod tests {
             Err((error_types::DESERIALIZATION, _))
         ));
         let envelope = Envelope::open(&packed(&header(), b"[]")).ok().unwrap();
-        let error = envelope.request().err().unwrap().to_string();
+        let error = envelope.request::<PreprocessedRequest>().err().unwrap().to_string();
         assert!(error.contains("json request payload"), "{error}");
     }
 }
