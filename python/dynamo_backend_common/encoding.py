@@ -54,8 +54,8 @@ def require_encoder_result(request: Mapping[str, Any]) -> Mapping[str, Any]:
     result = encoder_result(request)
     if result is None:
         raise InvalidArgument(
-            "encoder_result: the request has none: no encode worker served it before it came to this"
-            " engine; serve one with disaggregation_mode Encode beside it, and send requests with"
-            " media through a frontend that knows both"
+            "encoder_result: the request has none: no encode worker served it before it came to"
+            " this engine; serve one with disaggregation_mode Encode beside it, and send requests"
+            " with media through a frontend that knows both"
         )
     return result

@@ -8,7 +8,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 
-from .engine import LLMEngine
+from .exceptions import InvalidArgument
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Iterable, Mapping, Sequence
@@ -33,10 +33,10 @@ RawChunk: TypeAlias = "Mapping[str, Any]"
 class RawEngine(ABC):
     """Base class for an engine that takes requests as clients send them, and answers in JSON.
 
-    No tokenizer and no template stands before it, so ``model_name`` is a name only. Which endpoints
-    it serves, the worker's ``endpoint_types`` say; where it has several, its ``generate`` tells them
-    apart by what is in the request. It is written, runs and ends as an `LLMEngine` does, and each
-    hook means what it means there. There are no ``kv_event_sources``, ``is_quiescent`` and
+    No tokenizer and no template stands before it, so ``model_name`` is a name only. Which
+    endpoints it serves, the worker's ``endpoint_types`` say: mostly one, as a request does not say
+    by which it came. It is written, runs and ends as an `LLMEngine` does, and each hook means what
+    it means there. There are no ``kv_event_sources``, ``is_quiescent`` and
     ``on_adapter_cards``, and no part in prefill and decode. `Steps` hand over tokens only.
 
     An engine need not inherit from this: ``model_input = "Text"`` says the same of any class.
@@ -90,8 +90,8 @@ class RawEngine(ABC):
     async def health_check_payload(self) -> Mapping[str, Any] | None:
         """The request of the health canary; None, no canary, by default.
 
-        It has to be cheap: ``generate`` gets it with the key `HEALTH_CHECK_KEY`. An answer is a sign
-        of health, an error or none is not.
+        It has to be cheap: ``generate`` gets it with the key `HEALTH_CHECK_KEY`. An answer is a
+        sign of health, an error or none is not.
         """
         return None
 
@@ -101,4 +101,4 @@ class RawEngine(ABC):
 
     async def engine_control(self, name: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
         """Performs a control; see `LLMEngine.engine_control`."""
-        return await LLMEngine.engine_control(self, name, body)  # type: ignore[arg-type]
+        raise InvalidArgument(f"{type(self).__name__} supports no control '{name}'")

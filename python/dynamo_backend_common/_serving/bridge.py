@@ -99,9 +99,7 @@ class Bridge:
             sink.fail(Unknown(f"{self.name} has not let go of the probe before this one"))
             return None
         threads = self._threads if self._is_synchronous(generate) else None
-        pump = Pump(
-            generate, self.name, request, context, sink, threads, says_end=not self.is_raw
-        )
+        pump = Pump(generate, self.name, request, context, sink, threads, says_end=not self.is_raw)
         self._pumps[context] = pump
         pump.task.add_done_callback(partial(self._done, context, sink))
         if HEALTH_CHECK_KEY in request:

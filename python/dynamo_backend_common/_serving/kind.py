@@ -35,8 +35,8 @@ def input_of(engine: Any) -> ModelInput:
         for hook in _OF_TOKENS:
             if defines(engine, hook):
                 raise InvalidArgument(
-                    f"engine: {name} takes {taken.lower()} and has {hook}, which is for engines that"
-                    " take tokens; leave it out"
+                    f"engine: {name} takes {taken.lower()} and has {hook}, which is for engines"
+                    " that take tokens; leave it out"
                 )
     return taken
 
@@ -54,8 +54,8 @@ def with_input(config: WorkerConfig, name: str, taken: ModelInput) -> WorkerConf
     if wanted == _TOKENS:
         return replace(config, model_input=taken)
     raise InvalidArgument(
-        f"model_input: {config.model_input!r} is configured, and {name} takes {taken!r}; leave it at"
-        f" its default, or have the engine say model_input = {wanted!r} (see RawEngine)"
+        f"model_input: {config.model_input!r} is configured, and {name} takes {taken!r}; leave it"
+        f" at its default, or have the engine say model_input = {wanted!r} (see RawEngine)"
     )
 
 

@@ -63,16 +63,18 @@ mod tests {
     use super::*;
     use crate::error::{BackendError, kind};
 
-    fn request(encoder_result: Value) -> PreprocessedRequest {
-        let request = json!({"token_ids": [1], "encoder_result": encoder_result});
-        serde_json::from_value(request).unwrap()
+    fn request(encoder_result: Option<Value>) -> PreprocessedRequest {
+        let mut request: PreprocessedRequest =
+            serde_json::from_value(json!({"token_ids": [1]})).unwrap();
+        request.encoder_result = encoder_result;
+        request
     }
 
     #[test]
     fn a_result_is_an_object() {
-        let given = request(json!({"handle": 7}));
+        let given = request(Some(json!({"handle": 7})));
         assert_eq!(require_encoder_result(&given).unwrap()["handle"], 7);
-        for (given, said) in [(Value::Null, "has none"), (json!([7]), "no JSON object")] {
+        for (given, said) in [(None, "has none"), (Some(json!([7])), "no JSON object")] {
             let error = require_encoder_result(&request(given)).unwrap_err();
             assert_eq!(kind(&error), BackendError::InvalidArgument);
             assert!(error.message().contains(said), "{error}");
