@@ -58,7 +58,12 @@ class RawEngine(ABC):
     @abstractmethod
     def generate(
         self, request: RawRequest, context: RequestContext
-    ) -> AsyncIterator[RawChunk] | Awaitable[RawChunk | Sequence[RawChunk]] | Iterable[RawChunk]:
+    ) -> (
+        AsyncIterator[RawChunk]
+        | Awaitable[RawChunk | Sequence[RawChunk]]
+        | Iterable[RawChunk]
+        | RawChunk
+    ):
         """Serves one request, in any of the forms of `LLMEngine.generate`.
 
         It yields the answer, a dict of what JSON can hold, or several of them where the endpoint

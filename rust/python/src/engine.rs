@@ -8,8 +8,7 @@ use dynamo_backend_worker::error::{invalid_argument, unknown};
 use dynamo_backend_worker::publish::KvEventSource;
 use dynamo_backend_worker::{
     AdapterCards, DisaggregationMode, DynamoError, EngineConfig, EngineStream, LLMEngine,
-    MetricsBindings, MetricsContext, PreprocessedRequest, RequestContext,
-    WorkerConfig,
+    MetricsBindings, MetricsContext, PreprocessedRequest, RequestContext, WorkerConfig,
 };
 use pyo3::prelude::*;
 use serde_json::Value;
@@ -59,8 +58,14 @@ impl LLMEngine for PythonEngine {
         context: RequestContext,
     ) -> Result<EngineStream, DynamoError> {
         let as_list = self.as_list;
-        let request = move |py: Python<'_>| request::to_dict(py, request, as_list);
-        Ok(Box::pin(Chunks::ask(self, context, true, request, into_output)))
+        let chunks = Chunks::ask(
+            self,
+            context,
+            true,
+            move |py| request::to_dict(py, request, as_list),
+            into_output,
+        );
+        Ok(Box::pin(chunks))
     }
 
     async fn abort(&self, context: RequestContext) {

@@ -29,6 +29,9 @@ pub(crate) struct PythonEngine {
     failure: Failure,
 }
 
+/// One that takes requests as clients send them.
+pub(crate) struct RawPythonEngine(pub(crate) PythonEngine);
+
 impl PythonEngine {
     pub(crate) fn new(
         bridge: &Bound<'_, PyAny>,

@@ -13,9 +13,7 @@ use serde_json::Value;
 use crate::chunk::into_raw;
 use crate::chunks::Chunks;
 use crate::convert::json::Json;
-use crate::python_engine::PythonEngine;
-
-pub(crate) struct RawPythonEngine(pub(crate) PythonEngine);
+use crate::python_engine::RawPythonEngine;
 
 #[async_trait]
 impl RawEngine for RawPythonEngine {
@@ -32,8 +30,14 @@ impl RawEngine for RawPythonEngine {
         request: Value,
         context: RequestContext,
     ) -> Result<RawStream, DynamoError> {
-        let request = move |py: Python<'_>| Json(request).into_pyobject(py);
-        Ok(Box::pin(Chunks::ask(&self.0, context, false, request, into_raw)))
+        let chunks = Chunks::ask(
+            &self.0,
+            context,
+            false,
+            move |py| Json(request).into_pyobject(py),
+            into_raw,
+        );
+        Ok(Box::pin(chunks))
     }
 
     async fn abort(&self, context: RequestContext) {

@@ -5,9 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use dynamo_backend_handoff::origin::Origin;
 use dynamo_backend_worker::error::unknown;
-use dynamo_backend_worker::{
-    Frontend, Hold, OnState, Shutdown, Worker, WorkerConfig, WorkerState,
-};
+use dynamo_backend_worker::{Frontend, Hold, OnState, Shutdown, Worker, WorkerConfig, WorkerState};
 use parking_lot::Mutex;
 use pyo3::prelude::*;
 use pyo3::{PyTraverseError, PyVisit};
@@ -18,8 +16,7 @@ use crate::convert::{config, report};
 use crate::errors;
 use crate::inbox::Inbox;
 use crate::logging;
-use crate::python_engine::{Failure, PythonEngine};
-use crate::raw_engine::RawPythonEngine;
+use crate::python_engine::{Failure, PythonEngine, RawPythonEngine};
 use crate::runtime;
 use crate::rust_engine::RustEngine;
 

@@ -192,7 +192,10 @@ impl WorkerConfig {
             ),
             ("route_to_encoder", self.route_to_encoder),
             ("media_decoder", self.media_decoder.is_some()),
-            ("custom_jinja_template", self.custom_jinja_template.is_some()),
+            (
+                "custom_jinja_template",
+                self.custom_jinja_template.is_some(),
+            ),
         ];
         match of_tokens.iter().find(|(_, is_set)| *is_set) {
             None => Ok(()),
@@ -219,8 +222,16 @@ impl WorkerConfig {
     pub(crate) fn media(
         &self,
     ) -> Result<(Option<MediaDecoder>, Option<MediaFetcher>), DynamoError> {
-        let decoder = self.media_decoder.as_ref().map(media::decoder).transpose()?;
-        let fetcher = self.media_fetcher.as_ref().map(media::fetcher).transpose()?;
+        let decoder = self
+            .media_decoder
+            .as_ref()
+            .map(media::decoder)
+            .transpose()?;
+        let fetcher = self
+            .media_fetcher
+            .as_ref()
+            .map(media::fetcher)
+            .transpose()?;
         if decoder.is_none() && fetcher.is_some() {
             return Err(invalid_argument(
                 "media_fetcher: without a media_decoder a frontend fetches nothing; set both",

@@ -149,13 +149,8 @@ pub trait LLMEngine: Send + Sync + 'static {
     /// Performs one control, with the JSON body of the call. A reply with `"status": "error"` says
     /// that it failed; an error is answered with HTTP status 500.
     async fn engine_control(&self, name: &str, _body: Value) -> Result<Value, DynamoError> {
-        Err(no_control(&self.name(), name))
+        Err(crate::error::no_control(&self.name(), name))
     }
-}
-
-/// The error of a control that an engine does not have.
-fn no_control(engine: &str, name: &str) -> DynamoError {
-    crate::error::invalid_argument(format!("{engine} supports no control '{name}'"))
 }
 
 /// Whether the request is a probe of the health canary rather than traffic.

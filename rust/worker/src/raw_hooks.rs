@@ -15,7 +15,7 @@ use crate::engine_config::EngineConfig;
 use crate::error::invalid_argument;
 
 /// What a raw engine does not have is as of an engine that leaves it out. Its requests take another
-/// way, by [`GuardedRaw`](crate::guarded::GuardedRaw).
+/// way, by [`GuardedRaw`](crate::guarded_raw::GuardedRaw).
 pub(crate) struct RawHooks(pub(crate) Arc<dyn RawEngine>);
 
 #[async_trait]

@@ -16,7 +16,8 @@ pub(crate) fn from_python(value: &Bound<'_, PyAny>) -> Result<Chunk, String> {
             described(value)
         ));
     }
-    let raw = json::from_python(value, "value").map_err(|error| format!("yielded a chunk whose {error}"))?;
+    let raw = json::from_python(value, "value")
+        .map_err(|error| format!("yielded a chunk whose {error}"))?;
     Ok(of_value(raw))
 }
 

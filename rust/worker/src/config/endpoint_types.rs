@@ -51,7 +51,9 @@ pub(crate) fn parse_endpoint_types(
         .filter(|part| !part.is_empty())
     {
         types |= find(input, part).ok_or_else(|| {
-            let elsewhere = INPUTS.into_iter().find(|other| find(*other, part).is_some());
+            let elsewhere = INPUTS
+                .into_iter()
+                .find(|other| find(*other, part).is_some());
             refused(
                 input,
                 &match elsewhere {

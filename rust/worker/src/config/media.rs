@@ -104,7 +104,10 @@ mod tests {
             (json!(["image"]), "names no kind"),
             (json!({"video": {}}), "has 'video'"),
             (json!({"image": {"limit": {}}}), "unknown field `limit`"),
-            (json!({"image": {"limits": {"max_alloc": -1}}}), "cannot be read"),
+            (
+                json!({"image": {"limits": {"max_alloc": -1}}}),
+                "cannot be read",
+            ),
         ] {
             let error = decoder_of(given).unwrap_err();
             assert!(error.message().starts_with("media_decoder: "), "{error}");

@@ -26,8 +26,16 @@ fn types_that_do_not_fit_what_the_engine_takes_are_refused_by_name() {
     for (input, types, said) in [
         (Tokens, "embedding", "'embedding' is for model_input 'Text'"),
         (Tokens, "chat, Images", "'Images' is for model_input 'Text'"),
-        (Tokens, "tensor,chat", "'tensor' is for model_input 'Tensor'"),
-        (Text, "images,prefill", "'prefill' is for model_input 'Tokens'"),
+        (
+            Tokens,
+            "tensor,chat",
+            "'tensor' is for model_input 'Tensor'",
+        ),
+        (
+            Text,
+            "images,prefill",
+            "'prefill' is for model_input 'Tokens'",
+        ),
         (Text, "tensor", "'tensor' is for model_input 'Tensor'"),
         (Tensor, "chat", "'chat' is for model_input 'Tokens'"),
         (Text, "realtime", "'realtime' is unknown"),
@@ -127,7 +135,9 @@ fn bad_values_name_field_value_and_what_is_accepted() {
         ..Default::default()
     });
     assert!(
-        message.contains("endpoint_types: 'chta' is unknown; accepted with model_input 'Tokens': chat"),
+        message.contains(
+            "endpoint_types: 'chta' is unknown; accepted with model_input 'Tokens': chat"
+        ),
         "{message}"
     );
 

@@ -117,6 +117,6 @@ pub trait RawEngine: Send + Sync + 'static {
 
     /// See [`LLMEngine::engine_control`](crate::LLMEngine::engine_control).
     async fn engine_control(&self, name: &str, _body: Value) -> Result<Value, DynamoError> {
-        Err(super::no_control(&self.name(), name))
+        Err(crate::error::no_control(&self.name(), name))
     }
 }

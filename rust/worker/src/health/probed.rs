@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::engine::{LLMEngine, RequestContext};
 use crate::error::unknown;
-use crate::guarded::GuardedRaw;
+use crate::guarded_raw::GuardedRaw;
 
 /// Who can be probed.
 #[async_trait]

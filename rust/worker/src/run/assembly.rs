@@ -11,7 +11,7 @@ use crate::config::WorkerConfig;
 use crate::engine::LLMEngine;
 use crate::error::invalid_argument;
 use crate::frontend::Frontend;
-use crate::guarded::GuardedRaw;
+use crate::guarded_raw::GuardedRaw;
 use crate::shutdown::Shutdown;
 use crate::state::{OnState, WorkerState};
 

@@ -16,7 +16,7 @@ use serde_json::Value;
 use super::handover::Handover;
 use crate::chunk;
 use crate::engine::{LLMEngine, RequestContext};
-use crate::guarded::GuardedRaw;
+use crate::guarded_raw::GuardedRaw;
 use crate::trace::Traced;
 
 /// The items of one answer.
@@ -40,7 +40,9 @@ pub(crate) trait Serves: Send + Sync + 'static {
 }
 
 /// A piece of an answer.
-pub(crate) trait Item: Serialize + DeserializeOwned + Debug + Send + Sync + Unpin + 'static {
+pub(crate) trait Item:
+    Serialize + DeserializeOwned + Debug + Send + Sync + Unpin + 'static
+{
     /// Whether the last one says that it is the last. Without that an answer ends where its stream
     /// does.
     const SAYS_END: bool;
@@ -61,7 +63,8 @@ pub(crate) trait Item: Serialize + DeserializeOwned + Debug + Send + Sync + Unpi
     }
 
     fn has_tokens(&self) -> bool {
-        self.as_output().is_some_and(|chunk| !chunk.token_ids.is_empty())
+        self.as_output()
+            .is_some_and(|chunk| !chunk.token_ids.is_empty())
     }
 
     /// Whether something may be appended.

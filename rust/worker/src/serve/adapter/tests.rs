@@ -291,3 +291,4 @@ async fn section_10_what_ends_a_generate_that_does_not_return() {
 }
 
 mod limits;
+mod raw;

@@ -66,8 +66,14 @@ impl<'a> Answer<'a> {
     }
 
     /// Writes that there is no answer, and why. As good as written is what nobody waits for.
-    pub(super) async fn refuse(mut self, text: &str, error: &DynamoError) -> anyhow::Result<()> {
-        self.counted.failed(error_types::GENERATE);
+    /// `error_type` is the runtime's name for where it failed.
+    pub(super) async fn refuse(
+        mut self,
+        text: &str,
+        error: &DynamoError,
+        error_type: &str,
+    ) -> anyhow::Result<()> {
+        self.counted.failed(error_type);
         frame::prologue(self.connection.out(), Some((text, error)))?;
         frame::sentinel(self.connection.out())?;
         if poll_fn(|cx| self.poll_written(cx)).await? {

@@ -71,7 +71,10 @@ pub(super) fn item<I: Item>(
 ) -> anyhow::Result<usize> {
     let is_msgpack = codec == RequestPlanePayloadCodec::Msgpack;
     match item {
-        Ok(item) => match item.as_output().filter(|chunk| is_msgpack && is_plain(chunk)) {
+        Ok(item) => match item
+            .as_output()
+            .filter(|chunk| is_msgpack && is_plain(chunk))
+        {
             Some(chunk) => framed(out, |out| Ok(plain_chunk(out, chunk)?)),
             None => wrapped(out, codec, Some(Annotated::from_data(item))),
         },

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use dynamo_runtime::error::DynamoError;
 use serde_json::Value;
 
-use super::caught;
 use crate::engine::{RawEngine, RawStream, RequestContext};
 use crate::error::invalid_argument;
+use crate::panics::caught;
 
 /// A raw engine that requests are given to.
 pub(crate) struct GuardedRaw {
@@ -114,7 +114,10 @@ mod tests {
     async fn what_is_no_clients_request_is_refused_before_the_engine_has_it() {
         for (request, said) in [
             (json!([1, 2]), "no JSON object"),
-            (json!({"token_ids": [1], "stop_conditions": {}}), "tokenized already"),
+            (
+                json!({"token_ids": [1], "stop_conditions": {}}),
+                "tokenized already",
+            ),
         ] {
             let error = error_of(request).await;
             assert_eq!(kind(&error), BackendError::InvalidArgument);
