@@ -5,7 +5,7 @@
     dynamo-backend serve encoder:Encoder --discovery-backend file --model-name $MODEL \
         --component encoder --disaggregation-mode encode &
     dynamo-backend serve encoder:Captions --discovery-backend file --model-name $MODEL \
-        --route-to-encoder true &
+        --route-to-encoder &
     python -m dynamo.frontend --discovery-backend file
 
 Where a request has images, a frontend asks the encoder first, and sends what that made along with

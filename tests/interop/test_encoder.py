@@ -58,7 +58,7 @@ def test_the_generating_worker_gets_what_the_encoder_made(
     launcher: Launcher, model_folder: str
 ) -> None:
     encoding = encoder(launcher, model_folder, "encoded:Told")
-    generating = serve(launcher, model_folder, "encoded:Captioning", "--route-to-encoder", "true")
+    generating = serve(launcher, model_folder, "encoded:Captioning", "--route-to-encoder")
     api = start_frontend(launcher)
     until(lambda: is_served(api), "the model is served")
     # Before it knows the encoder, it lets the worker behind encode.
@@ -92,7 +92,7 @@ def test_who_takes_results_says_so_in_its_card(launcher: Launcher, model_folder:
         launcher,
         model_folder,
         "encoder:Captions",
-        *("--route-to-encoder", "true"),
+        "--route-to-encoder",
         *("--media-decoder", '{"image": {"limits": {"max_image_width": 64}}}'),
         *("--media-fetcher", '{"timeout_seconds": 2, "allow_direct_ip": true}'),
     )
@@ -111,7 +111,7 @@ def test_an_encoder_that_makes_nothing_is_an_error_of_its_own(
     launcher: Launcher, model_folder: str
 ) -> None:
     encoding = encoder(launcher, model_folder, "plain:Plain")
-    generating = serve(launcher, model_folder, "encoder:Captions", "--route-to-encoder", "true")
+    generating = serve(launcher, model_folder, "encoder:Captions", "--route-to-encoder")
     api = start_frontend(launcher)
     until(lambda: is_served(api), "the model is served")
     # Nothing is lost: the worker behind encodes.

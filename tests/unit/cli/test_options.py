@@ -191,7 +191,7 @@ def test_the_runtime_is_part_of_the_configuration() -> None:
         (["--model-input", "Text"], "--model-input: 'Text' is unknown; accepted: Tokens"),
         (
             ["--disaggregation-mode", "both"],
-            "--disaggregation-mode: 'both' is unknown; accepted: Aggregated, Prefill, Decode",
+            "--disaggregation-mode: 'both' is unknown; accepted: Aggregated, Prefill, Decode, Encode",
         ),
         (["--metrics-labels", "a"], "--metrics-labels: 'a' is not of the form name=value"),
         (["--metrics-labels", "=b"], "--metrics-labels: '=b' is not of the form name=value"),

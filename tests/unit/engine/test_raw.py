@@ -144,3 +144,9 @@ def test_media_and_encoding_are_checked_early(config: dict[str, Any], said: str)
 def test_the_checks_of_engines_say_that_they_are_of_tokens() -> None:
     with pytest.raises(InvalidArgument, match="Raw takes text"):
         check_engine(Raw)
+
+
+def test_tensors_need_another_frontend_than_that_of_the_process() -> None:
+    worker = Worker(Tensors(), WorkerConfig(endpoint_types="tensor"), http_port=0)
+    with pytest.raises(InvalidArgument, match="no endpoint of that takes tensors"):
+        worker.run()

@@ -36,6 +36,12 @@ impl Assembly {
     pub(crate) fn check(&self) -> Result<(), DynamoError> {
         self.config.validate()?;
         let (input, name) = (self.config.model_input, self.engine.name());
+        if self.frontend.is_some() && input == ModelInput::Tensor {
+            return Err(invalid_argument(
+                "http_port: the frontend in the process speaks HTTP, and no endpoint of that takes \
+                 tensors; leave it out, and have Dynamo's own frontend serve them by gRPC",
+            ));
+        }
         match (&self.raw, input) {
             (None, ModelInput::Tokens) | (Some(_), ModelInput::Text | ModelInput::Tensor) => Ok(()),
             (None, _) => Err(invalid_argument(format!(
