@@ -90,7 +90,7 @@ fn find(input: ModelInput, part: &str) -> Option<ModelType> {
 fn refused(input: ModelInput, what: &str) -> DynamoError {
     let accepted = of(input).iter().map(|(name, _)| *name).collect::<Vec<_>>();
     invalid_argument(format!(
-        "endpoint_types: {what}; accepted with model_input '{input}': {}",
+        "endpoint_types: {what}; accepted: {}, as model_input is '{input}'",
         accepted.join(", ")
     ))
 }
