@@ -194,8 +194,10 @@ def test_the_runtime_is_part_of_the_configuration() -> None:
         ),
         (
             ["--disaggregation-mode", "both"],
-            "--disaggregation-mode: 'both' is unknown; accepted: Aggregated, Prefill, Decode,"
-            " Encode",
+            (
+                "--disaggregation-mode: 'both' is unknown; accepted: Aggregated, Prefill, Decode,"
+                " Encode"
+            ),
         ),
         (["--metrics-labels", "a"], "--metrics-labels: 'a' is not of the form name=value"),
         (["--metrics-labels", "=b"], "--metrics-labels: '=b' is not of the form name=value"),
