@@ -12,6 +12,8 @@
   cancellation of a request. A request with `HEALTH_CHECK_KEY` is a probe.
 - `GenerationOptions` reads how a request wants its output made; `Unsupported` refuses what an
   engine does not have.
+- `RawEngine` is a base class for engines of images, videos, speech and embeddings, which take
+  requests as clients send them (`RawRequest`) and answer in JSON (`RawChunk`).
 - `Steps` is for engines with a step loop: one call hands over the tokens of all requests.
 - `Span` is a span of a request's trace, to which an engine adds what it knows.
 - `RequestLogFilter` lets a program's own log say which request a line belongs to.
@@ -21,6 +23,8 @@
 - `AdapterCards` is for engines that load LoRA adapters while they serve.
 - `prefill_request`, `prefill_chunk`, `require_prefill_result` and `require_bootstrap_info` are for
   engines that prefill in one worker and decode in another; see the module `disaggregation`.
+- `encoder_chunk`, `encoder_result` and `require_encoder_result` are for engines whose media are
+  encoded by another worker; see the module `encoding`.
 - The module `testing` is for tests of engines, without a worker.
 - `DynamoError` and its subclasses are the errors that Dynamo knows.
 
@@ -51,6 +55,7 @@ from .disaggregation import (
     require_bootstrap_info,
     require_prefill_result,
 )
+from .encoding import encoder_chunk, encoder_result, require_encoder_result
 from .engine import Engine, LLMEngine, Progress
 from .exceptions import (
     Cancelled,
@@ -69,6 +74,7 @@ from .kv_events import BlockHash, KvEvent
 from .messages import HEALTH_CHECK_KEY, Chunk, Request, Step
 from .metrics import EndpointMetrics
 from .publish import MetricsBindings, MetricsContext, PushKvEvents, ZmqKvEvents
+from .raw import RawChunk, RawEngine, RawRequest
 from .report import EndReason, Report, ShutdownStage, StageFailure
 from .state import WorkerState
 from .together import run, serve
@@ -101,6 +107,9 @@ __all__ = [
     "PrefillResult",
     "Progress",
     "PushKvEvents",
+    "RawChunk",
+    "RawEngine",
+    "RawRequest",
     "Report",
     "Request",
     "RequestContext",
@@ -125,10 +134,13 @@ __all__ = [
     "WorkerState",
     "ZmqKvEvents",
     "bootstrap_info",
+    "encoder_chunk",
+    "encoder_result",
     "prefill_chunk",
     "prefill_request",
     "prefill_result",
     "require_bootstrap_info",
+    "require_encoder_result",
     "require_prefill_result",
     "run",
     "serve",

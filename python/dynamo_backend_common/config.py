@@ -11,10 +11,10 @@ from typing import Any, Literal, TypeAlias
 
 from ._core import config_fields
 
-ModelInput: TypeAlias = Literal["Tokens"]
-"""What the engine consumes."""
+ModelInput: TypeAlias = Literal["Tokens", "Text", "Tensor"]
+"""What the engine consumes: tokens, or requests as clients send them (`RawEngine`)."""
 
-DisaggregationMode: TypeAlias = Literal["Aggregated", "Prefill", "Decode", "agg"]
+DisaggregationMode: TypeAlias = Literal["Aggregated", "Prefill", "Decode", "Encode", "agg"]
 """The worker's part in serving; ``agg`` is short for ``Aggregated``."""
 
 StructuralTagMode: TypeAlias = Literal["Off", "On"]
@@ -149,9 +149,11 @@ class WorkerConfig:
             without tokenizer and template.
         served_model_name: Public name of the model. None: the engine's, else its model, else
             ``model_name``.
-        model_input: What the engine consumes; ``Tokens``.
-        endpoint_types: Comma-separated: ``chat``, ``completions``. Dynamo's others,
-            ``embedding`` and ``tensor``, are refused: an engine makes tokens.
+        model_input: What the engine consumes: ``Tokens``, or of a `RawEngine` ``Text`` or
+            ``Tensor``. At its default it is what the engine says.
+        endpoint_types: Comma-separated. With ``Tokens``: ``chat``, ``completions``; with ``Text``
+            also ``embedding``, ``images``, ``videos``, ``audios``, ``classify``, ``pooling``,
+            ``rerank``; with ``Tensor``: ``tensor``.
         custom_jinja_template: Path of a chat template that replaces the model's.
         tool_call_parser: Name of the parser of tool calls, for the frontend.
         reasoning_parser: Name of the parser of reasoning, for the frontend.
@@ -160,12 +162,20 @@ class WorkerConfig:
         exclude_tools_when_tool_choice_none: Whether tools are left out of the prompt where a
             request's tool choice is none.
         enable_local_indexer: Whether the worker indexes its KV blocks itself, for routers that have
-            missed events of it.
+            missed events of it; always off on an encode worker, which has none.
         enable_kv_routing: Whether KV events and snapshots are published.
         kv_state_endpoint: Whose KV events the worker's are, ``NAMESPACE.COMPONENT.ENDPOINT``, where
             another endpoint owns the KV cache. None: the endpoint that is served.
         metrics_labels: (name, value) pairs that are added to the endpoint's metrics.
-        disaggregation_mode: ``Aggregated`` (or ``agg``), ``Prefill`` or ``Decode``.
+        disaggregation_mode: ``Aggregated`` (or ``agg``), ``Prefill``, ``Decode`` or ``Encode``.
+        route_to_encoder: Whether requests with media come by way of an encode worker, which the
+            model is then not served without; of an aggregated or a prefill worker.
+        media_decoder: Which media a frontend decodes before it sends a request, and within which
+            limits, as ``{"image": {"limits": {"max_image_width": 4096}}}``; what it decoded, a
+            worker reads by RDMA (NIXL). None: requests have the media's URLs.
+        media_fetcher: How a frontend fetches them: ``user_agent``, ``allow_direct_ip``,
+            ``allow_direct_port``, ``allow_private_ips``, ``allowed_media_domains``,
+            ``timeout_seconds``. What is left out, and None, is Dynamo's default.
         health_check_payload: Request of the health canary. None: ``DYN_HEALTH_CHECK_PAYLOAD``,
             else the engine's.
         max_concurrent_requests: Requests that the engine has at a time; more wait for their turn,
@@ -205,6 +215,9 @@ class WorkerConfig:
     kv_state_endpoint: str | None = None
     metrics_labels: tuple[tuple[str, str], ...] = ()
     disaggregation_mode: DisaggregationMode = "Aggregated"
+    route_to_encoder: bool = False
+    media_decoder: Mapping[str, Any] | None = None
+    media_fetcher: Mapping[str, Any] | None = None
     health_check_payload: Mapping[str, Any] | None = None
     max_concurrent_requests: int | None = None
     max_queued_requests: int | None = None

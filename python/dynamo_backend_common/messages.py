@@ -139,7 +139,14 @@ class Request(TypedDict):
     bootstrap_info: NotRequired[dict[str, Any] | None]
     """Host, port and room of a KV transfer."""
     multi_modal_data: NotRequired[dict[str, Any] | None]
-    """Images and the like, by kind."""
+    """Images and the like, by kind: lists under ``image_url``, ``video_url``, ``audio_url``.
+
+    Each is ``{"Url": …}`` or, from a frontend that decodes media, ``{"Decoded": …}``, which says
+    where the decoded bytes are."""
+    mm_processor_kwargs: NotRequired[dict[str, Any] | None]
+    """What the client said of how they are processed."""
+    encoder_result: NotRequired[dict[str, Any] | None]
+    """What the encode worker made of them; see `encoder_result`."""
     extra_args: NotRequired[Any]
     """What the client sent beyond the known options."""
     _HEALTH_CHECK: NotRequired[bool]
@@ -205,6 +212,8 @@ class Chunk(TypedDict):
     """Candidates per token of ``token_ids``."""
     disaggregated_params: NotRequired[dict[str, Any] | None]
     """What a prefill worker hands to the decode worker."""
+    encoder_result: NotRequired[dict[str, Any] | None]
+    """What an encode worker hands to those that generate; see `encoder_chunk`."""
     engine_data: NotRequired[Any]
     """Passed on to the response as it is."""
     extra_args: NotRequired[Any]

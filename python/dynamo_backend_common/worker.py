@@ -10,6 +10,7 @@ from ._log.logging import choose_log
 from ._serving.block import Block
 from ._serving.bridge import Bridge
 from ._serving.inbox_reader import InboxReader
+from ._serving.kind import with_input
 from ._serving.local_url import local_url
 from ._serving.own_loop import run_on_own_loop
 from ._serving.stream import logger
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from ._serving.own_loop import LoopFactory
+    from .config import ModelInput
     from .engine import Engine
 
 __all__ = ["Worker"]
@@ -51,7 +53,7 @@ class Worker:
     Args:
         engine: A Python engine (any object with the methods of `Engine`) or a Rust engine.
         config: How the engine is presented; an engine's own ``configure`` may fill in what is left
-            at its default.
+            at its default, and its ``model_input`` does.
         http_port: Port of an OpenAI frontend in the same process; 0: any free one, which is in
             `http_url`; None: no frontend. With it, discovery is ``mem`` unless one was
             chosen.
@@ -83,11 +85,12 @@ class Worker:
         self._report: Report | None = None
         driven: Any = engine
         self._bridge: Bridge | None = None
+        taken: ModelInput = "Tokens"
         if isinstance(engine, RustEngine):
             name = engine.name
         else:
             driven = self._bridge = Bridge(engine, on_progress)
-            name = driven.name
+            name, taken = driven.name, driven.model_input
         self._name = name
         self._is_abandoned = False
         config = WorkerConfig() if config is None else config
@@ -99,7 +102,7 @@ class Worker:
                     f"{name}.configure returned {type(config).__name__};"
                     " it must return the WorkerConfig to use"
                 )
-        self._config = config
+        self._config = config = with_input(config, name, taken)
         self._core = WorkerCore(
             driven,
             name,

@@ -41,7 +41,7 @@ CASES = [
     ),
     pytest.param(
         ["echo", "--endpoint-types", "chat,embedding"],
-        ["--endpoint-types", "'embedding' cannot be served", "chat, completions"],
+        ["--endpoint-types", "'embedding' is for model_input 'Text'", "chat, completions, as"],
         id="embedding",
     ),
     pytest.param(
@@ -51,12 +51,12 @@ CASES = [
     ),
     pytest.param(
         ["echo", "--endpoint-types", "Embeddings"],
-        ["--endpoint-types", "'Embeddings' cannot be served"],
+        ["--endpoint-types", "'Embeddings' is for model_input 'Text'"],
         id="embeddings",
     ),
     pytest.param(
         ["echo", "--endpoint-types", "tensor"],
-        ["--endpoint-types", "'tensor' cannot be served"],
+        ["--endpoint-types", "'tensor' is for model_input 'Tensor'"],
         id="tensor",
     ),
     pytest.param(
@@ -136,7 +136,7 @@ def test_endpoint_types_that_no_engine_makes_are_refused_from_the_environment_to
     process = launcher.command("serve", "echo", env={"DYN_ENDPOINT_TYPES": "chat,tensor"})
     assert process.wait() == 2
     [line] = process.stderr.splitlines()
-    assert "DYN_ENDPOINT_TYPES: 'tensor' cannot be served" in line
+    assert "DYN_ENDPOINT_TYPES: 'tensor' is for model_input 'Tensor'" in line
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from .processes import PATIENCE, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from contextlib import AbstractContextManager
     from http.client import HTTPResponse
 
 NO_HEADERS: Mapping[str, str] = MappingProxyType({})
@@ -104,6 +105,16 @@ class Api:
         connection, response = self._request("POST", path, body)
         with connection_closed(connection):
             return Reply(response.status, response.read().decode())
+
+    def post_for_bytes(self, path: str, body: dict[str, Any]) -> tuple[int, bytes]:
+        """Status and body of an answer that may be no text."""
+        connection, response = self._request("POST", path, body)
+        with connection_closed(connection):
+            return response.status, response.read()
+
+    def stream(self, path: str, body: dict[str, Any]) -> AbstractContextManager[Stream]:
+        """Asks for a stream of an endpoint."""
+        return self._stream(path, body)
 
     def complete(self, prompt: str | list[int], **options: Any) -> Reply:
         """A completion that is not streamed, of the first model unless ``model`` is given."""

@@ -19,6 +19,7 @@ from ..metrics import EndpointMetrics
 from ..publish import MetricsContext
 from .generate import is_synchronous
 from .hooks import check_hooks, defines
+from .kind import input_of
 from .last_requests import end_requests
 from .pump import Pump
 from .stream import log_failure, logger
@@ -41,6 +42,9 @@ class Bridge:
         name = type(engine).__name__
         check_hooks(engine)
         self.name = name
+        self.model_input = input_of(engine)
+        # Read once by the core.
+        self.is_raw = self.model_input != "Tokens"
         self._engine = engine
         self._on_progress = on_progress
         self._shutdown = asyncio.Event()
@@ -96,7 +100,7 @@ class Bridge:
             sink.fail(Unknown(f"{self.name} has not let go of the probe before this one"))
             return None
         threads = self._threads if self._is_synchronous(generate) else None
-        pump = Pump(generate, self.name, request, context, sink, threads)
+        pump = Pump(generate, self.name, request, context, sink, threads, says_end=not self.is_raw)
         self._pumps[context] = pump
         pump.task.add_done_callback(partial(self._done, context, sink))
         if HEALTH_CHECK_KEY in request:

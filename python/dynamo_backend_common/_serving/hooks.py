@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..engine import LLMEngine
 from ..exceptions import InvalidArgument
+from ..raw import RawEngine
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -57,12 +58,10 @@ def check_hooks(engine: Any) -> None:
 
 
 def defines(engine: Any, hook: str) -> bool:
-    """Whether the engine has a hook of its own, and not that of `LLMEngine`."""
+    """Whether the engine has a hook of its own, and not that of a base class of ours."""
     method = getattr(engine, hook, None)
-    offered = getattr(LLMEngine, hook, None)
-    return method is not None and (
-        offered is None or getattr(method, "__func__", None) is not offered
-    )
+    offered = [getattr(base, hook, None) for base in (LLMEngine, RawEngine)]
+    return method is not None and getattr(method, "__func__", method) not in offered
 
 
 def _meant(engine: Any, own: Iterable[str], missing: Iterable[str]) -> str:

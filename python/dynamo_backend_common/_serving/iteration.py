@@ -31,12 +31,15 @@ class ThreadIteration:
         context: RequestContext,
         sink: Sink,
         threads: RequestThreads,
+        *,
+        says_end: bool,
     ) -> None:
         self._generate = generate
         self._engine = engine
         self._context = context
         self._sink = sink
         self._threads = threads
+        self._says_end = says_end
         self._cancelled = False
         self._withdraw: Callable[[], None] | None = None
         self.began = False
@@ -130,7 +133,7 @@ class ThreadIteration:
                 return
             if self._unwanted:
                 return
-        if not (self._cancelled or self._context.is_stopped()):
+        if self._says_end and not (self._cancelled or self._context.is_stopped()):
             raise without_terminal(self._engine)
 
 

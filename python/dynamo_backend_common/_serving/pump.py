@@ -29,7 +29,7 @@ class Pump:
     """One request. Whatever awaits in its generator awaits in this one task.
 
     With ``threads`` its ``generate`` is synchronous: one of them calls and iterates it, and the
-    task waits for that.
+    task waits for that. ``says_end``: its last chunk says that it is the last.
     """
 
     def __init__(
@@ -40,14 +40,19 @@ class Pump:
         context: RequestContext,
         sink: Sink,
         threads: RequestThreads | None = None,
+        *,
+        says_end: bool = True,
     ) -> None:
         self._generate = generate
+        self._says_end = says_end
         self._engine = engine
         self.context = context
         self._sink = sink
         self._thread: ThreadIteration | None = None
         if threads is not None:
-            self._thread = ThreadIteration(generate, engine, context, sink, threads)
+            self._thread = ThreadIteration(
+                generate, engine, context, sink, threads, says_end=says_end
+            )
         # Whether chunks are made on the event loop's thread, in the task.
         self._on_loop = self._thread is None
         self._began = False
@@ -146,7 +151,7 @@ class Pump:
                     if pushed is not None and not await self._goes_on(pushed, chunks):
                         break
                 else:
-                    if not self.context.is_stopped():
+                    if self._says_end and not self.context.is_stopped():
                         raise without_terminal(self._engine)
         except asyncio.CancelledError as cancelled:
             if self._on_loop and not (self._told or self._over):

@@ -19,6 +19,10 @@ _TRIALS: dict[str, tuple[str, dict[str, object]]] = {
         {"messages": [{"role": "user", "content": "What is gravity?"}], **_SHORT},
     ),
     "completions": ("completions", {"prompt": "Gravity is", **_SHORT}),
+    "embedding": ("embeddings", {"input": "Gravity is"}),
+    "images": ("images/generations", {"prompt": "An apple that falls"}),
+    "videos": ("videos", {"prompt": "An apple that falls"}),
+    "audios": ("audio/speech", {"input": "Gravity is"}),
 }
 
 

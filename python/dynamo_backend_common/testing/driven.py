@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from .._core import RustEngine
 from .._serving.bridge import Bridge
+from ..exceptions import InvalidArgument
 from .event_loop import loop_for_tests
 
 if TYPE_CHECKING:
@@ -26,6 +27,11 @@ class Driven:
         else:
             driven = self.bridge = Bridge(engine, None)
             self.name = self.bridge.name
+            if self.bridge.is_raw:
+                raise InvalidArgument(
+                    f"engine: {self.name} takes {self.bridge.model_input.lower()}, and what is here"
+                    " is for engines that take tokens; test it behind a Worker with an http_port"
+                )
         self.core = loop_for_tests().engine(driven, self.name)
 
     def close(self) -> None:

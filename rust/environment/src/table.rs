@@ -171,10 +171,11 @@ variables! {
         "hub repository or local path of the model; empty: no tokenizer or template";
     DYN_SERVED_MODEL_NAME(Text) or "the engine's", [CommandLine],
         "public name of the model";
-    DYN_MODEL_INPUT(Choice(&["Tokens"])) = "Tokens", [CommandLine],
+    DYN_MODEL_INPUT(Choice(&["Tokens", "Text", "Tensor"])) = "Tokens" or "the engine's", [CommandLine],
         "what the engine consumes";
     DYN_ENDPOINT_TYPES(Text) = "chat,completions", [CommandLine],
-        "comma-separated: chat, completions";
+        "comma-separated: chat, completions; with `Text` also embedding, images, videos, audios, classify, \
+         pooling, rerank; with `Tensor` tensor";
     DYN_CUSTOM_JINJA_TEMPLATE(Path) or "the model's", [CommandLine],
         "chat template that replaces the model's";
     DYN_TOOL_CALL_PARSER(Text), [CommandLine],
@@ -193,8 +194,15 @@ variables! {
         "whose KV events the worker's are: `NAMESPACE.COMPONENT.ENDPOINT`";
     DYN_METRICS_LABELS(Pairs) = "", [CommandLine],
         "labels appended to the endpoint's metrics";
-    DYN_DISAGGREGATION_MODE(Choice(&["Aggregated", "Prefill", "Decode"])) = "Aggregated", [CommandLine],
+    DYN_DISAGGREGATION_MODE(Choice(&["Aggregated", "Prefill", "Decode", "Encode"])) = "Aggregated",
+        [CommandLine],
         "the worker's part in disaggregated serving";
+    DYN_ROUTE_TO_ENCODER(Flag) = "false", [CommandLine],
+        "requests with media come by way of an encode worker";
+    DYN_MEDIA_DECODER(Json) or "their URLs are handed on", [CommandLine],
+        "media that a frontend decodes: a JSON object, or `@` and the path of a file";
+    DYN_MEDIA_FETCHER(Json) or "Dynamo's rules", [CommandLine],
+        "how a frontend fetches them: a JSON object, or `@` and the path of a file";
     DYN_STRUCTURAL_TAG_MODE(Choice(&["Off", "On"])) = "Off", [CommandLine],
         "guided decoding of tool calls by structural tags";
     DYN_STRUCTURAL_TAG_SCOPE(Choice(&["Auto", "Always"])) = "Auto", [CommandLine],

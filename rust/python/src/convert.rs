@@ -7,6 +7,7 @@ pub(crate) mod integers;
 pub(crate) mod json;
 pub(crate) mod plain;
 pub(crate) mod python;
+pub(crate) mod raw;
 pub(crate) mod reading;
 pub(crate) mod report;
 pub(crate) mod request;

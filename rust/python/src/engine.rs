@@ -1,41 +1,27 @@
 //! A Python engine as the worker's [`LLMEngine`].
 //!
 //! `generate` posts one message to the event loop's thread, which starts a pump there; chunks come
-//! back through the request's [`Sink`]. Hooks are called and awaited there too.
-
-use std::pin::Pin;
-use std::task::{Context, Poll};
-use std::time::Duration;
+//! back through the request's [`Chunks`]. Hooks are called and awaited there too.
 
 use async_trait::async_trait;
 use dynamo_backend_worker::error::{invalid_argument, unknown};
 use dynamo_backend_worker::publish::KvEventSource;
 use dynamo_backend_worker::{
     AdapterCards, CardChanges, DisaggregationMode, DynamoError, EngineConfig, EngineStream,
-    LLMEngine, LLMEngineOutput, MetricsBindings, MetricsContext, PreprocessedRequest,
-    RequestContext, WorkerConfig,
+    LLMEngine, MetricsBindings, MetricsContext, PreprocessedRequest, RequestContext, WorkerConfig,
 };
-use futures::Stream;
-use pyo3::intern;
 use pyo3::prelude::*;
 use serde_json::Value;
-use tokio::runtime::Handle;
-use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::sync::CancellationToken;
 
 use crate::adapters;
-use crate::buffer::Reader;
-use crate::calls::EventLoop;
 use crate::chunk::into_output;
+use crate::chunks::Chunks;
 use crate::context;
 use crate::convert::{config, json, request};
 use crate::kv_events;
 use crate::metrics::{self, MetricsCore};
 use crate::python_engine::PythonEngine;
-use crate::request_pump::RequestPump;
-use crate::sink::Sink;
-
-/// What a generator has for ending after its last chunk.
-const LAST_MOMENT: Duration = Duration::from_secs(1);
 
 #[async_trait]
 impl LLMEngine for PythonEngine {
@@ -71,40 +57,15 @@ impl LLMEngine for PythonEngine {
         request: PreprocessedRequest,
         context: RequestContext,
     ) -> Result<EngineStream, DynamoError> {
-        let pump = RequestPump::default();
-        let (sink, items) = Sink::open(
-            self.reading.clone(),
-            context.clone(),
-            self.event_loop.clone(),
-            &pump,
+        let as_list = self.as_list;
+        let chunks = Chunks::ask(
+            self,
+            context,
+            true,
+            move |py| request::to_dict(py, request, as_list),
+            into_output,
         );
-        let ended = CancellationToken::new();
-
-        let (bridge, slot, as_list) = (self.bridge.clone(), pump.clone(), self.as_list);
-        let seen = context::RequestContext::new(context, self.event_loop.clone(), ended.clone())
-            .with_stream(sink.writer(), self.reading.clone());
-        self.event_loop.outbox.post(move |py| {
-            let request = match request::to_dict(py, request, as_list) {
-                Ok(request) => request,
-                Err(failed) => {
-                    sink.fail(failed.value(py));
-                    slot.set(None);
-                    return Ok(());
-                }
-            };
-            let pump = bridge
-                .bind(py)
-                .call_method1(intern!(py, "serve"), (request, seen, sink))?;
-            slot.set(pump.extract()?);
-            Ok(())
-        });
-        Ok(Box::pin(Chunks {
-            items,
-            exhausted: false,
-            pump,
-            event_loop: self.event_loop.clone(),
-            _ended: ended.drop_guard(),
-        }))
+        Ok(Box::pin(chunks))
     }
 
     async fn abort(&self, context: RequestContext) {
@@ -214,52 +175,5 @@ impl LLMEngine for PythonEngine {
             json::from_python(answer, "engine_update's reply").map_err(unknown)
         })
         .await
-    }
-}
-
-/// The chunks of one request. Dropped, it tells the pump that brings them.
-struct Chunks {
-    items: Reader,
-    exhausted: bool,
-    pump: RequestPump,
-    event_loop: EventLoop,
-    _ended: DropGuard,
-}
-
-impl Stream for Chunks {
-    type Item = Result<LLMEngineOutput, DynamoError>;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let polled = self.items.poll(cx).map(|item| {
-            item.map(|item| match item {
-                Ok(chunk) => Ok(into_output(chunk)),
-                Err(error) => Err(*error),
-            })
-        });
-        self.exhausted |= match &polled {
-            Poll::Ready(Some(Ok(chunk))) => chunk.finish_reason.is_some(),
-            Poll::Ready(Some(Err(_)) | None) => true,
-            Poll::Pending => false,
-        };
-        polled
-    }
-}
-
-impl Drop for Chunks {
-    fn drop(&mut self) {
-        let (pump, event_loop) = (std::mem::take(&mut self.pump), self.event_loop.clone());
-        // Mostly it ends at about the same time.
-        match (self.exhausted, Handle::try_current()) {
-            _ if pump.has_ended() => {}
-            (true, Ok(runtime)) => {
-                runtime.spawn(async move {
-                    tokio::time::sleep(LAST_MOMENT).await;
-                    if !pump.has_ended() {
-                        event_loop.outbox.post(move |py| pump.overstays(py));
-                    }
-                });
-            }
-            _ => event_loop.outbox.post(move |py| pump.cancel(py)),
-        }
     }
 }

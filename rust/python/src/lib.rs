@@ -7,11 +7,11 @@
 //! | file | what it is |
 //! |---|---|
 //! | `worker` | `WorkerCore`: one run, seen from Python |
-//! | `python_engine`, `engine` | a Python engine and how its hooks are called, and it as `LLMEngine` |
+//! | `python_engine`, `engine`, `raw_engine` | a Python engine and how its hooks are called, and it as `LLMEngine` or `RawEngine` |
 //! | `process`, `runtime` | what is one for the whole process, and its tokio runtime |
 //! | `rust_engine` | a Rust engine in a Python handle |
 //! | `outbox`, `inbox`, `calls` | from Rust to the event loop's thread |
-//! | `chunk`, `buffer`, `sink`, `step`, `wakeups` | from Python to Rust: the chunks of requests |
+//! | `chunk`, `chunks`, `buffer`, `sink`, `step`, `wakeups` | from Python to Rust: the chunks of requests |
 //! | `logging` | the log of the Rust side, to Python's `logging` |
 //! | `kv_events`, `publishers`, `metrics`, `adapters` | what a Python engine publishes |
 //! | `context`, `signal`, `token_ids` | the context and the prompt of a request |
@@ -25,6 +25,7 @@ mod adapters;
 mod buffer;
 mod calls;
 mod chunk;
+mod chunks;
 mod context;
 mod convert;
 mod engine;
@@ -39,6 +40,7 @@ mod outbox;
 mod process;
 mod publishers;
 mod python_engine;
+mod raw_engine;
 mod request_pump;
 mod runtime;
 mod rust_engine;

@@ -30,6 +30,9 @@ pub(crate) struct PythonEngine {
     failure: Failure,
 }
 
+/// One that takes requests as clients send them.
+pub(crate) struct RawPythonEngine(pub(crate) PythonEngine);
+
 impl PythonEngine {
     pub(crate) fn new(
         bridge: &Bound<'_, PyAny>,
@@ -38,15 +41,21 @@ impl PythonEngine {
         shutdown: Shutdown,
     ) -> PyResult<Self> {
         let name: Arc<str> = name.into();
+        let is_raw = bridge.getattr("is_raw")?.is_truthy()?;
         Ok(Self {
             as_list: bridge.getattr("token_ids_as_list")?.is_truthy()?,
             bridge: Arc::new(bridge.clone().unbind()),
-            reading: Arc::new(Reading::of(name.clone())),
+            reading: Arc::new(Reading::of(name.clone(), is_raw)),
             name,
             event_loop,
             shutdown,
             failure: Failure::default(),
         })
+    }
+
+    /// Whether it takes requests as clients send them.
+    pub(crate) fn is_raw(&self) -> bool {
+        self.reading.is_raw()
     }
 
     pub(crate) fn failure(&self) -> Failure {

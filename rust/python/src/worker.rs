@@ -5,9 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use dynamo_backend_handoff::origin::Origin;
 use dynamo_backend_worker::error::unknown;
-use dynamo_backend_worker::{
-    Frontend, Hold, LLMEngine, OnState, Shutdown, Worker, WorkerConfig, WorkerState,
-};
+use dynamo_backend_worker::{Frontend, Hold, OnState, Shutdown, Worker, WorkerConfig, WorkerState};
 use parking_lot::Mutex;
 use pyo3::prelude::*;
 use pyo3::{PyTraverseError, PyVisit};
@@ -18,7 +16,7 @@ use crate::convert::{config, report};
 use crate::errors;
 use crate::inbox::Inbox;
 use crate::logging;
-use crate::python_engine::{Failure, PythonEngine};
+use crate::python_engine::{Failure, PythonEngine, RawPythonEngine};
 use crate::runtime;
 use crate::rust_engine::RustEngine;
 
@@ -98,9 +96,8 @@ impl WorkerCore {
         }
         let (inbox, outbox) = Inbox::open()?;
         let event_loop = EventLoop::new(event_loop.unbind(), outbox);
-        let (engine, failure) = self.engine(py, &event_loop)?;
-        let mut worker =
-            Worker::new(engine, self.config.lock().clone()).with_shutdown(self.shutdown.clone());
+        let (worker, failure) = self.worker(py, &event_loop)?;
+        let mut worker = worker.with_shutdown(self.shutdown.clone());
         if let Some(frontend) = self.frontend {
             worker = worker.with_frontend(frontend);
         }
@@ -192,19 +189,21 @@ impl WorkerCore {
 }
 
 impl WorkerCore {
-    fn engine(
-        &self,
-        py: Python<'_>,
-        event_loop: &EventLoop,
-    ) -> PyResult<(Arc<dyn LLMEngine>, Failure)> {
+    fn worker(&self, py: Python<'_>, event_loop: &EventLoop) -> PyResult<(Worker, Failure)> {
+        let config = self.config.lock().clone();
         if let Ok(handle) = self.engine.bind(py).cast::<RustEngine>() {
-            return Ok((handle.get().engine.clone(), Failure::default()));
+            let engine = handle.get().engine.clone();
+            return Ok((Worker::new(engine, config), Failure::default()));
         }
         let bridge = self.engine.bind(py);
         let shutdown = self.shutdown.clone();
         let engine = PythonEngine::new(bridge, &self.engine_name, event_loop.clone(), shutdown)?;
         let failure = engine.failure();
-        Ok((Arc::new(engine), failure))
+        let worker = match engine.is_raw() {
+            true => Worker::new_raw(Arc::new(RawPythonEngine(engine)), config),
+            false => Worker::new(Arc::new(engine), config),
+        };
+        Ok((worker, failure))
     }
 }
 

@@ -5,6 +5,7 @@ mod choice;
 mod disaggregation_mode;
 mod endpoint_types;
 mod kv_state_endpoint;
+mod media;
 mod metrics_labels;
 mod runtime;
 mod secret;
@@ -17,6 +18,7 @@ use dynamo_llm::local_model::runtime_config::{
     StructuralTagMode, StructuralTagReasoningBoundary, StructuralTagSchemaMode, StructuralTagScope,
 };
 use dynamo_llm::model_type::{ModelInput, ModelType};
+use dynamo_llm::preprocessor::media::{MediaDecoder, MediaFetcher};
 use dynamo_runtime::error::DynamoError;
 use dynamo_runtime::protocols::EndpointId;
 use serde_json::Value;
@@ -58,6 +60,12 @@ pub struct WorkerConfig {
     pub kv_state_endpoint: Option<String>,
     pub metrics_labels: Vec<(String, String)>,
     pub disaggregation_mode: DisaggregationMode,
+    /// Requests with media come by way of an encode worker.
+    pub route_to_encoder: bool,
+    /// Which media a frontend decodes, and within which limits; `None`: it hands their URLs on.
+    pub media_decoder: Option<Value>,
+    /// From where, and how, it fetches them.
+    pub media_fetcher: Option<Value>,
     pub health_check_payload: Option<Value>,
     /// Requests that the engine has at a time. More wait for their turn.
     pub max_concurrent_requests: Option<u32>,
@@ -98,6 +106,9 @@ impl Default for WorkerConfig {
             kv_state_endpoint: None,
             metrics_labels: Vec::new(),
             disaggregation_mode: DisaggregationMode::Aggregated,
+            route_to_encoder: false,
+            media_decoder: None,
+            media_fetcher: None,
             health_check_payload: None,
             max_concurrent_requests: None,
             max_queued_requests: None,
@@ -126,13 +137,10 @@ impl WorkerConfig {
                 return Err(invalid_argument(format!("{field}: must not be empty")));
             }
         }
-        if self.model_input != ModelInput::Tokens {
-            return Err(invalid_argument(format!(
-                "model_input: '{:?}' is not supported for an LLM engine; accepted: 'Tokens'",
-                self.model_input
-            )));
-        }
         self.model_type()?;
+        self.check_input()?;
+        self.check_encoder()?;
+        self.media()?;
         metrics_labels::check(&self.metrics_labels)?;
         self.kv_state_endpoint()?;
         if let Some(template) = &self.custom_jinja_template {
@@ -186,15 +194,76 @@ impl WorkerConfig {
         given.map(kv_state_endpoint::parse).transpose()
     }
 
-    /// The model type that the card registers.
+    /// The model type that the endpoint types stand for.
     pub(crate) fn model_type(&self) -> Result<ModelType, DynamoError> {
-        parse_endpoint_types(&self.endpoint_types)
+        parse_endpoint_types(self.model_input, &self.endpoint_types)
     }
 
-    /// Whether the worker keeps an index of its own KV blocks, whatever its mode: a router asks for
-    /// it when it has missed events.
+    /// Whether the worker keeps an index of its own KV blocks: a router asks for it when it has
+    /// missed events. An encode worker has none.
     pub fn effective_local_indexer(&self) -> bool {
-        self.enable_local_indexer
+        self.enable_local_indexer && self.disaggregation_mode != DisaggregationMode::Encode
+    }
+
+    /// What is of tokens only has no place beside an engine that takes something else.
+    fn check_input(&self) -> Result<(), DynamoError> {
+        let input = self.model_input;
+        if input == ModelInput::Tokens {
+            return Ok(());
+        }
+        let of_tokens = [
+            (
+                "disaggregation_mode",
+                self.disaggregation_mode != DisaggregationMode::Aggregated,
+            ),
+            ("route_to_encoder", self.route_to_encoder),
+            ("media_decoder", self.media_decoder.is_some()),
+            (
+                "custom_jinja_template",
+                self.custom_jinja_template.is_some(),
+            ),
+        ];
+        match of_tokens.iter().find(|(_, is_set)| *is_set) {
+            None => Ok(()),
+            Some((field, _)) => Err(invalid_argument(format!(
+                "{field}: it is for engines that take tokens, and model_input is '{input}'; leave it \
+                 at its default"
+            ))),
+        }
+    }
+
+    fn check_encoder(&self) -> Result<(), DynamoError> {
+        let takes_results = [DisaggregationMode::Aggregated, DisaggregationMode::Prefill];
+        match self.route_to_encoder && !takes_results.contains(&self.disaggregation_mode) {
+            false => Ok(()),
+            true => Err(invalid_argument(format!(
+                "route_to_encoder: disaggregation_mode is '{:?}', and what an encode worker makes goes \
+                 to an aggregated or a prefill worker; set it there",
+                self.disaggregation_mode
+            ))),
+        }
+    }
+
+    /// How a frontend fetches and decodes media, where it does.
+    pub(crate) fn media(
+        &self,
+    ) -> Result<(Option<MediaDecoder>, Option<MediaFetcher>), DynamoError> {
+        let decoder = self
+            .media_decoder
+            .as_ref()
+            .map(media::decoder)
+            .transpose()?;
+        let fetcher = self
+            .media_fetcher
+            .as_ref()
+            .map(media::fetcher)
+            .transpose()?;
+        if decoder.is_none() && fetcher.is_some() {
+            return Err(invalid_argument(
+                "media_fetcher: without a media_decoder a frontend fetches nothing; set both",
+            ));
+        }
+        Ok((decoder, fetcher))
     }
 }
 

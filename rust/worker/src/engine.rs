@@ -5,6 +5,7 @@
 
 mod context;
 mod first_token;
+mod raw;
 mod setup_metrics;
 
 use std::pin::Pin;
@@ -18,6 +19,7 @@ use futures::Stream;
 use serde_json::Value;
 
 pub use context::{RequestContext, RequestMetadata};
+pub use raw::{RawEngine, RawStream};
 pub use setup_metrics::{MetricsBindings, MetricsContext, OnPublisherReady};
 
 use crate::adapter_cards::AdapterCards;
@@ -162,10 +164,7 @@ pub trait LLMEngine: Send + Sync + 'static {
     /// Performs one control, with the JSON body of the call. A reply with `"status": "error"` says
     /// that it failed; an error is answered with HTTP status 500.
     async fn engine_control(&self, name: &str, _body: Value) -> Result<Value, DynamoError> {
-        Err(crate::error::invalid_argument(format!(
-            "{} supports no control '{name}'",
-            self.name()
-        )))
+        Err(crate::error::no_control(&self.name(), name))
     }
 
     /// Names of the updates, by which an operator changes what the engine has beside its model, such

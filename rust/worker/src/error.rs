@@ -35,6 +35,11 @@ pub fn invalid_argument(message: impl Into<String>) -> DynamoError {
     backend(BackendError::InvalidArgument, message)
 }
 
+/// An engine has no such control.
+pub(crate) fn no_control(engine: &str, name: &str) -> DynamoError {
+    invalid_argument(format!("{engine} supports no control '{name}'"))
+}
+
 /// Something the worker needs cannot be reached.
 pub fn cannot_connect(message: impl Into<String>) -> DynamoError {
     backend(BackendError::CannotConnect, message)

@@ -1,7 +1,5 @@
 //! Keeps a panic of an engine where it happened: the hook fails, and the run goes on.
 
-use std::any::Any;
-use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -9,15 +7,16 @@ use async_trait::async_trait;
 use dynamo_llm::protocols::common::preprocessor::PreprocessedRequest;
 use dynamo_runtime::component::Endpoint;
 use dynamo_runtime::error::DynamoError;
-use futures::FutureExt;
 use serde_json::Value;
 
 use crate::adapter_cards::AdapterCards;
 use crate::config::WorkerConfig;
 use crate::engine::{EngineStream, LLMEngine, MetricsBindings, MetricsContext, RequestContext};
 use crate::engine_config::EngineConfig;
-use crate::error::unknown;
+use crate::panics::caught;
 use crate::publish::KvEventSource;
+
+pub(crate) use crate::panics::{panic_message, panicked};
 
 /// An engine whose hooks do not panic: one that would unwind the run would cost the engine its
 /// cleanup.
@@ -39,27 +38,8 @@ impl Guarded {
         hook: &str,
         work: impl Future<Output = Result<T, DynamoError>>,
     ) -> Result<T, DynamoError> {
-        AssertUnwindSafe(work)
-            .catch_unwind()
-            .await
-            .unwrap_or_else(|panic| Err(panicked(&self.name, hook, &*panic)))
+        caught(&self.name, hook, work).await
     }
-}
-
-/// The error of a hook or stream that panicked; the panic itself was printed where it happened.
-pub(crate) fn panicked(engine: &str, hook: &str, panic: &(dyn Any + Send)) -> DynamoError {
-    let message = format!("{engine}.{hook} panicked: {}", panic_message(panic));
-    tracing::error!("{message}");
-    unknown(message)
-}
-
-/// What was panicked with.
-pub(crate) fn panic_message(panic: &(dyn Any + Send)) -> &str {
-    panic
-        .downcast_ref::<&str>()
-        .copied()
-        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("a panic without a message")
 }
 
 #[async_trait]

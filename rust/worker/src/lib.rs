@@ -7,11 +7,13 @@
 //! | to read about | see |
 //! |---|---|
 //! | what an engine implements | [`LLMEngine`], [`RequestContext`], [`EngineConfig`] |
+//! | an engine of images, speech, embeddings | [`RawEngine`], [`Worker::new_raw`] |
 //! | configuring a worker | [`WorkerConfig`], [`RuntimeConfig`] |
 //! | running it | [`Worker`], [`Shutdown`], [`Report`] |
 //! | running several in one process | [`run_all`] |
 //! | an OpenAI frontend in the same process | [`Frontend`] |
 //! | prefill and decode in two workers | [`disaggregation`] |
+//! | media encoded by another worker | [`encoding`] |
 //! | metrics, KV events, load | [`metrics`], [`publish`] |
 //! | tests of an engine | `testing`, behind the feature of that name |
 //! | tracing | [`trace`], [`RequestContext::trace_headers`] |
@@ -27,6 +29,7 @@ mod deadline;
 mod descendants;
 pub mod disaggregation;
 mod discovery;
+pub mod encoding;
 mod engine;
 mod engine_config;
 pub mod engines;
@@ -35,13 +38,16 @@ mod exit;
 mod forked;
 mod frontend;
 mod guarded;
+mod guarded_raw;
 mod health;
 mod home;
 mod hosts;
 pub mod metrics;
 mod nodelay;
+mod panics;
 pub mod process;
 pub mod publish;
+mod raw_hooks;
 mod run;
 mod runtimes;
 mod serve;
@@ -72,8 +78,8 @@ pub use dynamo_runtime::error::DynamoError;
 /// The release of Dynamo's crates that are linked.
 pub use dynamo_runtime::pipeline::network::ingress::push_endpoint::VERSION as DYNAMO_VERSION;
 pub use engine::{
-    EngineStream, LLMEngine, MetricsBindings, MetricsContext, OnPublisherReady, RequestContext,
-    RequestMetadata, is_probe,
+    EngineStream, LLMEngine, MetricsBindings, MetricsContext, OnPublisherReady, RawEngine,
+    RawStream, RequestContext, RequestMetadata, is_probe,
 };
 pub use engine_config::EngineConfig;
 pub use exit::before_exit;

@@ -71,7 +71,7 @@ impl Run {
         runtime: Runtime,
         alone: bool,
     ) -> Result<Self, DynamoError> {
-        assembly.config.validate()?;
+        assembly.check()?;
         home::tell();
         trace::check_endpoints()?;
         hosts::check()?;

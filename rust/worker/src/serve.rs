@@ -2,9 +2,11 @@
 
 mod adapter;
 mod cancel;
+mod encoded;
 mod handover;
 mod in_flight;
 mod kept;
+mod kind;
 mod measure;
 mod registration;
 mod relayed;
@@ -14,4 +16,5 @@ mod terminal;
 mod told;
 
 pub(crate) use adapter::EngineAdapter;
+pub(crate) use kind::Serves;
 pub(crate) use registration::serve_endpoint;

@@ -22,7 +22,7 @@ pub use headers::TraceHeaders;
 /// OpenTelemetry's own, of attributes and of how a span went.
 pub use opentelemetry::trace::Status;
 pub use opentelemetry::{Array, KeyValue, Value};
-pub(crate) use request::{RequestSpan, begin};
+pub(crate) use request::{RequestSpan, Traced, begin};
 pub use request_trace::RequestTrace;
 pub(crate) use runtime::begins as runtime_begins;
 pub use span::EngineSpan;

@@ -13,14 +13,13 @@ use dynamo_backend_environment::{
     DYN_DYNAMO_REQUEST_QUEUE_LIMIT, DYN_ENGINE_REQUEST_LIMIT, DYN_REQUEST_QUEUE_TIMEOUT_SECS,
     Variable,
 };
-use dynamo_llm::protocols::common::llm_backend::LLMEngineOutput;
 use dynamo_runtime::error::DynamoError;
 use futures::Stream;
+use futures::stream::BoxStream;
 use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::config::WorkerConfig;
-use crate::engine::EngineStream;
 use crate::error::ErrorClass;
 
 const DEFAULT_QUEUE: usize = 16;
@@ -200,7 +199,7 @@ impl Turn {
     }
 
     /// The turn lasts as long as the engine's stream.
-    pub(crate) fn with(self, stream: EngineStream) -> EngineStream {
+    pub(crate) fn with<T: 'static>(self, stream: BoxStream<'static, T>) -> BoxStream<'static, T> {
         match self {
             Self::Taken(turn) => Box::pin(InTurn {
                 stream,
@@ -211,13 +210,13 @@ impl Turn {
     }
 }
 
-struct InTurn {
-    stream: EngineStream,
+struct InTurn<T> {
+    stream: BoxStream<'static, T>,
     _turn: OwnedSemaphorePermit,
 }
 
-impl Stream for InTurn {
-    type Item = Result<LLMEngineOutput, DynamoError>;
+impl<T> Stream for InTurn<T> {
+    type Item = T;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         self.stream.as_mut().poll_next(cx)

@@ -6,15 +6,18 @@ use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 
 use dynamo_backend_lifecycle::Report;
+use dynamo_llm::model_type::ModelInput;
 use dynamo_runtime::Runtime;
 use dynamo_runtime::error::DynamoError;
 use tokio::sync::watch;
 
 use crate::config::WorkerConfig;
-use crate::engine::LLMEngine;
+use crate::engine::{LLMEngine, RawEngine};
 use crate::error::unknown;
 use crate::frontend::Frontend;
 use crate::guarded::Guarded;
+use crate::guarded_raw::GuardedRaw;
+use crate::raw_hooks::RawHooks;
 use crate::run::Run;
 use crate::run::assembly::Assembly;
 use crate::shutdown::Shutdown;
@@ -44,11 +47,30 @@ pub struct Worker {
 impl Worker {
     /// A worker for `engine`, which learns of `config` now. All else happens in [`run`](Self::run).
     pub fn new(engine: Arc<dyn LLMEngine>, config: WorkerConfig) -> Self {
+        Self::with_engine(engine, None, config)
+    }
+
+    /// A worker for an engine that takes requests as clients send them. A `model_input` that was left
+    /// at its default is the engine's.
+    pub fn new_raw(engine: Arc<dyn RawEngine>, mut config: WorkerConfig) -> Self {
+        if config.model_input == ModelInput::Tokens {
+            config.model_input = engine.model_input();
+        }
+        let raw = Arc::new(GuardedRaw::new(engine.clone()));
+        Self::with_engine(Arc::new(RawHooks(engine)), Some(raw), config)
+    }
+
+    fn with_engine(
+        engine: Arc<dyn LLMEngine>,
+        raw: Option<Arc<GuardedRaw>>,
+        config: WorkerConfig,
+    ) -> Self {
         let engine = Guarded::new(engine);
         engine.configure(&config);
         Self {
             assembly: Assembly {
                 engine: Arc::new(engine),
+                raw,
                 config,
                 frontend: None,
                 on_state: None,

@@ -11,12 +11,18 @@ from dynamo_backend_common import (
     LLMEngine,
     PrefillResult,
     Progress,
+    RawChunk,
+    RawEngine,
+    RawRequest,
     Request,
     RequestContext,
     Worker,
     WorkerConfig,
+    encoder_chunk,
+    encoder_result,
     prefill_chunk,
     prefill_request,
+    require_encoder_result,
     require_prefill_result,
 )
 from dynamo_backend_common.engines.echo import Echo
@@ -167,6 +173,55 @@ class Derived(LLMEngine):
         return cls()
 
 
+class Images(RawEngine):
+    async def start(self, worker_id: int) -> EngineConfig:
+        return EngineConfig(model="images")
+
+    async def generate(self, request: RawRequest, context: RequestContext) -> RawChunk:
+        return {"created": 1, "data": [{"url": str(request["prompt"])}]}
+
+    async def cleanup(self) -> None: ...
+
+
+class Tensors(Images):
+    model_input = "Tensor"
+
+    def generate(  # type: ignore[override]
+        self, request: RawRequest, context: RequestContext
+    ) -> Iterator[RawChunk]:
+        yield {"tensors": []}
+
+
+class SaysItself:
+    model_input = "Text"
+
+    async def start(self, worker_id: int) -> EngineConfig:
+        return EngineConfig(model="itself")
+
+    async def generate(
+        self, request: dict[str, Any], context: RequestContext
+    ) -> AsyncIterator[dict[str, Any]]:
+        yield {"data": []}
+
+    async def cleanup(self) -> None: ...
+
+
+class Encodes(Typed):
+    async def generate(self, request: Request, context: RequestContext) -> AsyncIterator[Chunk]:
+        yield encoder_chunk({"handle": encoder_result(request)})
+
+
+class TakesOver(Typed):
+    async def generate(self, request: Request, context: RequestContext) -> AsyncIterator[Chunk]:
+        handle: int = require_encoder_result(request)["handle"]
+        yield {"token_ids": [handle], "finish_reason": "stop"}
+
+
+Worker(Images(), WorkerConfig(endpoint_types="images", model_input="Text"))
+Worker(Tensors(), WorkerConfig(endpoint_types="tensor"))
+Worker(SaysItself())
+Worker(Encodes(), WorkerConfig(disaggregation_mode="Encode"))
+Worker(TakesOver(), WorkerConfig(route_to_encoder=True, media_decoder={"image": {}}))
 Worker(ReturnsOne())
 Worker(Synchronous())
 Worker(ReturnsAList())

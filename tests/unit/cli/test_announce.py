@@ -30,6 +30,10 @@ def test_without_a_frontend_the_endpoint_is_named(capsys: pytest.CaptureFixture[
         ("chat,completions", "chat/completions"),
         (" Completions ", "completions"),
         ("prefill", "models"),
+        ("embedding", "embeddings"),
+        ("images", "images/generations"),
+        ("videos", "videos"),
+        ("audios", "audio/speech"),
     ],
 )
 def test_the_trial_fits_what_is_served(types: str, path: str) -> None:

@@ -188,10 +188,16 @@ def test_the_runtime_is_part_of_the_configuration() -> None:
         ),
         (["--request-plane", "udp"], "--request-plane: 'udp' is unknown; accepted: tcp, nats"),
         (["--event-plane", "x"], "--event-plane: 'x' is unknown; accepted: nats, zmq"),
-        (["--model-input", "Text"], "--model-input: 'Text' is unknown; accepted: Tokens"),
+        (
+            ["--model-input", "Words"],
+            "--model-input: 'Words' is unknown; accepted: Tokens, Text, Tensor",
+        ),
         (
             ["--disaggregation-mode", "both"],
-            "--disaggregation-mode: 'both' is unknown; accepted: Aggregated, Prefill, Decode",
+            (
+                "--disaggregation-mode: 'both' is unknown; accepted: Aggregated, Prefill, Decode,"
+                " Encode"
+            ),
         ),
         (["--metrics-labels", "a"], "--metrics-labels: 'a' is not of the form name=value"),
         (["--metrics-labels", "=b"], "--metrics-labels: '=b' is not of the form name=value"),

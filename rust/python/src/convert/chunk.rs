@@ -17,10 +17,11 @@ use super::finish_reason::{self, Ending};
 use super::integers;
 use super::json;
 use super::plain::plain;
+use super::raw;
 use super::reading::Reading;
 use super::shown::described;
 use super::type_name::type_name;
-use crate::chunk::Chunk;
+use crate::chunk::{self, Chunk};
 use crate::token_ids::TokenIds;
 
 /// Of a chunk, what seldom comes.
@@ -71,7 +72,7 @@ impl Rare {
     }
 
     /// `None` where nothing came.
-    fn into_output(self, reading: &Reading) -> Result<Option<Box<LLMEngineOutput>>, String> {
+    fn into_rare(self, reading: &Reading) -> Result<Option<Box<chunk::Rare>>, String> {
         let Self {
             json,
             text,
@@ -83,13 +84,13 @@ impl Rare {
             return Ok(None);
         }
         let mut output = match json.is_empty() {
-            true => Box::default(),
-            false => Box::new(output_of(json, reading)?),
+            true => LLMEngineOutput::default(),
+            false => output_of(json, reading)?,
         };
         output.text = text.or(output.text);
         output.stop_reason = stop_reason.or(output.stop_reason);
         output.top_logprobs = top_logprobs.or(output.top_logprobs);
-        Ok(Some(output))
+        Ok(Some(Box::new(chunk::Rare { output, raw: None })))
     }
 }
 
@@ -105,7 +106,7 @@ pub(crate) fn ending(
     if let Some(value) = usage.filter(|value| !value.is_none()) {
         set_usage(&mut chunk, value, &mut rare)?;
     }
-    chunk.rare = rare.into_output(reading)?;
+    chunk.rare = rare.into_rare(reading)?;
     Ok(chunk)
 }
 
@@ -130,6 +131,9 @@ fn set_usage(chunk: &mut Chunk, value: &Bound<'_, PyAny>, rare: &mut Rare) -> Re
 
 /// Reads a chunk. The error says what was yielded and what a chunk is, without the engine's name.
 pub(crate) fn from_python(value: &Bound<'_, PyAny>, reading: &Reading) -> Result<Chunk, String> {
+    if reading.is_raw() {
+        return raw::from_python(value);
+    }
     let Ok(dict) = value.cast::<PyDict>() else {
         return Err(format!(
             "yielded {}; a chunk is a dict with 'token_ids'",
@@ -181,7 +185,7 @@ pub(crate) fn from_python(value: &Bound<'_, PyAny>, reading: &Reading) -> Result
             "yielded a chunk without 'token_ids'; it is required, and may be an empty list".into(),
         );
     }
-    chunk.rare = rare.into_output(reading)?;
+    chunk.rare = rare.into_rare(reading)?;
     Ok(chunk)
 }
 

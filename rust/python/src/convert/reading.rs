@@ -13,19 +13,26 @@ const MOST_TOLD: usize = 32;
 /// The engine whose chunks are read, and what was told of them.
 pub(crate) struct Reading {
     engine: Arc<str>,
+    is_raw: bool,
     told: Mutex<HashSet<String>>,
 }
 
 impl Reading {
-    pub(crate) fn of(engine: Arc<str>) -> Self {
+    pub(crate) fn of(engine: Arc<str>, is_raw: bool) -> Self {
         Self {
             engine,
+            is_raw,
             told: Mutex::default(),
         }
     }
 
     pub(crate) fn engine(&self) -> &str {
         &self.engine
+    }
+
+    /// Whether its chunks are JSON, and not tokens.
+    pub(crate) fn is_raw(&self) -> bool {
+        self.is_raw
     }
 
     /// `key` of a chunk, or of what is in it, is unknown, and not read. Told once.

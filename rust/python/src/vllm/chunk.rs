@@ -142,7 +142,7 @@ pub(super) fn unreadable(field: &str) -> Box<DynamoError> {
 }
 
 fn rare(chunk: &mut Chunk) -> &mut LLMEngineOutput {
-    chunk.rare.get_or_insert_default()
+    &mut chunk.rare.get_or_insert_default().output
 }
 
 /// `None`: they are not those of the tokens.

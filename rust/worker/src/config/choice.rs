@@ -44,6 +44,7 @@ impl Choice for DisaggregationMode {
         ("agg", Self::Aggregated),
         ("prefill", Self::Prefill),
         ("decode", Self::Decode),
+        ("encode", Self::Encode),
     ];
 }
 

@@ -73,6 +73,9 @@ pub const FIELDS: &[Field] = fields![
     Worker "kv_state_endpoint" DYN_KV_STATE_ENDPOINT;
     Worker "metrics_labels" DYN_METRICS_LABELS;
     Worker "disaggregation_mode" DYN_DISAGGREGATION_MODE;
+    Worker "route_to_encoder" DYN_ROUTE_TO_ENCODER;
+    Worker "media_decoder" DYN_MEDIA_DECODER;
+    Worker "media_fetcher" DYN_MEDIA_FETCHER;
     Worker "health_check_payload" DYN_HEALTH_CHECK_PAYLOAD,
         "request that the health canary sends to the engine; unset: the engine's";
     Worker "max_concurrent_requests" DYN_ENGINE_REQUEST_LIMIT,

@@ -15,28 +15,40 @@ fn the_default_is_valid() {
 #[test]
 fn endpoint_types_are_trimmed_in_any_case_and_empty_parts_are_skipped() {
     assert_eq!(
-        parse_endpoint_types(" Chat,, COMPLETIONS ,").unwrap(),
+        parse_endpoint_types(ModelInput::Tokens, " Chat,, COMPLETIONS ,").unwrap(),
         ModelType::Chat | ModelType::Completions
     );
 }
 
 #[test]
-fn types_that_no_engine_makes_are_refused_by_name() {
-    for (types, named) in [
-        ("embedding", "embedding"),
-        ("chat, Embeddings", "Embeddings"),
-        ("tensor,chat", "tensor"),
+fn types_that_do_not_fit_what_the_engine_takes_are_refused_by_name() {
+    use ModelInput::{Tensor, Text, Tokens};
+    for (input, types, said) in [
+        (Tokens, "embedding", "'embedding' is for model_input 'Text'"),
+        (Tokens, "chat, Images", "'Images' is for model_input 'Text'"),
+        (
+            Tokens,
+            "tensor,chat",
+            "'tensor' is for model_input 'Tensor'",
+        ),
+        (
+            Text,
+            "images,prefill",
+            "'prefill' is a worker's disaggregation_mode, and no type of an endpoint",
+        ),
+        (Text, "tensor", "'tensor' is for model_input 'Tensor'"),
+        (Tensor, "chat", "'chat' is for model_input 'Tokens'"),
+        (Text, "realtime", "'realtime' is unknown"),
     ] {
         let message = refusal(WorkerConfig {
+            model_input: input,
             endpoint_types: types.into(),
             ..Default::default()
         });
-        let expected = format!("endpoint_types: '{named}' cannot be served");
+        let expected = format!("endpoint_types: {said}; accepted: ");
         assert!(message.starts_with(&expected), "{message}");
-        assert!(
-            message.ends_with("accepted: chat, completions"),
-            "{message}"
-        );
+        let why = format!(", as model_input is '{input}'");
+        assert!(message.ends_with(&why), "{message}");
     }
 }
 
@@ -49,8 +61,86 @@ fn prefill_is_a_mode_and_no_type_of_an_endpoint() {
     assert_eq!(
         message,
         "endpoint_types: 'Prefill' is a worker's disaggregation_mode, and no type of an endpoint; \
-         accepted: chat, completions"
+         accepted: chat, completions, as model_input is 'Tokens'"
     );
+}
+
+#[test]
+fn a_raw_engine_serves_several_endpoints_by_whichever_name() {
+    let types = parse_endpoint_types(ModelInput::Text, "image, videos,AUDIO,embeddings,rerank");
+    assert_eq!(
+        types.unwrap(),
+        ModelType::Images
+            | ModelType::Videos
+            | ModelType::Audios
+            | ModelType::Embedding
+            | ModelType::Rerank
+    );
+    let tensor = parse_endpoint_types(ModelInput::Tensor, "tensor");
+    assert_eq!(tensor.unwrap(), ModelType::TensorBased);
+}
+
+#[test]
+fn what_is_of_tokens_only_is_refused_beside_another_input() {
+    let raw = || WorkerConfig {
+        model_input: ModelInput::Text,
+        ..Default::default()
+    };
+    raw().validate().unwrap();
+    let prefill = WorkerConfig {
+        disaggregation_mode: DisaggregationMode::Prefill,
+        ..raw()
+    };
+    let encoder = WorkerConfig {
+        route_to_encoder: true,
+        ..raw()
+    };
+    let media = WorkerConfig {
+        media_decoder: Some(serde_json::json!({"image": {}})),
+        ..raw()
+    };
+    for (config, field) in [
+        (prefill, "disaggregation_mode"),
+        (encoder, "route_to_encoder"),
+        (media, "media_decoder"),
+    ] {
+        let message = refusal(config);
+        let expected = format!("{field}: it is for engines that take tokens");
+        assert!(message.starts_with(&expected), "{message}");
+    }
+}
+
+#[test]
+fn results_of_an_encode_worker_go_where_a_prompt_is_read() {
+    for (mode, is_accepted) in [
+        (DisaggregationMode::Aggregated, true),
+        (DisaggregationMode::Prefill, true),
+        (DisaggregationMode::Decode, false),
+        (DisaggregationMode::Encode, false),
+    ] {
+        let config = WorkerConfig {
+            disaggregation_mode: mode,
+            route_to_encoder: true,
+            ..Default::default()
+        };
+        assert_eq!(config.validate().is_ok(), is_accepted, "{mode:?}");
+    }
+}
+
+#[test]
+fn a_frontend_that_decodes_nothing_fetches_nothing() {
+    let fetcher = Some(serde_json::json!({"timeout_seconds": 3}));
+    let alone = WorkerConfig {
+        media_fetcher: fetcher.clone(),
+        ..Default::default()
+    };
+    assert!(refusal(alone).starts_with("media_fetcher: without a media_decoder"));
+    let both = WorkerConfig {
+        media_decoder: Some(serde_json::json!({"image": {}})),
+        media_fetcher: fetcher,
+        ..Default::default()
+    };
+    both.validate().unwrap();
 }
 
 #[test]
@@ -60,7 +150,9 @@ fn bad_values_name_field_value_and_what_is_accepted() {
         ..Default::default()
     });
     assert!(
-        message.contains("endpoint_types: 'chta' is unknown; accepted: chat"),
+        message.contains(
+            "endpoint_types: 'chta' is unknown; accepted: chat"
+        ),
         "{message}"
     );
 
@@ -69,12 +161,6 @@ fn bad_values_name_field_value_and_what_is_accepted() {
         ..Default::default()
     });
     assert!(message.contains("names no type"), "{message}");
-
-    let message = refusal(WorkerConfig {
-        model_input: ModelInput::Text,
-        ..Default::default()
-    });
-    assert!(message.contains("model_input: 'Text'"), "{message}");
 
     let message = refusal(WorkerConfig {
         custom_jinja_template: Some("/tmp/template.jinja".into()),
@@ -102,6 +188,7 @@ fn disaggregation_modes_have_short_forms_in_any_case() {
         (" Aggregated ", DisaggregationMode::Aggregated),
         ("PREFILL", DisaggregationMode::Prefill),
         ("decode", DisaggregationMode::Decode),
+        ("Encode", DisaggregationMode::Encode),
     ] {
         assert_eq!(
             DisaggregationMode::parse("disaggregation_mode", text).unwrap(),
@@ -117,14 +204,16 @@ fn disaggregation_modes_have_short_forms_in_any_case() {
 }
 
 #[test]
-fn a_decode_worker_has_its_local_indexer_as_others_have() {
-    for enable_local_indexer in [true, false] {
-        let decode = WorkerConfig {
-            disaggregation_mode: DisaggregationMode::Decode,
-            enable_local_indexer,
-            ..Default::default()
-        };
-        assert_eq!(decode.effective_local_indexer(), enable_local_indexer);
+fn an_encode_worker_alone_has_no_local_indexer() {
+    let with = |disaggregation_mode, enable_local_indexer| WorkerConfig {
+        disaggregation_mode,
+        enable_local_indexer,
+        ..Default::default()
+    };
+    for is_asked in [true, false] {
+        let decode = with(DisaggregationMode::Decode, is_asked);
+        assert_eq!(decode.effective_local_indexer(), is_asked);
+        assert!(!with(DisaggregationMode::Encode, is_asked).effective_local_indexer());
     }
     assert!(WorkerConfig::default().effective_local_indexer());
 }

@@ -14,7 +14,7 @@ use dynamo_llm::model_card::ModelDeploymentCard;
 use dynamo_llm::model_type::{ModelInput, ModelType};
 use dynamo_runtime::component::Endpoint;
 use dynamo_runtime::error::DynamoError;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::topology::Domains;
 use super::{loading, peers, self_host};
@@ -26,6 +26,8 @@ use crate::error::{at_step, cannot_connect, invalid_argument, unknown};
 const DEFAULT_THINKING_MODE: &str = "default_thinking_mode";
 /// Name of a card that nobody gave one.
 const NAMELESS: &str = "dynamo";
+/// In a card's `runtime_data`, of a worker that takes what an encode worker made.
+const ENCODER_RESULT_HANDOFF: &str = "encoder_result_handoff";
 
 /// The public name of the model: the operator's, the engine's, the model's own, then the place
 /// that it is loaded from.
@@ -61,9 +63,10 @@ impl Files {
 }
 
 /// Where the model's files are: the configured path, or the hub's files without the weights.
-/// `None` for a name-only card.
-pub(crate) async fn fetch(model_name: &str) -> Result<Option<Files>, DynamoError> {
-    if model_name.is_empty() {
+/// `None` for a card with a name only.
+pub(crate) async fn fetch(config: &WorkerConfig) -> Result<Option<Files>, DynamoError> {
+    let model_name = &config.model_name;
+    if is_name_only(config) {
         return Ok(None);
     }
     if let Some(files) = Files::local(model_name) {
@@ -80,9 +83,17 @@ pub(crate) async fn fetch(model_name: &str) -> Result<Option<Files>, DynamoError
     }))
 }
 
+/// A frontend needs no tokenizer for what it hands on as its client sent it.
+fn is_name_only(config: &WorkerConfig) -> bool {
+    config.model_name.is_empty() || config.model_input != ModelInput::Tokens
+}
+
 /// Makes sure that a frontend will load the model in the folder that the configuration names, as
 /// long as the engine has not started yet. Whether there is such a folder.
 pub(crate) async fn check_folder(config: &WorkerConfig) -> Result<bool, DynamoError> {
+    if is_name_only(config) {
+        return Ok(false);
+    }
     let Some(files) = Files::local(&config.model_name) else {
         return Ok(false);
     };
@@ -147,12 +158,15 @@ async fn made_from(
     if let Some(domains) = topology {
         domains.write(&mut runtime_config);
     }
+    let (decoder, fetcher) = config.media()?;
     let mut builder = LocalModelBuilder::default();
     builder
         .model_name(Some(name.clone()))
         .model_aliases(aliases(&name, engine)?)
         .kv_cache_block_size(engine.kv_cache_block_size)
         .custom_template_path(config.custom_jinja_template.as_deref().map(absolute))
+        .media_decoder(decoder)
+        .media_fetcher(fetcher)
         .runtime_config(runtime_config)
         .self_host_metadata(false);
     if let Some(files) = files {
@@ -169,9 +183,9 @@ async fn made_from(
     let folder = model.path().to_owned();
     let mut card = model.into_card();
     card.model_type = registered_type(config)?;
-    card.model_input = ModelInput::Tokens;
+    card.model_input = config.model_input;
     card.worker_type = Some(config.disaggregation_mode.worker_type());
-    card.needs = config.disaggregation_mode.needs();
+    card.needs = config.disaggregation_mode.needs(config.route_to_encoder);
     card.user_data = Some(json!({peers::GENERATION_OF: config.namespace}));
     Ok((card, folder))
 }
@@ -209,10 +223,11 @@ async fn check(card: ModelDeploymentCard, folder: PathBuf) -> Result<(), DynamoE
         })
 }
 
-/// A prefill worker has no surface of its own, whatever the operator listed.
+/// Prefill and encode workers have no surface of their own, whatever the operator listed.
 fn registered_type(config: &WorkerConfig) -> Result<ModelType, DynamoError> {
     match config.disaggregation_mode {
         DisaggregationMode::Prefill => Ok(ModelType::Prefill),
+        DisaggregationMode::Encode => Ok(ModelType::empty()),
         DisaggregationMode::Aggregated | DisaggregationMode::Decode => config.model_type(),
     }
 }
@@ -240,6 +255,9 @@ fn runtime_config(
     let mut runtime_data: HashMap<_, _> = engine.runtime_data.clone().into_iter().collect();
     if let Some(mode) = config.default_thinking_mode {
         runtime_data.insert(DEFAULT_THINKING_MODE.to_owned(), json!(mode));
+    }
+    if config.route_to_encoder {
+        runtime_data.insert(ENCODER_RESULT_HANDOFF.to_owned(), Value::Bool(true));
     }
     Ok(ModelRuntimeConfig {
         context_length: engine.context_length,
@@ -336,11 +354,16 @@ mod tests {
     }
 
     #[test]
-    fn a_prefill_worker_registers_as_prefill_whatever_the_list_says() {
+    fn prefill_and_encode_workers_have_no_surface_whatever_the_list_says() {
         let config = WorkerConfig {
             disaggregation_mode: DisaggregationMode::Prefill,
             ..Default::default()
         };
         assert_eq!(registered_type(&config).unwrap(), ModelType::Prefill);
+        let config = WorkerConfig {
+            disaggregation_mode: DisaggregationMode::Encode,
+            ..Default::default()
+        };
+        assert_eq!(registered_type(&config).unwrap(), ModelType::empty());
     }
 }

@@ -9,10 +9,11 @@ use dynamo_llm::worker_type::WorkerType;
 /// Loads `card`, whose files are on this machine, as a frontend does before it lists the model. It
 /// takes as long as the tokenizer is large.
 pub(super) fn load(card: &ModelDeploymentCard) -> anyhow::Result<()> {
-    // Behind a prefill worker no prompt is made, and a card without files has nothing to load.
+    // Behind these no prompt is made, and a card without files has nothing to load.
+    let behind_others = [WorkerType::Prefill, WorkerType::Encode];
     let (Some(info), false) = (
         &card.model_info,
-        card.effective_worker_type() == WorkerType::Prefill,
+        behind_others.contains(&card.effective_worker_type()),
     ) else {
         return Ok(());
     };

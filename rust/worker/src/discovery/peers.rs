@@ -8,6 +8,7 @@
 use dynamo_backend_environment::DYN_NAMESPACE_WORKER_SUFFIX;
 use dynamo_llm::local_model::register_model_card;
 use dynamo_llm::model_card::ModelDeploymentCard;
+use dynamo_llm::model_type::ModelInput;
 use dynamo_runtime::component::Endpoint;
 use dynamo_runtime::discovery::{DiscoveryInstance, DiscoveryQuery};
 use dynamo_runtime::traits::DistributedRuntimeProvider;
@@ -69,8 +70,10 @@ pub(crate) fn why_rejected<'a>(
 ) -> Option<String> {
     let (own, others) = own_and_others(endpoint, found);
     let own = own.or_else(|| Some(come_after(unlisted?, &others)))?;
-    // A card with a name only is served by no frontend.
-    own.model_info.as_ref()?;
+    if own.model_input == ModelInput::Tokens {
+        // A card with a name only is served by no frontend.
+        own.model_info.as_ref()?;
+    }
     why_rejected_among(&own, &others)
 }
 

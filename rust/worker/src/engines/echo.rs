@@ -77,6 +77,7 @@ impl LLMEngine for Echo {
             DisaggregationMode::Prefill => return self.prefill(request),
             DisaggregationMode::Decode => handed_over(request)?,
             DisaggregationMode::Aggregated => request,
+            DisaggregationMode::Encode => return Err(encodes_nothing()),
         };
         let delay = self.delay;
         let stop = &request.stop_conditions;
@@ -139,6 +140,10 @@ impl Echo {
             })
         })))
     }
+}
+
+fn encodes_nothing() -> DynamoError {
+    invalid_argument("an echo has no encoder; serve it in another disaggregation_mode than Encode")
 }
 
 /// The request with the prompt that the prefill handed over, which is then what is echoed.

@@ -9,22 +9,20 @@ use std::time::Duration;
 use async_trait::async_trait;
 use dynamo_backend_environment::DYN_HEALTH_CHECK_ENABLED;
 use dynamo_backend_lifecycle::canary::{Probed, Times, Vitals, keep_probing};
-use dynamo_llm::protocols::common::FinishReason;
-use dynamo_llm::protocols::common::preprocessor::PreprocessedRequest;
 use dynamo_runtime::config::RuntimeConfig as RuntimeSettings;
 use dynamo_runtime::engine::AsyncEngineContextProvider;
 use dynamo_runtime::error::DynamoError;
 use dynamo_runtime::pipeline::SingleIn;
-use futures::StreamExt;
 use parking_lot::Mutex;
 use serde_json::Value;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
+use super::probed::Answers;
 use crate::config::RuntimeConfig;
 use crate::discovery::Readiness;
-use crate::engine::{LLMEngine, RequestContext};
+use crate::engine::RequestContext;
 use crate::error::{invalid_argument, unknown};
 
 /// Written in place of the value. For the runtime it is `false`; a program that sets the variable
@@ -81,8 +79,8 @@ pub(crate) struct Prober {
 }
 
 impl Prober {
-    pub(crate) fn start(
-        engine: Arc<dyn LLMEngine>,
+    pub(crate) fn start<E: Answers + ?Sized>(
+        engine: Arc<E>,
         payload: Value,
         readiness: Arc<Readiness>,
         vitals: Arc<Vitals>,
@@ -111,15 +109,15 @@ impl Prober {
     }
 }
 
-struct Probe {
-    engine: Arc<dyn LLMEngine>,
+struct Probe<E: ?Sized> {
+    engine: Arc<E>,
     payload: Value,
     readiness: Arc<Readiness>,
     asking: TaskTracker,
 }
 
 #[async_trait]
-impl Probed for Probe {
+impl<E: Answers + ?Sized> Probed for Probe<E> {
     async fn awake(&self) {
         self.readiness.canary_goes_on().await
     }
@@ -129,10 +127,8 @@ impl Probed for Probe {
     }
 
     async fn probe(&self, give_up: &CancellationToken) -> Result<(), String> {
-        let request = serde_json::from_value::<PreprocessedRequest>(self.payload.clone())
-            .map_err(|error| format!("the payload is no request: {error}"))?;
         // A task of its own: an engine that blocks its thread must not hold up the clock.
-        let asking = ask(self.engine.clone(), request, give_up.clone());
+        let asking = ask(self.engine.clone(), self.payload.clone(), give_up.clone());
         match AbortOnDropHandle::new(self.asking.spawn(asking)).await {
             Ok(answer) => answer.map_err(|error| error.to_string()),
             Err(crash) => Err(format!("the probe crashed: {crash}")),
@@ -141,39 +137,21 @@ impl Probed for Probe {
 }
 
 /// Asks the engine once. It is nobody's request: it is in no count, and no shutdown waits for it.
-async fn ask(
-    engine: Arc<dyn LLMEngine>,
-    request: PreprocessedRequest,
+async fn ask<E: Answers + ?Sized>(
+    engine: Arc<E>,
+    payload: Value,
     give_up: CancellationToken,
 ) -> Result<(), DynamoError> {
     let runtime_context = SingleIn::new(()).context();
     let context = RequestContext::new(runtime_context.clone(), Default::default());
     tokio::select! {
         biased;
-        answer = to_the_end(&*engine, request, context.clone()) => return answer,
+        answer = engine.answer_to(payload, context.clone()) => return answer,
         () = give_up.cancelled() => {}
     }
     runtime_context.stop_generating();
-    engine.abort(context).await;
+    engine.give_up(context).await;
     Err(unknown("it was given up"))
-}
-
-/// Reads up to the terminal chunk.
-async fn to_the_end(
-    engine: &dyn LLMEngine,
-    request: PreprocessedRequest,
-    context: RequestContext,
-) -> Result<(), DynamoError> {
-    let mut chunks = engine.generate(request, context).await?;
-    while let Some(chunk) = chunks.next().await {
-        match chunk?.finish_reason {
-            None => {}
-            Some(FinishReason::Error(message)) => return Err(unknown(message)),
-            Some(FinishReason::Cancelled) => return Err(unknown("it was cancelled")),
-            Some(_) => return Ok(()),
-        }
-    }
-    Err(unknown("the stream ended without a terminal chunk"))
 }
 
 #[cfg(test)]

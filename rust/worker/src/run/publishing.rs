@@ -45,7 +45,7 @@ impl StartedWorker {
                     Err(at_step("publishers", panicked))
                 })?;
         }
-        let fetched = shutdown.run_until_cancelled(card::fetch(&config.model_name));
+        let fetched = shutdown.run_until_cancelled(card::fetch(config));
         let Some(files) = fetched.await.transpose()? else {
             return Ok(None);
         };

@@ -16,8 +16,8 @@ use crate::config::DisaggregationMode;
 use crate::discovery::Instance;
 use crate::error::{cannot_connect, unknown};
 use crate::frontend::RunningFrontend;
-use crate::health::{self, Prober};
-use crate::serve::{EngineAdapter, serve_endpoint};
+use crate::health::{self, Answers, Prober};
+use crate::serve::{EngineAdapter, Serves, serve_endpoint};
 
 /// How long discovery gets to say whether the worker's lease is alive.
 const LEASE_CHECK: Duration = Duration::from_secs(1);
@@ -25,6 +25,17 @@ const LEASE_CHECK: Duration = Duration::from_secs(1);
 impl StartedWorker {
     /// Serves the engine at the endpoint; on return its instance is registered and callable.
     pub(super) async fn serve_engine(&self, published: &Published) -> Result<(), DynamoError> {
+        let assembly = &self.host.assembly;
+        match &assembly.raw {
+            Some(raw) => self.serve_by(raw.clone(), published).await,
+            None => self.serve_by(assembly.engine.clone(), published).await,
+        }
+    }
+
+    async fn serve_by<E>(&self, engine: Arc<E>, published: &Published) -> Result<(), DynamoError>
+    where
+        E: Serves + Answers + ?Sized,
+    {
         let Host {
             assembly, member, ..
         } = &*self.host;
@@ -34,7 +45,7 @@ impl StartedWorker {
             .zip(health::times(&assembly.config.runtime)?);
         let vitals = canary.as_ref().map(|_| Arc::new(Vitals::new()));
         let adapter = EngineAdapter::new(
-            assembly.engine.clone(),
+            engine.clone(),
             self.host.requests.admission().clone(),
             assembly.config.disaggregation_mode,
             self.host.settings.decode_keep,
@@ -55,7 +66,7 @@ impl StartedWorker {
             .map_err(|error| unknown(format!("{error:#}")))?;
         if let Some(((payload, times), vitals)) = canary.zip(vitals) {
             *self.host.prober.lock() = Some(Prober::start(
-                assembly.engine.clone(),
+                engine,
                 payload,
                 member.readiness.clone(),
                 vitals,
@@ -79,14 +90,16 @@ impl StartedWorker {
         // It starts once.
         let _ = self.host.assembly.http_address.set(running.address());
         let config = &self.host.assembly.config;
-        if config.model_name.is_empty() {
+        // What a raw engine takes needs no tokenizer.
+        let is_raw = self.host.assembly.raw.is_some();
+        if config.model_name.is_empty() && !is_raw {
             tracing::warn!(
                 "the frontend cannot list a model without a tokenizer: set model_name to have \
                  this one served there"
             );
         }
         // It lists a model whose tokenizer it can load and whose peers are there.
-        let is_listed = !config.model_name.is_empty()
+        let is_listed = (is_raw || !config.model_name.is_empty())
             && config.disaggregation_mode == DisaggregationMode::Aggregated;
         let model = is_listed.then(|| self.host.served_name());
         tokio::select! {

@@ -6,8 +6,6 @@ use std::time::Duration;
 use async_trait::async_trait;
 use dynamo_backend_lifecycle::canary::Vitals;
 use dynamo_llm::first_token::{FirstTokenNotifier, FirstTokenSource};
-use dynamo_llm::protocols::common::llm_backend::LLMEngineOutput;
-use dynamo_llm::protocols::common::preprocessor::PreprocessedRequest;
 use dynamo_runtime::engine::{AsyncEngine, AsyncEngineContextProvider, ResponseStream};
 use dynamo_runtime::pipeline::{Error, ManyOut, SingleIn};
 use dynamo_runtime::protocols::annotated::Annotated;
@@ -15,20 +13,21 @@ use futures::{TryStreamExt, stream};
 
 use super::cancel::watch;
 use super::in_flight::{InFlight, Request, given_up};
+use super::kind::{Items, Serves};
 use super::measure::Measure;
 use super::relayed::Relayed;
 use super::terminal::RequestStream;
 use crate::admission::{Admission, Admitted};
 use crate::config::DisaggregationMode;
-use crate::engine::{EngineStream, LLMEngine, RequestContext};
+use crate::engine::{LLMEngine, RequestContext};
 use crate::error::{DynamoError, ErrorClass};
 use crate::metrics::RequestMetrics;
 use crate::trace;
 use crate::turns::{Turn, Turns};
 
 /// Serves the runtime's requests with an engine.
-pub(crate) struct EngineAdapter {
-    engine: Arc<dyn LLMEngine>,
+pub(crate) struct EngineAdapter<E: ?Sized = dyn LLMEngine> {
+    engine: Arc<E>,
     engine_name: Arc<str>,
     admission: Admission,
     mode: DisaggregationMode,
@@ -42,9 +41,9 @@ pub(crate) struct EngineAdapter {
     vitals: Option<Arc<Vitals>>,
 }
 
-impl EngineAdapter {
+impl<E: Serves + ?Sized> EngineAdapter<E> {
     pub(crate) fn new(
-        engine: Arc<dyn LLMEngine>,
+        engine: Arc<E>,
         admission: Admission,
         mode: DisaggregationMode,
         decode_keep: Duration,
@@ -52,7 +51,7 @@ impl EngineAdapter {
         vitals: Option<Arc<Vitals>>,
     ) -> Self {
         Self {
-            engine_name: engine.name().into(),
+            engine_name: engine.engine_name().into(),
             engine,
             admission,
             mode,
@@ -88,9 +87,9 @@ impl EngineAdapter {
     /// The request is refused, or the engine answers it with an error in the place of a stream.
     pub(crate) async fn open(
         &self,
-        request: SingleIn<PreprocessedRequest>,
+        request: SingleIn<E::Request>,
         admitted: Option<Admitted>,
-    ) -> Result<RequestStream, DynamoError> {
+    ) -> Result<RequestStream<E::Item>, DynamoError> {
         let (admitted, turn) = self.admit(admitted).inspect_err(|_| {
             if let Some(metrics) = &self.metrics {
                 metrics.refused();
@@ -114,14 +113,16 @@ impl EngineAdapter {
 
     async fn serve(
         &self,
-        request: SingleIn<PreprocessedRequest>,
+        request: SingleIn<E::Request>,
         admitted: Admitted,
         turn: Turn,
-    ) -> Result<RequestStream, DynamoError> {
+    ) -> Result<RequestStream<E::Item>, DynamoError> {
         let runtime_context = request.context();
         let metadata = request.metadata().clone();
         let (request, _) = request.into_parts();
-        let (trace, span) = trace::begin(&request, runtime_context.id());
+        let traced = E::traced(&request);
+        let input_tokens = traced.input_tokens.unwrap_or_default();
+        let (trace, span) = trace::begin(traced, runtime_context.id());
         let router = self.prefill_completion(&request, runtime_context.id());
         let mut context = RequestContext::new(runtime_context, metadata)
             .with_trace(trace)
@@ -129,7 +130,7 @@ impl EngineAdapter {
         if self.mode == DisaggregationMode::Decode {
             context = context.keep_until_first_token(self.decode_keep);
         }
-        let mut measure = Measure::begin(self.metrics.clone(), span, request.token_ids.len());
+        let mut measure = Measure::begin(self.metrics.clone(), span, input_tokens);
         let in_flight = InFlight::new(admitted);
 
         // Started before `generate`, so that a request stopped while the engine thinks is aborted.
@@ -162,33 +163,29 @@ impl EngineAdapter {
         if let Some(vitals) = &self.vitals {
             stream = stream.showing(vitals.clone());
         }
-        if self.mode == DisaggregationMode::Prefill {
-            stream = stream.handing_over();
+        match self.mode {
+            DisaggregationMode::Prefill => stream = stream.handing_over(),
+            DisaggregationMode::Encode => stream = stream.encoding(),
+            DisaggregationMode::Aggregated | DisaggregationMode::Decode => {}
         }
         Ok(stream)
     }
-}
 
-impl EngineAdapter {
     /// Tells the router that chose a rank for the request when its prompt is computed.
-    fn prefill_completion(
-        &self,
-        request: &PreprocessedRequest,
-        id: &str,
-    ) -> Option<FirstTokenNotifier> {
-        let dp_rank = request.routing.as_ref()?.dp_rank;
+    fn prefill_completion(&self, request: &E::Request, id: &str) -> Option<FirstTokenNotifier> {
+        let dp_rank = E::routed_rank(request);
         FirstTokenNotifier::for_request(None, self.first_tokens.as_ref(), id, dp_rank)
     }
 }
 
 #[async_trait]
-impl AsyncEngine<SingleIn<PreprocessedRequest>, ManyOut<Annotated<LLMEngineOutput>>, Error>
-    for EngineAdapter
+impl<E: Serves + ?Sized> AsyncEngine<SingleIn<E::Request>, ManyOut<Annotated<E::Item>>, Error>
+    for EngineAdapter<E>
 {
     async fn generate(
         &self,
-        request: SingleIn<PreprocessedRequest>,
-    ) -> Result<ManyOut<Annotated<LLMEngineOutput>>, Error> {
+        request: SingleIn<E::Request>,
+    ) -> Result<ManyOut<Annotated<E::Item>>, Error> {
         let context = request.context();
         let unanswered = self.admission.unanswered();
         let stream = self.open(request, self.admission.enter()).await?;
@@ -200,25 +197,25 @@ impl AsyncEngine<SingleIn<PreprocessedRequest>, ManyOut<Annotated<LLMEngineOutpu
 
 /// Has the engine answer when the request's turn comes. Owned, as its stream may be waited for
 /// after the answer has begun.
-async fn ask(
+async fn ask<E: Serves + ?Sized>(
     turn: Turn,
-    waiting: Arc<Request>,
-    engine: Arc<dyn LLMEngine>,
-    request: PreprocessedRequest,
+    waiting: Arc<Request<E::Item>>,
+    engine: Arc<E>,
+    request: E::Request,
     context: RequestContext,
-) -> Result<EngineStream, DynamoError> {
+) -> Result<Items<E::Item>, DynamoError> {
     let turn = turn.come().await.inspect_err(|_| waiting.refuse())?;
     if !waiting.begin() {
         return Err(given_up());
     }
-    let stream = engine.generate(request, context).await?;
+    let stream = engine.answer(request, context).await?;
     Ok(turn.with(stream))
 }
 
 /// The stream that `asked` will answer with.
-fn later(
-    asked: impl Future<Output = Result<EngineStream, DynamoError>> + Send + 'static,
-) -> EngineStream {
+fn later<I: Send + 'static>(
+    asked: impl Future<Output = Result<Items<I>, DynamoError>> + Send + 'static,
+) -> Items<I> {
     Box::pin(stream::once(asked).try_flatten())
 }
 

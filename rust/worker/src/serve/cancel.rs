@@ -6,18 +6,19 @@ use std::time::Duration;
 use tracing::{Instrument, Span};
 
 use super::in_flight::Request;
+use super::kind::Serves;
 use crate::admission::Admission;
-use crate::engine::{LLMEngine, RequestContext};
+use crate::engine::RequestContext;
 
 /// What an engine has for ending a stream that nobody reads any more.
 const LAST_MOMENT: Duration = Duration::from_secs(1);
 
 /// Watches a request until it is over. One that is stopped or killed before is told to the engine's
 /// `abort`.
-pub(super) fn watch(
-    request: Arc<Request>,
+pub(super) fn watch<E: Serves + ?Sized>(
+    request: Arc<Request<E::Item>>,
     context: RequestContext,
-    engine: Arc<dyn LLMEngine>,
+    engine: Arc<E>,
     admission: Admission,
 ) {
     let cut = admission.cut_token();
@@ -47,7 +48,7 @@ pub(super) fn watch(
         let abort = async move {
             tokio::select! {
                 biased;
-                () = engine.abort(unwanted) => {}
+                () = engine.stop(unwanted) => {}
                 () = at_cut.cancelled() => {}
             }
             drop(aborting);

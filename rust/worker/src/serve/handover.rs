@@ -11,7 +11,7 @@ use crate::error::unknown;
 
 /// Of the stream of one prefill, until its first item is out.
 #[derive(Default)]
-pub(super) struct Handover {
+pub(crate) struct Handover {
     held: Option<LLMEngineOutput>,
 }
 

@@ -10,38 +10,38 @@ use dynamo_runtime::error::DynamoError;
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
+use super::kind::Items;
 use crate::admission::Admitted;
-use crate::engine::EngineStream;
 use crate::error::{BackendError, backend};
 use crate::guarded::panicked;
 
 /// Owns the request: dropped, it is in flight no more.
-pub(super) struct InFlight {
-    request: Arc<Request>,
+pub(super) struct InFlight<I = LLMEngineOutput> {
+    request: Arc<Request<I>>,
 }
 
 /// A request, as those see it who ask the engine and who may end it: a reader that stalls at a slow
 /// client is never polled, so nobody else could.
-pub(super) struct Request {
-    held: Mutex<Held>,
+pub(super) struct Request<I = LLMEngineOutput> {
+    held: Mutex<Held<I>>,
     /// Flips when nobody reads any more.
     over: CancellationToken,
     /// By itself: it may come while the stream is polled, which holds the rest.
     turn: Mutex<Decision>,
 }
 
-struct Held {
-    state: State,
+struct Held<I> {
+    state: State<I>,
     /// While the request is in flight.
     admitted: Option<Admitted>,
 }
 
-enum State {
+enum State<I> {
     /// The engine has not answered with its stream.
     Asked,
     /// The stream is read.
     Streaming {
-        stream: EngineStream,
+        stream: Items<I>,
         reader: Option<Waker>,
     },
     /// The terminal item was read, and is to be written.
@@ -61,7 +61,7 @@ enum Decision {
     Denied,
 }
 
-impl InFlight {
+impl<I> InFlight<I> {
     pub(super) fn new(admitted: Admitted) -> Self {
         Self {
             request: Arc::new(Request {
@@ -76,26 +76,26 @@ impl InFlight {
     }
 
     /// The request for others than its owner.
-    pub(super) fn share(&self) -> Arc<Request> {
+    pub(super) fn share(&self) -> Arc<Request<I>> {
         self.request.clone()
     }
 }
 
-impl Deref for InFlight {
-    type Target = Request;
+impl<I> Deref for InFlight<I> {
+    type Target = Request<I>;
 
-    fn deref(&self) -> &Request {
+    fn deref(&self) -> &Request<I> {
         &self.request
     }
 }
 
-impl Drop for InFlight {
+impl<I> Drop for InFlight<I> {
     fn drop(&mut self) {
         self.request.end(false);
     }
 }
 
-impl Request {
+impl<I> Request<I> {
     /// The engine is to get the request now. False: nobody wants it any more.
     pub(super) fn begin(&self) -> bool {
         self.decide(Decision::Come) == Decision::Come
@@ -129,7 +129,7 @@ impl Request {
     /// # Errors
     ///
     /// It is too late: the stream is dropped.
-    pub(super) fn open(&self, stream: EngineStream) -> Result<(), DynamoError> {
+    pub(super) fn open(&self, stream: Items<I>) -> Result<(), DynamoError> {
         let mut held = self.held.lock();
         if matches!(held.state, State::Asked) {
             let reader = None;
@@ -159,7 +159,7 @@ impl Request {
         &self,
         engine_name: &str,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<LLMEngineOutput, DynamoError>>> {
+    ) -> Poll<Option<Result<I, DynamoError>>> {
         let mut held = self.held.lock();
         let (stream, reader) = match &mut held.state {
             State::Streaming { stream, reader } => (stream, reader),

@@ -8,11 +8,12 @@ use tokio::runtime::Handle;
 use tokio::task::consume_budget;
 
 use super::in_flight::InFlight;
+use super::kind::Item;
 use crate::engine::RequestContext;
 
 /// Reads the engine's stream in the reader's place, and lets it go with its first token.
-pub(super) fn read_to_first_token(
-    request: InFlight,
+pub(super) fn read_to_first_token<I: Item>(
+    request: InFlight<I>,
     context: RequestContext,
     engine_name: Arc<str>,
 ) {
@@ -22,7 +23,7 @@ pub(super) fn read_to_first_token(
     runtime.spawn(async move {
         let token = async {
             while let Some(Ok(chunk)) = poll_fn(|cx| request.poll(&engine_name, cx)).await {
-                if !chunk.token_ids.is_empty() || chunk.finish_reason.is_some() {
+                if chunk.has_tokens() || chunk.ending().is_some() {
                     break;
                 }
                 consume_budget().await;

@@ -1,10 +1,10 @@
 //! What is counted of one request, and told of it in its span.
 
 use dynamo_llm::protocols::common::FinishReason;
-use dynamo_llm::protocols::common::llm_backend::LLMEngineOutput;
 use dynamo_runtime::error::DynamoError;
 use tokio::time::Instant;
 
+use super::kind::Item;
 use crate::error::{BackendError, ErrorClass, kind};
 use crate::metrics::RequestMetrics;
 use crate::trace::RequestSpan;
@@ -36,8 +36,11 @@ impl Measure {
         }
     }
 
-    /// A chunk goes out.
-    pub(super) fn chunk(&mut self, chunk: &LLMEngineOutput) {
+    /// An item goes out.
+    pub(super) fn item(&mut self, item: &impl Item) {
+        let Some(chunk) = item.as_output() else {
+            return;
+        };
         if let Some(span) = &mut self.span {
             span.saw(chunk);
         }
@@ -49,6 +52,13 @@ impl Measure {
         }
         if let Some(FinishReason::Error(_)) = chunk.finish_reason {
             metrics.failed(BackendError::Unknown);
+        }
+    }
+
+    /// The request ends behind its last item, which did not say so.
+    pub(super) fn ended(&mut self) {
+        if let Some(span) = &mut self.span {
+            span.ended();
         }
     }
 

@@ -3,8 +3,6 @@
 use std::sync::Arc;
 
 use dynamo_backend_lifecycle::controls::Presence;
-use dynamo_llm::protocols::common::llm_backend::LLMEngineOutput;
-use dynamo_llm::protocols::common::preprocessor::PreprocessedRequest;
 use dynamo_runtime::component::build_transport_type;
 use dynamo_runtime::pipeline::network::{Ingress, PushWorkHandler};
 use dynamo_runtime::pipeline::{ManyOut, SingleIn};
@@ -12,22 +10,23 @@ use dynamo_runtime::protocols::annotated::Annotated;
 use dynamo_runtime::traits::DistributedRuntimeProvider;
 
 use super::adapter::EngineAdapter;
+use super::kind::Serves;
 use super::tcp::{self, TcpAnswers};
 use crate::discovery::Instance;
 use crate::nodelay;
 
-type Request = SingleIn<PreprocessedRequest>;
-type Response = ManyOut<Annotated<LLMEngineOutput>>;
+type Request<E> = SingleIn<<E as Serves>::Request>;
+type Response<E> = ManyOut<Annotated<<E as Serves>::Item>>;
 
 /// Serves `adapter` at the instance's endpoint; on return the instance is registered and callable.
 /// Dropped midway or failed, it may be registered all the same, as the presence then says.
-pub(crate) async fn serve_endpoint(
+pub(crate) async fn serve_endpoint<E: Serves + ?Sized>(
     instance: &Instance,
-    adapter: Arc<EngineAdapter>,
+    adapter: Arc<EngineAdapter<E>>,
     metrics_labels: &[(String, String)],
 ) -> anyhow::Result<()> {
     let endpoint = instance.endpoint();
-    let ingress = Ingress::<Request, Response>::for_engine(adapter.clone())?;
+    let ingress = Ingress::<Request<E>, Response<E>>::for_engine(adapter.clone())?;
     let handler: Arc<dyn PushWorkHandler> = match tcp::is_configured(endpoint) {
         true => Arc::new(TcpAnswers::new(adapter, ingress, endpoint, metrics_labels)?),
         false => ingress,

@@ -10,19 +10,20 @@ use dynamo_runtime::protocols::maybe_error::MaybeError;
 use futures::{Stream, StreamExt};
 use tokio::runtime::Handle;
 
+use super::kind::Item;
 use super::terminal::RequestStream;
 
 /// Its request is in flight until the runtime has written the answer.
-pub(super) struct Relayed(Option<RequestStream>);
+pub(super) struct Relayed<I: Item = LLMEngineOutput>(Option<RequestStream<I>>);
 
-impl Relayed {
-    pub(super) fn new(stream: RequestStream) -> Self {
+impl<I: Item> Relayed<I> {
+    pub(super) fn new(stream: RequestStream<I>) -> Self {
         Self(Some(stream))
     }
 }
 
-impl Stream for Relayed {
-    type Item = Annotated<LLMEngineOutput>;
+impl<I: Item> Stream for Relayed<I> {
+    type Item = Annotated<I>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let Some(stream) = &mut self.0 else {
@@ -37,7 +38,7 @@ impl Stream for Relayed {
     }
 }
 
-impl Drop for Relayed {
+impl<I: Item> Drop for Relayed<I> {
     fn drop(&mut self) {
         let ended = self.0.take().filter(RequestStream::has_ended);
         let (Some(stream), Ok(runtime)) = (ended, Handle::try_current()) else {

@@ -32,9 +32,12 @@ use dynamo_runtime::traits::DistributedRuntimeProvider;
 use answer::Answer;
 use connection::Connection;
 use counted::{Counted, LOG};
-use envelope::Envelope;
+use envelope::{Envelope, Unreadable};
 
 use super::adapter::EngineAdapter;
+use super::kind::Serves;
+use crate::admission::Unanswered;
+use crate::error::invalid_argument;
 
 /// How a request says that its answer goes over TCP.
 const TRANSPORT: &str = "tcp_server";
@@ -53,17 +56,17 @@ pub(super) fn is_configured(endpoint: &Endpoint) -> bool {
 }
 
 /// Serves an endpoint's requests.
-pub(super) struct TcpAnswers {
-    adapter: Arc<EngineAdapter>,
+pub(super) struct TcpAnswers<E: ?Sized> {
+    adapter: Arc<EngineAdapter<E>>,
     /// For envelopes of another response plane: the runtime's own, which says what is wrong.
     others: Arc<dyn PushWorkHandler>,
     metrics: WorkHandlerMetrics,
 }
 
-impl TcpAnswers {
+impl<E: Serves + ?Sized> TcpAnswers<E> {
     /// Registers the runtime's metrics of the endpoint.
     pub(super) fn new(
-        adapter: Arc<EngineAdapter>,
+        adapter: Arc<EngineAdapter<E>>,
         others: Arc<dyn PushWorkHandler>,
         endpoint: &Endpoint,
         labels: &[(String, String)],
@@ -81,10 +84,12 @@ impl TcpAnswers {
 
     async fn answer(&self, envelope: Envelope, counted: Counted<'_>) -> Result<(), PipelineError> {
         let admission = self.adapter.admission();
-        let (header, request) = envelope
-            .request()
-            .inspect_err(|_| counted.failed(error_types::DESERIALIZATION))?;
-        let (unanswered, admitted) = (admission.unanswered(), admission.enter());
+        let unanswered = admission.unanswered();
+        let (header, request) = match envelope.request::<E::Request>() {
+            Ok(request) => request,
+            Err(unreadable) => return refuse(*unreadable, counted, unanswered).await,
+        };
+        let admitted = admission.enter();
         if let Some(sent) = header.frontend_send_ts_ns {
             counted.sent_at(sent);
         }
@@ -122,9 +127,7 @@ impl TcpAnswers {
                 let failed = PipelineError::GenerateError(error.clone().into());
                 let text = failed.to_string();
                 tracing::error!(target: LOG, "Failed to generate response stream: {text}");
-                if let Err(unwritten) = answer.refuse(&text, &error).await {
-                    tracing::debug!(error = %unwritten, "a refusal could not be written");
-                }
+                tell(answer.refuse(&text, &error, error_types::GENERATE)).await;
                 Err(failed)
             }
         }
@@ -132,7 +135,7 @@ impl TcpAnswers {
 }
 
 #[async_trait]
-impl PushWorkHandler for TcpAnswers {
+impl<E: Serves + ?Sized> PushWorkHandler for TcpAnswers<E> {
     fn bind_endpoint(&self, endpoint: &Endpoint) {
         self.others.bind_endpoint(endpoint);
     }
@@ -161,6 +164,41 @@ impl PushWorkHandler for TcpAnswers {
         }
         drop(payload);
         self.answer(envelope, counted).await
+    }
+}
+
+/// Tells who sent a request that cannot be read, as one for an engine of another kind: nobody else
+/// would, and it would wait for ever.
+async fn refuse(
+    unreadable: Unreadable,
+    counted: Counted<'_>,
+    unanswered: Unanswered,
+) -> Result<(), PipelineError> {
+    let Unreadable {
+        header,
+        context,
+        error,
+    } = unreadable;
+    let refused = invalid_argument(format!("not as this worker takes requests: {error}"));
+    match connect(header.connection_info, &*context).await {
+        Ok(connection) => {
+            let codec = header.payload_codec;
+            let answer = Answer::new(connection, context, codec, counted, unanswered);
+            let text = refused.to_string();
+            tell(answer.refuse(&text, &refused, error_types::DESERIALIZATION)).await;
+        }
+        Err(unreachable) => {
+            counted.failed(error_types::DESERIALIZATION);
+            tracing::debug!(error = %unreachable, "a request cannot be read, nor its sender be told");
+        }
+    }
+    Err(error)
+}
+
+/// Nobody waits for a refusal that cannot be written.
+async fn tell(refusal: impl Future<Output = anyhow::Result<()>>) {
+    if let Err(unwritten) = refusal.await {
+        tracing::debug!(error = %unwritten, "a refusal could not be written");
     }
 }
 

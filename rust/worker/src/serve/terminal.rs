@@ -10,11 +10,12 @@ use dynamo_llm::protocols::common::llm_backend::LLMEngineOutput;
 use dynamo_runtime::error::DynamoError;
 use futures::Stream;
 
+use super::encoded::missing;
 use super::handover::Handover;
 use super::in_flight::{InFlight, Request};
 use super::kept::read_to_first_token;
+use super::kind::Item;
 use super::measure::Measure;
-
 use crate::chunk;
 use crate::engine::RequestContext;
 use crate::error::{BackendError, backend};
@@ -22,16 +23,19 @@ use crate::error::{BackendError, backend};
 /// The stream of one request as its answer is written from. It joins chunks that are ready together,
 /// ends at the first terminal item, tells the context of the first token, and adds the terminal item
 /// that an engine left out.
-pub(crate) struct RequestStream {
-    request: Arc<Request>,
+pub(crate) struct RequestStream<I: Item = LLMEngineOutput> {
+    request: Arc<Request<I>>,
     /// Taken when it is dropped.
-    owned: Option<InFlight>,
+    owned: Option<InFlight<I>>,
     context: RequestContext,
+    saw_item: bool,
     saw_token: bool,
     /// Read already, and no part of the chunk before it.
-    ahead: Option<Read>,
+    ahead: Option<Read<I>>,
     /// Of a prefill, until its first item is out.
     handover: Option<Handover>,
+    /// Its last item has what was encoded.
+    encodes: bool,
     /// The terminal item was read.
     ended: bool,
     engine_name: Arc<str>,
@@ -41,11 +45,11 @@ pub(crate) struct RequestStream {
 }
 
 /// What the engine's stream gave; `None` is its end.
-type Read = Option<Result<LLMEngineOutput, DynamoError>>;
+type Read<I> = Option<Result<I, DynamoError>>;
 
-impl RequestStream {
+impl<I: Item> RequestStream<I> {
     pub(super) fn new(
-        request: InFlight,
+        request: InFlight<I>,
         context: RequestContext,
         engine_name: Arc<str>,
         measure: Measure,
@@ -54,9 +58,11 @@ impl RequestStream {
             request: request.share(),
             owned: Some(request),
             context,
+            saw_item: false,
             saw_token: false,
             ahead: None,
             handover: None,
+            encodes: false,
             ended: false,
             engine_name,
             measure,
@@ -76,20 +82,26 @@ impl RequestStream {
         self
     }
 
+    /// Of an encode worker: an end without a result is an error.
+    pub(super) fn encoding(mut self) -> Self {
+        self.encodes = true;
+        self
+    }
+
     /// Appends to `joined` what is ready behind it, without waiting for anything.
-    fn join_what_is_ready(&mut self, joined: &mut LLMEngineOutput, cx: &mut Context<'_>) {
-        if !chunk::is_usual(joined) {
+    fn join_what_is_ready(&mut self, joined: &mut I, cx: &mut Context<'_>) {
+        if !joined.may_grow() {
             return;
         }
         for _ in 1..chunk::MOST {
-            if joined.finish_reason.is_some() {
+            if joined.ending().is_some() {
                 return;
             }
             let Poll::Ready(read) = self.request.poll(&self.engine_name, cx) else {
                 return;
             };
             self.ahead = match read {
-                Some(Ok(next)) => match chunk::append(joined, next) {
+                Some(Ok(next)) => match joined.append(next) {
                     Ok(()) => continue,
                     Err(next) => Some(Some(Ok(*next))),
                 },
@@ -112,7 +124,7 @@ impl RequestStream {
     }
 
     /// Resolves when nobody reads any more.
-    pub(super) fn over(&self) -> impl Future<Output = ()> + Send + use<> {
+    pub(super) fn over(&self) -> impl Future<Output = ()> + Send + use<I> {
         let request = self.request.clone();
         async move { request.over().await }
     }
@@ -124,6 +136,7 @@ impl RequestStream {
     fn end(&mut self, cx: &mut Context<'_>) {
         self.ended = true;
         if cfg!(debug_assertions)
+            && I::SAYS_END
             && let Poll::Ready(Some(_)) = self.request.poll(&self.engine_name, cx)
             && !self.request.is_over()
         {
@@ -136,34 +149,49 @@ impl RequestStream {
         self.request.finish(self.context.is_stopped());
     }
 
-    fn fail(&mut self, error: DynamoError) -> Poll<Read> {
+    /// The engine showed that it is well.
+    fn answered(&self) {
+        if let Some(vitals) = &self.vitals {
+            vitals.answered();
+        }
+    }
+
+    fn fail(&mut self, error: DynamoError) -> Poll<Read<I>> {
         self.ended = true;
         self.measure.failed(&error);
         self.request.finish(self.context.is_stopped());
         Poll::Ready(Some(Err(error)))
     }
 
-    /// The engine ended its stream without a terminal item.
-    fn incomplete(&mut self) -> Poll<Read> {
+    /// The engine ended its stream, and no item said so before.
+    fn exhausted(&mut self, cx: &mut Context<'_>) -> Poll<Read<I>> {
         if self.context.is_stopped() {
             self.ended = true;
-            self.request.finish(self.context.is_stopped());
-            let last = LLMEngineOutput::cancelled();
-            self.measure.chunk(&last);
-            return Poll::Ready(Some(Ok(last)));
+            self.request.finish(true);
+            let last = I::cancelled();
+            if let Some(last) = &last {
+                self.measure.item(last);
+            }
+            return Poll::Ready(last.map(Ok));
         }
-        let message = format!(
-            "{} ended the stream without a terminal chunk; the last chunk must have a \
-             finish_reason",
-            self.engine_name
-        );
+        let missing = match (I::SAYS_END, self.saw_item) {
+            (true, _) => "a terminal chunk; the last chunk must have a finish_reason",
+            (false, false) => "an answer; it must yield one chunk at least",
+            (false, true) => {
+                self.measure.ended();
+                self.answered();
+                self.end(cx);
+                return Poll::Ready(None);
+            }
+        };
+        let message = format!("{} ended the stream without {missing}", self.engine_name);
         tracing::error!(request_id = self.context.id(), "{message}");
         self.fail(backend(BackendError::StreamIncomplete, message))
     }
 }
 
-impl Stream for RequestStream {
-    type Item = Result<LLMEngineOutput, DynamoError>;
+impl<I: Item> Stream for RequestStream<I> {
+    type Item = Result<I, DynamoError>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = &mut *self;
@@ -178,11 +206,11 @@ impl Stream for RequestStream {
             let mut chunk = match read {
                 Some(Ok(chunk)) => chunk,
                 Some(Err(error)) => return this.fail(error),
-                None => return this.incomplete(),
+                None => return this.exhausted(cx),
             };
             this.join_what_is_ready(&mut chunk, cx);
             if let Some(handover) = &mut this.handover {
-                match handover.with(chunk, &this.engine_name) {
+                match chunk.completing(handover, &this.engine_name) {
                     None => continue,
                     Some(Ok(first)) => chunk = first,
                     Some(Err(error)) => {
@@ -194,17 +222,22 @@ impl Stream for RequestStream {
                 // Whatever it has: the decode worker is sent what is in this one.
                 this.link(&mut chunk);
             }
-            if !this.saw_token && !chunk.token_ids.is_empty() {
+            let output = chunk.as_output().filter(|_| this.encodes);
+            if let Some(error) = output.and_then(|chunk| missing(chunk, &this.engine_name)) {
+                tracing::error!(request_id = this.context.id(), "{}", error.message());
+                return this.fail(error);
+            }
+            this.saw_item = true;
+            if !this.saw_token && chunk.has_tokens() {
                 this.saw_token = true;
                 this.context.notify_first_token();
                 this.link(&mut chunk);
             }
-            this.measure.chunk(&chunk);
-            if let Some(reason) = &chunk.finish_reason {
+            this.measure.item(&chunk);
+            if let Some(reason) = chunk.ending() {
                 // What was stopped or failed shows nothing.
-                let is_answer = !matches!(reason, FinishReason::Error(_) | FinishReason::Cancelled);
-                if let Some(vitals) = this.vitals.as_ref().filter(|_| is_answer) {
-                    vitals.answered();
+                if !matches!(reason, FinishReason::Error(_) | FinishReason::Cancelled) {
+                    this.answered();
                 }
                 this.end(cx);
             }
@@ -213,7 +246,7 @@ impl Stream for RequestStream {
     }
 }
 
-impl Drop for RequestStream {
+impl<I: Item> Drop for RequestStream<I> {
     fn drop(&mut self) {
         if self.ended || !self.context.is_kept() {
             return;

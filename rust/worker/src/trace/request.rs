@@ -39,11 +39,41 @@ mod name {
 
 const CANCELLED: &str = "cancelled";
 
+/// What is told of a request; in OpenTelemetry's words `operation`.
+pub(crate) struct Traced<'a> {
+    operation: &'static str,
+    model: &'a str,
+    /// Of a request in tokens.
+    pub(crate) input_tokens: Option<usize>,
+    max_tokens: Option<u32>,
+}
+
+impl<'a> Traced<'a> {
+    pub(crate) fn of_tokens(request: &'a PreprocessedRequest) -> Self {
+        Self {
+            operation: "text_completion",
+            model: &request.model,
+            input_tokens: Some(request.token_ids.len()),
+            max_tokens: request.stop_conditions.max_tokens,
+        }
+    }
+
+    pub(crate) fn raw(model: &'a str) -> Self {
+        Self {
+            operation: "generate_content",
+            model,
+            input_tokens: None,
+            max_tokens: None,
+        }
+    }
+}
+
 /// Ends with the request, which says how: a request whose end nobody saw was cancelled.
 pub(crate) struct RequestSpan {
     /// The engine may write to it too.
     span: Arc<Mutex<Span>>,
     began: Instant,
+    counts_tokens: bool,
     output_tokens: usize,
     finished: bool,
 }
@@ -51,7 +81,7 @@ pub(crate) struct RequestSpan {
 /// The trace that the current request is in, if any: what the engine may pass on, and the request's
 /// span where that is exported.
 pub(crate) fn begin(
-    request: &PreprocessedRequest,
+    request: Traced<'_>,
     request_id: &str,
 ) -> (Option<RequestTrace>, Option<Box<RequestSpan>>) {
     let Some(trace) = get_distributed_tracing_context() else {
@@ -63,7 +93,7 @@ pub(crate) fn begin(
     };
     let before = request.migration_link.as_ref().and_then(span_before);
     let span = tracer
-        .span_builder(format!("text_completion {}", request.model))
+        .span_builder(format!("{} {}", request.operation, request.model))
         .with_kind(SpanKind::Internal)
         .with_links(before.into_iter().collect())
         .start_with_context(tracer, &parent);
@@ -90,21 +120,24 @@ fn span_before(link: &TraceLink) -> Option<Link> {
 }
 
 impl RequestSpan {
-    fn new(mut span: Span, request: &PreprocessedRequest, request_id: &str) -> Self {
+    fn new(mut span: Span, request: Traced<'_>, request_id: &str) -> Self {
         let of_request = [
-            KeyValue::new(name::OPERATION, "text_completion"),
+            KeyValue::new(name::OPERATION, request.operation),
             KeyValue::new(name::PROVIDER, "dynamo"),
-            KeyValue::new(name::MODEL, request.model.clone()),
-            KeyValue::new(name::INPUT_TOKENS, integer(request.token_ids.len())),
+            KeyValue::new(name::MODEL, request.model.to_owned()),
             KeyValue::new(name::REQUEST_ID, request_id.to_owned()),
         ];
         span.set_attributes(of_request);
-        if let Some(most) = request.stop_conditions.max_tokens {
+        if let Some(tokens) = request.input_tokens {
+            span.set_attribute(KeyValue::new(name::INPUT_TOKENS, integer(tokens)));
+        }
+        if let Some(most) = request.max_tokens {
             span.set_attribute(KeyValue::new(name::MAX_TOKENS, i64::from(most)));
         }
         Self {
             span: Arc::new(Mutex::new(span)),
             began: Instant::now(),
+            counts_tokens: request.input_tokens.is_some(),
             output_tokens: 0,
             finished: false,
         }
@@ -122,6 +155,11 @@ impl RequestSpan {
             Some(FinishReason::Error(_)) => self.fail(BackendError::Unknown.to_string()),
             Some(reason) => self.finish(reason.to_string()),
         }
+    }
+
+    /// The request ends as it should, by an end that no chunk tells of.
+    pub(crate) fn ended(&mut self) {
+        self.finish(FinishReason::Stop.to_string());
     }
 
     /// The request ends with an error. The message, which may quote what the client sent, is for
@@ -156,7 +194,9 @@ impl Drop for RequestSpan {
         if !self.finished {
             self.finish(CANCELLED.into());
         }
-        self.set(name::OUTPUT_TOKENS, integer(self.output_tokens));
+        if self.counts_tokens {
+            self.set(name::OUTPUT_TOKENS, integer(self.output_tokens));
+        }
         self.span.lock().end();
         runtime::request_ended();
     }

@@ -33,7 +33,7 @@ fn told_here(headers: &[(&str, &str)]) -> Option<RequestTrace> {
         .build()
         .unwrap();
     make_handle_payload_span_from_tcp_headers(&headers, "backend", "generate", "dynamo", 1)
-        .in_scope(|| begin(&request, "id").0)
+        .in_scope(|| begin(Traced::of_tokens(&request), "id").0)
 }
 
 #[test]

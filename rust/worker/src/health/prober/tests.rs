@@ -4,11 +4,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use dynamo_backend_lifecycle::controls::Presence;
 use dynamo_llm::protocols::common::llm_backend::LLMEngineOutput;
+use dynamo_llm::protocols::common::preprocessor::PreprocessedRequest;
+use futures::StreamExt;
 use serde_json::json;
 use tokio::time::sleep;
 
 use super::*;
-use crate::engine::EngineStream;
+use crate::engine::{EngineStream, LLMEngine};
 use crate::engine_config::EngineConfig;
 use crate::guarded::Guarded;
 

@@ -17,6 +17,7 @@ use super::connection::{Connection, Heard};
 use super::counted::{Counted, LOG};
 use super::frame;
 use crate::admission::Unanswered;
+use crate::serve::kind::Item;
 use crate::serve::terminal::RequestStream;
 
 /// How long a frontend that has all of an answer may keep the connection.
@@ -65,8 +66,14 @@ impl<'a> Answer<'a> {
     }
 
     /// Writes that there is no answer, and why. As good as written is what nobody waits for.
-    pub(super) async fn refuse(mut self, text: &str, error: &DynamoError) -> anyhow::Result<()> {
-        self.counted.failed(error_types::GENERATE);
+    /// `error_type` is the runtime's name for where it failed.
+    pub(super) async fn refuse(
+        mut self,
+        text: &str,
+        error: &DynamoError,
+        error_type: &str,
+    ) -> anyhow::Result<()> {
+        self.counted.failed(error_type);
         frame::prologue(self.connection.out(), Some((text, error)))?;
         frame::sentinel(self.connection.out())?;
         if poll_fn(|cx| self.poll_written(cx)).await? {
@@ -77,7 +84,10 @@ impl<'a> Answer<'a> {
 
     /// Writes all of `stream`, whose request is in flight until the frontend has closed the connection
     /// behind the last byte.
-    pub(super) async fn send(mut self, mut stream: RequestStream) -> anyhow::Result<()> {
+    pub(super) async fn send<I: Item>(
+        mut self,
+        mut stream: RequestStream<I>,
+    ) -> anyhow::Result<()> {
         frame::prologue(self.connection.out(), None)?;
         self.counted.answered();
         let over = stream.over();
@@ -104,7 +114,11 @@ impl<'a> Answer<'a> {
     }
 
     /// Writes items until there are no more. False: nobody takes them any more.
-    fn poll_items(&mut self, stream: &mut RequestStream, cx: &mut Context<'_>) -> Poll<bool> {
+    fn poll_items<I: Item>(
+        &mut self,
+        stream: &mut RequestStream<I>,
+        cx: &mut Context<'_>,
+    ) -> Poll<bool> {
         self.hear(cx);
         loop {
             if self.connection.is_full() {

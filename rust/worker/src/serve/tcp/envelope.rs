@@ -6,13 +6,15 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::sync::Arc;
 
 use bytes::{Buf, Bytes};
-use dynamo_llm::protocols::common::preprocessor::PreprocessedRequest;
+use dynamo_runtime::engine::{AsyncEngineContext, AsyncEngineContextProvider};
 use dynamo_runtime::metrics::prometheus_names::work_handler::error_types;
 use dynamo_runtime::pipeline::network::{ConnectionInfo, RequestPlanePayloadCodec};
 use dynamo_runtime::pipeline::{PipelineError, SingleIn};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
 /// A request as it was sent.
 pub(super) struct Envelope {
@@ -30,6 +32,13 @@ pub(super) struct Header {
     metadata: BTreeMap<String, String>,
     /// Nanoseconds since 1970 by the sender's clock.
     pub(super) frontend_send_ts_ns: Option<u64>,
+}
+
+/// A request that cannot be read, by somebody who can be told.
+pub(super) struct Unreadable {
+    pub(super) header: Header,
+    pub(super) context: Arc<dyn AsyncEngineContext>,
+    pub(super) error: PipelineError,
 }
 
 /// What is wrong with an envelope, and one of the runtime's names for that.
@@ -67,26 +76,32 @@ impl Envelope {
     }
 
     /// The request, with the context of its id and its metadata.
-    pub(super) fn request(self) -> Result<(Header, SingleIn<PreprocessedRequest>), PipelineError> {
+    pub(super) fn request<R: DeserializeOwned + Send + Sync + 'static>(
+        self,
+    ) -> Result<(Header, SingleIn<R>), Box<Unreadable>> {
         let Self {
             mut header,
             request,
         } = self;
         let codec = header.payload_codec;
-        let request = codec.decode(&request).map_err(|error| {
-            PipelineError::DeserializationError(format!(
-                "Failed deserializing {} request payload: {error}",
-                codec.name()
-            ))
-        })?;
         let (id, metadata) = (
             std::mem::take(&mut header.id),
             std::mem::take(&mut header.metadata),
         );
-        Ok((
-            header,
-            SingleIn::with_id_and_metadata(request, id, metadata),
-        ))
+        match codec.decode(&request) {
+            Ok(request) => Ok((
+                header,
+                SingleIn::with_id_and_metadata(request, id, metadata),
+            )),
+            Err(error) => Err(Box::new(Unreadable {
+                header,
+                context: SingleIn::with_id_and_metadata((), id, metadata).context(),
+                error: PipelineError::DeserializationError(format!(
+                    "Failed deserializing {} request payload: {error}",
+                    codec.name()
+                )),
+            })),
+        }
     }
 }
 
@@ -106,6 +121,7 @@ fn parts(payload: &[u8]) -> Option<(Range<usize>, Range<usize>)> {
 
 #[cfg(test)]
 mod tests {
+    use dynamo_llm::protocols::common::preprocessor::PreprocessedRequest;
     use dynamo_runtime::pipeline::network::codec::{TwoPartCodec, TwoPartMessage};
     use serde_json::json;
 
@@ -136,7 +152,7 @@ mod tests {
     fn a_request_has_its_id_its_metadata_and_the_codec_that_old_frontends_mean() {
         let payload = packed(&header(), br#"{"token_ids": [1, 2]}"#);
         let envelope = Envelope::open(&payload).ok().unwrap();
-        let (header, request) = envelope.request().unwrap();
+        let (header, request) = envelope.request::<PreprocessedRequest>().ok().unwrap();
         assert_eq!(header.payload_codec, RequestPlanePayloadCodec::Json);
         assert_eq!(header.connection_info.transport, "tcp_server");
         assert_eq!(header.frontend_send_ts_ns, None);
@@ -171,7 +187,9 @@ mod tests {
             Err((error_types::DESERIALIZATION, _))
         ));
         let envelope = Envelope::open(&packed(&header(), b"[]")).ok().unwrap();
-        let error = envelope.request().err().unwrap().to_string();
+        let unreadable = envelope.request::<PreprocessedRequest>().err().unwrap();
+        assert_eq!(unreadable.context.id(), "a-request");
+        let error = unreadable.error.to_string();
         assert!(error.contains("json request payload"), "{error}");
     }
 }

@@ -20,6 +20,8 @@ use rmp::encode::{
 };
 use serde::Serialize;
 
+use crate::serve::kind::Item;
+
 const LENGTHS_AND_CHECKSUM: usize = 24;
 
 #[derive(Serialize)]
@@ -62,21 +64,21 @@ pub(super) fn sentinel(out: &mut Vec<u8>) -> anyhow::Result<()> {
 }
 
 /// An item of the answer. Answers how many bytes of data that are.
-pub(super) fn item(
+pub(super) fn item<I: Item>(
     out: &mut Vec<u8>,
     codec: RequestPlanePayloadCodec,
-    item: Result<LLMEngineOutput, DynamoError>,
+    item: Result<I, DynamoError>,
 ) -> anyhow::Result<usize> {
+    let is_msgpack = codec == RequestPlanePayloadCodec::Msgpack;
     match item {
-        Ok(chunk) if codec == RequestPlanePayloadCodec::Msgpack && is_plain(&chunk) => {
-            framed(out, |out| Ok(plain_chunk(out, &chunk)?))
-        }
-        Ok(chunk) => wrapped(out, codec, Some(Annotated::from_data(chunk))),
-        Err(error) => wrapped(
-            out,
-            codec,
-            Some(Annotated::<LLMEngineOutput>::from_err(error)),
-        ),
+        Ok(item) => match item
+            .as_output()
+            .filter(|chunk| is_msgpack && is_plain(chunk))
+        {
+            Some(chunk) => framed(out, |out| Ok(plain_chunk(out, chunk)?)),
+            None => wrapped(out, codec, Some(Annotated::from_data(item))),
+        },
+        Err(error) => wrapped(out, codec, Some(Annotated::<I>::from_err(error))),
     }
 }
 
@@ -85,7 +87,7 @@ pub(super) fn complete(
     out: &mut Vec<u8>,
     codec: RequestPlanePayloadCodec,
 ) -> anyhow::Result<usize> {
-    wrapped(out, codec, None::<Annotated<LLMEngineOutput>>)
+    wrapped(out, codec, None::<Annotated<()>>)
 }
 
 fn header(out: &mut Vec<u8>, header: &impl Serialize) -> anyhow::Result<()> {
@@ -96,10 +98,10 @@ fn header(out: &mut Vec<u8>, header: &impl Serialize) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn wrapped(
+fn wrapped<T: Serialize>(
     out: &mut Vec<u8>,
     codec: RequestPlanePayloadCodec,
-    data: Option<Annotated<LLMEngineOutput>>,
+    data: Option<Annotated<T>>,
 ) -> anyhow::Result<usize> {
     let complete_final = data.is_none();
     let wrapper = NetworkStreamWrapper {

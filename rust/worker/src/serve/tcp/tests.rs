@@ -25,7 +25,7 @@ const ID: &str = "a-request";
 
 /// A worker whose engine says what the test says.
 struct Worker {
-    handler: Arc<TcpAnswers>,
+    handler: Arc<TcpAnswers<Told>>,
     admission: Admission,
     chunks: UnboundedSender<Chunk>,
     aborts: UnboundedReceiver<()>,
