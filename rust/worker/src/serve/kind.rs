@@ -4,7 +4,7 @@ use std::fmt::Debug;
 
 use dynamo_llm::protocols::common::FinishReason;
 use dynamo_llm::protocols::common::llm_backend::LLMEngineOutput;
-use dynamo_llm::protocols::common::preprocessor::PreprocessedRequest;
+use dynamo_llm::protocols::common::preprocessor::{PreprocessedRequest, TraceLink};
 use dynamo_runtime::error::DynamoError;
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -72,6 +72,9 @@ pub(crate) trait Item:
             .is_some_and(|chunk| !chunk.token_ids.is_empty())
     }
 
+    /// Has the worker that goes on with the request say where it came from.
+    fn link(&mut self, _span: TraceLink) {}
+
     /// Whether something may be appended.
     fn may_grow(&self) -> bool {
         false
@@ -126,6 +129,10 @@ impl Item for LLMEngineOutput {
 
     fn cancelled() -> Option<Self> {
         Some(LLMEngineOutput::cancelled())
+    }
+
+    fn link(&mut self, span: TraceLink) {
+        self.worker_trace_link = Some(span);
     }
 
     fn may_grow(&self) -> bool {

@@ -112,9 +112,9 @@ impl<I: Item> RequestStream<I> {
     }
 
     /// Has the worker that goes on with the request say where it came from.
-    fn link(&self, chunk: &mut LLMEngineOutput) {
+    fn link(&self, item: &mut I) {
         if let Some(trace) = self.context.trace() {
-            chunk.worker_trace_link = Some(trace.link());
+            item.link(trace.link());
         }
     }
 

@@ -46,6 +46,8 @@ pub(crate) struct Traced<'a> {
     /// Of a request in tokens.
     pub(crate) input_tokens: Option<usize>,
     max_tokens: Option<u32>,
+    /// The span of the worker that had the request before.
+    before: Option<&'a TraceLink>,
 }
 
 impl<'a> Traced<'a> {
@@ -55,6 +57,7 @@ impl<'a> Traced<'a> {
             model: &request.model,
             input_tokens: Some(request.token_ids.len()),
             max_tokens: request.stop_conditions.max_tokens,
+            before: request.migration_link.as_ref(),
         }
     }
 
@@ -64,6 +67,7 @@ impl<'a> Traced<'a> {
             model,
             input_tokens: None,
             max_tokens: None,
+            before: None,
         }
     }
 }
@@ -91,7 +95,7 @@ pub(crate) fn begin(
     let (Some(tracer), Some(parent)) = (tracer(), parent) else {
         return (Some(RequestTrace::of_runtime(&trace)), None);
     };
-    let before = request.migration_link.as_ref().and_then(span_before);
+    let before = request.before.and_then(span_before);
     let span = tracer
         .span_builder(format!("{} {}", request.operation, request.model))
         .with_kind(SpanKind::Internal)
