@@ -80,7 +80,9 @@ impl StartedWorker {
         // A run publishes once.
         let _ = member.controls.set(controls.clone());
         let canary = health::payload(config, &**engine).await;
-        let first_tokens = match config.enable_kv_routing {
+        // A channel is a socket, which a forked child keeps: only for who is on the event plane anyway.
+        let is_routed = self.publishers.lock().are_there();
+        let first_tokens = match is_routed {
             true => {
                 let role = config.disaggregation_mode.worker_type();
                 FirstTokenSource::for_endpoint(&self.endpoint, role).await
