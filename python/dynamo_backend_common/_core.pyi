@@ -18,9 +18,10 @@ from ._core_testing import (
     TestLoop,
     TestStream,
 )
-from ._core_trace import Span, SpanAttribute
+from ._core_trace import Span
 from ._core_vllm import OutputSocket, StepRecord, Taken
 from .config import RuntimeConfig, WorkerConfig
+from .tracing import SpanAttribute
 
 __all__ = [
     "BUILD_PROFILE",

@@ -1,12 +1,10 @@
 """Types of the compiled core for traces. At run time they are in `_core`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from types import TracebackType
-from typing import Literal, Self, TypeAlias, final
+from typing import Literal, Self, final
 
-SpanAttribute: TypeAlias = (
-    str | bool | int | float | Sequence[str] | Sequence[bool] | Sequence[int] | Sequence[float]
-)
+from .tracing import SpanAttribute
 
 @final
 class Span:

@@ -94,13 +94,7 @@ impl StartedWorker {
         // A run publishes once.
         let _ = member.controls.set(controls.clone());
         let canary = health::payload(config, &**engine).await;
-        let first_tokens = match config.enable_kv_routing {
-            true => {
-                let role = config.disaggregation_mode.worker_type();
-                FirstTokenSource::for_endpoint(&self.endpoint, role).await
-            }
-            false => None,
-        };
+        let first_tokens = self.open_first_tokens().await;
         controls.instance().register_card().await?;
         Ok(Some(Published {
             controls,
@@ -108,6 +102,15 @@ impl StartedWorker {
             first_tokens,
             canary,
         }))
+    }
+
+    /// A channel is a socket, which a forked child keeps: only for who is on the event plane anyway.
+    async fn open_first_tokens(&self) -> Option<FirstTokenSource> {
+        if !self.publishers.lock().are_there() {
+            return None;
+        }
+        let mode = self.host.assembly.config.disaggregation_mode;
+        FirstTokenSource::for_endpoint(&self.endpoint, mode.worker_type()).await
     }
 
     /// Registers the worker's metrics, and has the engine set up its own.
