@@ -140,8 +140,10 @@ def _worker(engine: Any, settings: Mapping[str, Setting], line: ProgressLine) ->
         line.state(state)
         if state is not WorkerState.Serving:
             return
-        # A frontend lists no model without a tokenizer.
-        if worker.http_url is None or not worker.config.model_name:
+        # Of what takes tokens a frontend lists no model without a tokenizer.
+        takes_tokens = worker.config.model_input.strip().lower() == "tokens"
+        is_listed = worker.config.model_name or not takes_tokens
+        if worker.http_url is None or not is_listed:
             announce_endpoint(worker.config)
         else:
             model = worker.served_model_name or ""
