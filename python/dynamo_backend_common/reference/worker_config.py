@@ -1,0 +1,132 @@
+"""Their ``WorkerConfig``, which ``from_args`` returns, as ours."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from ..exceptions import InvalidArgument
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ..config import WorkerConfig
+
+_SAME = (
+    "namespace",
+    "component",
+    "endpoint",
+    "model_name",
+    "served_model_name",
+    "endpoint_types",
+    "custom_jinja_template",
+    "tool_call_parser",
+    "reasoning_parser",
+    "exclude_tools_when_tool_choice_none",
+    "enable_local_indexer",
+    "enable_kv_routing",
+    "health_check_payload",
+)
+_OF_RUNTIME = ("discovery_backend", "request_plane", "event_plane")
+_CONVERTED = ("model_input", "metrics_labels", "disaggregation_mode")
+_OF_STRUCTURAL_TAG = ("structural_tag_mode", "structural_tag_scope", "structural_tag_schema")
+
+FIELDS = frozenset((*_SAME, *_OF_RUNTIME, *_CONVERTED, *_OF_STRUCTURAL_TAG))
+"""Our fields that theirs decides."""
+
+_MODES = {"AGGREGATED": "Aggregated", "PREFILL": "Prefill", "DECODE": "Decode"}
+
+# What changes nothing where a structural tag is asked for.
+_TAG_DEFAULTS: dict[str, tuple[object, ...]] = {
+    "allow_tool_calls_with_structured_output": (False,),
+    "exclude_special_tokens": (None,),
+    "reasoning_boundary": ("auto",),
+    "tool_arguments_any_order": (False,),
+}
+
+
+def merged(config: WorkerConfig, given: Any) -> WorkerConfig:
+    """``config``, whose fields that theirs has too are taken from ``given``.
+
+    Raises:
+        InvalidArgument: A field of theirs asks for what this worker does not have.
+    """
+    _refuse_what_is_not_here(given)
+    if given.use_kv_events:
+        warnings.warn(
+            "WorkerConfig.use_kv_events is ignored, as in ai-dynamo: leave it out",
+            DeprecationWarning,
+            stacklevel=2,
+        )
+    values: dict[str, Any] = {name: getattr(given, name) for name in _SAME}
+    runtime = replace(config.runtime, **{name: getattr(given, name) for name in _OF_RUNTIME})
+    return replace(
+        config,
+        **values,
+        **_structural_tag(given.structural_tag),
+        metrics_labels=tuple((name, value) for name, value in given.metrics_labels),
+        disaggregation_mode=_mode(given.disaggregation_mode),
+        model_input=_model_input(given.model_input),
+        runtime=runtime,
+    )
+
+
+def choose_response_plane(given: Any) -> None:
+    """Sets the variable by which the runtime knows the plane of the answers.
+
+    Raises:
+        InvalidArgument: There is no such plane.
+    """
+    if given.response_plane not in ("tcp", "quic"):
+        raise InvalidArgument(
+            f"response_plane: {given.response_plane!r} is unknown; accepted: tcp, quic"
+        )
+    os.environ["DYN_RESPONSE_PLANE"] = given.response_plane
+
+
+def _refuse_what_is_not_here(given: Any) -> None:
+    if given.route_to_encoder:
+        raise InvalidArgument("route_to_encoder: this worker has no encode peers; leave it off")
+    for name in ("media_decoder", "media_fetcher", "kv_state_endpoint"):
+        if getattr(given, name) is not None:
+            raise InvalidArgument(f"{name}: this worker does not have it; leave it out")
+
+
+def _mode(mode: Any) -> Any:
+    name = getattr(mode, "name", None)
+    if name not in _MODES:
+        raise InvalidArgument(
+            f"disaggregation_mode: {mode!r} cannot be served; accepted: AGGREGATED, PREFILL, DECODE"
+        )
+    return _MODES[name]
+
+
+def _model_input(model_input: Any) -> Any:
+    # Of a class of the compiled module, whose values show as `ModelInput.Tokens`.
+    name = str(model_input).rpartition(".")[2]
+    if name != "Tokens":
+        raise InvalidArgument(f"model_input: {name} cannot be served; accepted: Tokens")
+    return name
+
+
+def _structural_tag(tag: Mapping[str, Any] | None) -> dict[str, Any]:
+    if tag is None:
+        return {"structural_tag_mode": "Off"}
+    for name, value in tag.items():
+        if name in ("scope", "schema"):
+            continue
+        if name not in _TAG_DEFAULTS:
+            known = ", ".join(("scope", "schema", *_TAG_DEFAULTS))
+            raise InvalidArgument(f"structural_tag: {name} is unknown; accepted: {known}")
+        if value not in _TAG_DEFAULTS[name]:
+            raise InvalidArgument(
+                f"structural_tag: {name} is {value!r}, which this worker does not pass on; leave it"
+                " out"
+            )
+    return {
+        "structural_tag_mode": "On",
+        "structural_tag_scope": tag.get("scope", "auto"),
+        "structural_tag_schema": tag.get("schema", "auto"),
+    }

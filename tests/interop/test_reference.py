@@ -1,0 +1,235 @@
+"""Engines of dynamo.common.backend, unchanged, behind Dynamo's own frontend."""
+
+from __future__ import annotations
+
+import json
+import signal
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from support.api import Api, case, text_of, wait_for_routes
+from support.collector import Collector, Span
+from support.event_plane import EventPlane, discovered
+from support.frontend import start_frontend
+from support.metrics import sample
+from support.processes import until
+from support.reference import SAMPLE, serve, start
+from support.servers import Etcd
+from support.system import System
+
+if TYPE_CHECKING:
+    from support.launcher import Launcher
+    from support.processes import Process
+
+pytestmark = pytest.mark.frontend
+
+PROMPT = list(range(1000, 1010))
+TRACE = "0af7651916cd43dd8448eb211c80319c"
+HEADERS = {"traceparent": f"00-{TRACE}-b7ad6b7169203331-01"}
+FILE = ("--discovery-backend", "file")
+
+
+def told(launcher: Launcher, name: str) -> Any:
+    return json.loads(launcher.latches.reached(name))
+
+
+def sample_engine(launcher: Launcher, model_folder: str, *arguments: str) -> Process:
+    return serve(launcher, SAMPLE, "--model-name", model_folder, *FILE, *arguments)
+
+
+class Served:
+    """The engine `Told`, and a frontend that knows it."""
+
+    def __init__(self, launcher: Launcher, model_folder: str, **env: str) -> None:
+        self.system = System(launcher.ports.reserve())
+        env |= {"DYN_SYSTEM_PORT": str(self.system.port)}
+        self.worker = serve(
+            launcher, "referenced:Told", "--model-name", model_folder, env=env
+        )
+        self.api = start_frontend(launcher, "--namespace", "theirs")
+        wait_for_routes(self.api, "told", PROMPT)
+
+
+def test_their_sample_engine_answers_as_it_is(launcher: Launcher, model_folder: str) -> None:
+    worker = sample_engine(launcher, model_folder, "--max-tokens", "5", "--component", "theirs")
+    assert "Serving on dynamo.theirs.generate" in worker.stdout
+    api = start_frontend(launcher)
+    wait_for_routes(api, model_folder, PROMPT)
+    with EventPlane(launcher) as plane:
+        answer = api.complete(PROMPT, model=model_folder, max_tokens=5)
+        assert answer.status == 200, answer.text
+        assert answer.json["usage"]["completion_tokens"] == 5
+        assert answer.json["choices"][0]["finish_reason"] == "length"
+        # It names its blocks 1, 2, 3 and so on.
+        assert plane.until_told_of([1]) == [1]
+    with api.stream_chat(("user", "alpha"), model=model_folder) as stream:
+        assert stream.first_text()
+    assert worker.terminate() == 0
+    assert "none was cut" in worker.output
+
+
+def test_their_sample_engine_prefills_and_decodes_in_two_workers(
+    launcher: Launcher, model_folder: str
+) -> None:
+    workers = [
+        sample_engine(launcher, model_folder, "--component", mode, "--disaggregation-mode", mode)
+        for mode in ("prefill", "decode")
+    ]
+    api = start_frontend(launcher)
+    wait_for_routes(api, model_folder, PROMPT)
+    answer = api.complete(PROMPT, model=model_folder, max_tokens=6)
+    assert answer.status == 200, answer.text
+    assert answer.json["usage"]["completion_tokens"] == 6
+    assert "does not define is_quiescent" in workers[0].output
+    for worker in workers[::-1]:
+        # A prefill worker that cannot say that it is quiescent waits for all of its budget.
+        if worker is workers[1]:
+            assert worker.terminate() == 0
+
+
+def test_their_sample_engine_in_etcd(launcher: Launcher, model_folder: str) -> None:
+    etcd = Etcd(launcher)
+    etcd.start()
+    worker = start(
+        launcher,
+        *["serve", "--reference", SAMPLE, "--"],
+        *["--model-name", model_folder, "--discovery-backend", "etcd"],
+        env=etcd.env,
+    )
+    worker.wait_for_line(r"^Serving on dynamo\.sample\.generate$")
+    api = start_frontend(launcher, discovery="etcd", env=etcd.env)
+    wait_for_routes(api, model_folder, PROMPT)
+    assert api.complete(PROMPT, model=model_folder).status == 200
+    assert worker.terminate() == 0
+
+
+def test_an_engine_is_told_of_its_request_as_theirs_is(
+    launcher: Launcher, model_folder: str
+) -> None:
+    served = Served(launcher, model_folder)
+    answer = served.api.complete(PROMPT, model="told")
+    assert answer.json["usage"]["completion_tokens"] == len(PROMPT)
+    _, same_loop = told(launcher, "started")
+    assert same_loop, "from_args has the loop that serves"
+    assert told(launcher, "labels")["dynamo_namespace"] == "theirs"
+    request = told(launcher, "told")
+    assert request.pop("id")
+    assert request == {
+        "type": "list",
+        "own": "mine",
+        "trace_id": None,
+        "span_id": None,
+        "headers": None,
+        "killed": False,
+    }
+    [card] = discovered(launcher, "mdc", 1)
+    assert card["card_json"]["runtime_config"]["context_length"] == 512
+    assert card["card_json"]["runtime_config"]["runtime_data"]["told"] == 1
+
+
+def test_its_metrics_snapshots_and_blocks_are_seen(launcher: Launcher, model_folder: str) -> None:
+    served = Served(launcher, model_folder)
+    served.api.complete(PROMPT, model="told")
+
+    def text() -> str:
+        return served.system.get("/metrics").text
+
+    until(lambda: "theirs_served_total" in text(), "its registry is shown")
+    shown = text()
+    assert sample(shown, "theirs_served_total", dynamo_namespace="theirs") >= 1
+    assert sample(shown, "dynamo_component_gpu_cache_usage_percent", dp_rank="0") == 0.25
+    assert sample(shown, "dynamo_component_total_blocks", dp_rank="0") == 100
+    # The last block is not whole.
+    assert "a KV block that has not 4 tokens is not published" in served.worker.output
+    with EventPlane(launcher) as plane:
+        served.api.complete(PROMPT, model="told")
+        assert plane.until_told_of([1000, 1001]) == [1000, 1001]
+
+
+def test_a_client_that_leaves_stops_it(launcher: Launcher, model_folder: str) -> None:
+    served = Served(launcher, model_folder)
+    with served.api.stream_completion(PROMPT, model="told", **case("waits")) as stream:
+        launcher.latches.reached("waits")
+        stream.leave()
+    assert launcher.latches.reached("abort") == told(launcher, "told")["id"]
+    launcher.latches.reached("saw-stop")
+
+
+def test_sigterm_lets_a_stream_end(launcher: Launcher, model_folder: str) -> None:
+    served = Served(launcher, model_folder)
+    with served.api.stream_completion(PROMPT, model="told", **case("gated")) as stream:
+        launcher.latches.reached("gated")
+        assert stream.first_text()
+        served.worker.send(signal.SIGTERM)
+        served.worker.wait_for_line("shutdown")
+        launcher.latches.release("go")
+        *_, last = [event.json for event in stream.events() if event.data != "[DONE]"]
+    assert last["choices"][0]["finish_reason"] == "stop" or last["usage"]
+    assert served.worker.wait() == 0
+    assert "none was cut" in served.worker.output
+    assert launcher.latches.is_reached("cleanup")
+
+
+@pytest.mark.parametrize(
+    ("name", "status", "said"),
+    [
+        ("invalid", 400, "the prompt is odd"),
+        ("http", 400, "HTTP 422: the prompt is rude"),
+        ("built in", 400, "the number is wrong"),
+        ("own", 500, ""),
+        ("unavailable", 500, ""),
+    ],
+)
+def test_their_exceptions_keep_their_kind(
+    errors: Served, name: str, status: int, said: str
+) -> None:
+    answer = errors.api.complete(PROMPT, model="told", **case(name))
+    assert answer.status in (status, 503 if status == 500 else status), answer.text
+    assert said in answer.text
+
+
+@pytest.fixture(scope="module")
+def errors(shared: Launcher, model_folder: str) -> Served:
+    return Served(shared, model_folder)
+
+
+def test_what_kind_they_have_is_counted(errors: Served) -> None:
+    errors.api.complete(PROMPT, model="told", **case("own"))
+    text = errors.system.get("/metrics").text
+    assert sample(text, "dynamo_component_worker_requests_failed_total", kind="Disconnected") >= 1
+    # An engine's own traceback is in the log, with where it was raised.
+    assert "referenced.OfItsOwn: the peer is gone" in errors.worker.output
+
+
+def test_controls_are_a_set_there(launcher: Launcher, model_folder: str) -> None:
+    served = Served(launcher, model_folder)
+    answer = served.system.control("control/set_delay", {"seconds": 0.01})
+    assert (answer.status, answer.json["control"]) == (200, "set_delay")
+    assert served.system.control("control/pause_generation", {}).status == 200
+    until(lambda: served.system.get("/health").status == 503, "it left discovery")
+    assert served.system.control("control/resume_generation", {}).status == 200
+    until(lambda: served.system.get("/health").status == 200, "it came back")
+    assert served.system.control("control/unknown", {}).status == 404
+
+
+def test_spans_of_its_own_are_below_the_requests(launcher: Launcher, model_folder: str) -> None:
+    with Collector() as collector:
+        served = Served(launcher, model_folder, **collector.env)
+        answer = Api(served.api.port, HEADERS).complete(PROMPT, model="told", **case("spans"))
+        assert answer.status == 200, answer.text
+        request = told(launcher, "told")
+        assert served.worker.terminate() == 0
+        spans = {span.span_id: span for span in collector.spans}
+
+    def own(span: Span) -> bool:
+        return span.name == "theirs.tokens" and span.trace_id == request["trace_id"]
+
+    [tokens] = [span for span in spans.values() if own(span)]
+    assert tokens.attributes == {"tokens": len(PROMPT)}
+    above = spans[tokens.parent_id]
+    assert above.name == "text_completion told"
+    assert above.span_id == request["span_id"]
+    assert above.attributes["theirs.case"] == "spans"
+    assert request["headers"]["traceparent"].split("-")[2] == request["span_id"]
+    assert text_of(answer.json)
