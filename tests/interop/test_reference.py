@@ -44,9 +44,7 @@ class Served:
     def __init__(self, launcher: Launcher, model_folder: str, **env: str) -> None:
         self.system = System(launcher.ports.reserve())
         env |= {"DYN_SYSTEM_PORT": str(self.system.port)}
-        self.worker = serve(
-            launcher, "referenced:Told", "--model-name", model_folder, env=env
-        )
+        self.worker = serve(launcher, "referenced:Told", "--model-name", model_folder, env=env)
         self.api = start_frontend(launcher, "--namespace", "theirs")
         wait_for_routes(self.api, "told", PROMPT)
 
@@ -91,14 +89,15 @@ def test_their_sample_engine_prefills_and_decodes_in_two_workers(
 def test_their_sample_engine_in_etcd(launcher: Launcher, model_folder: str) -> None:
     etcd = Etcd(launcher)
     etcd.start()
+    env = {"ETCD_ENDPOINTS": etcd.url}
     worker = start(
         launcher,
         *["serve", "--reference", SAMPLE, "--"],
         *["--model-name", model_folder, "--discovery-backend", "etcd"],
-        env=etcd.env,
+        env=env,
     )
     worker.wait_for_line(r"^Serving on dynamo\.sample\.generate$")
-    api = start_frontend(launcher, discovery="etcd", env=etcd.env)
+    api = start_frontend(launcher, discovery="etcd", env=env)
     wait_for_routes(api, model_folder, PROMPT)
     assert api.complete(PROMPT, model=model_folder).status == 200
     assert worker.terminate() == 0

@@ -60,8 +60,7 @@ def test_an_engine_for_raw_requests(launcher: Launcher) -> None:
         ({"kv_state_endpoint": "a.b.c"}, "kv_state_endpoint"),
         ({"response_plane": "mail"}, "response_plane: 'mail' is unknown; accepted: tcp, quic"),
         ({"structural_tag": {"scpoe": "always"}}, "structural_tag: scpoe is unknown"),
-        ({"structural_tag": {"scope": "now"}}, "structural_tag_scope"),
-        ({"tool_call_parser": "nosuch"}, "nosuch"),
+        ({"structural_tag": {"scope": "now"}}, "the engine's WorkerConfig: structural_tag_scope"),
     ],
 )
 def test_a_field_that_is_not_here(launcher: Launcher, fields: object, said: str) -> None:
@@ -71,8 +70,7 @@ def test_a_field_that_is_not_here(launcher: Launcher, fields: object, said: str)
 def test_a_role_that_is_not_here(launcher: Launcher) -> None:
     refused(
         serve(launcher, "referenced:Told", *MODEL, "--mode", "ENCODE"),
-        "disaggregation_mode",
-        "AGGREGATED, PREFILL, DECODE",
+        "the engine's WorkerConfig: disaggregation_mode: ENCODE cannot be served",
     )
 
 

@@ -19,9 +19,9 @@ pytestmark = pytest.mark.frontend
 PROMPT = list(range(1000, 1010))
 
 
-def program(launcher: Launcher, module: str, *arguments: str, options: tuple[str, ...] = ()) -> (
-    Process
-):
+def program(
+    launcher: Launcher, module: str, *arguments: str, options: tuple[str, ...] = ()
+) -> Process:
     return start(launcher, "serve", "--reference", "-m", module, *options, "--", *arguments)
 
 

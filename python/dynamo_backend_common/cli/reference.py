@@ -6,9 +6,11 @@ import asyncio
 import importlib.util
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .._core import flush_log
 from .._log.logging import choose_log
 from .._serving.own_loop import run_on_own_loop
 from ..exceptions import DynamoError, InvalidArgument
@@ -54,16 +56,17 @@ def add_reference_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def check_settings(options: argparse.Namespace, settings: Mapping[str, Setting]) -> None:
-    """Refuses options that do not go with ``--reference``, or without.
+def settle(options: argparse.Namespace, settings: Mapping[str, Setting]) -> dict[str, Setting]:
+    """The settings, where those that the engine's own configuration decides are named by that.
 
     Raises:
-        UsageError: The message names the option.
+        UsageError: An option does not go with ``--reference``, or without; it is named.
     """
+    settled = dict(settings)
     if not options.reference:
         if options.program is not None:
             raise UsageError("-m: it goes with --reference")
-        return
+        return settled
     if options.program is not None and options.engine is not None:
         raise UsageError(f"-m: give that, or the engine '{options.engine}', not both")
     if options.program is not None and not options.is_worker:
@@ -78,6 +81,8 @@ def check_settings(options: argparse.Namespace, settings: Mapping[str, Setting])
                 f"{setting.place}: with --reference the engine's own arguments say that; give them"
                 " after '--'"
             )
+        settled[name] = replace(setting, place=f"the engine's WorkerConfig: {name}")
+    return settled
 
 
 def reference_maker(name: str, argv: Sequence[str]) -> Callable[[], Any]:
@@ -159,9 +164,7 @@ async def _make(name: str, target: Any, argv: Sequence[str]) -> Any:
             raise users_failure(f"engine '{name}' cannot be made", error.__cause__) from error
         raise UsageError(f"engine '{name}': {error}") from error
     except DynamoError as error:
-        raise users_failure(
-            f"engine '{name}' cannot be made", error.__cause__ or error
-        ) from error
+        raise users_failure(f"engine '{name}' cannot be made", error.__cause__ or error) from error
     except Exception as error:
         raise users_failure(f"engine '{name}' cannot be made", error) from error
 
@@ -188,6 +191,8 @@ def _run_program(module: str, argv: Sequence[str], worker_of: WorkerOf) -> list[
         raise
     except Exception as error:
         raise users_failure(f"program '{module}' failed", error) from error
+    finally:
+        flush_log()
     if not begun:
         raise Failure(
             f"program '{module}' ended, and made no Worker of dynamo.common.backend: --reference"

@@ -20,7 +20,7 @@ from .options import add_options, as_configured, configuration, name_place, read
 from .output import write
 from .ports import check_port
 from .progress import ProgressLine
-from .reference import add_reference_options, check_settings, reference_maker, serve_reference
+from .reference import add_reference_options, reference_maker, serve_reference, settle
 from .resolve import known_engines, make_engine
 
 if TYPE_CHECKING:
@@ -109,8 +109,7 @@ def _check(options: argparse.Namespace, engine_argv: Sequence[str]) -> int:
 
 
 def _settings(options: argparse.Namespace) -> dict[str, Setting]:
-    settings = read_settings(options)
-    check_settings(options, settings)
+    settings = settle(options, read_settings(options))
     level = settings["log_level"]
     if level.kind == "default" and settings["http_port"].value is not None and sys.stderr.isatty():
         settings["log_level"] = replace(level, value=_CALM_LOG)

@@ -63,7 +63,7 @@ class ReferenceContext:
         self._context.notify_first_token()
 
     def detached(self, id: str) -> DetachedContext:  # noqa: A002
-        """A context of another id that is in the same trace, and that nobody but its owner stops."""
+        """A context of another id in the same trace, which nobody but its owner stops."""
         return DetachedContext(self._context, id, self.metadata)
 
     @property

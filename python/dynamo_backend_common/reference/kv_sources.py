@@ -32,9 +32,7 @@ def _source(number: int, source: Any) -> PushKvEvents | ZmqKvEvents:
     if isinstance(source, theirs("common.backend.publisher", "ZmqSource")):
         return ZmqKvEvents(endpoint=source.endpoint, topic=source.topic, dp_rank=source.dp_rank)
     if isinstance(source, theirs("common.backend.publisher", "PushSource")):
-        return PushKvEvents(
-            on_ready=partial(_hand_over, source.on_ready), dp_rank=source.dp_rank
-        )
+        return PushKvEvents(on_ready=partial(_hand_over, source.on_ready), dp_rank=source.dp_rank)
     raise InvalidArgument(
         f"kv_event_sources: source {number} is {type(source).__name__}; accepted: ZmqSource and"
         " PushSource of dynamo.common.backend.publisher"

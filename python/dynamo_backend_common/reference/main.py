@@ -27,12 +27,28 @@ def run_main(module: str, argv: Sequence[str], serve: Serve) -> None:
     What the program raises is raised, `SystemExit` among it.
     """
     arguments = sys.argv
-    with _standing_in(_worker_class(serve)):
+    with standing_in(serve):
         sys.argv = [module, *argv]
         try:
             runpy.run_module(module, run_name="__main__", alter_sys=True)
         finally:
             sys.argv = arguments
+
+
+@contextmanager
+def standing_in(serve: Serve) -> Iterator[None]:
+    """Has their class ``Worker`` await ``serve`` with its engine, wherever a program has it from."""
+    worker = _worker_class(serve)
+    before = {}
+    for place in _PLACES:
+        module: Any = importlib.import_module(place)
+        before[module] = module.Worker
+        module.Worker = worker
+    try:
+        yield
+    finally:
+        for module, own in before.items():
+            module.Worker = own
 
 
 def _worker_class(serve: Serve) -> type:
@@ -48,17 +64,3 @@ def _worker_class(serve: Serve) -> type:
             await serve(wrap(self.engine, self.config))
 
     return Worker
-
-
-@contextmanager
-def _standing_in(worker: type) -> Iterator[None]:
-    before = {}
-    for place in _PLACES:
-        module: Any = importlib.import_module(place)
-        before[module] = module.Worker
-        module.Worker = worker
-    try:
-        yield
-    finally:
-        for module, own in before.items():
-            module.Worker = own

@@ -28,9 +28,7 @@ class ReferenceSpan:
         """Sets an attribute of the span."""
         self._span.set_attribute(key, value)
 
-    def add_event(
-        self, name: str, attrs: Mapping[str, Any] | None = None, **more: Any
-    ) -> None:
+    def add_event(self, name: str, attrs: Mapping[str, Any] | None = None, **more: Any) -> None:
         """Tells that something happened now."""
         self._span.add_event(name, {**(attrs or {}), **more})
 

@@ -98,7 +98,8 @@ def _mode(mode: Any) -> Any:
     name = getattr(mode, "name", None)
     if name not in _MODES:
         raise InvalidArgument(
-            f"disaggregation_mode: {mode!r} cannot be served; accepted: AGGREGATED, PREFILL, DECODE"
+            f"disaggregation_mode: {name or mode!r} cannot be served; accepted: AGGREGATED, PREFILL,"
+            " DECODE"
         )
     return _MODES[name]
 

@@ -4,14 +4,13 @@ import argparse
 import asyncio
 import json
 
-from latches import case_of, passed, reach
-from prometheus_client import CollectorRegistry, Counter
-
 from dynamo.common.backend import EngineConfig, LLMEngine, LlmRegistration, WorkerConfig, telemetry
 from dynamo.common.backend.metrics import register_engine_registry
 from dynamo.common.backend.publisher import ComponentSnapshot, PushSource
 from dynamo.common.constants import DisaggregationMode
 from dynamo.llm.exceptions import Disconnected, HttpError, InvalidArgument, WorkerUnavailable
+from latches import case_of, passed, reach
+from prometheus_client import CollectorRegistry, Counter
 
 BLOCK = 4
 

@@ -3,11 +3,10 @@
 import asyncio
 import sys
 
-from latches import reach
-from referenced import Told
-
 from dynamo.common.backend import Worker
 from dynamo.common.backend.run import run
+from latches import reach
+from referenced import Told
 
 
 async def main():
