@@ -20,8 +20,13 @@ if TYPE_CHECKING:
 class EventPlane:
     """A subscription to the only worker's KV events; a context manager that ends it."""
 
-    def __init__(self, launcher: Launcher) -> None:
-        [channel] = discovered(launcher, "event_channels", 1)
+    def __init__(self, launcher: Launcher, channels: int = 1) -> None:
+        """``channels``: how many it has; two where it publishes snapshots too."""
+        [channel] = [
+            channel
+            for channel in discovered(launcher, "event_channels", channels)
+            if channel["topic"] == "kv-events"
+        ]
         self._context = zmq.Context()
         self._socket = self._context.socket(zmq.SUB)
         self._socket.subscribe(b"")
@@ -43,6 +48,11 @@ class EventPlane:
             windows = (message[start : start + 8] for start in range(len(message)))
             told += [missing.pop(window) for window in windows if window in missing]
         return told
+
+    def until_told_that(self, what: str) -> None:
+        """Receives until an event of this kind came by, such as ``removed``."""
+        while what.encode() not in b"".join(self._socket.recv_multipart()):
+            pass
 
     def __enter__(self) -> EventPlane:
         return self

@@ -37,7 +37,7 @@ def run_main(module: str, argv: Sequence[str], serve: Serve) -> None:
 
 @contextmanager
 def standing_in(serve: Serve) -> Iterator[None]:
-    """Has their class ``Worker`` await ``serve`` with its engine, wherever a program has it from."""
+    """Has their class ``Worker`` await ``serve`` with its engine, wherever it is taken from."""
     worker = _worker_class(serve)
     before = {}
     for place in _PLACES:

@@ -98,8 +98,7 @@ def _mode(mode: Any) -> Any:
     name = getattr(mode, "name", None)
     if name not in _MODES:
         raise InvalidArgument(
-            f"disaggregation_mode: {name or mode!r} cannot be served; accepted: AGGREGATED, PREFILL,"
-            " DECODE"
+            f"disaggregation_mode: {name or mode} cannot be served; accepted: {', '.join(_MODES)}"
         )
     return _MODES[name]
 

@@ -13,6 +13,7 @@ from latches import case_of, passed, reach
 from prometheus_client import CollectorRegistry, Counter
 
 BLOCK = 4
+FIRST_HASH = 2**62
 
 
 class OfItsOwn(Disconnected):
@@ -126,7 +127,7 @@ class Told(LLMEngine):
         self.kv.publish_stored(
             token_ids=tokens,
             num_block_tokens=[BLOCK] * count + [len(tokens) % BLOCK],
-            block_hashes=list(range(1000, 1001 + count)),
+            block_hashes=list(range(FIRST_HASH, FIRST_HASH + 1 + count)),
         )
         self.snapshots.publish(
             0,
