@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.frontend
 
-PLUGIN = Path(__file__).parents[1] / "support" / "reference_plugin.py"
+PLUGIN = Path(__file__).parents[1] / "support" / "scripts" / "their_own_tests.py"
 TOLD = "test: "
 with Path(__file__).with_name("reference_own_tests.toml").open("rb") as table:
     GROUPS = tomllib.load(table)["group"]

@@ -49,13 +49,15 @@ class ReferenceContext:
         return asyncio.ensure_future(self._stopped())
 
     async def _stopped(self) -> bool:
-        stopped = self._context.stopped()
-        own = asyncio.ensure_future(self._own_stop().wait())
+        waits: list[asyncio.Future[Any]] = [
+            self._context.stopped(),
+            asyncio.ensure_future(self._own_stop().wait()),
+        ]
         try:
-            await asyncio.wait([stopped, own], return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            stopped.cancel()
-            own.cancel()
+            for wait in waits:
+                wait.cancel()
         return True
 
     def notify_first_token(self) -> None:

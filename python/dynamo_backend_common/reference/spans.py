@@ -53,6 +53,5 @@ class ReferenceSpan:
         kind: type[BaseException] | None,
         error: BaseException | None,
         traceback: TracebackType | None,
-    ) -> bool:
+    ) -> None:
         self.close()
-        return False

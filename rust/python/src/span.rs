@@ -49,7 +49,9 @@ impl Span {
         name: String,
         attributes: Option<&Bound<'_, PyMapping>>,
     ) -> PyResult<Self> {
-        Ok(Self(self.0.begin_below(name, self::attributes(attributes)?)))
+        Ok(Self(
+            self.0.begin_below(name, self::attributes(attributes)?),
+        ))
     }
 
     fn end(&self) {
