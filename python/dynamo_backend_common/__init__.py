@@ -13,7 +13,6 @@
 - `GenerationOptions` reads how a request wants its output made; `Unsupported` refuses what an
   engine does not have.
 - `Steps` is for engines with a step loop: one call hands over the tokens of all requests.
-- `Span` is a span of a request's trace, to which an engine may write.
 - `RequestLogFilter` lets a program's own log say which request a line belongs to.
 - `MetricsContext`, `MetricsBindings`, `EndpointMetrics`, `PushKvEvents`, `ZmqKvEvents` and the
   publishers are for engines that publish metrics and KV events of their own.
@@ -32,7 +31,6 @@ from ._core import (
     RequestContext,
     RustEngine,
     SnapshotPublisher,
-    Span,
     StepReport,
     Steps,
     StepStream,
@@ -107,7 +105,6 @@ __all__ = [
     "RustEngine",
     "ShutdownStage",
     "SnapshotPublisher",
-    "Span",
     "StageFailure",
     "Step",
     "StepReport",

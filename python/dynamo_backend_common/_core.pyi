@@ -2,9 +2,9 @@
 
 import sys
 from asyncio import AbstractEventLoop, Future
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from types import TracebackType
-from typing import Any, ClassVar, Final, Self, final, overload
+from typing import Any, ClassVar, Final, final, overload
 
 from typing_extensions import disjoint_base
 
@@ -40,7 +40,6 @@ __all__ = [
     "RustEngine",
     "Sink",
     "SnapshotPublisher",
-    "Span",
     "StepRecord",
     "StepReport",
     "StepStream",
@@ -119,17 +118,6 @@ class RequestContext:
         request is in none, or tracing is off in this process.
         """
 
-    def current_span(self) -> Span:
-        """The request's own span, which ends with the request."""
-
-    def start_span(self, name: str, attributes: Mapping[str, Any] | None = None) -> Span:
-        """Begins a span of the engine's own, below the request's; end it, or use it by ``with``.
-
-        Args:
-            name: What it is of, such as ``kv_load``.
-            attributes: See `Span.set_attribute`.
-        """
-
     def __eq__(self, other: object, /) -> bool:
         """Whether both are of one request."""
 
@@ -140,48 +128,6 @@ class RequestContext:
         From here on a decode worker may abort the request: one that is stopped before its first
         token is kept until then.
         """
-
-@final
-class Span:
-    """A span of a request's trace: the request's own, or one that an engine began below it.
-
-    It is exported where traces are (``OTEL_EXPORT_ENABLED``). Where they are not, or the request is
-    in no trace that is sampled, what is done to it is nothing. Safe from any thread. As a context
-    manager it ends with its block, as failed where the block raised. ::
-
-        with context.start_span("kv_load", {"blocks": 8}) as span:
-            span.add_event("first block")
-    """
-
-    @property
-    def is_recording(self) -> bool:
-        """Whether what is done to it will be exported."""
-
-    def set_attribute(self, name: str, value: Any) -> None:
-        """Sets an attribute: a str, bool, int or float; of all else the text that `str` makes."""
-
-    def add_event(self, name: str, attributes: Mapping[str, Any] | None = None) -> None:
-        """Tells that something happened now."""
-
-    def succeed(self) -> None:
-        """What the span is of succeeded."""
-
-    def fail(self, why: str = "") -> None:
-        """What the span is of failed. Whoever has the traces reads ``why``."""
-
-    def start_span(self, name: str, attributes: Mapping[str, Any] | None = None) -> Span:
-        """Begins a span below this one."""
-
-    def end(self) -> None:
-        """Ends a span that an engine began; the request's own ends with the request."""
-
-    def __enter__(self) -> Self: ...
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None: ...
 
 @final
 class TokenIds(Sequence[int]):

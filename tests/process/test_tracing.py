@@ -98,34 +98,6 @@ def test_a_request_without_a_trace_begins_one(
     assert engine["headers"] == {"traceparent": f"00-{request.trace_id}-{request.span_id}-01"}
 
 
-def test_an_engine_writes_to_its_requests_span_and_begins_others(
-    launcher: Launcher, model_folder: str, collector: Collector
-) -> None:
-    server = launcher.serve("traced:Writes", "--model-name", model_folder, env=collector.env)
-    Api(server.api.port, HEADERS).complete(PROMPT, **case("writes"))
-    assert server.process.terminate() == 0
-    request, trace = spans_of(collector)
-    assert request.attributes["case"] == "writes"
-    # An engine does not end the request's own.
-    assert request.attributes["gen_ai.response.finish_reasons"] == ["stop"]
-    named = {span.name: span for span in trace.values()}
-    load, copy, broken = named["load"], named["copy"], named["broken"]
-    assert load.attributes == {"blocks": 8, "warm": True, "part": 0.5, "shape": "(2, 3)"}
-    assert load.events == {"first block": {"number": 1}}
-    assert load.parent_id == broken.parent_id == request.span_id
-    assert copy.parent_id == load.span_id
-    assert (load.failed, copy.failed, copy.message) == (False, True, "no room")
-    assert (broken.failed, broken.message) == (True, "LookupError")
-    assert named["left open"].parent_id == request.span_id
-    assert json.loads(launcher.latches.reached("recording")) == [True, False]
-
-
-def test_without_a_trace_spans_are_nothing(launcher: Launcher, model_folder: str) -> None:
-    server = launcher.serve("traced:Writes", "--model-name", model_folder)
-    assert text_of(server.api.complete(PROMPT).json).strip() == PROMPT
-    assert json.loads(launcher.latches.reached("recording")) == [False, False]
-
-
 def test_what_is_not_sampled_is_not_exported_and_passed_on_as_such(
     launcher: Launcher, model_folder: str, collector: Collector
 ) -> None:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Span:
-    """A span as it was received; ids in hexadecimal, no parent: empty; events by their names."""
+    """A span as it was received; ids in hexadecimal, no parent: empty."""
 
     service: str
     name: str
@@ -35,7 +35,6 @@ class Span:
     failed: bool
     message: str
     attributes: dict[str, Any]
-    events: dict[str, dict[str, Any]]
 
 
 class Collector(trace_service_pb2_grpc.TraceServiceServicer):
@@ -129,7 +128,6 @@ def _span(service: str, span: Any) -> Span:
         failed=span.status.code == span.status.STATUS_CODE_ERROR,
         message=span.status.message,
         attributes=_attributes(span.attributes),
-        events={event.name: _attributes(event.attributes) for event in span.events},
     )
 
 

@@ -6,14 +6,13 @@ use dynamo_backend_handoff::origin::Origin;
 use dynamo_backend_worker as worker;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyMapping};
+use pyo3::types::PyDict;
 use tokio_util::sync::CancellationToken;
 
 use crate::buffer::Writer;
 use crate::calls::EventLoop;
 use crate::convert::reading::Reading;
 use crate::signal::Signal;
-use crate::span::{self, Span};
 
 /// The context of one request: its identity, and whether it is still wanted.
 #[pyclass(frozen, subclass, module = "dynamo_backend_common._core")]
@@ -98,20 +97,6 @@ impl RequestContext {
             }
         }
         Ok(headers)
-    }
-
-    fn current_span(&self) -> Span {
-        Span::new(self.inner.current_span().clone())
-    }
-
-    #[pyo3(signature = (name, attributes=None))]
-    fn start_span(
-        &self,
-        name: String,
-        attributes: Option<&Bound<'_, PyMapping>>,
-    ) -> PyResult<Span> {
-        let below = self.inner.start_span(name, span::attributes(attributes)?);
-        Ok(Span::new(below))
     }
 
     fn is_stopped(&self) -> bool {

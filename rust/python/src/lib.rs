@@ -14,7 +14,7 @@
 //! | `chunk`, `buffer`, `sink`, `step`, `wakeups` | from Python to Rust: the chunks of requests |
 //! | `logging` | the log of the Rust side, to Python's `logging` |
 //! | `kv_events`, `publishers`, `metrics`, `adapters` | what a Python engine publishes |
-//! | `context`, `signal`, `span`, `token_ids` | the context and the prompt of a request |
+//! | `context`, `signal`, `token_ids` | the context and the prompt of a request |
 //! | `testing` | engines without a worker, for tests of them |
 //! | `vllm` | the output socket of vLLM's engine core, read without Python |
 //! | `interpreter_end`, `fork` | threads that end under us, and processes that have none |
@@ -44,7 +44,6 @@ mod runtime;
 mod rust_engine;
 mod signal;
 mod sink;
-mod span;
 mod step;
 mod tables;
 mod testing;
@@ -85,8 +84,6 @@ mod _core {
     use crate::rust_engine::{RustEngine, echo_engine};
     #[pymodule_export]
     use crate::sink::Sink;
-    #[pymodule_export]
-    use crate::span::Span;
     #[pymodule_export]
     use crate::step::{StepReport, StepStream, Steps};
     #[pymodule_export]

@@ -14,7 +14,7 @@
 //! | prefill and decode in two workers | [`disaggregation`] |
 //! | metrics, KV events, load | [`metrics`], [`publish`] |
 //! | tests of an engine | `testing`, behind the feature of that name |
-//! | tracing | [`trace`], [`RequestContext::trace_headers`], [`RequestContext::start_span`] |
+//! | tracing | [`trace`], [`RequestContext::trace_headers`] |
 //! | errors | [`error`] |
 
 mod adapter_cards;

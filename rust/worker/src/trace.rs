@@ -3,15 +3,13 @@
 //! The runtime decides whether there is a trace at all, by its own variables, and makes a span for
 //! every request that arrives. Ours is a child of that, made with OpenTelemetry's own interface: its
 //! attributes are set once, when the request has ended, and the exporter is ours, so that a run can
-//! flush it. An engine may write to it, and begin spans below it ([`Span`]). Without a trace a
-//! request costs the look whether there is one.
+//! flush it. Without a trace a request costs the look whether there is one.
 
 mod endpoint;
 mod export;
 mod headers;
 mod request;
 mod runtime;
-mod span;
 
 pub use dynamo_runtime::logging::DistributedTraceContext;
 pub use endpoint::check_endpoints;
@@ -19,10 +17,8 @@ pub(crate) use endpoint::is_asked_for;
 pub use export::runtime_spans;
 pub(crate) use export::{flush, prepare};
 pub use headers::TraceHeaders;
-pub use opentelemetry::{KeyValue as Attribute, Value as AttributeValue};
 pub(crate) use request::{RequestSpan, begin};
 pub(crate) use runtime::begins as runtime_begins;
-pub use span::Span;
 
 #[cfg(test)]
 mod tests;

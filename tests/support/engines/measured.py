@@ -73,13 +73,17 @@ class Texts(Measured):
     async def setup_metrics(self, context):
         self.asked = 0
         context.metrics.register_text(self.text)
-        context.metrics.register_text(lambda: b"engine_bytes 1")
 
     def text(self):
         self.asked += 1
         thread = threading.current_thread().name
         help_text = "# HELP engine_asked Scrapes.\n# TYPE engine_asked gauge\n"
         return f'{help_text}engine_asked{{thread="{thread}"}} {self.asked}\n'
+
+
+class NoText(Measured):
+    async def setup_metrics(self, context):
+        context.metrics.register_text(lambda: b"engine_bytes 1")
 
 
 class InConflict(Measured):

@@ -41,28 +41,3 @@ class InThreads(Plain):
         for token in request["token_ids"]:
             yield {"token_ids": [token]}
         yield {"token_ids": [], "finish_reason": "stop"}
-
-
-class Writes(Plain):
-    """Writes to its request's span, and begins others below it."""
-
-    async def generate(self, request, context):
-        own = context.current_span()
-        own.set_attribute("case", case_of(request))
-        own.end()
-        with context.start_span("load", {"blocks": 8, "warm": True}) as load:
-            load.set_attribute("part", 0.5)
-            load.set_attribute("shape", (2, 3))
-            load.add_event("first block", {"number": 1})
-            below = load.start_span("copy")
-            below.fail("no room")
-            below.end()
-        try:
-            with context.start_span("broken"):
-                raise LookupError("quoted")
-        except LookupError:
-            reach("recording", json.dumps([own.is_recording, load.is_recording]))
-        open_span = context.start_span("left open")
-        open_span.succeed()
-        async for chunk in super().generate(request, context):
-            yield chunk

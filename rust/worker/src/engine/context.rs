@@ -7,7 +7,7 @@ use std::time::Duration;
 use dynamo_runtime::engine::AsyncEngineContext;
 use tokio_util::sync::CancellationToken;
 
-use crate::trace::{Attribute, Span, TraceHeaders};
+use crate::trace::TraceHeaders;
 
 /// Free-form strings that travel with a request.
 pub type RequestMetadata = BTreeMap<String, String>;
@@ -34,7 +34,6 @@ struct Sent {
     inner: Arc<dyn AsyncEngineContext>,
     metadata: RequestMetadata,
     trace: Option<TraceHeaders>,
-    span: Span,
 }
 
 impl RequestContext {
@@ -45,19 +44,16 @@ impl RequestContext {
                 inner,
                 metadata,
                 trace: None,
-                span: Span::default(),
             }),
             first_token: CancellationToken::new(),
             kept_until_first_token: None,
         }
     }
 
-    /// Of a request that is part of a trace, with its span where that is exported. Only before it
-    /// is cloned.
-    pub(crate) fn with_trace(mut self, trace: Option<TraceHeaders>, span: Option<Span>) -> Self {
+    /// Of a request that is part of a trace. Only before it is cloned.
+    pub(crate) fn with_trace(mut self, trace: Option<TraceHeaders>) -> Self {
         if let Some(sent) = Arc::get_mut(&mut self.sent) {
             sent.trace = trace;
-            sent.span = span.unwrap_or_default();
         }
         self
     }
@@ -104,17 +100,6 @@ impl RequestContext {
     /// tracing is off in this process.
     pub fn trace_headers(&self) -> Option<&TraceHeaders> {
         self.sent.trace.as_ref()
-    }
-
-    /// The request's own span, for what an engine has to tell of it.
-    pub fn current_span(&self) -> &Span {
-        &self.sent.span
-    }
-
-    /// Begins a span of the engine's own below the request's; it ends by [`Span::end`], or with its
-    /// last clone.
-    pub fn start_span(&self, name: impl Into<String>, attributes: Vec<Attribute>) -> Span {
-        self.sent.span.begin_below(name, attributes)
     }
 
     /// Tells that the first token exists before its chunk is yielded: from here on a decode

@@ -112,9 +112,7 @@ impl EngineAdapter {
         let metadata = request.metadata().clone();
         let (request, _) = request.into_parts();
         let (trace, span) = trace::begin(&request, runtime_context.id());
-        let for_engine = span.as_ref().map(|span| span.for_engine());
-        let mut context =
-            RequestContext::new(runtime_context, metadata).with_trace(trace, for_engine);
+        let mut context = RequestContext::new(runtime_context, metadata).with_trace(trace);
         if self.mode == DisaggregationMode::Decode {
             context = context.keep_until_first_token(self.decode_keep);
         }

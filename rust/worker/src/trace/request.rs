@@ -9,13 +9,13 @@ use dynamo_runtime::error::DynamoError;
 use dynamo_runtime::logging::{
     get_distributed_tracing_context, otel_parent_context_from_distributed,
 };
-use opentelemetry::trace::{SpanKind, Status, TraceContextExt, Tracer};
-use opentelemetry::{Array, Context, KeyValue, StringValue, Value};
+use opentelemetry::trace::{Span as _, SpanKind, Status, Tracer};
+use opentelemetry::{Array, KeyValue, StringValue, Value};
+use opentelemetry_sdk::trace::Span;
 
 use super::export::tracer;
 use super::headers::TraceHeaders;
 use super::runtime;
-use super::span::Span;
 use crate::error::{BackendError, kind};
 
 /// OpenTelemetry's own names, of its conventions for generative AI; the last one is the log's.
@@ -36,8 +36,7 @@ const CANCELLED: &str = "cancelled";
 
 /// Ends with the request, which says how: a request whose end nobody saw was cancelled.
 pub(crate) struct RequestSpan {
-    /// Has the span, which the engine may write to as well.
-    context: Context,
+    span: Span,
     began: Instant,
     output_tokens: usize,
     finished: bool,
@@ -60,16 +59,15 @@ pub(crate) fn begin(
         .span_builder(format!("text_completion {}", request.model))
         .with_kind(SpanKind::Internal)
         .start_with_context(tracer, &parent);
-    let context = Context::new().with_span(span);
-    let headers = TraceHeaders::of_span(context.span().span_context());
-    let is_recording = context.span().is_recording();
-    let span = is_recording.then(|| RequestSpan::new(context, request, request_id));
+    let headers = TraceHeaders::of_span(span.span_context());
+    let span = span
+        .is_recording()
+        .then(|| RequestSpan::new(span, request, request_id));
     (Some(headers), span.map(Box::new))
 }
 
 impl RequestSpan {
-    fn new(context: Context, request: &PreprocessedRequest, request_id: &str) -> Self {
-        let span = context.span();
+    fn new(mut span: Span, request: &PreprocessedRequest, request_id: &str) -> Self {
         let of_request = [
             KeyValue::new(name::OPERATION, "text_completion"),
             KeyValue::new(name::PROVIDER, "dynamo"),
@@ -82,23 +80,19 @@ impl RequestSpan {
             span.set_attribute(KeyValue::new(name::MAX_TOKENS, i64::from(most)));
         }
         Self {
-            context,
+            span,
             began: Instant::now(),
             output_tokens: 0,
             finished: false,
         }
     }
 
-    /// The span, for the engine.
-    pub(crate) fn for_engine(&self) -> Span {
-        Span::of_request(&self.context)
-    }
-
     /// A chunk goes out.
     pub(crate) fn saw(&mut self, chunk: &LLMEngineOutput) {
         if self.output_tokens == 0 && !chunk.token_ids.is_empty() {
             let elapsed = self.began.elapsed().as_secs_f64();
-            self.set(name::FIRST_CHUNK, elapsed);
+            self.span
+                .set_attribute(KeyValue::new(name::FIRST_CHUNK, elapsed));
         }
         self.output_tokens += chunk.token_ids.len();
         match &chunk.finish_reason {
@@ -119,20 +113,16 @@ impl RequestSpan {
 
     fn fail(&mut self, kind: String) {
         self.finish("error".into());
-        self.set(name::ERROR_TYPE, kind);
-        self.context.span().set_status(Status::error(""));
+        self.span
+            .set_attribute(KeyValue::new(name::ERROR_TYPE, kind));
+        self.span.set_status(Status::error(""));
     }
 
     fn finish(&mut self, reason: String) {
         self.finished = true;
         let reasons = Value::Array(Array::String(vec![StringValue::from(reason)]));
-        self.set(name::FINISH_REASONS, reasons);
-    }
-
-    fn set(&self, name: &'static str, value: impl Into<Value>) {
-        self.context
-            .span()
-            .set_attribute(KeyValue::new(name, value));
+        self.span
+            .set_attribute(KeyValue::new(name::FINISH_REASONS, reasons));
     }
 }
 
@@ -142,8 +132,9 @@ impl Drop for RequestSpan {
             self.finish(CANCELLED.into());
         }
         let tokens = integer(self.output_tokens);
-        self.set(name::OUTPUT_TOKENS, tokens);
-        self.context.span().end();
+        self.span
+            .set_attribute(KeyValue::new(name::OUTPUT_TOKENS, tokens));
+        self.span.end();
         runtime::request_ended();
     }
 }
