@@ -13,9 +13,11 @@
 - `GenerationOptions` reads how a request wants its output made; `Unsupported` refuses what an
   engine does not have.
 - `Steps` is for engines with a step loop: one call hands over the tokens of all requests.
+- `Span` is a span of a request's trace, to which an engine adds what it knows.
 - `RequestLogFilter` lets a program's own log say which request a line belongs to.
 - `MetricsContext`, `MetricsBindings`, `EndpointMetrics`, `PushKvEvents`, `ZmqKvEvents` and the
-  publishers are for engines that publish metrics and KV events of their own.
+  publishers are for engines that publish metrics and KV events of their own; the module
+  `kv_events` has the types of what they publish.
 - `AdapterCards` is for engines that load LoRA adapters while they serve.
 - `prefill_request`, `prefill_chunk`, `require_prefill_result` and `require_bootstrap_info` are for
   engines that prefill in one worker and decode in another; see the module `disaggregation`.
@@ -31,6 +33,7 @@ from ._core import (
     RequestContext,
     RustEngine,
     SnapshotPublisher,
+    Span,
     StepReport,
     Steps,
     StepStream,
@@ -62,9 +65,10 @@ from .exceptions import (
     Unknown,
 )
 from .generation_options import GenerationOptions
+from .kv_events import BlockHash, KvEvent
 from .messages import HEALTH_CHECK_KEY, Chunk, Request, Step
 from .metrics import EndpointMetrics
-from .publish import BlockHash, MetricsBindings, MetricsContext, PushKvEvents, ZmqKvEvents
+from .publish import MetricsBindings, MetricsContext, PushKvEvents, ZmqKvEvents
 from .report import EndReason, Report, ShutdownStage, StageFailure
 from .state import WorkerState
 from .together import run, serve
@@ -89,6 +93,7 @@ __all__ = [
     "EngineShutdown",
     "GenerationOptions",
     "InvalidArgument",
+    "KvEvent",
     "KvPublisher",
     "LLMEngine",
     "MetricsBindings",
@@ -105,6 +110,7 @@ __all__ = [
     "RustEngine",
     "ShutdownStage",
     "SnapshotPublisher",
+    "Span",
     "StageFailure",
     "Step",
     "StepReport",

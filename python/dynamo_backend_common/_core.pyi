@@ -2,7 +2,7 @@
 
 import sys
 from asyncio import AbstractEventLoop, Future
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, ClassVar, Final, final, overload
 
@@ -18,6 +18,7 @@ from ._core_testing import (
     TestLoop,
     TestStream,
 )
+from ._core_trace import Span, SpanAttribute
 from ._core_vllm import OutputSocket, StepRecord, Taken
 from .config import RuntimeConfig, WorkerConfig
 
@@ -40,6 +41,7 @@ __all__ = [
     "RustEngine",
     "Sink",
     "SnapshotPublisher",
+    "Span",
     "StepRecord",
     "StepReport",
     "StepStream",
@@ -88,8 +90,16 @@ class RequestContext:
 
     @property
     def metadata(self) -> dict[str, str]:
-        """Strings that the caller sent along."""
+        """Strings that the caller sent along: one dict, which the engine may change or replace.
 
+        What it changes is for itself. The context that ``abort`` gets has them as they came.
+
+        Raises:
+            InvalidArgument: What it is set to is no dict of str to str.
+        """
+
+    @metadata.setter
+    def metadata(self, metadata: Mapping[str, str], /) -> None: ...
     def is_stopped(self) -> bool:
         """Whether nobody wants more output."""
 
@@ -110,12 +120,41 @@ class RequestContext:
     def trace_id(self) -> str | None:
         """Id of the trace that the request is part of, 32 hexadecimal digits; None: of none."""
 
+    @property
+    def span_id(self) -> str | None:
+        """Id of the span that `trace_headers` names, 16 hexadecimal digits; None: no trace."""
+
+    @property
+    def parent_span_id(self) -> str | None:
+        """Id of the span above that; None: there is none, or no trace."""
+
+    def current_span(self) -> Span:
+        """The request's own span, to which the engine may add attributes and events."""
+
+    def start_span(self, name: str, attributes: Mapping[str, SpanAttribute] | None = None) -> Span:
+        """Begins a span below the request's own.
+
+        Raises:
+            InvalidArgument: An attribute is of a type that attributes cannot have; then nothing
+                begins.
+        """
+
     def trace_headers(self) -> dict[str, str]:
         """Headers by which another service continues the request's trace.
 
         ``traceparent`` of W3C Trace Context, and ``tracestate`` where the request came with one.
         What continues there is below the request's own span. Empty where there is no trace: the
         request is in none, or tracing is off in this process.
+        """
+
+    def stop_generating(self) -> None:
+        """Stops the request, as its client may: ``abort`` is called, and `is_stopped` says so."""
+
+    def detached(self, id: str) -> RequestContext:  # noqa: A002
+        """A context of another id with a stop of its own, for what is done in the request's place.
+
+        It is in the request's trace, and has a copy of its metadata. Only its own `stop_generating`
+        stops it; its futures resolve at the latest when the request's stream has ended.
         """
 
     def __eq__(self, other: object, /) -> bool:
@@ -126,7 +165,8 @@ class RequestContext:
         """Tells that the first token exists before its chunk is yielded.
 
         From here on a decode worker may abort the request: one that is stopped before its first
-        token is kept until then.
+        token is kept until then. A router that chose the worker's rank counts the prompt as
+        computed.
         """
 
 @final

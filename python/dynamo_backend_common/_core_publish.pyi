@@ -4,7 +4,7 @@ from asyncio import Future
 from collections.abc import Iterable
 from typing import SupportsIndex, final, overload
 
-from .publish import BlockHash
+from .kv_events import BlockHash, BlockMmInfo, KvEvent
 
 @final
 class MetricsCore:
@@ -130,6 +130,10 @@ class KvPublisher:
         token_ids: None = None,
         *,
         parent_hash: BlockHash | None = None,
+        block_mm_infos: Iterable[BlockMmInfo | None] | None = None,
+        lora_name: str | None = None,
+        cache_salt: str | None = None,
+        is_eagle: bool | None = None,
     ) -> None:
         """Tells that blocks were stored, each behind the one before it.
 
@@ -137,10 +141,21 @@ class KvPublisher:
             blocks: (hash, tokens) of each block. Only whole blocks are published.
             token_ids: With this, ``blocks`` are the hashes alone, and these the tokens of all.
             parent_hash: The block that they stand behind; None: they begin a sequence.
+            block_mm_infos: The images and videos of each block, None where there is none:
+                ``[{"mm_objects": [{"mm_hash": 7, "offsets": [(0, 4)]}]}, None]``. None: no block
+                has one.
+            lora_name: The LoRA adapter that made them, as requests name it in
+                ``request["routing"]["lora_name"]``. None or empty: the model itself.
+            cache_salt: The cache salt of the requests that share them, which is
+                ``request["routing"]["cache_namespace"]``. None or empty: they have none.
+            is_eagle: Whether each block has ``block_size`` tokens and the first one of the block
+                behind it, as for speculative decoding with Eagle; ``token_ids`` then has one token
+                more than the blocks. None: it has not.
 
         Raises:
             InvalidArgument: A block has not ``block_size`` tokens, a token or a hash is none, or a
-                hash is that of another block of the call or of the parent. It names the block, and
+                hash is that of another block of the call or of the parent; or an argument has
+                another type, or does not fit the blocks. It names the block or the argument, and
                 nothing of the call is published.
         """
 
@@ -151,6 +166,10 @@ class KvPublisher:
         token_ids: Iterable[SupportsIndex],
         *,
         parent_hash: BlockHash | None = None,
+        block_mm_infos: Iterable[BlockMmInfo | None] | None = None,
+        lora_name: str | None = None,
+        cache_salt: str | None = None,
+        is_eagle: bool | None = None,
     ) -> None: ...
     def publish_removed(self, block_hashes: Iterable[BlockHash]) -> None:
         """Tells that blocks were removed, named by the hashes of `publish_stored`.
@@ -163,3 +182,23 @@ class KvPublisher:
 
     def publish_cleared(self) -> None:
         """Tells that all blocks of the rank were removed, however often each was stored."""
+
+    def publish_batch(self, events: Iterable[KvEvent]) -> None:
+        """Tells of several changes at once, in their order.
+
+        They leave in one message, of up to 128 events and 8192 blocks; more are several messages.
+        All of them are looked at before the first one is published::
+
+            publisher.publish_batch([
+                {"type": "removed", "block_hashes": [12]},
+                {"type": "stored", "blocks": [(15, [9, 9, 9, 9])], "parent_hash": 11},
+            ])
+
+        Args:
+            events: Dicts with a ``type``, ``stored``, ``removed`` or ``cleared``, and the arguments
+                of `publish_stored` or `publish_removed` by their names.
+
+        Raises:
+            InvalidArgument: As those raise, with the number of the event; or a key is unknown.
+                Nothing of the call is published.
+        """

@@ -32,11 +32,14 @@ DiscoveryBackend: TypeAlias = Literal["etcd", "kubernetes", "file", "mem"]
 RequestPlane: TypeAlias = Literal["tcp", "nats"]
 """How requests travel."""
 
+ResponsePlane: TypeAlias = Literal["tcp", "quic"]
+"""How answers travel."""
+
 EventPlane: TypeAlias = Literal["nats", "zmq"]
 """How events travel."""
 
 # What Dynamo's runtime reads when it is built; all else is the worker's own.
-_RUNTIME = ("discovery_backend", "request_plane", "event_plane")
+_RUNTIME = ("discovery_backend", "request_plane", "response_plane", "event_plane")
 
 # Dynamo's own `Worker`, in a program that has one, waits as long.
 _WRITTEN = (*_RUNTIME, "shutdown_timeout_seconds")
@@ -52,7 +55,7 @@ class RuntimeConfig:
     stands last in the list below.
 
     The runtime reads discovery and planes when it is built, so a worker that finds a runtime in its
-    process ignores these three fields, with one warning. All workers of a process share discovery,
+    process ignores these four fields, with one warning. All workers of a process share discovery,
     planes and the system server: if several run at once, one may set them for all, or all set them
     alike. A worker that is served later uses the system server that is there.
 
@@ -60,6 +63,7 @@ class RuntimeConfig:
         discovery_backend: ``etcd``, ``kubernetes``, ``file`` or ``mem``
             (``DYN_DISCOVERY_BACKEND``).
         request_plane: ``tcp`` or ``nats`` (``DYN_REQUEST_PLANE``).
+        response_plane: ``tcp`` or ``quic``, the same as at the frontends (``DYN_RESPONSE_PLANE``).
         event_plane: ``nats`` or ``zmq`` (``DYN_EVENT_PLANE``); None and no variable: the
             runtime's choice, ``zmq``.
         grace_period_seconds: How long a shutdown goes on serving what frontends still send
@@ -91,6 +95,7 @@ class RuntimeConfig:
 
     discovery_backend: DiscoveryBackend | None = None
     request_plane: RequestPlane | None = None
+    response_plane: ResponsePlane | None = None
     event_plane: EventPlane | None = None
     grace_period_seconds: float | None = None
     shutdown_timeout_seconds: int | None = None
@@ -139,15 +144,15 @@ class WorkerConfig:
         served_model_name: Public name of the model. None: the engine's, else its model, else
             ``model_name``.
         model_input: What the engine consumes; ``Tokens``.
-        endpoint_types: Comma-separated: ``chat``, ``completions``, ``prefill``. Dynamo's others,
+        endpoint_types: Comma-separated: ``chat``, ``completions``. Dynamo's others,
             ``embedding`` and ``tensor``, are refused: an engine makes tokens.
         custom_jinja_template: Path of a chat template that replaces the model's.
         tool_call_parser: Name of the parser of tool calls, for the frontend.
         reasoning_parser: Name of the parser of reasoning, for the frontend.
         exclude_tools_when_tool_choice_none: Whether tools are left out of the prompt where a
             request's tool choice is none.
-        enable_local_indexer: Whether the worker indexes its KV blocks itself; always off on a
-            decode worker.
+        enable_local_indexer: Whether the worker indexes its KV blocks itself, for routers that have
+            missed events of it.
         enable_kv_routing: Whether KV events and snapshots are published.
         metrics_labels: (name, value) pairs that are added to the endpoint's metrics.
         disaggregation_mode: ``Aggregated`` (or ``agg``), ``Prefill`` or ``Decode``.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, SupportsIndex, TypeAlias
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -11,10 +11,7 @@ if TYPE_CHECKING:
     from ._core import KvPublisher, SnapshotPublisher
     from .metrics import EndpointMetrics
 
-__all__ = ["BlockHash", "MetricsBindings", "MetricsContext", "PushKvEvents", "ZmqKvEvents"]
-
-BlockHash: TypeAlias = SupportsIndex | bytes
-"""A block's hash: an integer of 64 bits, signed or not, or a digest, whose last 8 bytes count."""
+__all__ = ["MetricsBindings", "MetricsContext", "PushKvEvents", "ZmqKvEvents"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -65,11 +62,17 @@ class ZmqKvEvents:
         topic: Topic that is subscribed to; empty: all.
         dp_rank: Data-parallel rank, one of those that `EngineConfig` declares, and of no other
             source. The engine's batches must name it too: one without a rank is taken for rank 0's.
+        image_token_id: Token that stands for parts of images in the engine's events, as in the
+            prompt; None: the model takes none. With it requests with images go where their images
+            are: a frontend names an image in the place of this token, and so must the events.
+        video_token_id: The same for videos; another token than that for images.
     """
 
     endpoint: str
     topic: str = ""
     dp_rank: int = 0
+    image_token_id: int | None = None
+    video_token_id: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -98,7 +101,13 @@ class PushKvEvents:
             ``kv_cache_block_size`` is unset.
         dp_rank: Data-parallel rank, one of those that `EngineConfig` declares, and of no other
             source.
+        image_token_id: Token that stands for parts of images in the blocks' tokens, as in the
+            prompt; None: the model takes none. With it, and ``block_mm_infos`` of the blocks,
+            requests with images go where their images are.
+        video_token_id: The same for videos; another token than that for images.
     """
 
     on_ready: Callable[[KvPublisher], Awaitable[None] | None]
     dp_rank: int = 0
+    image_token_id: int | None = None
+    video_token_id: int | None = None

@@ -26,6 +26,7 @@ WRONG = [
 WRONG_RUNTIME = [
     ({"discovery_backend": "etdc"}, ["discovery_backend", "etdc", "etcd", "kubernetes", "mem"]),
     ({"request_plane": "udp"}, ["request_plane", "udp", "tcp", "nats"]),
+    ({"response_plane": "udp"}, ["response_plane", "udp", "tcp", "quic"]),
     ({"event_plane": "mail"}, ["event_plane", "mail", "nats", "zmq"]),
     ({"grace_period_seconds": -1}, ["grace_period_seconds: -1", "from 0 to 86400"]),
     ({"prefill_drain_seconds": "long"}, ["prefill_drain_seconds: 'long'", "a number of seconds"]),

@@ -59,7 +59,7 @@ class Served:
 def test_their_sample_engine_answers_as_it_is(launcher: Launcher, model_folder: str) -> None:
     worker = sample_engine(launcher, model_folder, "--max-tokens", "5", "--component", "theirs")
     assert "Serving on dynamo.theirs.generate" in worker.stdout
-    with EventPlane(launcher, channels=2) as plane:
+    with EventPlane(launcher) as plane:
         api = start_frontend(launcher)
         wait_for_routes(api, model_folder, PROMPT)
         answer = api.complete(PROMPT, model=model_folder, max_tokens=5, **WHOLE)
@@ -155,7 +155,7 @@ def test_its_metrics_snapshots_and_blocks_are_seen(launcher: Launcher, model_fol
 
 def test_routers_are_told_of_its_blocks(launcher: Launcher, model_folder: str) -> None:
     serve(launcher, "referenced:Told", "--model-name", model_folder)
-    with EventPlane(launcher, channels=2) as plane:
+    with EventPlane(launcher) as plane:
         api = start_frontend(launcher, "--namespace", "theirs")
         wait_for_routes(api, "told", PROMPT)
         hashes = [2**62, 2**62 + 1]

@@ -25,19 +25,29 @@ CASES = [
         id="request-plane",
     ),
     pytest.param(
+        ["echo", "--response-plane", "udp"],
+        ["--response-plane", "'udp'", "tcp", "quic"],
+        id="response-plane",
+    ),
+    pytest.param(
         ["echo", "--event-plane", "mail"],
         ["--event-plane", "'mail'", "nats", "zmq"],
         id="event-plane",
     ),
     pytest.param(
         ["echo", "--endpoint-types", "chat,speech"],
-        ["--endpoint-types", "'speech' is unknown", "accepted: chat, completions, prefill"],
+        ["--endpoint-types", "'speech' is unknown", "accepted: chat, completions"],
         id="endpoint-types",
     ),
     pytest.param(
         ["echo", "--endpoint-types", "chat,embedding"],
-        ["--endpoint-types", "'embedding' cannot be served", "chat, completions, prefill"],
+        ["--endpoint-types", "'embedding' cannot be served", "chat, completions"],
         id="embedding",
+    ),
+    pytest.param(
+        ["echo", "--endpoint-types", "prefill"],
+        ["--endpoint-types", "'prefill' is a worker's disaggregation_mode"],
+        id="endpoint-type-prefill",
     ),
     pytest.param(
         ["echo", "--endpoint-types", "Embeddings"],

@@ -113,10 +113,10 @@ def test_section_6_what_is_unset_is_not_advertised(launcher: Launcher) -> None:
     ("mode", "expected"),
     [
         ("prefill", ("Prefill", "prefill", [["decode"]], True)),
-        ("decode", ("Chat | Completions", "decode", [["prefill"]], False)),
+        ("decode", ("Chat | Completions", "decode", [["prefill"]], True)),
     ],
 )
-def test_section_6_the_mode_decides_type_peers_and_indexer(
+def test_section_6_the_mode_decides_type_and_peers_and_not_the_indexer(
     launcher: Launcher, mode: str, expected: tuple[object, ...]
 ) -> None:
     found = card(launcher, "cards:Full", "--disaggregation-mode", mode)

@@ -29,6 +29,9 @@ REFUSED = {
     "no port": ["source 0 of 1", "'tcp://127.0.0.1': has no port"],
     "wrong port": ["source 0 of 1", "'tcp://127.0.0.1:99999'", "from 1 to 65535"],
     "no text": ["source 0", "ZmqKvEvents.endpoint is 5557", "a str"],
+    "image token as text": ["source 0", "PushKvEvents.image_token_id is '<image>'", "an int"],
+    "negative video token": ["source 0", "ZmqKvEvents.video_token_id is -1", "4294967295, or None"],
+    "one token for two": ["source 0 of 1", "image_token_id and video_token_id are both 7"],
     "no topic": ["source 0", "ZmqKvEvents.topic is None", "a str"],
 }
 RAISED = {
@@ -126,7 +129,8 @@ def test_without_kv_routing_the_engine_is_not_asked(launcher: Launcher) -> None:
         ("agg", "--enable-local-indexer", True),
         ("prefill", "--enable-local-indexer", True),
         ("agg", "--no-enable-local-indexer", False),
-        ("decode", "--enable-local-indexer", False),
+        ("decode", "--enable-local-indexer", True),
+        ("decode", "--no-enable-local-indexer", False),
     ],
 )
 def test_kv_publishers_and_the_card_have_the_effective_local_indexer(
@@ -160,6 +164,16 @@ def test_events_of_many_threads_at_once_arrive_whole_and_in_the_order_of_each(
         assert [block for block in told if block in own] == sorted(own)
     # Events that others overtake look to the runtime as lost ones.
     assert "gap" not in process.output
+
+
+def test_a_batch_leaves_in_one_message(launcher: Launcher) -> None:
+    _, system = serve(launcher, "kv_sources:Batching")
+    hashes = [0xC0FFEE0000000000 | number for number in range(100)]
+    for together, messages in [(True, 1), (False, len(hashes))]:
+        with EventPlane(launcher) as events:
+            body = {"hashes": hashes, "together": together}
+            assert system.control("publish", body).json == {"status": "ok"}
+            assert events.messages_until_told_of(hashes[-1]) == messages
 
 
 def test_a_socket_that_is_bound_later_and_everywhere_is_found(launcher: Launcher) -> None:

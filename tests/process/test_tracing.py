@@ -85,6 +85,45 @@ def test_an_engine_can_pass_the_trace_on(
     # Dynamo's frontend of 1.6.1 keeps `tracestate` to itself.
     assert engine["headers"] == {"traceparent": f"00-{TRACE}-{request.span_id}-01"}
     assert engine["trace_id"] == TRACE
+    assert engine["span_id"] == request.span_id
+    assert engine["parent_span_id"] == request.parent_id
+
+
+def test_an_engine_adds_to_its_requests_span_and_makes_spans_below_it(
+    launcher: Launcher, model_folder: str, collector: Collector
+) -> None:
+    server = serve(launcher, model_folder, **collector.env)
+    answer = Api(server.api.port, HEADERS).complete(PROMPT, **case("spans"))
+    assert answer.status == 200, answer.text
+    assert server.process.terminate() == 0
+    request, trace = spans_of(collector)
+    assert request.attributes["cache.hit"] is True
+    assert request.attributes["after.end"] == "there"
+    assert request.events == {"looked up": {"blocks": 3}}
+    assert not request.failed
+
+    made = {span.name: span for span in trace.values()}
+    assert "never" not in made
+    load = made["load"]
+    assert load.attributes == {"sizes": [1, 2], "part": 0.5, "from": ["disk", "host"]}
+    assert (made["read"].parent_id, load.parent_id) == (load.span_id, request.span_id)
+    assert (made["fails"].failed, made["fails"].parent_id) == (True, request.span_id)
+    assert made["fails"].attributes == {"error.type": "TimeoutError"}
+    assert "secret" not in repr(made["fails"])
+    assert (made["refused"].failed, made["refused"].message) == (True, "no room")
+    told_of = json.loads(launcher.latches.reached("spans"))
+    assert told_of["records"] == [True, False]
+    refusals = iter(told_of["refusals"])
+    for parts in (
+        ["attribute 'wrong' is", "dict", "accepted: a str"],
+        ["attribute 'wrong' is", "list"],
+        ["attribute 'wrong' is 9223372036854775808", "64 bits"],
+        ["attributes: ", "list", "a dict of str"],
+        ["status is 'bad'", "'ok', 'error'"],
+        ["attribute 'wrong' is None"],
+    ):
+        refusal = next(refusals)
+        assert all(part in refusal for part in parts), refusal
 
 
 def test_a_request_without_a_trace_begins_one(
@@ -139,7 +178,19 @@ def test_errors_and_cancellations_are_recorded(
 def test_without_tracing_there_is_no_trace(launcher: Launcher, model_folder: str) -> None:
     server = serve(launcher, model_folder)
     assert text_of(Api(server.api.port, HEADERS).complete(PROMPT).json).strip() == PROMPT
-    assert told(launcher) == {"id": told(launcher)["id"], "trace_id": None, "headers": {}}
+    engine = told(launcher)
+    assert engine.pop("id")
+    assert engine == {"trace_id": None, "span_id": None, "parent_span_id": None, "headers": {}}
+
+
+def test_without_tracing_spans_do_nothing_and_refuse_the_same(
+    launcher: Launcher, model_folder: str
+) -> None:
+    server = serve(launcher, model_folder)
+    assert server.api.complete(PROMPT, **case("spans")).status == 200
+    told_of = json.loads(launcher.latches.reached("spans"))
+    assert told_of["records"] == [False, False]
+    assert len(told_of["refusals"]) == 6
 
 
 def test_a_collector_that_is_gone_costs_a_warning(launcher: Launcher, model_folder: str) -> None:

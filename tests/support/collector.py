@@ -35,6 +35,10 @@ class Span:
     failed: bool
     message: str
     attributes: dict[str, Any]
+    events: dict[str, dict[str, Any]]
+    """The attributes of each event by its name."""
+    links: list[tuple[str, str]]
+    """Trace and span that it points to."""
 
 
 class Collector(trace_service_pb2_grpc.TraceServiceServicer):
@@ -128,6 +132,8 @@ def _span(service: str, span: Any) -> Span:
         failed=span.status.code == span.status.STATUS_CODE_ERROR,
         message=span.status.message,
         attributes=_attributes(span.attributes),
+        events={event.name: _attributes(event.attributes) for event in span.events},
+        links=[(link.trace_id.hex(), link.span_id.hex()) for link in span.links],
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import zmq
@@ -12,7 +13,6 @@ from .processes import PATIENCE, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from pathlib import Path
 
     from .launcher import Launcher
 
@@ -20,13 +20,8 @@ if TYPE_CHECKING:
 class EventPlane:
     """A subscription to the only worker's KV events; a context manager that ends it."""
 
-    def __init__(self, launcher: Launcher, channels: int = 1) -> None:
-        """``channels``: how many it has; two where it publishes snapshots too."""
-        [channel] = [
-            channel
-            for channel in discovered(launcher, "event_channels", channels)
-            if channel["topic"] == "kv-events"
-        ]
+    def __init__(self, launcher: Launcher) -> None:
+        [channel] = discovered(launcher, "event_channels", 1, topic="kv-events")
         self._context = zmq.Context()
         self._socket = self._context.socket(zmq.SUB)
         self._socket.subscribe(b"")
@@ -38,6 +33,13 @@ class EventPlane:
         # The publisher reads of the subscription after the handshake, and tells nobody when.
         time.sleep(0.5)
         self._socket.rcvtimeo = int(PATIENCE * 1000)
+
+    def messages_until_told_of(self, last: int) -> int:
+        """Receives until the hash came by; returns how many messages that took."""
+        for number in count(1):
+            if last.to_bytes(8, "big") in b"".join(self._socket.recv_multipart()):
+                return number
+        raise AssertionError
 
     def until_told_of(self, hashes: Iterable[int]) -> list[int]:
         """Receives until each of the hashes came by; returns them in the order of arrival."""
@@ -62,13 +64,14 @@ class EventPlane:
         self._context.term()
 
 
-def discovered(launcher: Launcher, kind: str, number: int) -> list[dict[str, Any]]:
-    """What is in discovery of that kind, as soon as there is that much."""
+def discovered(launcher: Launcher, kind: str, number: int, **wanted: str) -> list[dict[str, Any]]:
+    """What is in discovery of that kind and with these values, as soon as there is that much."""
     folder = launcher.folder / "discovery" / "v1" / kind
 
-    def entries() -> list[Path]:
+    def entries() -> list[dict[str, Any]]:
         # What begins with a dot is not written yet.
-        return sorted(folder.glob("[!.]*"))
+        found = [json.loads(path.read_text()) for path in sorted(folder.glob("[!.]*"))]
+        return [entry for entry in found if wanted.items() <= entry.items()]
 
-    until(lambda: len(entries()) == number, f"{number} {kind} in discovery")
-    return [json.loads(path.read_text()) for path in entries()]
+    until(lambda: len(entries()) == number, f"{number} {kind} in discovery {wanted or ''}")
+    return entries()

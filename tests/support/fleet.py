@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .api import wait_for_routes
 from .frontend import start_frontend
@@ -67,20 +67,24 @@ class Fleet:
         """A prompt's beginning that no other has."""
         return self._tokens(PREFIX)
 
-    def tell(self, place: Place, event: str, prefix: list[int]) -> None:
-        """Has a rank publish ``stored``, ``removed`` or ``cleared``."""
+    def tell(self, place: Place, event: str, prefix: list[int], **more: Any) -> None:
+        """Has a rank publish ``stored``, with ``more`` of it, ``removed`` or ``cleared``."""
         worker, rank = place
         _, system = self.workers[worker]
-        answer = system.control(event, {"dp_rank": rank, "token_ids": prefix})
+        answer = system.control(event, {"dp_rank": rank, "token_ids": prefix, "more": more})
         assert answer.json == {"status": "ok"}, answer.text
 
-    def ask(self, prefix: list[int], requests: int = REQUESTS) -> dict[Place, int]:
-        """Sends requests that begin with ``prefix``; returns how many came to which rank."""
+    def ask(self, prefix: list[int], requests: int = REQUESTS, **options: Any) -> dict[Place, int]:
+        """Sends requests that begin with ``prefix``; returns how many came to which rank.
+
+        ``options`` are those of a completion, or ``ask``, what sends a prompt in the place of one.
+        """
         prompts = [prefix + self._tokens(32) for _ in range(requests)]
+        ask = options.pop("ask", None) or partial(
+            self.api.complete, **{"model": "caching"} | options
+        )
         with ThreadPoolExecutor(4) as pool:
-            answers = list(
-                pool.map(lambda prompt: self.api.complete(prompt, model="caching"), prompts)
-            )
+            answers = list(pool.map(ask, prompts))
         assert {answer.status for answer in answers} == {200}, answers[0].text
         served = dict.fromkeys(self.places, 0) | self._served()
         assert list(served) == self.places
@@ -95,10 +99,10 @@ class Fleet:
             for rank, number in system.control("requests").json["requests"]
         }
 
-    def until_it_leads_to(self, place: Place, prefix: list[int]) -> None:
+    def until_it_leads_to(self, place: Place, prefix: list[int], **options: Any) -> None:
         """Waits until the router knows of what ``place`` published."""
         until(
-            lambda: self.ask(prefix, 8)[place] == 8,
+            lambda: self.ask(prefix, 8, **options)[place] == 8,
             f"requests of the prefix go to {place}",
         )
 

@@ -48,7 +48,7 @@ variables! {
         "where workers are registered";
     DYN_REQUEST_PLANE(Choice(&["tcp", "nats"])) or "`tcp`", [CommandLine, Runtime],
         "how requests travel";
-    DYN_RESPONSE_PLANE(Choice(&["tcp", "quic"])) or "`tcp`", [Runtime],
+    DYN_RESPONSE_PLANE(Choice(&["tcp", "quic"])) or "`tcp`", [CommandLine, Runtime],
         "how answers travel";
     DYN_EVENT_PLANE(Choice(&["nats", "zmq"])) or "`zmq`", [CommandLine, Runtime],
         "how KV events travel";
@@ -174,7 +174,7 @@ variables! {
     DYN_MODEL_INPUT(Choice(&["Tokens"])) = "Tokens", [CommandLine],
         "what the engine consumes";
     DYN_ENDPOINT_TYPES(Text) = "chat,completions", [CommandLine],
-        "comma-separated: chat, completions, prefill";
+        "comma-separated: chat, completions";
     DYN_CUSTOM_JINJA_TEMPLATE(Path) or "the model's", [CommandLine],
         "chat template that replaces the model's";
     DYN_TOOL_CALL_PARSER(Text), [CommandLine],

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use dynamo_backend_handoff::origin::Origin;
 use dynamo_backend_worker as worker;
+use parking_lot::Mutex;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -12,7 +13,10 @@ use tokio_util::sync::CancellationToken;
 use crate::buffer::Writer;
 use crate::calls::EventLoop;
 use crate::convert::reading::Reading;
+use crate::convert::shown;
+use crate::errors;
 use crate::signal::Signal;
+use crate::span::Span;
 
 /// The context of one request: its identity, and whether it is still wanted.
 #[pyclass(frozen, subclass, module = "dynamo_backend_common._core")]
@@ -26,6 +30,8 @@ pub(crate) struct RequestContext {
     stream: Option<(Writer, Arc<Reading>)>,
     stopped: Signal,
     killed: Signal,
+    /// Made when it is asked for; from then on the engine's to change.
+    metadata: Mutex<Option<Py<PyDict>>>,
     origin: Origin,
 }
 
@@ -42,6 +48,7 @@ impl RequestContext {
             stream: None,
             stopped: Signal::default(),
             killed: Signal::default(),
+            metadata: Mutex::default(),
             origin: Origin::here(),
         }
     }
@@ -79,13 +86,56 @@ impl RequestContext {
     }
 
     #[getter]
-    fn metadata(&self) -> worker::RequestMetadata {
-        self.inner.metadata().clone()
+    fn metadata(&self, py: Python<'_>) -> PyResult<Py<PyDict>> {
+        if let Some(metadata) = &*self.metadata.lock() {
+            return Ok(metadata.clone_ref(py));
+        }
+        let made = self.inner.metadata().into_pyobject(py)?.unbind();
+        // Of two threads that make one, both get the first.
+        let mut metadata = self.metadata.lock();
+        Ok(metadata.get_or_insert(made).clone_ref(py))
+    }
+
+    #[setter]
+    fn set_metadata(&self, py: Python<'_>, metadata: &Bound<'_, PyAny>) -> PyResult<()> {
+        let read: worker::RequestMetadata = metadata.extract().map_err(|_| {
+            errors::invalid_argument(
+                py,
+                format!(
+                    "metadata is {}; accepted: a dict of str to str",
+                    shown::described(metadata)
+                ),
+            )
+        })?;
+        let made = read.into_pyobject(py)?.unbind();
+        // Whatever drops with it may ask for this one.
+        let before = self.metadata.lock().replace(made);
+        drop(before);
+        Ok(())
     }
 
     #[getter]
     fn trace_id(&self) -> Option<&str> {
         self.inner.trace_headers().map(|trace| trace.trace_id())
+    }
+
+    #[getter]
+    fn span_id(&self) -> Option<&str> {
+        self.inner.trace_headers().map(|trace| trace.span_id())
+    }
+
+    #[getter]
+    fn parent_span_id(&self) -> Option<&str> {
+        self.inner.trace()?.parent_span_id()
+    }
+
+    fn current_span(&self) -> Span {
+        Span::new(self.inner.current_span())
+    }
+
+    #[pyo3(signature = (name, attributes = None))]
+    fn start_span(&self, name: String, attributes: Option<&Bound<'_, PyAny>>) -> PyResult<Span> {
+        Span::begin(&self.inner.current_span(), name, attributes)
     }
 
     fn trace_headers<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
@@ -131,6 +181,20 @@ impl RequestContext {
         if self.origin.is_here() {
             self.inner.notify_first_token();
         }
+    }
+
+    fn stop_generating(&self) {
+        if self.origin.is_here() {
+            self.inner.stop_generating();
+        }
+    }
+
+    fn detached(&self, py: Python<'_>, id: String) -> PyResult<Self> {
+        let inner = self.inner.detached(id);
+        let made = Self::new(inner, self.event_loop.clone(), self.ended.child_token());
+        let metadata = self.metadata(py)?.bind(py).copy()?;
+        *made.metadata.lock() = Some(metadata.unbind());
+        Ok(made)
     }
 
     /// Two contexts are equal where they are of one request, whatever ids the clients chose.

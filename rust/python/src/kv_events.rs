@@ -1,13 +1,16 @@
 //! KV events of a Python engine: its sources, and the publishers that it is handed.
 
 mod blocks;
+mod event;
+mod mm_infos;
+mod place;
+mod publisher;
 
 use std::sync::Arc;
 
-use dynamo_backend_handoff::origin::Origin;
 use dynamo_backend_worker::DynamoError;
 use dynamo_backend_worker::error::invalid_argument;
-use dynamo_backend_worker::publish::{self, KvEventSource};
+use dynamo_backend_worker::publish::{KvEventSource, MediaTokens};
 use futures::FutureExt;
 use parking_lot::Mutex;
 use pyo3::intern;
@@ -16,86 +19,9 @@ use pyo3::types::PyString;
 
 use crate::convert::integers;
 use crate::convert::type_name::type_name;
-use crate::errors;
-use crate::fork;
-use crate::interpreter_end::Running;
 use crate::python_engine::PythonEngine;
 
-/// Publishes the KV events of one data-parallel rank.
-#[pyclass(frozen, module = "dynamo_backend_common._core")]
-pub(crate) struct KvPublisher {
-    inner: publish::KvPublisher,
-    origin: Origin,
-}
-
-impl KvPublisher {
-    fn new(inner: publish::KvPublisher) -> Self {
-        let origin = Origin::here();
-        Self { inner, origin }
-    }
-}
-
-#[pymethods]
-impl KvPublisher {
-    #[getter]
-    fn dp_rank(&self) -> u32 {
-        self.inner.dp_rank()
-    }
-
-    #[getter]
-    fn block_size(&self) -> u32 {
-        self.inner.block_size()
-    }
-
-    #[pyo3(signature = (blocks, token_ids = None, *, parent_hash = None))]
-    fn publish_stored(
-        &self,
-        blocks: &Bound<'_, PyAny>,
-        token_ids: Option<&Bound<'_, PyAny>>,
-        parent_hash: Option<&Bound<'_, PyAny>>,
-    ) -> PyResult<()> {
-        let py = blocks.py();
-        fork::check(self.origin, "publish_stored")?;
-        // While the interpreter ends nobody is there to hear of it.
-        let Some(_running) = Running::begin(py) else {
-            return Ok(());
-        };
-        let parent_hash = parent_hash
-            .map(|hash| blocks::hash(hash, || "publish_stored: parent_hash".into()))
-            .transpose()?;
-        let blocks = match token_ids {
-            Some(token_ids) => blocks::of_flat(blocks, token_ids, self.inner.block_size())?,
-            None => blocks::of_pairs(blocks)?,
-        };
-        self.inner
-            .publish_stored(parent_hash, blocks)
-            .map_err(|error| errors::to_exception(py, &error, None))
-    }
-
-    fn publish_removed(&self, block_hashes: &Bound<'_, PyAny>) -> PyResult<()> {
-        fork::check(self.origin, "publish_removed")?;
-        let Some(_running) = Running::begin(block_hashes.py()) else {
-            return Ok(());
-        };
-        let hashes = blocks::hashes(block_hashes, "publish_removed: block_hashes")?;
-        self.inner.publish_removed(hashes);
-        Ok(())
-    }
-
-    fn publish_cleared(&self) -> PyResult<()> {
-        fork::check(self.origin, "publish_cleared")?;
-        self.inner.publish_cleared();
-        Ok(())
-    }
-
-    fn __repr__(&self) -> String {
-        format!(
-            "KvPublisher(dp_rank={}, block_size={})",
-            self.inner.dp_rank(),
-            self.inner.block_size()
-        )
-    }
-}
+pub(crate) use publisher::KvPublisher;
 
 /// Reads what an engine's `kv_event_sources` returned.
 pub(crate) fn sources(
@@ -127,11 +53,12 @@ fn source<'py>(item: &Bound<'py, PyAny>, engine: &PythonEngine) -> Result<KvEven
     let dp_rank = field(intern!(py, "dp_rank"))?;
     let dp_rank =
         integers::of_any(&dp_rank).ok_or_else(|| refused(&kind, "dp_rank", &dp_rank, RANKS))?;
+    let media = media_tokens(item, &kind)?;
     if let Ok(on_ready) = item.getattr(intern!(py, "on_ready")) {
         if !on_ready.is_callable() {
             return Err(refused(&kind, "on_ready", &on_ready, "a callable"));
         }
-        return Ok(push(dp_rank, on_ready.unbind(), engine.clone()));
+        return Ok(push(dp_rank, media, on_ready.unbind(), engine.clone()));
     }
     let text = |name: &Bound<'py, PyString>| {
         let value = field(name)?;
@@ -143,9 +70,32 @@ fn source<'py>(item: &Bound<'py, PyAny>, engine: &PythonEngine) -> Result<KvEven
         endpoint: text(intern!(py, "endpoint"))?,
         topic: text(intern!(py, "topic"))?,
         dp_rank,
+        media,
     })
 }
 
+fn media_tokens(item: &Bound<'_, PyAny>, kind: &str) -> Result<MediaTokens, String> {
+    let token = |name: &Bound<'_, PyString>| {
+        // A source of an engine's own class may have none.
+        let Ok(value) = item.getattr(name) else {
+            return Ok(None);
+        };
+        if value.is_none() {
+            return Ok(None);
+        }
+        let token = integers::of_any(&value);
+        token
+            .map(Some)
+            .ok_or_else(|| refused(kind, &name.to_string(), &value, TOKENS))
+    };
+    let py = item.py();
+    Ok(MediaTokens {
+        image_token_id: token(intern!(py, "image_token_id"))?,
+        video_token_id: token(intern!(py, "video_token_id"))?,
+    })
+}
+
+const TOKENS: &str = "an int from 0 to 4294967295, or None";
 const RANKS: &str = "an int from 0 to 4294967295";
 
 fn refused(kind: &str, field: &str, value: &Bound<'_, PyAny>, accepted: &str) -> String {
@@ -155,10 +105,16 @@ fn refused(kind: &str, field: &str, value: &Bound<'_, PyAny>, accepted: &str) ->
     )
 }
 
-fn push(dp_rank: u32, on_ready: Py<PyAny>, engine: PythonEngine) -> KvEventSource {
+fn push(
+    dp_rank: u32,
+    media: MediaTokens,
+    on_ready: Py<PyAny>,
+    engine: PythonEngine,
+) -> KvEventSource {
     let on_ready = Mutex::new(Some(on_ready));
     KvEventSource::Push {
         dp_rank,
+        media,
         on_ready: Arc::new(move |inner| match on_ready.lock().take() {
             Some(on_ready) => engine.hand_over("on_ready", on_ready, KvPublisher::new(inner)),
             None => std::future::ready(Ok(())).boxed(),

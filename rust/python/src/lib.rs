@@ -44,6 +44,7 @@ mod runtime;
 mod rust_engine;
 mod signal;
 mod sink;
+mod span;
 mod step;
 mod tables;
 mod testing;
@@ -84,6 +85,8 @@ mod _core {
     use crate::rust_engine::{RustEngine, echo_engine};
     #[pymodule_export]
     use crate::sink::Sink;
+    #[pymodule_export]
+    use crate::span::Span;
     #[pymodule_export]
     use crate::step::{StepReport, StepStream, Steps};
     #[pymodule_export]

@@ -164,9 +164,10 @@ impl WorkerConfig {
         parse_endpoint_types(&self.endpoint_types)
     }
 
-    /// Whether the worker keeps an index of its own KV blocks: never on a decode worker.
+    /// Whether the worker keeps an index of its own KV blocks, whatever its mode: a router asks for
+    /// it when it has missed events.
     pub fn effective_local_indexer(&self) -> bool {
-        self.enable_local_indexer && self.disaggregation_mode != DisaggregationMode::Decode
+        self.enable_local_indexer
     }
 }
 

@@ -4,6 +4,7 @@
 //! or a Python object behind the bridge of the Python package.
 
 mod context;
+mod first_token;
 mod setup_metrics;
 
 use std::pin::Pin;

@@ -9,7 +9,9 @@ mod endpoint;
 mod export;
 mod headers;
 mod request;
+mod request_trace;
 mod runtime;
+mod span;
 
 pub use dynamo_runtime::logging::DistributedTraceContext;
 pub use endpoint::check_endpoints;
@@ -17,8 +19,13 @@ pub(crate) use endpoint::is_asked_for;
 pub use export::runtime_spans;
 pub(crate) use export::{flush, prepare};
 pub use headers::TraceHeaders;
+/// OpenTelemetry's own, of attributes and of how a span went.
+pub use opentelemetry::trace::Status;
+pub use opentelemetry::{Array, KeyValue, Value};
 pub(crate) use request::{RequestSpan, begin};
+pub use request_trace::RequestTrace;
 pub(crate) use runtime::begins as runtime_begins;
+pub use span::EngineSpan;
 
 #[cfg(test)]
 mod tests;

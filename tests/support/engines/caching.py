@@ -9,15 +9,20 @@ import hashlib
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from functools import partial
 from itertools import count
 
 import msgpack
 import zmq
+from latches import case_of, passed, reach
 from plain import Plain
 
 from dynamo_backend_common import EngineConfig, PushKvEvents, ZmqKvEvents
 
 BLOCK_SIZE = 16
+IMAGE = 999
+"""The token that stands for parts of an image."""
 
 
 def blocks(token_ids):
@@ -67,8 +72,17 @@ class Pushing(Plain):
     def keep(self, publisher):
         self.publishers[publisher.dp_rank] = publisher
 
-    def stored(self, rank, token_ids):
-        self.publishers[rank].publish_stored(blocks(token_ids))
+    def stored(self, rank, token_ids, **more):
+        self.publishers[rank].publish_stored(blocks(token_ids), **more)
+
+    def replaced(self, rank, token_ids, **more):
+        """In one message: what is stored of it is removed, and stored anew with ``more``."""
+        digests = [digest for digest, _ in blocks(token_ids)]
+        events = [
+            {"type": "removed", "block_hashes": digests},
+            {"type": "stored", "blocks": blocks(token_ids), **more},
+        ]
+        self.publishers[rank].publish_batch(events)
 
     def removed(self, rank, token_ids):
         self.publishers[rank].publish_removed(digest for digest, _ in blocks(token_ids))
@@ -85,7 +99,7 @@ class Pushing(Plain):
         publisher.publish_removed([*others, *range(100_000, 300_000), *digests])
 
     async def supported_controls(self):
-        return ["stored", "removed", "removed_among_many", "cleared", "requests"]
+        return ["stored", "replaced", "removed", "removed_among_many", "cleared", "requests"]
 
     async def engine_control(self, name, body):
         if name == "requests":
@@ -94,8 +108,75 @@ class Pushing(Plain):
         rank = body["dp_rank"]
         publish = getattr(self, name)
         loop = asyncio.get_running_loop()
-        await loop.run_in_executor(self.threads[rank], publish, rank, body["token_ids"])
+        publish = partial(publish, rank, body["token_ids"], **body.get("more", {}))
+        await loop.run_in_executor(self.threads[rank], publish)
         return {"status": "ok"}
+
+
+class Tuned(Pushing):
+    """Its control ``load_lora`` publishes the card of an adapter."""
+
+    async def on_adapter_cards(self, cards):
+        self.cards = cards
+
+    async def supported_controls(self):
+        return [*await super().supported_controls(), "load_lora"]
+
+    async def engine_control(self, name, body):
+        if name != "load_lora":
+            return await super().engine_control(name, body)
+        await self.cards.publish(body["name"])
+        return {"status": "ok"}
+
+
+class Announcing(Pushing):
+    """Tells of its first token where the test lets it, and yields that later."""
+
+    async def generate(self, request, context):
+        if case_of(request) == "held":
+            reach("asked")
+            await passed("announce")
+            context.notify_first_token()
+            await passed("yield")
+        async for chunk in super().generate(request, context):
+            yield chunk
+
+
+class Seeing(Pushing):
+    """Takes images, whose names in its requests its control ``seen`` tells."""
+
+    async def start(self, worker_id):
+        self.images = []
+        config = await super().start(worker_id)
+        # What a frontend asks of an engine to which it hands images as vLLM's.
+        return replace(config, runtime_data={"vllm_inference_v1_generate": True})
+
+    async def kv_event_sources(self):
+        return [
+            replace(source, image_token_id=IMAGE) for source in await super().kv_event_sources()
+        ]
+
+    async def generate(self, request, context):
+        self.images += (request.get("extra_args") or {}).get("dynamo_mm_routing_hashes", [])
+        async for chunk in super().generate(request, context):
+            yield chunk
+
+    def stored(self, rank, token_ids, image=None):
+        infos = []
+        for start in range(0, len(token_ids), BLOCK_SIZE):
+            places = [at for at in range(BLOCK_SIZE) if token_ids[start + at] == IMAGE]
+            part = {"mm_hash": image, "offsets": [(at, at + 1) for at in places]}
+            infos.append({"mm_objects": [part]} if places else None)
+        super().stored(rank, token_ids, block_mm_infos=infos)
+
+    async def supported_controls(self):
+        return [*await super().supported_controls(), "seen"]
+
+    async def engine_control(self, name, body):
+        if name != "seen":
+            return await super().engine_control(name, body)
+        images, self.images = self.images, []
+        return {"images": images}
 
 
 class OnSocket(Pushing):
@@ -121,9 +202,14 @@ class OnSocket(Pushing):
             for rank, socket in self.sockets.items()
         ]
 
-    def stored(self, rank, token_ids):
+    def stored(self, rank, token_ids, block_mm_infos=()):
         hashes = [vllm_hash(digest) for digest, _ in blocks(token_ids)]
-        self.publish(rank, ["BlockStored", hashes, None, token_ids, BLOCK_SIZE, None, "GPU"])
+        event = ["BlockStored", hashes, None, token_ids, BLOCK_SIZE, None, "GPU"]
+        if block_mm_infos:
+            # No adapter, and the names of each block's images.
+            parts = [(info or {"mm_objects": ()})["mm_objects"] for info in block_mm_infos]
+            event += [None, [[part["mm_hash"] for part in of_block] or None for of_block in parts]]
+        self.publish(rank, event)
 
     def removed(self, rank, token_ids):
         hashes = [vllm_hash(digest) for digest, _ in blocks(token_ids)]
@@ -143,6 +229,10 @@ class OnSocket(Pushing):
         batch = [time.time(), list(events), rank]
         number = next(self.numbers).to_bytes(8, "big")
         socket.send_multipart([b"kv-events", number, msgpack.packb(batch)])
+
+
+class SeeingOnSocket(Seeing, OnSocket):
+    """The same, on a socket."""
 
 
 def vllm_hash(digest):

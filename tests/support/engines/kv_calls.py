@@ -19,6 +19,11 @@ def broken():
     raise ZeroDivisionError("in the engine's own generator")
 
 
+def image(mm_hash, *offsets):
+    """A block's part of one image."""
+    return {"mm_objects": [{"mm_hash": mm_hash, "offsets": offsets}]}
+
+
 ACCEPTED = {
     "pairs": lambda publisher: publisher.publish_stored([(1, BLOCK), (2, BLOCK)]),
     "lists": lambda publisher: publisher.publish_stored([[1, BLOCK]]),
@@ -55,6 +60,45 @@ ACCEPTED = {
     "removed generator": lambda publisher: publisher.publish_removed(block for block in (1, 2)),
     "removed nothing": lambda publisher: publisher.publish_removed([]),
     "cleared": lambda publisher: publisher.publish_cleared(),
+    "lora": lambda publisher: publisher.publish_stored([(1, BLOCK)], lora_name="adapter"),
+    "salt": lambda publisher: publisher.publish_stored([1], BLOCK, cache_salt="tenant"),
+    "neither": lambda publisher: publisher.publish_stored(
+        [(1, BLOCK)], lora_name="", cache_salt=None, block_mm_infos=None, is_eagle=None
+    ),
+    "image": lambda publisher: publisher.publish_stored(
+        [(1, BLOCK), (2, BLOCK)], block_mm_infos=[None, image(7, (0, 8))]
+    ),
+    "images by name": lambda publisher: publisher.publish_stored(
+        [(1, BLOCK)],
+        block_mm_infos=[{"mm_objects": [{"mm_hash": "a" * 64}, {"mm_hash": -1, "offsets": ()}]}],
+    ),
+    "eagle": lambda publisher: publisher.publish_stored(
+        [(1, [*BLOCK, 9]), (2, [9] * 9)], is_eagle=True
+    ),
+    "eagle flat": lambda publisher: publisher.publish_stored(
+        [1, 2], [*BLOCK * 2, 9], is_eagle=True
+    ),
+    "eagle nothing": lambda publisher: publisher.publish_stored([], [], is_eagle=True),
+    "batch": lambda publisher: publisher.publish_batch(
+        [
+            {"type": "stored", "blocks": [(1, BLOCK)], "lora_name": "adapter", "parent_hash": None},
+            {
+                "type": "stored",
+                "blocks": numpy.array([2, 3]),
+                "token_ids": numpy.arange(16),
+                "parent_hash": 1,
+                "cache_salt": "tenant",
+                "block_mm_infos": [None, image(1, (2, 3))],
+                "is_eagle": False,
+            },
+            {"type": "removed", "block_hashes": [1, DIGEST]},
+            {"type": "cleared"},
+        ]
+    ),
+    "batch of a generator": lambda publisher: publisher.publish_batch(
+        {"type": "removed", "block_hashes": [block]} for block in (1, 2)
+    ),
+    "batch of nothing": lambda publisher: publisher.publish_batch([]),
 }
 REFUSED = {
     "short block": (
@@ -121,6 +165,111 @@ REFUSED = {
     "hash twice": (
         lambda publisher: publisher.publish_stored([(1, BLOCK), (2, BLOCK), (1, BLOCK)]),
         ["block 2 of 3", "the hash of block 0"],
+    ),
+    "lora as bytes": (
+        lambda publisher: publisher.publish_stored([(1, BLOCK)], lora_name=b"adapter"),
+        ["publish_stored: lora_name is b'adapter' (of type bytes)", "a str"],
+    ),
+    "salt as int": (
+        lambda publisher: publisher.publish_stored([(1, BLOCK)], cache_salt=7),
+        ["publish_stored: cache_salt is 7 (of type int)", "a str"],
+    ),
+    "half a character": (
+        lambda publisher: publisher.publish_stored([(1, BLOCK)], cache_salt="\ud800"),
+        ["cache_salt", "a str"],
+    ),
+    "eagle as int": (
+        lambda publisher: publisher.publish_stored([(1, BLOCK)], is_eagle=1),
+        ["publish_stored: is_eagle is 1 (of type int)", "True, False"],
+    ),
+    "eagle too short": (
+        lambda publisher: publisher.publish_stored([(1, BLOCK)], is_eagle=True),
+        ["block 0 of 1", "8 tokens", "Eagle"],
+    ),
+    "eagle flat too short": (
+        lambda publisher: publisher.publish_stored([1, 2], BLOCK * 2, is_eagle=True),
+        ["token_ids has 16 tokens", "with the token behind them have 17"],
+    ),
+    "eagle apart": (
+        lambda publisher: publisher.publish_stored([(1, [*BLOCK, 9]), (2, [8] * 9)], is_eagle=True),
+        ["block 0 of 2", "is_eagle"],
+    ),
+    "too few images": (
+        lambda publisher: publisher.publish_stored([(1, BLOCK), (2, BLOCK)], block_mm_infos=[None]),
+        ["block_mm_infos has 1 entries", "2 blocks"],
+    ),
+    "images as None": (
+        lambda publisher: publisher.publish_stored([(1, BLOCK)], block_mm_infos=7),
+        ["publish_stored: block_mm_infos: 7 (of type int) is no sequence"],
+    ),
+    "image as int": (
+        lambda publisher: publisher.publish_stored([(1, BLOCK)], block_mm_infos=[7]),
+        ["block_mm_infos[0] is 7 (of type int)", "a dict with 'mm_objects'"],
+    ),
+    "image without a hash": (
+        lambda publisher: publisher.publish_stored(
+            [(1, BLOCK)], block_mm_infos=[{"mm_objects": [{"offsets": []}]}]
+        ),
+        ["block_mm_infos[0]['mm_objects'][0] is", "a dict with 'mm_hash'"],
+    ),
+    "image of a large hash": (
+        lambda publisher: publisher.publish_stored([(1, BLOCK)], block_mm_infos=[image(2**64)]),
+        ["block_mm_infos[0]['mm_objects'][0]['mm_hash'] is 18446744073709551616", "64 bits"],
+    ),
+    "image without a name": (
+        lambda publisher: publisher.publish_stored([(1, BLOCK)], block_mm_infos=[image("")]),
+        ["['mm_hash'] is ''", "not empty"],
+    ),
+    "image beyond the block": (
+        lambda publisher: publisher.publish_stored([(1, BLOCK)], block_mm_infos=[image(1, (4, 9))]),
+        ["block_mm_infos[0] has the offsets (4, 9)", "0 to 8"],
+    ),
+    "image backwards": (
+        lambda publisher: publisher.publish_stored([(1, BLOCK)], block_mm_infos=[image(1, (4, 2))]),
+        ["block_mm_infos[0] has the offsets (4, 2)"],
+    ),
+    "image at no pair": (
+        lambda publisher: publisher.publish_stored([(1, BLOCK)], block_mm_infos=[image(1, (4,))]),
+        ["['offsets'][0] is (4,)", "(start, end)"],
+    ),
+    "no batch": (lambda publisher: publisher.publish_batch(7), ["publish_batch: events: 7"]),
+    "event as a pair": (
+        lambda publisher: publisher.publish_batch([{"type": "cleared"}, (1, BLOCK)]),
+        ["publish_batch: event 1, counted from 0", "a dict"],
+    ),
+    "event of no type": (
+        lambda publisher: publisher.publish_batch([{"blocks": [(1, BLOCK)]}]),
+        ["event 0", "no type", "'stored', 'removed', 'cleared'"],
+    ),
+    "event of another type": (
+        lambda publisher: publisher.publish_batch([{"type": "moved"}]),
+        ["event 0", "type is 'moved'", "'stored', 'removed', 'cleared'"],
+    ),
+    "event with a typo": (
+        lambda publisher: publisher.publish_batch(
+            [{"type": "stored", "blocks": [(1, BLOCK)], "cache_slat": "tenant"}]
+        ),
+        ["event 0", "'cache_slat'", "is unknown", "cache_salt"],
+    ),
+    "event without blocks": (
+        lambda publisher: publisher.publish_batch([{"type": "stored"}]),
+        ["event 0", "no blocks"],
+    ),
+    "event without hashes": (
+        lambda publisher: publisher.publish_batch([{"type": "removed", "block_hashes": None}]),
+        ["event 0", "no block_hashes"],
+    ),
+    "event of a wrong salt": (
+        lambda publisher: publisher.publish_batch(
+            [{"type": "cleared"}, {"type": "stored", "blocks": [(1, BLOCK)], "cache_salt": 7}]
+        ),
+        ["publish_batch: event 1, counted from 0: cache_salt is 7"],
+    ),
+    "event of a wrong block": (
+        lambda publisher: publisher.publish_batch(
+            [{"type": "cleared"}, {"type": "stored", "blocks": [(1, BLOCK), (2, BLOCK[1:])]}]
+        ),
+        ["publish_batch: event 1 of 2, counted from 0: block 1 of 2", "7 tokens"],
     ),
     "hash of the parent": (
         lambda publisher: publisher.publish_stored([(-1, BLOCK)], parent_hash=2**64 - 1),

@@ -56,6 +56,13 @@ SOURCES = {
     "no port": [ZmqKvEvents(endpoint="tcp://127.0.0.1")],
     "wrong port": [ZmqKvEvents(endpoint="tcp://127.0.0.1:99999")],
     "no text": [ZmqKvEvents(endpoint=5557)],
+    "image token as text": [PushKvEvents(on_ready=print, image_token_id="<image>")],
+    "negative video token": [
+        ZmqKvEvents(endpoint="tcp://127.0.0.1:5557", image_token_id=7, video_token_id=-1)
+    ],
+    "one token for two": [
+        ZmqKvEvents(endpoint="tcp://127.0.0.1:5557", image_token_id=7, video_token_id=7)
+    ],
     "no topic": [ZmqKvEvents(endpoint="tcp://127.0.0.1:5557", topic=None)],
     "on_ready raises": [push(0), PushKvEvents(on_ready=raises, dp_rank=1)],
     "on_ready raises later": [PushKvEvents(on_ready=raises_later)],
@@ -109,6 +116,27 @@ class Publishing(Recorded):
 
     def keep(self, publisher):
         self.publisher = publisher
+
+
+class Batching(Publishing):
+    """Publishes chains of one block each, in one batch or one by one."""
+
+    async def supported_controls(self):
+        return ["publish"]
+
+    async def engine_control(self, name, body):
+        events = [
+            {
+                "type": "stored",
+                "blocks": [block_hash],
+                "token_ids": range(16),
+                "cache_salt": "tenant",
+            }
+            for block_hash in body["hashes"]
+        ]
+        for batch in [events] if body["together"] else [[event] for event in events]:
+            self.publisher.publish_batch(batch)
+        return {"status": "ok"}
 
 
 class LastWords(Publishing):

@@ -47,6 +47,7 @@ structural_tag_scope = "always"
 structural_tag_schema = "Strict"
 discovery_backend = "mem"
 request_plane = "nats"
+response_plane = "quic"
 event_plane = "zmq"
 grace_period_seconds = 0.5
 shutdown_timeout_seconds = 7
@@ -106,6 +107,7 @@ def test_every_option_can_be_in_the_file(folder: Path) -> None:
         runtime=RuntimeConfig(
             discovery_backend="mem",
             request_plane="nats",
+            response_plane="quic",
             event_plane="zmq",
             grace_period_seconds=0.5,
             shutdown_timeout_seconds=7,

@@ -12,6 +12,7 @@ from dynamo_backend_common import EngineConfig, RuntimeConfig, WorkerConfig
 VARIABLES: dict[str, tuple[str, Any]] = {
     "discovery_backend": ("DYN_DISCOVERY_BACKEND", "mem"),
     "request_plane": ("DYN_REQUEST_PLANE", "nats"),
+    "response_plane": ("DYN_RESPONSE_PLANE", "quic"),
     "event_plane": ("DYN_EVENT_PLANE", "zmq"),
     "shutdown_timeout_seconds": ("DYN_WORKER_GRACEFUL_SHUTDOWN_TIMEOUT", 7),
 }

@@ -107,6 +107,34 @@ async def test_a_client_that_leaves_is_told_to_the_engine() -> None:
     assert engine.context.metadata == {"tenant": "blue"}
 
 
+async def test_the_metadata_of_a_context_are_one_dict_that_the_engine_may_change() -> None:
+    asked = context("mine", metadata={"tenant": "blue"})
+    asked.metadata["stage"] = "prefill"
+    assert asked.metadata == {"tenant": "blue", "stage": "prefill"}
+    asked.metadata = {"tenant": "red"}
+    assert asked.metadata == {"tenant": "red"}
+    for wrong in (7, {"tenant": 7}, None):
+        with pytest.raises(
+            InvalidArgument, match=r"metadata is .*; accepted: a dict of str to str"
+        ):
+            asked.metadata = wrong  # type: ignore[assignment]
+    assert asked.metadata == {"tenant": "red"}
+
+
+async def test_a_detached_context_is_stopped_by_itself() -> None:
+    asked = context("mine", metadata={"tenant": "blue"})
+    other = asked.detached("other")
+    assert (other.id, other.metadata, other == asked) == ("other", {"tenant": "blue"}, False)
+    other.metadata["tenant"] = "red"
+    assert asked.metadata == {"tenant": "blue"}
+    asked.stop()
+    assert (asked.is_stopped(), other.is_stopped()) == (True, False)
+    stopped = other.stopped()
+    other.stop_generating()
+    await stopped
+    assert other.is_stopped()
+
+
 async def test_a_client_that_left_before_its_turn_costs_no_generate() -> None:
     engine = Remembering()
     await collect(engine, request(), stop_after=0)

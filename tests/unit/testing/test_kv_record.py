@@ -13,7 +13,7 @@ from support.good_engines import Good
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from dynamo_backend_common import KvPublisher
+    from dynamo_backend_common import KvEvent, KvPublisher
     from dynamo_backend_common._core import TestKvRecord
 
 
@@ -52,6 +52,36 @@ async def test_events_that_agree_are_no_problem() -> None:
     assert record.problems == [f"rank 3: removed block {2**64 - 1}, which is not stored"]
 
 
+async def test_a_batch_is_compared_event_by_event() -> None:
+    publisher, record = await recorded()
+    publisher.publish_batch(
+        [
+            {"type": "stored", "blocks": [(1, [7, 7])], "lora_name": "adapter"},
+            {"type": "removed", "block_hashes": [1, 2]},
+            {"type": "stored", "blocks": [(3, [7, 7])], "parent_hash": 1, "cache_salt": "tenant"},
+            {"type": "cleared"},
+            {"type": "removed", "block_hashes": [3]},
+        ]
+    )
+    assert record.problems == [
+        "rank 3: removed block 2, which is not stored",
+        "rank 3: stored behind parent 1, which is not stored",
+        "rank 3: removed block 3, which is not stored",
+    ]
+
+
+async def test_of_a_batch_that_is_refused_nothing_is_published() -> None:
+    publisher, record = await recorded()
+    events: list[KvEvent] = [
+        {"type": "stored", "blocks": [(1, [7, 7])]},
+        {"type": "stored", "blocks": [(2, [7, 7, 7])]},
+    ]
+    with pytest.raises(InvalidArgument, match=r"event 1 of 2.*nothing was published"):
+        publisher.publish_batch(events)
+    publisher.publish_removed([1])
+    assert record.problems == ["rank 3: removed block 1, which is not stored"]
+
+
 async def test_a_parent_that_is_not_stored() -> None:
     publisher, record = await recorded()
     publisher.publish_stored([(2, [7, 7])], parent_hash=1)
@@ -67,6 +97,8 @@ async def test_a_parent_that_is_not_stored() -> None:
         ({"blocks": [(7.9, [7, 7])]}, "7.9"),
         ({"blocks": [(1, [7])]}, "has 1 tokens"),
         ({"blocks": [1, 2], "token_ids": [7, 7, 7]}, "3 tokens, and 2 blocks"),
+        ({"blocks": [(1, [7, 7])], "lora_name": 7}, "lora_name is 7"),
+        ({"blocks": [(1, [7, 7])], "block_mm_infos": [None] * 2}, "block_mm_infos has 2 entries"),
     ],
 )
 async def test_what_a_worker_refuses_is_refused(stored: dict[str, Any], refused: str) -> None:

@@ -56,6 +56,7 @@ pub(crate) fn runtime_config(config: &Bound<'_, PyAny>) -> Result<RuntimeConfig,
     Ok(RuntimeConfig {
         discovery_backend: from.get("discovery_backend")?,
         request_plane: from.get("request_plane")?,
+        response_plane: from.get("response_plane")?,
         event_plane: from.get("event_plane")?,
         grace_period_seconds: from.get("grace_period_seconds")?,
         shutdown_timeout_seconds: from.get("shutdown_timeout_seconds")?,

@@ -1,9 +1,12 @@
 //! Blocks of the KV cache as engines have them in Python: hashes and tokens of many types.
 
+use std::fmt::Display;
+
 use dynamo_backend_worker::publish::StoredBlock;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PyTuple};
 
+use super::place::Place;
 use crate::convert::integers;
 use crate::convert::type_name::type_name;
 use crate::errors;
@@ -13,12 +16,12 @@ use crate::token_ids::TokenIds;
 const SHOWN: usize = 80;
 
 /// Reads `[(hash, tokens), …]`.
-pub(super) fn of_pairs(blocks: &Bound<'_, PyAny>) -> PyResult<Vec<StoredBlock>> {
-    items(blocks, "publish_stored: blocks", "(hash, tokens) pairs")?
+pub(super) fn of_pairs(place: Place, blocks: &Bound<'_, PyAny>) -> PyResult<Vec<StoredBlock>> {
+    items(blocks, place.argument("blocks"), "(hash, tokens) pairs")?
         .enumerate()
         .map(|(number, item)| {
-            let (hash, token_ids) = pair(number, &item?)?;
-            let place = || format!("publish_stored: block {number}, counted from 0");
+            let place = || format!("{place}: block {number}, counted from 0");
+            let (hash, token_ids) = pair(&item?, place)?;
             Ok(StoredBlock {
                 block_hash: self::hash(&hash, || format!("{}: the hash", place()))?,
                 token_ids: tokens(&token_ids, place)?,
@@ -27,29 +30,38 @@ pub(super) fn of_pairs(blocks: &Bound<'_, PyAny>) -> PyResult<Vec<StoredBlock>> 
         .collect()
 }
 
-/// Reads the hashes of blocks, and the tokens of all of them in one sequence.
+/// Reads the hashes of blocks, and the tokens of all of them in one sequence. Blocks of Eagle's
+/// `overlap` by a token.
 pub(super) fn of_flat(
+    place: Place,
     block_hashes: &Bound<'_, PyAny>,
     token_ids: &Bound<'_, PyAny>,
     block_size: u32,
+    overlap: bool,
 ) -> PyResult<Vec<StoredBlock>> {
-    let hashes = hashes(block_hashes, "publish_stored: blocks")?;
-    let tokens = tokens(token_ids, || "publish_stored: token_ids".into())?;
-    let wanted = hashes.len() * block_size as usize;
+    let hashes = hashes(block_hashes, place.argument("blocks"))?;
+    let tokens = tokens(token_ids, || place.argument("token_ids").to_string())?;
+    let (step, overlap) = (block_size as usize, usize::from(overlap));
+    let wanted = hashes.len() * step + overlap.min(hashes.len());
     if tokens.len() != wanted {
+        let behind = match overlap {
+            0 => "",
+            _ => " with the token behind them",
+        };
         return Err(refused(
             token_ids.py(),
             format!(
-                "publish_stored: token_ids has {} tokens, and {} blocks of {block_size} tokens \
+                "{place}: token_ids has {} tokens, and {} blocks of {block_size} tokens{behind} \
                  have {wanted}",
                 tokens.len(),
                 hashes.len()
             ),
         ));
     }
+    let windows = tokens.windows(step + overlap).step_by(step);
     let blocks = hashes
         .into_iter()
-        .zip(tokens.chunks(block_size as usize))
+        .zip(windows)
         .map(|(block_hash, tokens)| StoredBlock {
             block_hash,
             token_ids: tokens.to_vec(),
@@ -58,8 +70,8 @@ pub(super) fn of_flat(
 }
 
 /// Reads the hashes of blocks.
-pub(super) fn hashes(block_hashes: &Bound<'_, PyAny>, place: &str) -> PyResult<Vec<u64>> {
-    items(block_hashes, place, "hashes")?
+pub(super) fn hashes(block_hashes: &Bound<'_, PyAny>, place: impl Display) -> PyResult<Vec<u64>> {
+    items(block_hashes, &place, "hashes")?
         .enumerate()
         .map(|(number, item)| hash(&item?, || format!("{place}[{number}]")))
         .collect()
@@ -115,7 +127,7 @@ fn tokens(value: &Bound<'_, PyAny>, place: impl Fn() -> String) -> PyResult<Vec<
     if let Some(tokens) = integers::of_array(value, usize::MAX) {
         return Ok(tokens);
     }
-    items(value, &format!("{}: the tokens", place()), "integers")?
+    items(value, format!("{}: the tokens", place()), "integers")?
         .enumerate()
         .map(|(number, item)| {
             let item = item?;
@@ -136,28 +148,32 @@ fn tokens(value: &Bound<'_, PyAny>, place: impl Fn() -> String) -> PyResult<Vec<
 }
 
 fn pair<'py>(
-    number: usize,
     item: &Bound<'py, PyAny>,
+    place: impl Fn() -> String,
 ) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyAny>)> {
     let tuple = match item.cast::<PyList>() {
         Ok(list) => Ok(list.to_tuple()),
         Err(_) => item.cast::<PyTuple>().cloned(),
     };
-    tuple.ok().and_then(|tuple| tuple.extract().ok()).ok_or_else(|| {
-        refused(
-            item.py(),
-            format!(
-                "publish_stored: block {number}, counted from 0, is {}; accepted: (hash, tokens), \
-                 or the hashes alone and token_ids as the second argument",
-                shown(item)
-            ),
-        )
-    })
+    tuple
+        .ok()
+        .and_then(|tuple| tuple.extract().ok())
+        .ok_or_else(|| {
+            refused(
+                item.py(),
+                format!(
+                    "{}, is {}; accepted: (hash, tokens), or the hashes alone and token_ids as the \
+                 second argument",
+                    place(),
+                    shown(item)
+                ),
+            )
+        })
 }
 
-fn items<'py>(
+pub(super) fn items<'py>(
     value: &Bound<'py, PyAny>,
-    place: &str,
+    place: impl Display,
     accepted: &str,
 ) -> PyResult<impl Iterator<Item = PyResult<Bound<'py, PyAny>>>> {
     value.try_iter().map_err(|_| {
@@ -168,6 +184,6 @@ fn items<'py>(
     })
 }
 
-fn refused(py: Python<'_>, message: String) -> PyErr {
+pub(super) fn refused(py: Python<'_>, message: String) -> PyErr {
     errors::invalid_argument(py, format!("{message}; nothing was published"))
 }

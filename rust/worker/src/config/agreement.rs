@@ -15,6 +15,7 @@ use crate::error::invalid_argument;
 pub fn agree(configs: &mut [&mut RuntimeConfig]) -> Result<(), DynamoError> {
     one(configs, "discovery_backend", |c| &mut c.discovery_backend)?;
     one(configs, "request_plane", |c| &mut c.request_plane)?;
+    one(configs, "response_plane", |c| &mut c.response_plane)?;
     one(configs, "event_plane", |c| &mut c.event_plane)?;
     one(configs, "system_port", |c| &mut c.system_port)?;
     one(configs, "system_host", |c| &mut c.system_host)?;

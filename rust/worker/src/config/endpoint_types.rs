@@ -11,7 +11,6 @@ use crate::error::invalid_argument;
 const TYPES: &[(&str, ModelType)] = &[
     ("chat", ModelType::Chat),
     ("completions", ModelType::Completions),
-    ("prefill", ModelType::Prefill),
 ];
 
 const WITHOUT_ENGINE: &[&str] = &["embedding", "embeddings", "tensor"];
@@ -27,7 +26,9 @@ pub(crate) fn parse_endpoint_types(text: &str) -> Result<ModelType, DynamoError>
         let is_part = |name: &str| name.eq_ignore_ascii_case(part);
         let known = TYPES.iter().find(|(name, _)| is_part(name));
         types |= known.map(|(_, value)| *value).ok_or_else(|| {
-            refused(&if WITHOUT_ENGINE.iter().any(|name| is_part(name)) {
+            refused(&if is_part("prefill") {
+                format!("'{part}' is a worker's disaggregation_mode, and no type of an endpoint")
+            } else if WITHOUT_ENGINE.iter().any(|name| is_part(name)) {
                 format!("'{part}' cannot be served: an engine here makes tokens")
             } else {
                 format!("'{part}' is unknown")

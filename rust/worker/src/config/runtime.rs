@@ -3,9 +3,9 @@
 use dynamo_backend_environment::{
     DYN_CONNECT_TIMEOUT_SECS, DYN_DECODE_KEEP_TIMEOUT_SECS, DYN_DISCOVERY_BACKEND, DYN_EVENT_PLANE,
     DYN_GRACEFUL_SHUTDOWN_GRACE_PERIOD_SECS, DYN_HEALTH_CHECK_REQUEST_TIMEOUT,
-    DYN_PREFILL_DRAIN_TIMEOUT_S, DYN_REQUEST_PLANE, DYN_SLEEP_DRAIN_TIMEOUT_SECS,
-    DYN_SYSTEM_HEALTH_PATH, DYN_SYSTEM_HOST, DYN_SYSTEM_LIVE_PATH, DYN_SYSTEM_PORT,
-    DYN_SYSTEM_TOKEN, DYN_WORKER_GRACEFUL_SHUTDOWN_TIMEOUT, Variable,
+    DYN_PREFILL_DRAIN_TIMEOUT_S, DYN_REQUEST_PLANE, DYN_RESPONSE_PLANE,
+    DYN_SLEEP_DRAIN_TIMEOUT_SECS, DYN_SYSTEM_HEALTH_PATH, DYN_SYSTEM_HOST, DYN_SYSTEM_LIVE_PATH,
+    DYN_SYSTEM_PORT, DYN_SYSTEM_TOKEN, DYN_WORKER_GRACEFUL_SHUTDOWN_TIMEOUT, Variable,
 };
 use dynamo_backend_lifecycle::Settings;
 use dynamo_backend_lifecycle::settings::LONGEST;
@@ -26,6 +26,8 @@ pub struct RuntimeConfig {
     pub discovery_backend: Option<String>,
     /// `tcp` or `nats`.
     pub request_plane: Option<String>,
+    /// `tcp` or `quic`, as at the frontends.
+    pub response_plane: Option<String>,
     /// `nats` or `zmq`.
     pub event_plane: Option<String>,
     /// How long a shutdown goes on serving what frontends still send.
@@ -61,10 +63,11 @@ impl RuntimeConfig {
     }
 
     /// The variables of the runtime, and what they are to be.
-    pub(crate) fn pairs(&self) -> [(Variable, Option<&str>); 3] {
+    pub(crate) fn pairs(&self) -> [(Variable, Option<&str>); 4] {
         [
             (DYN_DISCOVERY_BACKEND, self.discovery_backend.as_deref()),
             (DYN_REQUEST_PLANE, self.request_plane.as_deref()),
+            (DYN_RESPONSE_PLANE, self.response_plane.as_deref()),
             (DYN_EVENT_PLANE, self.event_plane.as_deref()),
         ]
     }

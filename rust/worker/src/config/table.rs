@@ -86,6 +86,8 @@ pub const FIELDS: &[Field] = fields![
         "where workers are registered; unset: etcd, or mem with an HTTP port";
     Runtime "request_plane" DYN_REQUEST_PLANE,
         "how requests travel; unset: tcp";
+    Runtime "response_plane" DYN_RESPONSE_PLANE,
+        "how answers travel, to frontends of the same plane; unset: tcp";
     Runtime "event_plane" DYN_EVENT_PLANE,
         "how KV events travel; unset: the runtime's choice";
     Runtime "grace_period_seconds" DYN_GRACEFUL_SHUTDOWN_GRACE_PERIOD_SECS,

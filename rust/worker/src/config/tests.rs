@@ -34,10 +34,23 @@ fn types_that_no_engine_makes_are_refused_by_name() {
         let expected = format!("endpoint_types: '{named}' cannot be served");
         assert!(message.starts_with(&expected), "{message}");
         assert!(
-            message.ends_with("accepted: chat, completions, prefill"),
+            message.ends_with("accepted: chat, completions"),
             "{message}"
         );
     }
+}
+
+#[test]
+fn prefill_is_a_mode_and_no_type_of_an_endpoint() {
+    let message = refusal(WorkerConfig {
+        endpoint_types: "chat, Prefill".into(),
+        ..Default::default()
+    });
+    assert_eq!(
+        message,
+        "endpoint_types: 'Prefill' is a worker's disaggregation_mode, and no type of an endpoint; \
+         accepted: chat, completions"
+    );
 }
 
 #[test]
@@ -104,12 +117,15 @@ fn disaggregation_modes_have_short_forms_in_any_case() {
 }
 
 #[test]
-fn a_decode_worker_has_no_local_indexer() {
-    let decode = WorkerConfig {
-        disaggregation_mode: DisaggregationMode::Decode,
-        ..Default::default()
-    };
-    assert!(!decode.effective_local_indexer());
+fn a_decode_worker_has_its_local_indexer_as_others_have() {
+    for enable_local_indexer in [true, false] {
+        let decode = WorkerConfig {
+            disaggregation_mode: DisaggregationMode::Decode,
+            enable_local_indexer,
+            ..Default::default()
+        };
+        assert_eq!(decode.effective_local_indexer(), enable_local_indexer);
+    }
     assert!(WorkerConfig::default().effective_local_indexer());
 }
 

@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use dynamo_llm::first_token::FirstTokenNotifier;
 use dynamo_runtime::engine::AsyncEngineContext;
-use tokio_util::sync::CancellationToken;
+use dynamo_runtime::pipeline::context::Controller;
 
-use crate::trace::TraceHeaders;
+use super::first_token::FirstToken;
+use crate::trace::{EngineSpan, RequestTrace, TraceHeaders};
 
 /// Free-form strings that travel with a request.
 pub type RequestMetadata = BTreeMap<String, String>;
@@ -20,8 +22,7 @@ pub type RequestMetadata = BTreeMap<String, String>;
 #[derive(Clone, Debug)]
 pub struct RequestContext {
     sent: Arc<Sent>,
-    /// Flips with the first token, and where that is not waited for any longer.
-    first_token: CancellationToken,
+    first_token: FirstToken,
     /// As on a decode worker: the KV transfer of a prefill peer must find its receiver. For how
     /// long after the request was stopped.
     kept_until_first_token: Option<Duration>,
@@ -33,7 +34,7 @@ struct Sent {
     /// Held here alone, so that its other owners can be counted.
     inner: Arc<dyn AsyncEngineContext>,
     metadata: RequestMetadata,
-    trace: Option<TraceHeaders>,
+    trace: Option<RequestTrace>,
 }
 
 impl RequestContext {
@@ -45,16 +46,22 @@ impl RequestContext {
                 metadata,
                 trace: None,
             }),
-            first_token: CancellationToken::new(),
+            first_token: FirstToken::default(),
             kept_until_first_token: None,
         }
     }
 
     /// Of a request that is part of a trace. Only before it is cloned.
-    pub(crate) fn with_trace(mut self, trace: Option<TraceHeaders>) -> Self {
+    pub(crate) fn with_trace(mut self, trace: Option<RequestTrace>) -> Self {
         if let Some(sent) = Arc::get_mut(&mut self.sent) {
             sent.trace = trace;
         }
+        self
+    }
+
+    /// Has the router told of the first token. Only before it is cloned.
+    pub(crate) fn telling_the_router(mut self, router: Option<FirstTokenNotifier>) -> Self {
+        self.first_token = FirstToken::telling(router);
         self
     }
 
@@ -99,13 +106,45 @@ impl RequestContext {
     /// span where that is exported. `None` where there is no trace: the request is in none, or
     /// tracing is off in this process.
     pub fn trace_headers(&self) -> Option<&TraceHeaders> {
+        self.trace().map(RequestTrace::headers)
+    }
+
+    /// The trace that the request is in; `None` where there is no trace.
+    pub fn trace(&self) -> Option<&RequestTrace> {
         self.sent.trace.as_ref()
     }
 
+    /// The request's own span, to which the engine may add; of a request that is not traced, one
+    /// that does nothing.
+    pub fn current_span(&self) -> EngineSpan {
+        self.trace()
+            .map(|trace| trace.span().clone())
+            .unwrap_or_default()
+    }
+
+    /// Begins a span below the request's own.
+    #[must_use]
+    pub fn start_span(&self, name: impl Into<String>) -> EngineSpan {
+        self.current_span().start_span(name)
+    }
+
+    /// A context of another id, and with another's stop: what is done in the request's place, in its
+    /// trace and with its metadata. Only [`stop_generating`](Self::stop_generating) stops it.
+    #[must_use]
+    pub fn detached(&self, id: impl Into<String>) -> Self {
+        let inner = Arc::new(Controller::new(id.into()));
+        Self::new(inner, self.metadata().clone()).with_trace(self.sent.trace.clone())
+    }
+
+    /// Stops the request, as its client may.
+    pub fn stop_generating(&self) {
+        self.sent.inner.stop_generating();
+    }
+
     /// Tells that the first token exists before its chunk is yielded: from here on a decode
-    /// worker may abort the request.
+    /// worker may abort the request, and a router counts its prompt as computed.
     pub fn notify_first_token(&self) {
-        self.first_token.cancel();
+        self.first_token.notify();
     }
 
     /// True once the engine is to let go of a request that is stopped: at once, and on a decode
@@ -124,11 +163,11 @@ impl RequestContext {
 
     /// Whether the engine must go on, whoever leaves.
     pub(crate) fn is_kept(&self) -> bool {
-        self.kept_until_first_token.is_some() && !self.first_token.is_cancelled()
+        self.kept_until_first_token.is_some() && self.first_token.is_waited_for()
     }
 
     pub(crate) async fn first_token(&self) {
-        self.first_token.cancelled().await
+        self.first_token.come().await
     }
 
     /// Resolves when the engine is to let go of the request, which turns
@@ -147,7 +186,7 @@ impl RequestContext {
                 request_id = self.id(),
                 "a stopped decode had no first token within {limit:?}; it is aborted"
             );
-            self.first_token.cancel();
+            self.first_token.give_up();
         }
         in_vain
     }

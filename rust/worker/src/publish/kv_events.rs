@@ -11,6 +11,7 @@ use futures::future::BoxFuture;
 
 use super::kv_publisher::KvPublisher;
 use super::kv_socket::{Dropped, KvSocket};
+use super::media_tokens::MediaTokens;
 use super::open_kv_publisher::OpenKvPublisher;
 use super::zmq_address;
 use crate::engine_config::EngineConfig;
@@ -31,10 +32,12 @@ pub enum KvEventSource {
         topic: String,
         /// The rank, which the engine's batches name too: one without a rank counts as rank 0's.
         dp_rank: u32,
+        media: MediaTokens,
     },
     /// The engine calls a publisher that it is handed.
     Push {
         dp_rank: u32,
+        media: MediaTokens,
         on_ready: OnKvPublisherReady,
     },
 }
@@ -44,6 +47,7 @@ impl KvEventSource {
     pub fn push(dp_rank: u32, on_ready: impl Fn(KvPublisher) + Send + Sync + 'static) -> Self {
         Self::Push {
             dp_rank,
+            media: MediaTokens::default(),
             on_ready: Arc::new(move |publisher| {
                 on_ready(publisher);
                 std::future::ready(Ok(())).boxed()
@@ -54,6 +58,12 @@ impl KvEventSource {
     pub fn dp_rank(&self) -> u32 {
         match self {
             Self::Zmq { dp_rank, .. } | Self::Push { dp_rank, .. } => *dp_rank,
+        }
+    }
+
+    pub fn media(&self) -> MediaTokens {
+        match self {
+            Self::Zmq { media, .. } | Self::Push { media, .. } => *media,
         }
     }
 }
@@ -89,6 +99,9 @@ pub(crate) fn check(
                 ),
             );
         }
+        if let Err(what) = source.media().check() {
+            return refused(number, what);
+        }
         if let KvEventSource::Zmq { endpoint, .. } = source
             && let Err(what) = zmq_address::to_connect(endpoint)
         {
@@ -120,7 +133,7 @@ pub(crate) async fn start_kv_publishers(
     let mut publishers = Vec::with_capacity(sources.len());
     let mut dropped = None;
     for source in sources {
-        let dp_rank = source.dp_rank();
+        let (dp_rank, media) = (source.dp_rank(), source.media());
         let failed = |error: anyhow::Error| unknown(format!("dp_rank {dp_rank}: {error:#}"));
         let started = KvEventPublisher::new_with_local_indexer(
             endpoint.clone(),
@@ -131,7 +144,7 @@ pub(crate) async fn start_kv_publishers(
             None,
         )
         .map_err(failed)?;
-        let mut open = OpenKvPublisher::new(KvPublisher::new(started, dp_rank, block_size));
+        let mut open = OpenKvPublisher::new(KvPublisher::new(started, dp_rank, block_size, media));
         let publisher = open.publisher.clone();
         match source {
             KvEventSource::Push { on_ready, .. } => on_ready(publisher)
@@ -167,6 +180,7 @@ mod tests {
             endpoint: endpoint.into(),
             topic: String::new(),
             dp_rank,
+            media: MediaTokens::default(),
         }
     }
 
@@ -233,6 +247,36 @@ mod tests {
             message.contains("source 1 of 2, counted from 0: endpoint 'tcp://x': has no port"),
             "{message}"
         );
+    }
+
+    #[test]
+    fn one_token_for_images_and_videos_is_refused() {
+        let both = MediaTokens {
+            image_token_id: Some(7),
+            video_token_id: Some(7),
+        };
+        let KvEventSource::Push {
+            dp_rank, on_ready, ..
+        } = push(0)
+        else {
+            panic!("another source");
+        };
+        let source = KvEventSource::Push {
+            dp_rank,
+            on_ready,
+            media: both,
+        };
+        let message = refusal(&mut [source], &ranks(None, None));
+        assert!(
+            message
+                .contains("source 0 of 1, counted from 0: image_token_id and video_token_id are"),
+            "{message}"
+        );
+        let two = MediaTokens {
+            video_token_id: Some(8),
+            ..both
+        };
+        assert_eq!(two.check(), Ok(()));
     }
 
     #[test]

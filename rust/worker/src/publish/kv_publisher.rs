@@ -1,31 +1,16 @@
 //! The publisher of one rank's KV events, which an engine is handed.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
-use dynamo_llm::kv_router::protocols::{
-    ExternalSequenceBlockHash, KvCacheEvent, KvCacheEventData, KvCacheRemoveData, KvCacheStoreData,
-    KvCacheStoredBlockData, StorageTier, compute_block_hash_for_seq,
-};
+use dynamo_llm::kv_router::protocols::{KvCacheEvent, KvCacheEventData, StorageTier};
 use dynamo_llm::kv_router::publisher::KvEventPublisher;
 use dynamo_runtime::error::DynamoError;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
+use super::kv_event::{KvEvent, StoredBlock, StoredBlocks};
+use super::media_tokens::MediaTokens;
 use crate::error::invalid_argument;
-
-/// Blocks of one event: with many more it would not fit a message of NATS.
-const LONGEST_EVENT: usize = 4096;
-
-/// A block that the engine stored.
-#[derive(Clone, Debug, PartialEq)]
-pub struct StoredBlock {
-    /// The engine's own hash of the block, which `publish_removed` names again. It stands for the
-    /// block and everything in front of it.
-    pub block_hash: u64,
-    /// The block's tokens, exactly one KV block long.
-    pub token_ids: Vec<u32>,
-}
 
 /// Publishes the KV events of one rank, from any thread. It never waits for the network.
 ///
@@ -39,6 +24,7 @@ pub struct KvPublisher {
 struct Rank {
     dp_rank: u32,
     block_size: u32,
+    media: MediaTokens,
     /// `None` after the run. The lock keeps events in the order of their ids.
     open: Mutex<Option<Open>>,
 }
@@ -54,8 +40,13 @@ struct Open {
 }
 
 impl KvPublisher {
-    pub(super) fn new(publisher: KvEventPublisher, dp_rank: u32, block_size: u32) -> Self {
-        Self::to(dp_rank, block_size, move |mut events| {
+    pub(super) fn new(
+        publisher: KvEventPublisher,
+        dp_rank: u32,
+        block_size: u32,
+        media: MediaTokens,
+    ) -> Self {
+        Self::to(dp_rank, block_size, media, move |mut events| {
             for (event, _) in &mut events {
                 event.event_id = publisher.next_event_id();
             }
@@ -67,6 +58,7 @@ impl KvPublisher {
     pub(crate) fn to(
         dp_rank: u32,
         block_size: u32,
+        media: MediaTokens,
         take: impl Fn(Vec<(KvCacheEvent, StorageTier)>) -> bool + Send + 'static,
     ) -> Self {
         let open = Open {
@@ -78,6 +70,7 @@ impl KvPublisher {
             rank: Arc::new(Rank {
                 dp_rank,
                 block_size,
+                media,
                 open: Mutex::new(Some(open)),
             }),
         }
@@ -105,8 +98,14 @@ impl KvPublisher {
         self.rank.block_size
     }
 
+    /// Tokens that stand for images and videos, as the source of the publisher has them.
+    pub(super) fn media(&self) -> MediaTokens {
+        self.rank.media
+    }
+
     /// Blocks were stored behind `parent_hash` (`None`: at the start of a sequence), each behind
-    /// the one before it.
+    /// the one before it. Those that have more than tokens, a LoRA adapter for one, are told of by
+    /// [`publish_stored_blocks`](Self::publish_stored_blocks).
     ///
     /// # Errors
     ///
@@ -117,53 +116,54 @@ impl KvPublisher {
         parent_hash: Option<u64>,
         blocks: Vec<StoredBlock>,
     ) -> Result<(), DynamoError> {
-        check(self.rank.block_size, parent_hash, &blocks)?;
-        let mut parent = parent_hash.map(ExternalSequenceBlockHash);
-        let events = blocks.chunks(LONGEST_EVENT).map(|chunk| {
-            let blocks: Vec<_> = chunk
-                .iter()
-                .flat_map(|block| self.described(block))
-                .collect();
-            let behind = blocks.last().map(|last| last.block_hash);
-            KvCacheEventData::Stored(KvCacheStoreData {
-                parent_hash: std::mem::replace(&mut parent, behind),
-                start_position: None,
-                blocks,
-            })
-        });
-        self.publish(events.collect());
-        Ok(())
+        self.publish_stored_blocks(StoredBlocks {
+            parent_hash,
+            blocks,
+            ..StoredBlocks::default()
+        })
     }
 
-    /// What the router is told of a block; its tokens are one block, so they have one hash.
-    fn described(&self, block: &StoredBlock) -> Option<KvCacheStoredBlockData> {
-        let hashes =
-            compute_block_hash_for_seq(&block.token_ids, self.rank.block_size, Default::default());
-        hashes.first().map(|hash| KvCacheStoredBlockData {
-            block_hash: ExternalSequenceBlockHash(block.block_hash),
-            tokens_hash: *hash,
-            mm_extra_info: None,
-        })
+    /// Blocks were stored, as [`StoredBlocks`] has them.
+    ///
+    /// # Errors
+    ///
+    /// The same, and one that names `block_mm_infos` where it does not fit the blocks.
+    pub fn publish_stored_blocks(&self, stored: StoredBlocks) -> Result<(), DynamoError> {
+        let event = KvEvent::Stored(stored);
+        event
+            .check(self.rank.block_size)
+            .map_err(|what| refused(&format!("publish_stored: {what}")))?;
+        self.publish(vec![event]);
+        Ok(())
     }
 
     /// Blocks were removed, named by the hashes of `publish_stored`. One that was never stored does
     /// nothing.
     pub fn publish_removed(&self, block_hashes: Vec<u64>) {
-        let events = block_hashes.chunks(LONGEST_EVENT).map(|chunk| {
-            KvCacheEventData::Removed(KvCacheRemoveData {
-                block_hashes: chunk
-                    .iter()
-                    .copied()
-                    .map(ExternalSequenceBlockHash)
-                    .collect(),
-            })
-        });
-        self.publish(events.collect());
+        self.publish(vec![KvEvent::Removed(block_hashes)]);
     }
 
     /// All blocks of the rank were removed, whatever was stored.
     pub fn publish_cleared(&self) {
-        self.publish(vec![KvCacheEventData::Cleared]);
+        self.publish(vec![KvEvent::Cleared]);
+    }
+
+    /// Publishes changes in their order, in one message where there are 128 of 8192 blocks at most.
+    ///
+    /// # Errors
+    ///
+    /// As those of `publish_stored`, with the event's place. Nothing of the call is published then.
+    pub fn publish_batch(&self, events: Vec<KvEvent>) -> Result<(), DynamoError> {
+        for (number, event) in events.iter().enumerate() {
+            event.check(self.rank.block_size).map_err(|what| {
+                refused(&format!(
+                    "publish_batch: event {number} of {}, counted from 0: {what}",
+                    events.len()
+                ))
+            })?;
+        }
+        self.publish(events);
+        Ok(())
     }
 
     #[cfg(test)]
@@ -171,16 +171,24 @@ impl KvPublisher {
         self.rank.open.lock().is_some()
     }
 
-    fn publish(&self, events: Vec<KvCacheEventData>) {
-        let dp_rank = self.rank.dp_rank;
-        let events = events.into_iter().map(|data| {
-            let event = KvCacheEvent {
-                event_id: 0,
-                data,
-                dp_rank,
-            };
-            (event, StorageTier::Device)
-        });
+    fn publish(&self, events: Vec<KvEvent>) {
+        let Rank {
+            dp_rank,
+            block_size,
+            media,
+            ..
+        } = *self.rank;
+        let events = events
+            .into_iter()
+            .flat_map(|event| event.into_data(block_size, media))
+            .map(|data: KvCacheEventData| {
+                let event = KvCacheEvent {
+                    event_id: 0,
+                    data,
+                    dp_rank,
+                };
+                (event, StorageTier::Device)
+            });
         self.publish_placed(events.collect());
     }
 
@@ -206,78 +214,6 @@ impl KvPublisher {
     }
 }
 
-fn check(
-    block_size: u32,
-    parent_hash: Option<u64>,
-    blocks: &[StoredBlock],
-) -> Result<(), DynamoError> {
-    let refused = |number: usize, what: String| {
-        invalid_argument(format!(
-            "publish_stored: block {number} of {}, counted from 0, {what}; nothing was published",
-            blocks.len()
-        ))
-    };
-    let mut seen = HashMap::with_capacity(blocks.len());
-    for (number, block) in blocks.iter().enumerate() {
-        let length = block.token_ids.len();
-        if length != block_size as usize {
-            return Err(refused(
-                number,
-                format!("has {length} tokens, and kv_cache_block_size is {block_size}"),
-            ));
-        }
-        if Some(block.block_hash) == parent_hash {
-            return Err(refused(number, "has the hash of its parent".into()));
-        }
-        if let Some(first) = seen.insert(block.block_hash, number) {
-            return Err(refused(number, format!("has the hash of block {first}")));
-        }
-    }
-    Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn block(block_hash: u64, length: u32) -> StoredBlock {
-        StoredBlock {
-            block_hash,
-            token_ids: (0..length).collect(),
-        }
-    }
-
-    fn refusal(parent_hash: Option<u64>, blocks: &[StoredBlock]) -> String {
-        let error = check(4, parent_hash, blocks).unwrap_err();
-        let message = error.message().to_owned();
-        assert!(message.ends_with("; nothing was published"), "{message}");
-        message
-    }
-
-    #[test]
-    fn a_chain_of_whole_blocks_is_accepted() {
-        check(4, Some(9), &[block(1, 4), block(2, 4)]).unwrap();
-        check(4, None, &[]).unwrap();
-    }
-
-    #[test]
-    fn a_block_of_another_length_is_named() {
-        for length in [0, 3, 5, 8] {
-            let message = refusal(None, &[block(1, 4), block(2, length)]);
-            let named = format!(
-                "block 1 of 2, counted from 0, has {length} tokens, and kv_cache_block_size is 4"
-            );
-            assert!(message.contains(&named), "{message}");
-        }
-    }
-
-    #[test]
-    fn a_chain_that_bites_its_tail_is_refused() {
-        let message = refusal(Some(2), &[block(1, 4), block(2, 4)]);
-        assert!(message.contains("block 1 of 2"), "{message}");
-        assert!(message.contains("the hash of its parent"), "{message}");
-        let message = refusal(None, &[block(7, 4), block(2, 4), block(7, 4)]);
-        assert!(message.contains("block 2 of 3"), "{message}");
-        assert!(message.contains("the hash of block 0"), "{message}");
-    }
+fn refused(what: &str) -> DynamoError {
+    invalid_argument(format!("{what}; nothing was published"))
 }

@@ -67,7 +67,9 @@ impl KvSocket {
         }
         let reader = SocketReader {
             address,
-            normalizer: ZmqEventNormalizer::new(publisher.block_size()),
+            normalizer: ZmqEventNormalizer::new(publisher.block_size())
+                .with_image_token_id(publisher.media().image_token_id)
+                .with_video_token_id(publisher.media().video_token_id),
             worker_id: endpoint.drt().connection_id(),
             publisher,
             dropped,

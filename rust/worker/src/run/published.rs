@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use dynamo_llm::first_token::FirstTokenSource;
 use serde_json::Value;
 
 use crate::controls::Controls;
@@ -11,6 +12,8 @@ use crate::metrics::RequestMetrics;
 pub(super) struct Published {
     pub(super) controls: Arc<Controls>,
     pub(super) request_metrics: RequestMetrics,
+    /// What tells routers of first tokens; `None` without KV routing, and on a prefill worker.
+    pub(super) first_tokens: Option<FirstTokenSource>,
     /// The payload of the health canary, where there is one.
     pub(super) canary: Option<Value>,
 }

@@ -3,6 +3,7 @@
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
+use dynamo_llm::first_token::FirstTokenSource;
 use dynamo_runtime::error::DynamoError;
 use dynamo_runtime::metrics::MetricsHierarchy;
 use futures::FutureExt;
@@ -33,7 +34,10 @@ impl StartedWorker {
         } = &*self.host;
         let (engine, config) = (&assembly.engine, &assembly.config);
         let (request_metrics, bindings) = self.set_up_metrics().await?;
+        let mut first_tokens = None;
         if config.enable_kv_routing {
+            let role = config.disaggregation_mode.worker_type();
+            first_tokens = FirstTokenSource::for_endpoint(&self.endpoint, role).await;
             // Code of the engine's is handed the publishers.
             AssertUnwindSafe(self.start_publishers(bindings))
                 .catch_unwind()
@@ -83,6 +87,7 @@ impl StartedWorker {
         Ok(Some(Published {
             controls,
             request_metrics,
+            first_tokens,
             canary,
         }))
     }

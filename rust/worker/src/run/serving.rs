@@ -41,7 +41,10 @@ impl StartedWorker {
             Some(published.request_metrics.clone()),
             vitals.clone(),
         );
-        let adapter = Arc::new(adapter.with_turns(member.turns.clone()));
+        let adapter = adapter
+            .with_turns(member.turns.clone())
+            .with_first_tokens(published.first_tokens.clone());
+        let adapter = Arc::new(adapter);
         if let Some(vitals) = &vitals {
             // Before it can be called ready. A run serves once.
             let _ = member.vitals.set(vitals.clone());

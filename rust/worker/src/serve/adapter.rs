@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use dynamo_backend_lifecycle::canary::Vitals;
+use dynamo_llm::first_token::{FirstTokenNotifier, FirstTokenSource};
 use dynamo_llm::protocols::common::llm_backend::LLMEngineOutput;
 use dynamo_llm::protocols::common::preprocessor::PreprocessedRequest;
 use dynamo_runtime::engine::{AsyncEngine, AsyncEngineContextProvider, ResponseStream};
@@ -34,6 +35,8 @@ pub(crate) struct EngineAdapter {
     /// How long a decode that was stopped is kept for its first token.
     decode_keep: Duration,
     turns: Turns,
+    /// Tells routers of first tokens, where the worker's mode has them told.
+    first_tokens: Option<FirstTokenSource>,
     metrics: Option<RequestMetrics>,
     /// Of an engine that is probed.
     vitals: Option<Arc<Vitals>>,
@@ -55,6 +58,7 @@ impl EngineAdapter {
             mode,
             decode_keep,
             turns: Turns::default(),
+            first_tokens: None,
             metrics,
             vitals,
         }
@@ -63,6 +67,12 @@ impl EngineAdapter {
     /// The engine has so many requests at a time.
     pub(crate) fn with_turns(mut self, turns: Turns) -> Self {
         self.turns = turns;
+        self
+    }
+
+    /// Tells routers when the first token of a request is there.
+    pub(crate) fn with_first_tokens(mut self, source: Option<FirstTokenSource>) -> Self {
+        self.first_tokens = source;
         self
     }
 
@@ -112,7 +122,10 @@ impl EngineAdapter {
         let metadata = request.metadata().clone();
         let (request, _) = request.into_parts();
         let (trace, span) = trace::begin(&request, runtime_context.id());
-        let mut context = RequestContext::new(runtime_context, metadata).with_trace(trace);
+        let router = self.prefill_completion(&request, runtime_context.id());
+        let mut context = RequestContext::new(runtime_context, metadata)
+            .with_trace(trace)
+            .telling_the_router(router);
         if self.mode == DisaggregationMode::Decode {
             context = context.keep_until_first_token(self.decode_keep);
         }
@@ -153,6 +166,18 @@ impl EngineAdapter {
             stream = stream.handing_over();
         }
         Ok(stream)
+    }
+}
+
+impl EngineAdapter {
+    /// Tells the router that chose a rank for the request when its prompt is computed.
+    fn prefill_completion(
+        &self,
+        request: &PreprocessedRequest,
+        id: &str,
+    ) -> Option<FirstTokenNotifier> {
+        let dp_rank = request.routing.as_ref()?.dp_rank;
+        FirstTokenNotifier::for_request(None, self.first_tokens.as_ref(), id, dp_rank)
     }
 }
 

@@ -99,6 +99,13 @@ impl RequestStream {
         }
     }
 
+    /// Has the worker that goes on with the request say where it came from.
+    fn link(&self, chunk: &mut LLMEngineOutput) {
+        if let Some(trace) = self.context.trace() {
+            chunk.worker_trace_link = Some(trace.link());
+        }
+    }
+
     /// Whether its last item was read.
     pub(super) fn has_ended(&self) -> bool {
         self.ended
@@ -184,10 +191,13 @@ impl Stream for RequestStream {
                     }
                 }
                 this.handover = None;
+                // Whatever it has: the decode worker is sent what is in this one.
+                this.link(&mut chunk);
             }
             if !this.saw_token && !chunk.token_ids.is_empty() {
                 this.saw_token = true;
                 this.context.notify_first_token();
+                this.link(&mut chunk);
             }
             this.measure.chunk(&chunk);
             if let Some(reason) = &chunk.finish_reason {

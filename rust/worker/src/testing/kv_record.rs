@@ -40,7 +40,12 @@ pub async fn record_kv_events(
     check_kv_event_sources(&mut sources, config)?;
     let mut records = Vec::new();
     for source in sources {
-        let KvEventSource::Push { dp_rank, on_ready } = source else {
+        let KvEventSource::Push {
+            dp_rank,
+            media,
+            on_ready,
+        } = source
+        else {
             continue;
         };
         let Some(block_size) = config.kv_cache_block_size else {
@@ -51,7 +56,7 @@ pub async fn record_kv_events(
         };
         let record = Arc::<Mutex<Events>>::default();
         let taken = record.clone();
-        let publisher = KvPublisher::to(dp_rank, block_size, move |events| {
+        let publisher = KvPublisher::to(dp_rank, block_size, media, move |events| {
             let mut record = taken.lock();
             events.into_iter().for_each(|(event, _)| record.take(event));
             true

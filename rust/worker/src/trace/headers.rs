@@ -18,6 +18,11 @@ impl TraceHeaders {
         self.traceparent.split('-').nth(1).unwrap_or_default()
     }
 
+    /// The id of the span that continues the trace is below: 16 hexadecimal digits.
+    pub fn span_id(&self) -> &str {
+        self.traceparent.split('-').nth(2).unwrap_or_default()
+    }
+
     /// As the runtime passes the trace on itself.
     pub(super) fn of_runtime(trace: &DistributedTraceContext) -> Self {
         Self {
@@ -64,6 +69,7 @@ mod tests {
         );
         assert_eq!(headers.tracestate, None);
         assert_eq!(headers.trace_id(), "00000000000000000000000000000abc");
+        assert_eq!(headers.span_id(), "0000000000000012");
     }
 
     #[test]

@@ -1,21 +1,26 @@
 //! The span of one request.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use dynamo_llm::protocols::common::FinishReason;
 use dynamo_llm::protocols::common::llm_backend::LLMEngineOutput;
-use dynamo_llm::protocols::common::preprocessor::PreprocessedRequest;
+use dynamo_llm::protocols::common::preprocessor::{PreprocessedRequest, TraceLink};
 use dynamo_runtime::error::DynamoError;
 use dynamo_runtime::logging::{
     get_distributed_tracing_context, otel_parent_context_from_distributed,
 };
-use opentelemetry::trace::{Span as _, SpanKind, Status, Tracer};
+use opentelemetry::trace::{
+    Link, Span as _, SpanContext, SpanId, SpanKind, Status, TraceFlags, TraceId, TraceState, Tracer,
+};
 use opentelemetry::{Array, KeyValue, StringValue, Value};
 use opentelemetry_sdk::trace::Span;
+use parking_lot::Mutex;
 
 use super::export::tracer;
-use super::headers::TraceHeaders;
+use super::request_trace::RequestTrace;
 use super::runtime;
+use super::span::EngineSpan;
 use crate::error::{BackendError, kind};
 
 /// OpenTelemetry's own names, of its conventions for generative AI; the last one is the log's.
@@ -36,7 +41,8 @@ const CANCELLED: &str = "cancelled";
 
 /// Ends with the request, which says how: a request whose end nobody saw was cancelled.
 pub(crate) struct RequestSpan {
-    span: Span,
+    /// The engine may write to it too.
+    span: Arc<Mutex<Span>>,
     began: Instant,
     output_tokens: usize,
     finished: bool,
@@ -47,23 +53,40 @@ pub(crate) struct RequestSpan {
 pub(crate) fn begin(
     request: &PreprocessedRequest,
     request_id: &str,
-) -> (Option<TraceHeaders>, Option<Box<RequestSpan>>) {
+) -> (Option<RequestTrace>, Option<Box<RequestSpan>>) {
     let Some(trace) = get_distributed_tracing_context() else {
         return (None, None);
     };
     let parent = otel_parent_context_from_distributed(&trace);
     let (Some(tracer), Some(parent)) = (tracer(), parent) else {
-        return (Some(TraceHeaders::of_runtime(&trace)), None);
+        return (Some(RequestTrace::of_runtime(&trace)), None);
     };
+    let before = request.migration_link.as_ref().and_then(span_before);
     let span = tracer
         .span_builder(format!("text_completion {}", request.model))
         .with_kind(SpanKind::Internal)
+        .with_links(before.into_iter().collect())
         .start_with_context(tracer, &parent);
-    let headers = TraceHeaders::of_span(span.span_context());
-    let span = span
-        .is_recording()
-        .then(|| RequestSpan::new(span, request, request_id));
-    (Some(headers), span.map(Box::new))
+    let trace = RequestTrace::of_span(span.span_context(), &trace);
+    if !span.is_recording() {
+        return (Some(trace), None);
+    }
+    let span = RequestSpan::new(span, request, request_id);
+    let trace = trace.written_to(EngineSpan::of_request(span.span.clone()));
+    (Some(trace), Some(Box::new(span)))
+}
+
+/// A link to the span of the worker that had the request before: its prefill, or where it migrated
+/// from.
+fn span_before(link: &TraceLink) -> Option<Link> {
+    let before = SpanContext::new(
+        TraceId::from_hex(&link.trace_id).ok()?,
+        SpanId::from_hex(&link.span_id).ok()?,
+        TraceFlags::SAMPLED,
+        true,
+        TraceState::default(),
+    );
+    before.is_valid().then(|| Link::with_context(before))
 }
 
 impl RequestSpan {
@@ -80,7 +103,7 @@ impl RequestSpan {
             span.set_attribute(KeyValue::new(name::MAX_TOKENS, i64::from(most)));
         }
         Self {
-            span,
+            span: Arc::new(Mutex::new(span)),
             began: Instant::now(),
             output_tokens: 0,
             finished: false,
@@ -91,8 +114,7 @@ impl RequestSpan {
     pub(crate) fn saw(&mut self, chunk: &LLMEngineOutput) {
         if self.output_tokens == 0 && !chunk.token_ids.is_empty() {
             let elapsed = self.began.elapsed().as_secs_f64();
-            self.span
-                .set_attribute(KeyValue::new(name::FIRST_CHUNK, elapsed));
+            self.set(name::FIRST_CHUNK, elapsed);
         }
         self.output_tokens += chunk.token_ids.len();
         match &chunk.finish_reason {
@@ -113,16 +135,19 @@ impl RequestSpan {
 
     fn fail(&mut self, kind: String) {
         self.finish("error".into());
-        self.span
-            .set_attribute(KeyValue::new(name::ERROR_TYPE, kind));
-        self.span.set_status(Status::error(""));
+        self.set(name::ERROR_TYPE, kind);
+        self.span.lock().set_status(Status::error(""));
+    }
+
+    fn set(&self, name: &'static str, value: impl Into<Value>) {
+        let attribute = KeyValue::new(name, value.into());
+        self.span.lock().set_attribute(attribute);
     }
 
     fn finish(&mut self, reason: String) {
         self.finished = true;
         let reasons = Value::Array(Array::String(vec![StringValue::from(reason)]));
-        self.span
-            .set_attribute(KeyValue::new(name::FINISH_REASONS, reasons));
+        self.set(name::FINISH_REASONS, reasons);
     }
 }
 
@@ -131,10 +156,8 @@ impl Drop for RequestSpan {
         if !self.finished {
             self.finish(CANCELLED.into());
         }
-        let tokens = integer(self.output_tokens);
-        self.span
-            .set_attribute(KeyValue::new(name::OUTPUT_TOKENS, tokens));
-        self.span.end();
+        self.set(name::OUTPUT_TOKENS, integer(self.output_tokens));
+        self.span.lock().end();
         runtime::request_ended();
     }
 }

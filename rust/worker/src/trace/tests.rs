@@ -11,7 +11,7 @@ use super::*;
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
 
 /// What an engine of a process that traces is told, of a request that arrives with `headers`.
-fn told(headers: &[(&str, &str)]) -> Option<TraceHeaders> {
+fn told(headers: &[(&str, &str)]) -> Option<RequestTrace> {
     let provider = SdkTracerProvider::builder().build();
     let subscriber = tracing_subscriber::registry()
         .with(tracing_opentelemetry::layer().with_tracer(provider.tracer("test")))
@@ -19,7 +19,7 @@ fn told(headers: &[(&str, &str)]) -> Option<TraceHeaders> {
     tracing::subscriber::with_default(subscriber, || told_here(headers))
 }
 
-fn told_here(headers: &[(&str, &str)]) -> Option<TraceHeaders> {
+fn told_here(headers: &[(&str, &str)]) -> Option<RequestTrace> {
     let headers: HashMap<String, String> = headers
         .iter()
         .map(|(name, value)| (name.to_string(), value.to_string()))
@@ -39,7 +39,9 @@ fn told_here(headers: &[(&str, &str)]) -> Option<TraceHeaders> {
 #[test]
 fn a_trace_goes_on_below_the_runtimes_span_with_the_state_of_others() {
     let parent = format!("00-{TRACE}-b7ad6b7169203331-01");
-    let headers = told(&[("traceparent", &parent), ("tracestate", "vendor=value")]).unwrap();
+    let trace = told(&[("traceparent", &parent), ("tracestate", "vendor=value")]).unwrap();
+    assert_eq!(trace.parent_span_id(), Some("b7ad6b7169203331"));
+    let headers = trace.headers();
     assert_eq!(headers.trace_id(), TRACE);
     assert_ne!(headers.traceparent, parent);
     assert_eq!(headers.traceparent.len(), parent.len());
@@ -48,7 +50,9 @@ fn a_trace_goes_on_below_the_runtimes_span_with_the_state_of_others() {
 
 #[test]
 fn what_is_no_traceparent_begins_a_trace() {
-    let headers = told(&[("traceparent", "00-0af7-01")]).unwrap();
+    let trace = told(&[("traceparent", "00-0af7-01")]).unwrap();
+    assert_eq!(trace.parent_span_id(), None);
+    let headers = trace.headers();
     assert_eq!(headers.trace_id().len(), 32);
     assert_eq!(headers.tracestate, None);
 }
@@ -56,5 +60,5 @@ fn what_is_no_traceparent_begins_a_trace() {
 #[test]
 fn a_process_that_does_not_trace_has_no_trace() {
     let parent = format!("00-{TRACE}-b7ad6b7169203331-01");
-    assert_eq!(told_here(&[("traceparent", &parent)]), None);
+    assert!(told_here(&[("traceparent", &parent)]).is_none());
 }
