@@ -58,7 +58,7 @@ def test_an_engine_for_raw_requests(launcher: Launcher) -> None:
     [
         ({"route_to_encoder": True}, "route_to_encoder"),
         ({"kv_state_endpoint": "a.b.c"}, "kv_state_endpoint"),
-        ({"response_plane": "mail"}, "response_plane: 'mail' is unknown; accepted: tcp, quic"),
+        ({"response_plane": "mail"}, "the engine's WorkerConfig: response_plane: 'mail'"),
         ({"structural_tag": {"scpoe": "always"}}, "structural_tag: scpoe is unknown"),
         ({"structural_tag": {"scope": "now"}}, "the engine's WorkerConfig: structural_tag_scope"),
     ],

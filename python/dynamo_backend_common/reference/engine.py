@@ -56,7 +56,6 @@ class ReferenceEngine:
 
     def configure(self, config: WorkerConfig) -> WorkerConfig:
         """What their configuration decides is decided by it."""
-        worker_config.choose_response_plane(self._config)
         merged = worker_config.merged(config, self._config)
         if merged.disaggregation_mode == "Prefill" and not self._can_be_asked():
             _logger.warning(

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
-from ..exceptions import InvalidArgument
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -12,8 +10,9 @@ if TYPE_CHECKING:
     from typing import Self
 
     from .._core import Span
+    from .._core_trace import SpanAttribute
 
-_STATUSES = ("ok", "error")
+_INTEGERS = range(-(2**63), 2**63)
 
 
 class ReferenceSpan:
@@ -26,20 +25,15 @@ class ReferenceSpan:
 
     def set_attribute(self, key: str, value: Any) -> None:
         """Sets an attribute of the span."""
-        self._span.set_attribute(key, value)
+        self._span.set_attribute(key, _attribute(value))
 
     def add_event(self, name: str, attrs: Mapping[str, Any] | None = None, **more: Any) -> None:
         """Tells that something happened now."""
-        self._span.add_event(name, {**(attrs or {}), **more})
+        self._span.add_event(name, attributes({**(attrs or {}), **more}))
 
-    def set_status(self, status: str, description: str | None = None) -> None:
-        """Says whether what the span is of succeeded: ``ok``, or ``error``."""
-        if status not in _STATUSES:
-            raise InvalidArgument(f"status: {status!r} is unknown; accepted: ok, error")
-        if status == "ok":
-            self._span.succeed()
-        else:
-            self._span.fail(description or "")
+    def set_status(self, status: Literal["ok", "error"], description: str | None = None) -> None:
+        """Says whether what the span is of succeeded."""
+        self._span.set_status(status, description)
 
     def close(self) -> None:
         """Ends a span of the engine's own; the request's ends by itself."""
@@ -55,3 +49,15 @@ class ReferenceSpan:
         traceback: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def attributes(given: Mapping[str, Any] | None) -> dict[str, SpanAttribute]:
+    """Names and values, each as a trace can have it."""
+    return {str(name): _attribute(value) for name, value in (given or {}).items()}
+
+
+def _attribute(value: Any) -> SpanAttribute:
+    """Theirs takes anything: what a trace does not have a type for is the text that shows it."""
+    if isinstance(value, bool | float | str):
+        return value
+    return value if isinstance(value, int) and value in _INTEGERS else str(value)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import warnings
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -29,7 +28,7 @@ _SAME = (
     "enable_kv_routing",
     "health_check_payload",
 )
-_OF_RUNTIME = ("discovery_backend", "request_plane", "event_plane")
+_OF_RUNTIME = ("discovery_backend", "request_plane", "response_plane", "event_plane")
 _CONVERTED = ("model_input", "metrics_labels", "disaggregation_mode")
 _OF_STRUCTURAL_TAG = ("structural_tag_mode", "structural_tag_scope", "structural_tag_schema")
 
@@ -71,19 +70,6 @@ def merged(config: WorkerConfig, given: Any) -> WorkerConfig:
         model_input=_model_input(given.model_input),
         runtime=runtime,
     )
-
-
-def choose_response_plane(given: Any) -> None:
-    """Sets the variable by which the runtime knows the plane of the answers.
-
-    Raises:
-        InvalidArgument: There is no such plane.
-    """
-    if given.response_plane not in ("tcp", "quic"):
-        raise InvalidArgument(
-            f"response_plane: {given.response_plane!r} is unknown; accepted: tcp, quic"
-        )
-    os.environ["DYN_RESPONSE_PLANE"] = given.response_plane
 
 
 def _refuse_what_is_not_here(given: Any) -> None:
