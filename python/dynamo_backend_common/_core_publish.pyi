@@ -79,6 +79,9 @@ class AdapterCards:
     adapter's name in ``request["routing"]["lora_name"]``. The cards leave discovery with the
     worker.
 
+    What ``engine_update``, or a task that it starts, does by them is undone if the update fails;
+    from then on they raise `Unknown` there.
+
     On the event loop's thread only; what the methods return is to be awaited. When the run is over
     they raise `EngineShutdown`.
     """
@@ -87,9 +90,9 @@ class AdapterCards:
         """Registers the card of the adapter; one that is there stays.
 
         Raises:
-            InvalidArgument: The name is empty, the model's own, or one that discovery cannot tell
-                from another adapter's; or the worker's own card has a name only, without
-                ``model_name``, so that no frontend would serve it.
+            InvalidArgument: The name is empty, the model's own or an alias of it, or one that
+                discovery cannot tell from another adapter's; or the worker's own card has a name
+                only, without ``model_name``, so that no frontend would serve it.
         """
 
     def withdraw(self, name: str) -> Future[None]:

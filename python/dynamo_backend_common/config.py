@@ -5,7 +5,7 @@ raises `InvalidArgument` that names the field and the value. Choices may be in u
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
@@ -25,6 +25,12 @@ StructuralTagScope: TypeAlias = Literal["Auto", "Always"]
 
 StructuralTagSchema: TypeAlias = Literal["Auto", "Strict"]
 """Which schema a structural tag enforces."""
+
+StructuralTagReasoningBoundary: TypeAlias = Literal["Auto", "StructuralTag", "Backend"]
+"""Who sees where reasoning ends before a structural tag."""
+
+ThinkingMode: TypeAlias = Literal["enabled", "disabled"]
+"""Whether a model thinks before it answers."""
 
 DiscoveryBackend: TypeAlias = Literal["etcd", "kubernetes", "file", "mem"]
 """Where workers and frontends find each other."""
@@ -149,11 +155,15 @@ class WorkerConfig:
         custom_jinja_template: Path of a chat template that replaces the model's.
         tool_call_parser: Name of the parser of tool calls, for the frontend.
         reasoning_parser: Name of the parser of reasoning, for the frontend.
+        default_thinking_mode: Whether the model thinks when a request does not say; None: what its
+            chat template does by itself.
         exclude_tools_when_tool_choice_none: Whether tools are left out of the prompt where a
             request's tool choice is none.
         enable_local_indexer: Whether the worker indexes its KV blocks itself, for routers that have
             missed events of it.
         enable_kv_routing: Whether KV events and snapshots are published.
+        kv_state_endpoint: Whose KV events the worker's are, ``NAMESPACE.COMPONENT.ENDPOINT``, where
+            another endpoint owns the KV cache. None: the endpoint that is served.
         metrics_labels: (name, value) pairs that are added to the endpoint's metrics.
         disaggregation_mode: ``Aggregated`` (or ``agg``), ``Prefill`` or ``Decode``.
         health_check_payload: Request of the health canary. None: ``DYN_HEALTH_CHECK_PAYLOAD``,
@@ -167,6 +177,13 @@ class WorkerConfig:
         structural_tag_mode: Whether guided decoding uses structural tags.
         structural_tag_scope: When they are used.
         structural_tag_schema: Which schema they enforce.
+        structural_tag_with_structured_output: Whether tool calls are allowed beside a structured
+            output.
+        structural_tag_exclude_special_tokens: Whether special tokens are kept out of them. None:
+            the frontend decides.
+        structural_tag_reasoning_boundary: Who sees where reasoning ends: the tag itself
+            (``StructuralTag``), the engine (``Backend``), or what the engine says of itself.
+        structural_tag_arguments_any_order: Whether a tool's arguments may come in any order.
         runtime: Discovery, planes, budgets of time and the system server.
     """
 
@@ -181,9 +198,11 @@ class WorkerConfig:
     custom_jinja_template: str | None = None
     tool_call_parser: str | None = None
     reasoning_parser: str | None = None
+    default_thinking_mode: ThinkingMode | None = None
     exclude_tools_when_tool_choice_none: bool = True
     enable_local_indexer: bool = True
     enable_kv_routing: bool = True
+    kv_state_endpoint: str | None = None
     metrics_labels: tuple[tuple[str, str], ...] = ()
     disaggregation_mode: DisaggregationMode = "Aggregated"
     health_check_payload: Mapping[str, Any] | None = None
@@ -193,6 +212,10 @@ class WorkerConfig:
     structural_tag_mode: StructuralTagMode = "Off"
     structural_tag_scope: StructuralTagScope = "Auto"
     structural_tag_schema: StructuralTagSchema = "Auto"
+    structural_tag_with_structured_output: bool = False
+    structural_tag_exclude_special_tokens: bool | None = None
+    structural_tag_reasoning_boundary: StructuralTagReasoningBoundary = "Auto"
+    structural_tag_arguments_any_order: bool = False
     runtime: RuntimeConfig = RuntimeConfig()
 
     @property
@@ -209,6 +232,7 @@ class EngineConfig:
     Attributes:
         model: Canonical id of the model.
         served_model_name: Public name, unless the operator gave one.
+        model_aliases: Further names under which frontends serve the model.
         context_length: Tokens that prompt and output may have together.
         kv_cache_block_size: Tokens per KV block.
         total_kv_blocks: KV blocks of one data-parallel rank.
@@ -219,11 +243,14 @@ class EngineConfig:
         bootstrap_host: Host of the disaggregation bootstrap server; only with the port.
         bootstrap_port: Port of the disaggregation bootstrap server; only with the host.
         max_gpu_lora_count: LoRA adapters that requests may use at once; None: none.
+        enable_eagle: KV events come from speculative decoding by Eagle, of which a block's hash is
+            made of pairs of tokens: routers then hash prompts like that.
         runtime_data: JSON values that only this kind of engine knows.
     """
 
     model: str
     served_model_name: str | None = None
+    model_aliases: Sequence[str] = ()
     context_length: int | None = None
     kv_cache_block_size: int | None = None
     total_kv_blocks: int | None = None
@@ -234,4 +261,5 @@ class EngineConfig:
     bootstrap_host: str | None = None
     bootstrap_port: int | None = None
     max_gpu_lora_count: int | None = None
+    enable_eagle: bool = False
     runtime_data: Mapping[str, Any] = field(default_factory=dict)

@@ -56,7 +56,7 @@ class LLMEngine(ABC):
 
     Everything but a synchronous ``generate`` runs on one event loop thread: a method that computes
     or blocks does so in a thread of its own. ``generate``, ``abort`` and ``engine_control`` may run
-    several at a time.
+    several at a time; ``engine_update`` runs one at a time, beside them.
 
     Two more methods may be added; the package looks for them by name:
 
@@ -187,6 +187,8 @@ class LLMEngine(ABC):
     async def on_adapter_cards(self, cards: AdapterCards) -> None:  # noqa: B027 (optional)
         """Called once, before requests are served, with what registers LoRA adapters' cards.
 
+        By it ``engine_update``, or whatever else loads an adapter, has frontends know of it.
+
         An engine that loads adapters keeps ``cards``, and has ``max_gpu_lora_count`` in its
         `EngineConfig`. What is raised ends the run.
         """
@@ -205,6 +207,20 @@ class LLMEngine(ABC):
         """
         return ()
 
+    async def validate_engine_control(  # noqa: B027 (optional)
+        self, name: str, body: Mapping[str, Any]
+    ) -> None:
+        """Raises if a control would not be accepted. Accepts everything by default.
+
+        Asked before anything is done for the control: with a body that is refused here the worker
+        stays in discovery, and what is raised is the reply, ``{"status": "error", "message": …}``.
+        It must change nothing.
+
+        Args:
+            name: One of ``supported_controls()``.
+            body: The JSON body of the call.
+        """
+
     async def engine_control(self, name: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
         """Performs a control.
 
@@ -222,3 +238,34 @@ class LLMEngine(ABC):
             InvalidArgument: By default, whatever the name.
         """
         raise InvalidArgument(f"{type(self).__name__} supports no control '{name}'")
+
+    async def supported_updates(self) -> Sequence[str]:
+        """Names of the updates that become routes of the system server; none by default.
+
+        An update, called by ``POST /engine/update/NAME``, changes what the engine has beside its
+        model, such as LoRA adapters. It leaves the worker where it is, in discovery or out of it,
+        and runs also while the engine sleeps. ``model_taints`` is the worker's own: an engine with
+        an update of that name ends the start with `InvalidArgument`.
+        """
+        return ()
+
+    async def engine_update(self, name: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Performs an update; one at a time.
+
+        Cards of adapters that it published or withdrew, by what `on_adapter_cards` was given, are
+        put back to what they were if it raises or replies an error. To it belongs what it calls,
+        awaits, and starts as tasks.
+
+        Args:
+            name: One of ``supported_updates()``.
+            body: The JSON object of the call.
+
+        Returns:
+            The reply; ``{"status": "error", "message": …}`` says that it failed.
+
+        What it raises is answered with HTTP status 500 and its message.
+
+        Raises:
+            InvalidArgument: By default, whatever the name.
+        """
+        raise InvalidArgument(f"{type(self).__name__} supports no update '{name}'")

@@ -31,15 +31,32 @@ SET = {
     "runtime_config.data_parallel_start_rank": 2,
     "runtime_config.disaggregated_endpoint.bootstrap_host": "192.0.2.7",
     "runtime_config.disaggregated_endpoint.bootstrap_port": 8998,
-    "runtime_config.runtime_data": {"groups": [1, {"two": None}], "name": "x"},
+    "runtime_config.runtime_data": {
+        "groups": [1, {"two": None}],
+        "name": "x",
+        "default_thinking_mode": "disabled",
+    },
+    "aliases": ["other", "another"],
+    "runtime_config.enable_eagle": True,
+    "runtime_config.kv_state_endpoint": {
+        "namespace": "dynamo",
+        "component": "kv",
+        "name": "events",
+    },
     "runtime_config.tool_call_parser": "hermes",
     "runtime_config.reasoning_parser": "qwen3",
     "runtime_config.exclude_tools_when_tool_choice_none": False,
     "runtime_config.structural_tag_mode": "on",
     "runtime_config.structural_tag_scope": "always",
     "runtime_config.structural_tag_schema": "strict",
-    "runtime_config.structural_tag.scope": "always",
-    "runtime_config.structural_tag.schema": "strict",
+    "runtime_config.structural_tag": {
+        "scope": "always",
+        "schema": "strict",
+        "allow_tool_calls_with_structured_output": True,
+        "exclude_special_tokens": False,
+        "reasoning_boundary": "structural_tag",
+        "tool_arguments_any_order": True,
+    },
     "runtime_config.enable_local_indexer": False,
 }
 UNSET = {
@@ -57,6 +74,11 @@ UNSET = {
     "runtime_config.exclude_tools_when_tool_choice_none": True,
     "runtime_config.structural_tag_mode": "off",
     "runtime_config.structural_tag": None,
+    "runtime_config.enable_eagle": False,
+    "runtime_config.kv_state_endpoint": None,
+    "runtime_config.runtime_data": None,
+    "runtime_config.taints": None,
+    "runtime_config.topology_domains": None,
     "runtime_config.enable_local_indexer": True,
 }
 
@@ -97,11 +119,33 @@ def test_section_6_the_card_has_all_that_engine_and_operator_set(
         *("--structural-tag-mode", "on"),
         *("--structural-tag-scope", "always"),
         *("--structural-tag-schema", "strict"),
+        "--structural-tag-with-structured-output",
+        "--no-structural-tag-exclude-special-tokens",
+        *("--structural-tag-reasoning-boundary", "StructuralTag"),
+        "--structural-tag-arguments-any-order",
+        *("--default-thinking-mode", "disabled"),
+        *("--kv-state-endpoint", "dynamo.kv.events"),
     )
     assert {path: at(found, path) for path in SET} == SET
     # Not the folder: the same files are the same model wherever they lie.
     assert found["source_path"] == "operators"
     assert at(found, "chat_template_file.hf_chat_template.file.path") == str(template)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--default-thinking-mode", "on"), "accepted: enabled, disabled"),
+        (("--kv-state-endpoint", "events"), "accepted: NAMESPACE.COMPONENT.ENDPOINT"),
+    ],
+)
+def test_what_the_card_cannot_have_is_told(
+    launcher: Launcher, options: tuple[str, ...], message: str
+) -> None:
+    process = launcher.command("serve", "cards:Bare", "--discovery-backend", "file", *options)
+    assert process.wait() in (1, 2)
+    assert message in process.stderr
+    assert "Traceback" not in process.stderr
 
 
 def test_section_6_what_is_unset_is_not_advertised(launcher: Launcher) -> None:

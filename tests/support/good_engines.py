@@ -60,6 +60,12 @@ class Good:
             raise InvalidArgument(f"no control {name}")
         return {"status": "ok"}
 
+    async def supported_updates(self) -> Sequence[str]:
+        return ("load_lora",)
+
+    async def engine_update(self, name: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
+        return {"status": "error", "message": f"no update {name}"}
+
 
 class Synchronous(Good):
     """Keeps it, in threads."""

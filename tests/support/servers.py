@@ -92,6 +92,12 @@ class Etcd(Server):
         """The keys of the models' cards."""
         return [key for key in self.keys() if key.startswith("v1/mdc/")]
 
+    def records(self, folder: str) -> list[dict[str, Any]]:
+        """What is registered below ``folder``, such as ``v1/mdc``."""
+        found = self._ask("/v3/kv/range", _everything()).get("kvs", [])
+        own = (item for item in found if _text(item["key"]).startswith(f"{folder}/"))
+        return [json.loads(_text(item["value"])) for item in own]
+
     def deleted(self, count: int) -> list[str]:
         """The first keys that were deleted since etcd was started, in their order."""
         watch = {"create_request": _everything() | {"start_revision": "1"}}

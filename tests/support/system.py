@@ -113,6 +113,12 @@ def cards(launcher: Launcher) -> list[Path]:
     return sorted((launcher.folder / "discovery" / "v1" / "mdc").glob("*generate*"))
 
 
+def model_names(launcher: Launcher) -> set[str]:
+    """The names of the model cards in discovery, those of adapters among them."""
+    found = (json.loads(path.read_text()) for path in cards(launcher))
+    return {record["card_json"]["display_name"] for record in found}
+
+
 def becomes_ready(system: System) -> None:
     until(system.is_ready, "the worker is ready")
 

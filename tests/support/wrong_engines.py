@@ -132,6 +132,22 @@ class AnyControl(Good):
         return {"status": "ok"}
 
 
+class RefusesToSleep(Good):
+    async def validate_engine_control(self, name: str, body: Mapping[str, Any]) -> None:
+        if "level" not in body:
+            raise InvalidArgument(f"{name}: no level")
+
+
+class AnyUpdate(Good):
+    async def engine_update(self, name: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
+        return {"status": "ok"}
+
+
+class UpdatesTaints(Good):
+    async def supported_updates(self) -> Sequence[str]:
+        return ("load_lora", "model_taints")
+
+
 class RemovesTwice(Caching):
     def replace(self, blocks: list[tuple[int, tuple[int, ...]]]) -> None:
         assert self.publisher is not None
@@ -284,6 +300,9 @@ WRONG: list[tuple[Callable[[], Any], str, str]] = [
     (FailsItsProbe, "probe", "no probes"),
     (NeverWakes, "controls", "no 'wake_up'"),
     (AnyControl, "controls", "'no_such_control', succeeds"),
+    (RefusesToSleep, "controls", "refuses no options: sleep: no level"),
+    (AnyUpdate, "updates", "'no_such_update', succeeds"),
+    (UpdatesTaints, "updates", "'model_taints' is the worker's own"),
     (StoresTwice, "one_terminal_chunk", "has the hash of block 0"),
     (RemovesTwice, "kv_events", "which is not stored"),
     (LeavesTasks, "no_leaks", "tasks of Event.wait"),

@@ -23,6 +23,7 @@ from .last_requests import end_requests
 from .pump import Pump
 from .stream import log_failure, logger
 from .threads import RequestThreads
+from .update import current_update
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container
@@ -214,8 +215,18 @@ class Bridge:
     async def supported_controls(self) -> Any:
         return await self._hook("supported_controls", default=())
 
+    async def validate_engine_control(self, name: str, body: Any) -> Any:
+        return await self._logged("validate_engine_control", name, body)
+
     async def engine_control(self, name: str, body: Any) -> Any:
         return await self._logged("engine_control", name, body)
+
+    async def supported_updates(self) -> Any:
+        return await self._hook("supported_updates", default=())
+
+    async def engine_update(self, name: str, body: Any, update: object) -> Any:
+        current_update.set(update)
+        return await self._logged("engine_update", name, body)
 
     async def _logged(self, hook: str, *arguments: Any, default: Any = None) -> Any:
         """Calls a hook whose failure does not end the run; the log has it.

@@ -181,12 +181,16 @@ variables! {
         "name of the frontend's parser of tool calls";
     DYN_REASONING_PARSER(Text), [CommandLine],
         "name of the frontend's parser of reasoning";
+    DYN_DEFAULT_THINKING_MODE(Choice(&["enabled", "disabled"])) or "the chat template's", [CommandLine],
+        "whether the model thinks when a request does not say";
     DYN_EXCLUDE_TOOLS_WHEN_TOOL_CHOICE_NONE(Flag) = "true", [CommandLine],
         "keep tools out of the prompt when the request chooses none";
     DYN_ENABLE_LOCAL_INDEXER(Flag) = "true", [CommandLine],
         "index KV blocks in the worker; never on a decode worker";
     DYN_ENABLE_KV_ROUTING(Flag) = "true", [CommandLine],
         "publish KV events and load for the router";
+    DYN_KV_STATE_ENDPOINT(Text) or "the endpoint that is served", [CommandLine],
+        "whose KV events the worker's are: `NAMESPACE.COMPONENT.ENDPOINT`";
     DYN_METRICS_LABELS(Pairs) = "", [CommandLine],
         "labels appended to the endpoint's metrics";
     DYN_DISAGGREGATION_MODE(Choice(&["Aggregated", "Prefill", "Decode"])) = "Aggregated", [CommandLine],
@@ -197,6 +201,29 @@ variables! {
         "when structural tags apply";
     DYN_STRUCTURAL_TAG_SCHEMA(Choice(&["Auto", "Strict"])) = "Auto", [CommandLine],
         "how closely structural tags follow a tool's schema";
+    DYN_STRUCTURAL_TAG_WITH_STRUCTURED_OUTPUT(Flag) = "false", [CommandLine],
+        "tool calls are allowed beside a structured output";
+    DYN_STRUCTURAL_TAG_EXCLUDE_SPECIAL_TOKENS(Flag) or "the frontend's choice", [CommandLine],
+        "special tokens are kept out of structural tags";
+    DYN_STRUCTURAL_TAG_REASONING_BOUNDARY(Choice(&["Auto", "StructuralTag", "Backend"])) = "Auto",
+        [CommandLine],
+        "who sees where reasoning ends before a structural tag";
+    DYN_STRUCTURAL_TAG_ARGUMENTS_ANY_ORDER(Flag) = "false", [CommandLine],
+        "a tool's arguments may come in any order";
+
+    DYN_TOPOLOGY_ENABLED(Flag) or "`false`", [Worker],
+        "the card says where the worker is ([Topology](#topology)); what is no flag is off, with a \
+         warning";
+    DYN_TOPOLOGY_MOUNT_PATH(Path) or "`/etc/dynamo/topology`", [Worker],
+        "folder with a file for each domain, such as `zone`, whose content is the worker's value";
+    DYN_KV_TRANSFER_DOMAIN(Text), [Worker],
+        "the domain within which KV cache is handed over; needed with topology";
+    DYN_KV_TRANSFER_ENFORCEMENT(Choice(&["required", "preferred"])) or "`required`", [Worker],
+        "whether a router must stay in that domain, or only tries to";
+    DYN_KV_TRANSFER_PREFERRED_WEIGHT(Number) or "the router's", [Worker],
+        "from 0 to 1: how much it tries, with `preferred`";
+    DYN_STABLE_ROUTING_ID(Text), [Runtime],
+        "a name that the worker keeps when it is restarted, by which a router finds its cache";
 
     DYN_LOG(Text) = "info" or "`warn` on a terminal with `--http-port`", [Worker, Runtime],
         "filter of the log, such as `warn,dynamo_backend_worker=debug`";

@@ -3,7 +3,8 @@
 use std::future::Future;
 
 use dynamo_backend_handoff::origin::Origin;
-use dynamo_backend_worker::{self as worker, DynamoError};
+use dynamo_backend_worker::{self as worker, CardChanges, DynamoError};
+use pyo3::intern;
 use pyo3::prelude::*;
 
 use crate::calls::{EventLoop, resolve};
@@ -53,13 +54,42 @@ impl AdapterCards {
 impl AdapterCards {
     fn publish<'py>(&self, py: Python<'py>, name: String) -> PyResult<Bound<'py, PyAny>> {
         fork::check(self.origin, "publish")?;
-        let cards = self.inner.clone();
-        self.awaited(py, async move { cards.publish(&name).await })
+        let (cards, update) = (self.inner.clone(), Update::current(py)?);
+        let publishing = async move { cards.publish(&name).await };
+        self.awaited(py, part_of(update, publishing))
     }
 
     fn withdraw<'py>(&self, py: Python<'py>, name: String) -> PyResult<Bound<'py, PyAny>> {
         fork::check(self.origin, "withdraw")?;
-        let cards = self.inner.clone();
-        self.awaited(py, async move { cards.withdraw(&name).await })
+        let (cards, update) = (self.inner.clone(), Update::current(py)?);
+        let withdrawing = async move { cards.withdraw(&name).await };
+        self.awaited(py, part_of(update, withdrawing))
+    }
+}
+
+/// An update of the engine's, in a context variable of the task that performs it and of all that
+/// this calls, awaits or starts.
+#[pyclass(frozen)]
+pub(crate) struct Update(CardChanges);
+
+impl Update {
+    pub(crate) fn new(changes: CardChanges) -> Self {
+        Self(changes)
+    }
+
+    fn current(py: Python<'_>) -> PyResult<Option<CardChanges>> {
+        let update: Option<PyRef<'_, Self>> = py
+            .import(intern!(py, "dynamo_backend_common._serving.update"))?
+            .getattr(intern!(py, "current_update"))?
+            .call_method0(intern!(py, "get"))?
+            .extract()?;
+        Ok(update.map(|update| update.0.clone()))
+    }
+}
+
+async fn part_of<T>(update: Option<CardChanges>, work: impl Future<Output = T>) -> T {
+    match update {
+        Some(changes) => changes.scope(work).await,
+        None => work.await,
     }
 }

@@ -11,9 +11,9 @@ use async_trait::async_trait;
 use dynamo_backend_worker::error::{invalid_argument, unknown};
 use dynamo_backend_worker::publish::KvEventSource;
 use dynamo_backend_worker::{
-    AdapterCards, DisaggregationMode, DynamoError, EngineConfig, EngineStream, LLMEngine,
-    LLMEngineOutput, MetricsBindings, MetricsContext, PreprocessedRequest, RequestContext,
-    WorkerConfig,
+    AdapterCards, CardChanges, DisaggregationMode, DynamoError, EngineConfig, EngineStream,
+    LLMEngine, LLMEngineOutput, MetricsBindings, MetricsContext, PreprocessedRequest,
+    RequestContext, WorkerConfig,
 };
 use futures::Stream;
 use pyo3::intern;
@@ -176,11 +176,22 @@ impl LLMEngine for PythonEngine {
     }
 
     async fn supported_controls(&self) -> Result<Vec<String>, DynamoError> {
-        self.call("supported_controls", (), self.fatal(), |answer| {
-            answer.extract().map_err(|_| {
-                invalid_argument("supported_controls: must return a sequence of names")
-            })
-        })
+        self.names("supported_controls").await
+    }
+
+    async fn validate_engine_control(&self, name: &str, body: &Value) -> Result<(), DynamoError> {
+        let arguments = (name.to_owned(), json::Json(body.clone()));
+        self.call(
+            "validate_engine_control",
+            arguments,
+            None,
+            |answer| match answer.is_none() {
+                true => Ok(()),
+                false => Err(invalid_argument(
+                    "validate_engine_control: must return None, and raise what it does not accept",
+                )),
+            },
+        )
         .await
     }
 
@@ -188,6 +199,19 @@ impl LLMEngine for PythonEngine {
         let arguments = (name.to_owned(), json::Json(body));
         self.call("engine_control", arguments, None, |answer| {
             json::from_python(answer, "engine_control's reply").map_err(unknown)
+        })
+        .await
+    }
+
+    async fn supported_updates(&self) -> Result<Vec<String>, DynamoError> {
+        self.names("supported_updates").await
+    }
+
+    async fn engine_update(&self, name: &str, body: Value) -> Result<Value, DynamoError> {
+        let update = CardChanges::current().map(adapters::Update::new);
+        let arguments = (name.to_owned(), json::Json(body), update);
+        self.call("engine_update", arguments, None, |answer| {
+            json::from_python(answer, "engine_update's reply").map_err(unknown)
         })
         .await
     }

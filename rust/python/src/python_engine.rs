@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::sync::Arc;
 
+use dynamo_backend_worker::error::invalid_argument;
 use dynamo_backend_worker::{DynamoError, Shutdown};
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -93,6 +94,16 @@ impl PythonEngine {
             Ok(())
         });
         std::future::pending().await
+    }
+
+    /// What a hook that the run fails with answers: names.
+    pub(crate) async fn names(&self, hook: &'static str) -> Result<Vec<String>, DynamoError> {
+        self.call(hook, (), self.fatal(), move |answer| {
+            answer
+                .extract()
+                .map_err(|_| invalid_argument(format!("{hook}: must return a sequence of names")))
+        })
+        .await
     }
 
     /// Calls a hook and reads its answer; what it raises is kept in `failure`, if there is one.

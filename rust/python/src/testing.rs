@@ -206,6 +206,36 @@ impl TestEngine {
             engine.engine_control(&name, body).await.map(json::Json)
         })
     }
+
+    fn validate_engine_control<'py>(
+        &self,
+        py: Python<'py>,
+        name: String,
+        body: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let body =
+            json::from_python(body, "body").map_err(|what| errors::invalid_argument(py, what))?;
+        self.ask(py, move |engine| async move {
+            engine.validate_engine_control(&name, &body).await
+        })
+    }
+
+    fn supported_updates<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.ask(py, |engine| async move { engine.supported_updates().await })
+    }
+
+    fn engine_update<'py>(
+        &self,
+        py: Python<'py>,
+        name: String,
+        body: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let body =
+            json::from_python(body, "body").map_err(|what| errors::invalid_argument(py, what))?;
+        self.ask(py, move |engine| async move {
+            engine.engine_update(&name, body).await.map(json::Json)
+        })
+    }
 }
 
 /// What an engine's `start` returned.

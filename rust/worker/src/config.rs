@@ -4,18 +4,21 @@ mod agreement;
 mod choice;
 mod disaggregation_mode;
 mod endpoint_types;
+mod kv_state_endpoint;
 mod metrics_labels;
 mod runtime;
 mod secret;
 mod table;
+mod thinking_mode;
 
 use std::path::PathBuf;
 
 use dynamo_llm::local_model::runtime_config::{
-    StructuralTagMode, StructuralTagSchemaMode, StructuralTagScope,
+    StructuralTagMode, StructuralTagReasoningBoundary, StructuralTagSchemaMode, StructuralTagScope,
 };
 use dynamo_llm::model_type::{ModelInput, ModelType};
 use dynamo_runtime::error::DynamoError;
+use dynamo_runtime::protocols::EndpointId;
 use serde_json::Value;
 
 pub use agreement::agree;
@@ -25,6 +28,7 @@ pub(crate) use endpoint_types::parse_endpoint_types;
 pub use runtime::RuntimeConfig;
 pub use secret::Secret;
 pub use table::{FIELDS, Field, Owner};
+pub use thinking_mode::ThinkingMode;
 
 use crate::error::invalid_argument;
 
@@ -45,9 +49,13 @@ pub struct WorkerConfig {
     pub custom_jinja_template: Option<PathBuf>,
     pub tool_call_parser: Option<String>,
     pub reasoning_parser: Option<String>,
+    /// Whether the model thinks when a request does not say: `enabled` or `disabled`.
+    pub default_thinking_mode: Option<ThinkingMode>,
     pub exclude_tools_when_tool_choice_none: bool,
     pub enable_local_indexer: bool,
     pub enable_kv_routing: bool,
+    /// Whose KV events the worker's are, `NAMESPACE.COMPONENT.ENDPOINT`; `None`: its own.
+    pub kv_state_endpoint: Option<String>,
     pub metrics_labels: Vec<(String, String)>,
     pub disaggregation_mode: DisaggregationMode,
     pub health_check_payload: Option<Value>,
@@ -60,6 +68,12 @@ pub struct WorkerConfig {
     pub structural_tag_mode: StructuralTagMode,
     pub structural_tag_scope: StructuralTagScope,
     pub structural_tag_schema: StructuralTagSchemaMode,
+    /// Tool calls are allowed beside a structured output.
+    pub structural_tag_with_structured_output: bool,
+    /// Keeps special tokens out of structural tags; `None`: the frontend decides.
+    pub structural_tag_exclude_special_tokens: Option<bool>,
+    pub structural_tag_reasoning_boundary: StructuralTagReasoningBoundary,
+    pub structural_tag_arguments_any_order: bool,
     pub runtime: RuntimeConfig,
 }
 
@@ -77,9 +91,11 @@ impl Default for WorkerConfig {
             custom_jinja_template: None,
             tool_call_parser: None,
             reasoning_parser: None,
+            default_thinking_mode: None,
             exclude_tools_when_tool_choice_none: true,
             enable_local_indexer: true,
             enable_kv_routing: true,
+            kv_state_endpoint: None,
             metrics_labels: Vec::new(),
             disaggregation_mode: DisaggregationMode::Aggregated,
             health_check_payload: None,
@@ -89,6 +105,10 @@ impl Default for WorkerConfig {
             structural_tag_mode: StructuralTagMode::Off,
             structural_tag_scope: StructuralTagScope::Auto,
             structural_tag_schema: StructuralTagSchemaMode::Auto,
+            structural_tag_with_structured_output: false,
+            structural_tag_exclude_special_tokens: None,
+            structural_tag_reasoning_boundary: StructuralTagReasoningBoundary::Auto,
+            structural_tag_arguments_any_order: false,
             runtime: RuntimeConfig::default(),
         }
     }
@@ -114,6 +134,7 @@ impl WorkerConfig {
         }
         self.model_type()?;
         metrics_labels::check(&self.metrics_labels)?;
+        self.kv_state_endpoint()?;
         if let Some(template) = &self.custom_jinja_template {
             if self.model_name.is_empty() {
                 return Err(invalid_argument(format!(
@@ -157,6 +178,12 @@ impl WorkerConfig {
     pub(crate) fn path(&self) -> String {
         let namespace = self.effective_namespace();
         format!("{namespace}.{}.{}", self.component, self.endpoint)
+    }
+
+    /// The endpoint that KV events are published for, where it is not the one that is served.
+    pub(crate) fn kv_state_endpoint(&self) -> Result<Option<EndpointId>, DynamoError> {
+        let given = self.kv_state_endpoint.as_deref();
+        given.map(kv_state_endpoint::parse).transpose()
     }
 
     /// The model type that the card registers.

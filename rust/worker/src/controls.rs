@@ -1,22 +1,27 @@
 //! What the operator does to a worker through `/engine/` of the system server: the engine's own
-//! controls, and the worker's drain, resume and status.
+//! controls and updates, and the worker's drain, resume and status.
 
 mod quiescence;
+mod updates;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use dynamo_backend_lifecycle::controls::{Place, Presence, Service, error_reply};
+use dynamo_backend_lifecycle::controls::{
+    Place, Presence, Service, check_update_body, error_reply,
+};
 use dynamo_runtime::error::DynamoError;
-use serde_json::Value;
-use tokio::task::JoinHandle;
+use serde_json::{Value, json};
+use tokio::task::{JoinError, JoinHandle};
 
 use crate::discovery::{Instance, departure};
 use crate::engine::LLMEngine;
 use crate::error::{at_step, unknown};
 use crate::frontend::requests::Requests;
 use quiescence::Quiescence;
+pub(crate) use updates::MODEL_TAINTS;
 
 /// What a worker answers itself, ahead of an engine's control of the same name.
 pub(crate) const OWN: [&str; 3] = ["drain", "resume", "status"];
@@ -27,6 +32,7 @@ pub(crate) struct Controls {
     requests: Arc<Requests>,
     engine: Arc<dyn LLMEngine>,
     names: Vec<String>,
+    updates: Vec<String>,
     /// Of a prefill worker: whether its engine says that nothing is left to hand over.
     quiescence: Option<Quiescence>,
 }
@@ -49,7 +55,7 @@ impl Status {
 }
 
 impl Controls {
-    /// Asks the engine which controls it supports. `hands_over`: as a prefill worker does, whose
+    /// Asks the engine which controls and updates it supports. `hands_over`: as a prefill worker does, whose
     /// engine may hold KV cache for peers after its requests.
     pub(crate) async fn of(
         instance: Instance,
@@ -67,11 +73,13 @@ impl Controls {
                  /engine/control/{own}"
             );
         }
+        let updates = updates::supported(&*engine).await?;
         Ok(Self {
             instance,
             requests,
             engine,
             names,
+            updates,
             quiescence: hands_over.then(Quiescence::default),
         })
     }
@@ -102,9 +110,62 @@ impl Controls {
             controls.watch_quiescence();
             reply
         });
-        performed
-            .await
-            .unwrap_or_else(|crashed| Err(unknown(format!("{name} crashed: {crashed}"))))
+        performed.await.unwrap_or_else(crashed(name))
+    }
+
+    /// The updates that the engine supports, and the worker's own, sorted.
+    pub(crate) fn updates(&self) -> &[String] {
+        &self.updates
+    }
+
+    /// Performs an update in a task of its own. One of the engine's that fails leaves the cards of its
+    /// adapters as they were.
+    ///
+    /// # Errors
+    ///
+    /// What the engine raised; of the worker's own, `InvalidArgument` where `body` is not accepted.
+    pub(crate) async fn update(
+        self: &Arc<Self>,
+        name: &str,
+        body: Value,
+    ) -> Result<Value, DynamoError> {
+        if name == MODEL_TAINTS {
+            return self.replace_taints(updates::taints_of(&body)?).await;
+        }
+        if let Err(refusal) = check_update_body(&body) {
+            return Ok(refusal);
+        }
+        let (controls, update) = (self.clone(), name.to_owned());
+        let performed = tokio::spawn(async move {
+            let Self {
+                instance, engine, ..
+            } = &*controls;
+            let work = updates::perform(&**engine, instance.adapters(), &update, body);
+            let performed = instance.transitions().update(&*controls, &update, work);
+            performed.await.unwrap_or_else(Ok)
+        });
+        performed.await.unwrap_or_else(crashed(name))
+    }
+
+    async fn replace_taints(
+        self: &Arc<Self>,
+        taints: BTreeSet<String>,
+    ) -> Result<Value, DynamoError> {
+        let controls = self.clone();
+        let replaced = tokio::spawn(async move {
+            let instance = &controls.instance;
+            let work = instance.replace_taints(taints.clone());
+            match instance
+                .transitions()
+                .amend(&*controls, MODEL_TAINTS, work)
+                .await
+            {
+                Ok(Ok(())) => Ok(json!({"status": "ok", "taints": taints})),
+                Ok(Err(failed)) => Err(unknown(format!("{failed:#}"))),
+                Err(refusal) => Ok(refusal),
+            }
+        });
+        replaced.await.unwrap_or_else(crashed(MODEL_TAINTS))
     }
 
     /// Takes the worker out of discovery; what is in flight goes on. In a task of its own.
@@ -171,6 +232,11 @@ impl Controls {
     }
 }
 
+/// What a task that did not end makes of a call.
+fn crashed<T>(name: &str) -> impl FnOnce(JoinError) -> Result<T, DynamoError> {
+    move |crashed| Err(unknown(format!("{name} crashed: {crashed}")))
+}
+
 async fn in_its_task(name: &str, task: JoinHandle<Result<(), Value>>) -> Result<(), Value> {
     task.await
         .unwrap_or_else(|crashed| Err(error_reply(format!("{name} crashed: {crashed}"))))
@@ -229,6 +295,11 @@ impl Place for Controls {
 
     async fn cut(&self) -> usize {
         self.requests.cut().await
+    }
+
+    async fn check_control(&self, name: &str, body: &Value) -> Result<(), String> {
+        let accepted = self.engine.validate_engine_control(name, body).await;
+        accepted.map_err(|error| error.message().to_owned())
     }
 
     async fn engine_control(&self, name: &str, body: Value) -> Result<Value, DynamoError> {

@@ -9,6 +9,8 @@ mod loading;
 mod peers;
 mod readiness;
 pub(crate) mod self_host;
+mod taints;
+pub(crate) mod topology;
 mod watching;
 
 pub(crate) use instance::Instance;

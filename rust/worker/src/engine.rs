@@ -12,6 +12,7 @@ use std::pin::Pin;
 use async_trait::async_trait;
 use dynamo_llm::protocols::common::llm_backend::LLMEngineOutput;
 use dynamo_llm::protocols::common::preprocessor::PreprocessedRequest;
+use dynamo_runtime::component::Endpoint;
 use dynamo_runtime::error::DynamoError;
 use futures::Stream;
 use serde_json::Value;
@@ -131,6 +132,13 @@ pub trait LLMEngine: Send + Sync + 'static {
         Ok(None)
     }
 
+    /// Called once, after `start` and before the worker is known, with the endpoint that it will serve:
+    /// for an engine that has records of its own in discovery, which it also takes out itself. For
+    /// the cards of adapters there is [`on_adapter_cards`](Self::on_adapter_cards).
+    async fn on_endpoint_ready(&self, _endpoint: Endpoint) -> Result<(), DynamoError> {
+        Ok(())
+    }
+
     /// Called once, before the worker serves, with what registers a card for each LoRA adapter that
     /// the engine loads.
     async fn on_adapter_cards(&self, _cards: AdapterCards) -> Result<(), DynamoError> {
@@ -145,11 +153,34 @@ pub trait LLMEngine: Send + Sync + 'static {
         Ok(Vec::new())
     }
 
+    /// Whether the engine would accept a control, asked before anything is done for it: an error is
+    /// the reply, and the worker stays in discovery. It must change nothing.
+    async fn validate_engine_control(&self, _name: &str, _body: &Value) -> Result<(), DynamoError> {
+        Ok(())
+    }
+
     /// Performs one control, with the JSON body of the call. A reply with `"status": "error"` says
     /// that it failed; an error is answered with HTTP status 500.
     async fn engine_control(&self, name: &str, _body: Value) -> Result<Value, DynamoError> {
         Err(crate::error::invalid_argument(format!(
             "{} supports no control '{name}'",
+            self.name()
+        )))
+    }
+
+    /// Names of the updates, by which an operator changes what the engine has beside its model, such
+    /// as LoRA adapters: `POST /engine/update/NAME`. They leave the worker in discovery, or out of it.
+    /// `model_taints` is the worker's own and cannot be one.
+    async fn supported_updates(&self) -> Result<Vec<String>, DynamoError> {
+        Ok(Vec::new())
+    }
+
+    /// Performs one update, with the JSON object of the call; one at a time. Reply and error are as
+    /// those of a control; of one that fails, what it published and withdrew by
+    /// [`AdapterCards`] is undone.
+    async fn engine_update(&self, name: &str, _body: Value) -> Result<Value, DynamoError> {
+        Err(crate::error::invalid_argument(format!(
+            "{} supports no update '{name}'",
             self.name()
         )))
     }

@@ -10,6 +10,8 @@ pub struct EngineConfig {
     pub model: String,
     /// Public name, unless the operator gave one.
     pub served_model_name: Option<String>,
+    /// Further names under which frontends serve the model.
+    pub model_aliases: Vec<String>,
     /// Tokens that prompt and output may have together.
     pub context_length: Option<u32>,
     /// Tokens per KV block.
@@ -30,6 +32,9 @@ pub struct EngineConfig {
     pub bootstrap_port: Option<u16>,
     /// LoRA adapters that requests may use at once; a card without it is of an engine without them.
     pub max_gpu_lora_count: Option<u32>,
+    /// KV events come from speculative decoding by Eagle, of which a block's hash is made of pairs of
+    /// tokens: routers then hash prompts like that.
+    pub enable_eagle: bool,
     /// Values for the card's runtime config that only this kind of engine knows.
     pub runtime_data: Map<String, Value>,
 }

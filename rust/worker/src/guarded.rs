@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use dynamo_llm::protocols::common::preprocessor::PreprocessedRequest;
+use dynamo_runtime::component::Endpoint;
 use dynamo_runtime::error::DynamoError;
 use futures::FutureExt;
 use serde_json::Value;
@@ -139,6 +140,13 @@ impl LLMEngine for Guarded {
         .await
     }
 
+    async fn on_endpoint_ready(&self, endpoint: Endpoint) -> Result<(), DynamoError> {
+        self.call("on_endpoint_ready", async {
+            self.engine.on_endpoint_ready(endpoint).await
+        })
+        .await
+    }
+
     async fn on_adapter_cards(&self, cards: AdapterCards) -> Result<(), DynamoError> {
         self.call("on_adapter_cards", async {
             self.engine.on_adapter_cards(cards).await
@@ -153,9 +161,30 @@ impl LLMEngine for Guarded {
         .await
     }
 
+    async fn validate_engine_control(&self, name: &str, body: &Value) -> Result<(), DynamoError> {
+        self.call("validate_engine_control", async {
+            self.engine.validate_engine_control(name, body).await
+        })
+        .await
+    }
+
     async fn engine_control(&self, name: &str, body: Value) -> Result<Value, DynamoError> {
         self.call("engine_control", async {
             self.engine.engine_control(name, body).await
+        })
+        .await
+    }
+
+    async fn supported_updates(&self) -> Result<Vec<String>, DynamoError> {
+        self.call("supported_updates", async {
+            self.engine.supported_updates().await
+        })
+        .await
+    }
+
+    async fn engine_update(&self, name: &str, body: Value) -> Result<Value, DynamoError> {
+        self.call("engine_update", async {
+            self.engine.engine_update(name, body).await
         })
         .await
     }

@@ -49,13 +49,14 @@ mod shutdown;
 mod signals;
 mod state;
 mod system;
+mod tainted_card;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod trace;
 mod turns;
 mod worker;
 
-pub use adapter_cards::AdapterCards;
+pub use adapter_cards::{AdapterCards, CardChanges};
 pub use config::{DisaggregationMode, RuntimeConfig, WorkerConfig};
 pub use deadline::DEADLINE_EXIT_CODE;
 pub use descendants::adopt_orphans;
@@ -66,6 +67,7 @@ pub use dynamo_llm::protocols::common::llm_backend::{LLMEngineOutput, TopLogprob
 pub use dynamo_llm::protocols::common::preprocessor::PreprocessedRequest;
 pub use dynamo_protocols::types::{CompletionUsage, StopReason};
 pub use dynamo_runtime::Runtime;
+pub use dynamo_runtime::component::Endpoint;
 pub use dynamo_runtime::error::DynamoError;
 /// The release of Dynamo's crates that are linked.
 pub use dynamo_runtime::pipeline::network::ingress::push_endpoint::VERSION as DYNAMO_VERSION;

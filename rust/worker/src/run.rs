@@ -26,6 +26,7 @@ use self::host::Host;
 use crate::config::DisaggregationMode;
 use crate::deadline::Deadline;
 use crate::discovery::card;
+use crate::discovery::topology::Topology;
 use crate::error::{at_step, unknown};
 use crate::forked;
 use crate::home;
@@ -74,6 +75,7 @@ impl Run {
         home::tell();
         trace::check_endpoints()?;
         hosts::check()?;
+        Topology::configured()?;
         trace::prepare();
         if let Some(frontend) = &assembly.frontend {
             frontend.check_port()?;

@@ -8,6 +8,7 @@
 //! | `GET /v1/metadata/…` | files of a model card that points here |
 //! | `POST /engine/NAME`, `POST /engine/control/NAME` | an engine's control |
 //! | `POST /engine/NAMESPACE.COMPONENT.ENDPOINT/NAME` | the control of one worker of several |
+//! | `POST /engine/update/NAME` | an engine's update; `model_taints` is the worker's own |
 //! | `POST /engine/drain`, `POST /engine/resume` | takes the worker out of discovery, and back |
 //! | `GET /engine/status` | what it does with requests, and whether it is safe to delete |
 //!
@@ -25,6 +26,7 @@ mod metrics;
 mod origin;
 mod probes;
 mod refusal;
+mod resolve;
 mod router;
 mod server;
 mod service;

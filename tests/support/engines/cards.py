@@ -10,6 +10,8 @@ class Full(Plain):
         return EngineConfig(
             model="canonical",
             served_model_name="engine-s",
+            model_aliases=("other", "another"),
+            enable_eagle=True,
             context_length=2048,
             kv_cache_block_size=16,
             total_kv_blocks=1000,

@@ -154,6 +154,14 @@ class Derived(LLMEngine):
     async def supported_controls(self) -> Sequence[str]:
         return ["sleep"]
 
+    async def validate_engine_control(self, name: str, body: Mapping[str, Any]) -> None: ...
+
+    async def supported_updates(self) -> tuple[str, ...]:
+        return ("load_lora",)
+
+    async def engine_update(self, name: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        return {"status": "ok"}
+
     @classmethod
     def from_args(cls, argv: Sequence[str]) -> "Derived":
         return cls()

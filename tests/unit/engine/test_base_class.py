@@ -52,6 +52,8 @@ async def test_the_defaults_do_nothing() -> None:
     assert list(await engine.kv_event_sources()) == []
     assert await engine.health_check_payload() is None
     assert list(await engine.supported_controls()) == []
+    await engine.validate_engine_control("sleep", {})
+    assert list(await engine.supported_updates()) == []
 
 
 class Draining(Least):
@@ -74,6 +76,11 @@ def test_what_the_base_class_offers_tells_a_prefill_worker_nothing(
 async def test_an_unknown_control_is_named() -> None:
     with pytest.raises(InvalidArgument, match="Least supports no control 'sleep'"):
         await Least().engine_control("sleep", {})
+
+
+async def test_an_unknown_update_is_named() -> None:
+    with pytest.raises(InvalidArgument, match="Least supports no update 'load_lora'"):
+        await Least().engine_update("load_lora", {})
 
 
 def test_what_is_looked_for_by_name_is_not_there_by_default() -> None:

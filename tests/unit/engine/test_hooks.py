@@ -29,6 +29,8 @@ def engine(**more: Any) -> Any:
         ("suported_controls", "supported_controls"),
         ("supportedControls", "supported_controls"),
         ("engine_controls", "engine_control"),
+        ("supported_update", "supported_updates"),
+        ("validate_engine_controls", "validate_engine_control"),
         ("is_quiesent", "is_quiescent"),
         ("is_quiescant", "is_quiescent"),
         ("isQuiescent", "is_quiescent"),

@@ -71,6 +71,43 @@ async def test_what_is_not_accepted_is_named(
     assert message in str(raised.value)
 
 
+@pytest.mark.parametrize(
+    ("control", "body"),
+    [
+        ("sleep", {"level": 3}),
+        ("sleep", {"mode": "keep"}),
+        ("pause_generation", {"mode": "stop"}),
+        ("pause_generation", {"clear_cache": 1}),
+    ],
+)
+async def test_what_takes_the_worker_out_of_discovery_is_looked_at_before(
+    controls: Controls, control: str, body: dict[str, Any]
+) -> None:
+    with pytest.raises(InvalidArgument) as before:
+        controls.validate(control, body)
+    with pytest.raises(InvalidArgument) as asked:
+        await controls(control, body)
+    assert str(before.value) == str(asked.value)
+
+
+def test_what_would_be_accepted_passes(controls: Controls) -> None:
+    for control, body in [("sleep", {"level": 2}), ("pause_generation", {}), ("wake_up", {})]:
+        controls.validate(control, body)
+
+
+def test_adapters_and_weights_are_updates_too(controls: Controls) -> None:
+    assert controls.updates == [
+        "finish_weight_update",
+        "init_weight_transfer_engine",
+        "list_loras",
+        "load_lora",
+        "start_draft_weight_update",
+        "start_weight_update",
+        "unload_lora",
+        "update_weights",
+    ]
+
+
 def test_only_what_the_configuration_allows_is_offered() -> None:
     llm = SimpleNamespace(
         vllm_config=SimpleNamespace(

@@ -11,7 +11,7 @@ from .control_body import Body, failed
 from .weights import Weights
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from .control_body import Control, Reply
     from .lora import Adapters
@@ -20,6 +20,17 @@ _PAUSE_MODES = ("keep", "wait", "abort")
 # What of a GPU's memory is put to sleep, and the scheduler with it.
 _MEMORY = ("weights", "kv_cache")
 _TAGS = (*_MEMORY, "scheduling")
+# What is an update, too, by the names of Dynamo's own worker for vLLM.
+_UPDATES = (
+    "finish_weight_update",
+    "init_weight_transfer_engine",
+    "list_loras",
+    "load_lora",
+    "start_draft_weight_update",
+    "start_weight_update",
+    "unload_lora",
+    "update_weights",
+)
 _HALF = "an update of the weights was begun and has not ended well; end it, or do it again"
 
 
@@ -47,6 +58,21 @@ class Controls:
     def names(self) -> list[str]:
         """The names by which they are called."""
         return sorted(self._table)
+
+    @property
+    def updates(self) -> list[str]:
+        """The names of those that are updates, too."""
+        return [name for name in self.names if name in _UPDATES]
+
+    @staticmethod
+    def validate(name: str, body: Mapping[str, Any]) -> None:
+        """Looks at a body for which the worker would leave discovery.
+
+        Raises:
+            InvalidArgument: The control would not accept it.
+        """
+        if name in _READ:
+            _READ[name](body)
 
     async def __call__(self, name: str, body: Mapping[str, Any]) -> Reply:
         """Performs a control.
@@ -92,7 +118,7 @@ class Controls:
         return acts
 
     async def _sleep(self, body: Mapping[str, Any]) -> Reply:
-        level = Body("sleep", body, ["level"]).number("level", 1, least=0, most=2)
+        level = _level(body)
         # The worker has waited for requests, and has cut those that were left.
         if level > 0:
             self._away.update(_MEMORY)
@@ -117,9 +143,7 @@ class Controls:
         return {"status": "ok", "is_sleeping": await self._llm.is_sleeping()}
 
     async def _pause_generation(self, body: Mapping[str, Any]) -> Reply:
-        given = Body("pause_generation", body, ["mode", "clear_cache"])
-        mode = given.choice("mode", "keep", _PAUSE_MODES)
-        clear_cache = given.flag("clear_cache", False)
+        mode, clear_cache = _pause_options(body)
         await self._llm.pause_generation(mode=mode, clear_cache=clear_cache)
         return {"status": "ok", "mode": mode, "clear_cache": clear_cache}
 
@@ -160,3 +184,18 @@ class Controls:
         Body("stop_profile", body)
         await self._llm.stop_profile()
         return {"status": "ok"}
+
+
+def _level(body: Mapping[str, Any]) -> Any:
+    return Body("sleep", body, ["level"]).number("level", 1, least=0, most=2)
+
+
+def _pause_options(body: Mapping[str, Any]) -> tuple[Any, bool]:
+    given = Body("pause_generation", body, ["mode", "clear_cache"])
+    return given.choice("mode", "keep", _PAUSE_MODES), given.flag("clear_cache", False)
+
+
+_READ: dict[str, Callable[[Mapping[str, Any]], object]] = {
+    "sleep": _level,
+    "pause_generation": _pause_options,
+}

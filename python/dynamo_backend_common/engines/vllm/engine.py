@@ -165,6 +165,32 @@ class Vllm:
         """
         return await self._started().control(name, body)
 
+    async def validate_engine_control(self, name: str, body: Mapping[str, Any]) -> None:
+        """Raises if vLLM would not sleep or pause with such a body.
+
+        Raises:
+            InvalidArgument: The message names the key.
+        """
+        self._started().controls.validate(name, body)
+
+    async def supported_updates(self) -> Sequence[str]:
+        """LoRA adapters and weights: the controls that are updates, too."""
+        return self._started().controls.updates
+
+    async def engine_update(self, name: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Performs an update.
+
+        Raises:
+            InvalidArgument: There is none of that name, or its body is not accepted.
+        """
+        serving = self._started()
+        if name not in serving.controls.updates:
+            known = ", ".join(serving.controls.updates) or "none"
+            raise InvalidArgument(
+                f"vLLM as it is configured has no update '{name}'; it has {known}"
+            )
+        return await serving.control(name, body)
+
     async def cleanup(self) -> None:
         """Ends vLLM with all its processes; may be called again, and after a failed start."""
         serving, self._serving = self._serving, None

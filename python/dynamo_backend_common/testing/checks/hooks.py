@@ -17,6 +17,8 @@ _PAIRS = {
     "pause_generation": "resume_generation",
 }
 _NO_CONTROL = "no_such_control"
+_NO_UPDATE = "no_such_update"
+_OWN_UPDATE = "model_taints"
 
 
 async def _probe(life: Life) -> None:
@@ -61,6 +63,11 @@ async def _controls(life: Life) -> None:
 
 async def _succeeds(life: Life, name: str) -> None:
     try:
+        validated = life.driven.core.validate_engine_control(name, {})
+        await life.within(validated, f"validate_engine_control of {name!r}")
+    except DynamoError as error:
+        raise Problem(f"validate_engine_control of {name!r} refuses no options: {error}") from error
+    try:
         reply = await _control(life, name)
     except DynamoError as error:
         raise Problem(f"the control {name!r} raises: {error}") from error
@@ -78,6 +85,24 @@ def _is_error(reply: Any) -> bool:
     if not isinstance(reply, dict):
         return False
     return str(reply.get("status")).lower() == "error" or reply.get("success") is False
+
+
+async def _updates(life: Life) -> None:
+    core = life.driven.core
+    try:
+        names = await life.within(core.supported_updates(), "supported_updates")
+    except DynamoError as error:
+        raise Problem(f"supported_updates: {error}") from error
+    if not names:
+        raise NotApplicable("it has no updates")
+    if _OWN_UPDATE in names:
+        raise Problem(f"the update {_OWN_UPDATE!r} is the worker's own; give it another name")
+    try:
+        reply = await life.within(core.engine_update(_NO_UPDATE, {}), f"the update {_NO_UPDATE!r}")
+    except DynamoError:
+        return
+    if not _is_error(reply):
+        raise Problem(f"an update that it does not have, {_NO_UPDATE!r}, succeeds: {reply!r}")
 
 
 async def _kv_events(life: Life) -> None:
@@ -108,6 +133,14 @@ CHECKS = (
         "have engine_control know each name of supported_controls, and raise InvalidArgument for"
         " any other",
         _controls,
+    ),
+    Check(
+        "updates",
+        "an update that it does not have fails, and none has a name of the worker's own; those that"
+        " it has are not called",
+        "have engine_update know each name of supported_updates, and raise InvalidArgument for any"
+        " other",
+        _updates,
     ),
     Check(
         "kv_events",

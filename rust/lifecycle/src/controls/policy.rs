@@ -53,6 +53,20 @@ impl Policy {
     }
 }
 
+/// Checks the body of an update before anything is done.
+///
+/// # Errors
+///
+/// The reply to send instead of calling the engine.
+pub fn check_update_body(body: &Value) -> Result<(), Value> {
+    match body.is_object() {
+        true => Ok(()),
+        false => Err(error_reply(
+            "engine update request body must be a JSON object",
+        )),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -100,5 +114,17 @@ mod tests {
             assert_eq!(Policy::UnregisterFirst.check_body(&body), Ok(()), "{body}");
         }
         assert_eq!(empty_body(), json!({}));
+    }
+
+    #[test]
+    fn every_update_checks_its_body() {
+        for body in [json!(null), json!([]), json!("lora"), json!(1)] {
+            let refusal = check_update_body(&body).unwrap_err();
+            assert_eq!(
+                refusal["message"],
+                "engine update request body must be a JSON object"
+            );
+        }
+        assert_eq!(check_update_body(&empty_body()), Ok(()));
     }
 }

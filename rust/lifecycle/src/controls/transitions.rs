@@ -14,8 +14,12 @@
 //! 4. The engine is told.
 //!
 //! A shutdown that begins before the last step ends it: the engine is not told any more.
+//!
+//! An update of what the engine has beside its model takes no turn, as it leaves the instance where it
+//! is; updates wait for each other.
 
 use std::fmt::Display;
+use std::future::Future;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -24,7 +28,8 @@ use tokio::sync::{Mutex, MutexGuard, RwLock};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::{
-    Out, Policy, Presence, is_error_reply, lets_register, register_failed, unregister_failed,
+    Out, Policy, Presence, error_reply, is_error_reply, lets_register, register_failed,
+    unregister_failed,
 };
 use crate::settings::Settings;
 
@@ -60,6 +65,10 @@ pub trait Place: Send + Sync {
     fn accept(&self);
     /// Ends every request in flight with an error on which a frontend migrates.
     async fn cut(&self) -> usize;
+    /// Asks the engine whether it would accept a control, which changes nothing; why it would not.
+    async fn check_control(&self, _name: &str, _body: &Value) -> Result<(), String> {
+        Ok(())
+    }
     /// Calls the engine's control.
     async fn engine_control(&self, name: &str, body: Value) -> Result<Value, Self::Error>;
 }
@@ -71,7 +80,9 @@ pub struct Transitions {
     sleep: Duration,
     turn: Mutex<()>,
     change: Mutex<()>,
-    /// Read by each control that is at the engine.
+    /// Held by the update that is at the engine, from its beginning to its end.
+    updating: Mutex<()>,
+    /// Read by each control and update that is at the engine.
     at_engine: RwLock<()>,
 }
 
@@ -101,11 +112,52 @@ impl Transitions {
         if let Err(refusal) = refused {
             return Ok(refusal);
         }
+        if let Err(refusal) = self.check(place, name, &body).await {
+            return Ok(refusal);
+        }
         match policy {
             Policy::Direct => self.call_engine(place, name, body).await,
             Policy::UnregisterFirst => self.put_to_sleep(place, name, body).await,
             Policy::RegisterAfter => self.wake(place, name, body).await,
         }
+    }
+
+    /// Does `work`, which is an update of the engine's, when those before it have ended. It acts
+    /// while the engine sleeps, too.
+    ///
+    /// # Errors
+    ///
+    /// The reply that says why it was not done.
+    pub async fn update<P: Place, T>(
+        &self,
+        place: &P,
+        name: &str,
+        work: impl Future<Output = T>,
+    ) -> Result<T, Value> {
+        admit(place, name)?;
+        let _updating = self.updating.lock().await;
+        let _there = self.at_engine.read().await;
+        // Shutdown may have begun meanwhile.
+        admit(place, name)?;
+        Ok(work.await)
+    }
+
+    /// Does `work`, which changes a record of the worker's in discovery, while nobody takes the
+    /// instance out or puts it back.
+    ///
+    /// # Errors
+    ///
+    /// The reply that says why it was not done.
+    pub async fn amend<P: Place, T>(
+        &self,
+        place: &P,
+        name: &str,
+        work: impl Future<Output = T>,
+    ) -> Result<T, Value> {
+        admit(place, name)?;
+        let _change = self.change.lock().await;
+        admit(place, name)?;
+        Ok(work.await)
     }
 
     /// Takes the worker out of discovery; what is in flight goes on, and what comes late is served.
@@ -143,8 +195,8 @@ impl Transitions {
         take_out(place, within.saturating_sub(since.elapsed()) * 3 / 4).await
     }
 
-    /// Resolves when no control is at the engine: for a shutdown that has begun, as from then on none
-    /// comes there any more.
+    /// Resolves when no control and no update is at the engine: for a shutdown that has begun, as from
+    /// then on none comes there any more.
     pub async fn engine_left_alone(&self) {
         let _alone = self.at_engine.write().await;
     }
@@ -222,6 +274,14 @@ impl Transitions {
         }
         let back = self.come_back(place, name, Out::Asleep).await;
         Ok(back.map_or_else(|refusal| refusal, |()| reply))
+    }
+
+    /// What the engine would not accept changes nothing.
+    async fn check<P: Place>(&self, place: &P, name: &str, body: &Value) -> Result<(), Value> {
+        let _there = self.at_engine.read().await;
+        admit(place, name)?;
+        let accepted = place.check_control(name, body).await;
+        accepted.map_err(|why| error_reply(format!("{name}: {why}")))
     }
 
     async fn call_engine<P: Place>(

@@ -33,9 +33,11 @@ pub(crate) fn worker_config(config: &Bound<'_, PyAny>) -> Result<WorkerConfig, D
         custom_jinja_template: from.get::<Option<PathBuf>>("custom_jinja_template")?,
         tool_call_parser: from.get("tool_call_parser")?,
         reasoning_parser: from.get("reasoning_parser")?,
+        default_thinking_mode: from.optional_choice("default_thinking_mode")?,
         exclude_tools_when_tool_choice_none: from.get("exclude_tools_when_tool_choice_none")?,
         enable_local_indexer: from.get("enable_local_indexer")?,
         enable_kv_routing: from.get("enable_kv_routing")?,
+        kv_state_endpoint: from.get("kv_state_endpoint")?,
         metrics_labels: from.get("metrics_labels")?,
         disaggregation_mode: from.choice::<DisaggregationMode>("disaggregation_mode")?,
         health_check_payload: from.json("health_check_payload")?,
@@ -45,6 +47,10 @@ pub(crate) fn worker_config(config: &Bound<'_, PyAny>) -> Result<WorkerConfig, D
         structural_tag_mode: from.choice("structural_tag_mode")?,
         structural_tag_scope: from.choice("structural_tag_scope")?,
         structural_tag_schema: from.choice("structural_tag_schema")?,
+        structural_tag_with_structured_output: from.get("structural_tag_with_structured_output")?,
+        structural_tag_exclude_special_tokens: from.get("structural_tag_exclude_special_tokens")?,
+        structural_tag_reasoning_boundary: from.choice("structural_tag_reasoning_boundary")?,
+        structural_tag_arguments_any_order: from.get("structural_tag_arguments_any_order")?,
         runtime: runtime_config(&runtime)?,
     })
 }
@@ -99,6 +105,7 @@ pub(crate) fn engine_config(
     Ok(EngineConfig {
         model: from.get("model")?,
         served_model_name: from.get("served_model_name")?,
+        model_aliases: from.get("model_aliases")?,
         context_length: from.get("context_length")?,
         kv_cache_block_size: from.get("kv_cache_block_size")?,
         total_kv_blocks: from.get("total_kv_blocks")?,
@@ -109,6 +116,7 @@ pub(crate) fn engine_config(
         bootstrap_host: from.get("bootstrap_host")?,
         bootstrap_port: from.get("bootstrap_port")?,
         max_gpu_lora_count: from.get("max_gpu_lora_count")?,
+        enable_eagle: from.get("enable_eagle")?,
         runtime_data,
     })
 }
@@ -169,6 +177,11 @@ impl<'py> Fields<'_, 'py> {
         T::parse(name, &self.get::<String>(name)?)
     }
 
+    fn optional_choice<T: Choice>(&self, name: &str) -> Result<Option<T>, DynamoError> {
+        let given = self.get::<Option<String>>(name)?;
+        given.map(|text| T::parse(name, &text)).transpose()
+    }
+
     /// An error does not show the value.
     fn secret(&self, name: &str) -> Result<Option<Secret>, DynamoError> {
         let value = self.attribute(name)?;
@@ -217,6 +230,7 @@ accepted! {
     u32: format!("int from 0 to {}", u32::MAX);
     u64: "int, 0 or more";
     i64: "int";
+    Vec<String>: "a sequence of str";
     Vec<(String, String)>: "(name, value) pairs of str";
 }
 

@@ -1,12 +1,13 @@
 //! Enumerated values and their text forms.
 
 use dynamo_llm::local_model::runtime_config::{
-    StructuralTagMode, StructuralTagSchemaMode, StructuralTagScope,
+    StructuralTagMode, StructuralTagReasoningBoundary, StructuralTagSchemaMode, StructuralTagScope,
 };
 use dynamo_llm::model_type::ModelInput;
 use dynamo_runtime::error::DynamoError;
 
 use super::disaggregation_mode::DisaggregationMode;
+use super::thinking_mode::ThinkingMode;
 use crate::error::invalid_argument;
 
 /// A value that an operator chooses by its name.
@@ -66,4 +67,17 @@ impl Choice for StructuralTagScope {
 impl Choice for StructuralTagSchemaMode {
     const NAMES: &'static [(&'static str, Self)] =
         &[("auto", Self::Auto), ("strict", Self::Strict)];
+}
+
+impl Choice for StructuralTagReasoningBoundary {
+    const NAMES: &'static [(&'static str, Self)] = &[
+        ("auto", Self::Auto),
+        ("structuraltag", Self::StructuralTag),
+        ("backend", Self::Backend),
+    ];
+}
+
+impl Choice for ThinkingMode {
+    const NAMES: &'static [(&'static str, Self)] =
+        &[("enabled", Self::Enabled), ("disabled", Self::Disabled)];
 }

@@ -66,9 +66,11 @@ pub const FIELDS: &[Field] = fields![
     Worker "custom_jinja_template" DYN_CUSTOM_JINJA_TEMPLATE;
     Worker "tool_call_parser" DYN_TOOL_CALL_PARSER;
     Worker "reasoning_parser" DYN_REASONING_PARSER;
+    Worker "default_thinking_mode" DYN_DEFAULT_THINKING_MODE;
     Worker "exclude_tools_when_tool_choice_none" DYN_EXCLUDE_TOOLS_WHEN_TOOL_CHOICE_NONE;
     Worker "enable_local_indexer" DYN_ENABLE_LOCAL_INDEXER;
     Worker "enable_kv_routing" DYN_ENABLE_KV_ROUTING;
+    Worker "kv_state_endpoint" DYN_KV_STATE_ENDPOINT;
     Worker "metrics_labels" DYN_METRICS_LABELS;
     Worker "disaggregation_mode" DYN_DISAGGREGATION_MODE;
     Worker "health_check_payload" DYN_HEALTH_CHECK_PAYLOAD,
@@ -82,6 +84,10 @@ pub const FIELDS: &[Field] = fields![
     Worker "structural_tag_mode" DYN_STRUCTURAL_TAG_MODE;
     Worker "structural_tag_scope" DYN_STRUCTURAL_TAG_SCOPE;
     Worker "structural_tag_schema" DYN_STRUCTURAL_TAG_SCHEMA;
+    Worker "structural_tag_with_structured_output" DYN_STRUCTURAL_TAG_WITH_STRUCTURED_OUTPUT;
+    Worker "structural_tag_exclude_special_tokens" DYN_STRUCTURAL_TAG_EXCLUDE_SPECIAL_TOKENS;
+    Worker "structural_tag_reasoning_boundary" DYN_STRUCTURAL_TAG_REASONING_BOUNDARY;
+    Worker "structural_tag_arguments_any_order" DYN_STRUCTURAL_TAG_ARGUMENTS_ANY_ORDER;
     Runtime "discovery_backend" DYN_DISCOVERY_BACKEND,
         "where workers are registered; unset: etcd, or mem with an HTTP port";
     Runtime "request_plane" DYN_REQUEST_PLANE,

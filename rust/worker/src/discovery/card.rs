@@ -1,11 +1,14 @@
 //! The model deployment card that a frontend reads from discovery.
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use dynamo_backend_environment::{DYN_DISCOVERY_BACKEND, DYN_SYSTEM_HOST, DYN_SYSTEM_PORT};
-use dynamo_llm::local_model::runtime_config::{DisaggregatedEndpoint, ModelRuntimeConfig};
+use dynamo_llm::local_model::runtime_config::{
+    DisaggregatedEndpoint, ModelRuntimeConfig, StructuralTagConfig, StructuralTagMode,
+};
 use dynamo_llm::local_model::{LocalModel, LocalModelBuilder};
 use dynamo_llm::model_card::ModelDeploymentCard;
 use dynamo_llm::model_type::{ModelInput, ModelType};
@@ -13,11 +16,14 @@ use dynamo_runtime::component::Endpoint;
 use dynamo_runtime::error::DynamoError;
 use serde_json::json;
 
+use super::topology::Domains;
 use super::{loading, peers, self_host};
 use crate::config::{DisaggregationMode, WorkerConfig};
 use crate::engine_config::EngineConfig;
-use crate::error::{at_step, cannot_connect, unknown};
+use crate::error::{at_step, cannot_connect, invalid_argument, unknown};
 
+/// In a card's `runtime_data`: what frontends tell a chat template where a request says nothing.
+const DEFAULT_THINKING_MODE: &str = "default_thinking_mode";
 /// Name of a card that nobody gave one.
 const NAMELESS: &str = "dynamo";
 
@@ -81,7 +87,7 @@ pub(crate) async fn check_folder(config: &WorkerConfig) -> Result<bool, DynamoEr
         return Ok(false);
     };
     // What the engine will say of itself changes nothing about the files.
-    let (card, folder) = made_from(config, &EngineConfig::new(""), Some(&files)).await?;
+    let (card, folder) = made_from(config, &EngineConfig::new(""), Some(&files), None).await?;
     check(card, folder).await.map(|()| true)
 }
 
@@ -94,8 +100,9 @@ pub(crate) async fn build(
     files: Option<Files>,
     checked: bool,
     system: Option<SocketAddr>,
+    topology: Option<&Domains>,
 ) -> Result<ModelDeploymentCard, DynamoError> {
-    let (mut card, folder) = made_from(config, engine, files.as_ref()).await?;
+    let (mut card, folder) = made_from(config, engine, files.as_ref(), topology).await?;
     if !checked {
         check(card.clone(), folder.clone()).await?;
     }
@@ -133,14 +140,20 @@ async fn made_from(
     config: &WorkerConfig,
     engine: &EngineConfig,
     files: Option<&Files>,
+    topology: Option<&Domains>,
 ) -> Result<(ModelDeploymentCard, PathBuf), DynamoError> {
     let name = served_name(config, engine);
+    let mut runtime_config = runtime_config(config, engine)?;
+    if let Some(domains) = topology {
+        domains.write(&mut runtime_config);
+    }
     let mut builder = LocalModelBuilder::default();
     builder
         .model_name(Some(name.clone()))
+        .model_aliases(aliases(&name, engine)?)
         .kv_cache_block_size(engine.kv_cache_block_size)
         .custom_template_path(config.custom_jinja_template.as_deref().map(absolute))
-        .runtime_config(runtime_config(config, engine))
+        .runtime_config(runtime_config)
         .self_host_metadata(false);
     if let Some(files) = files {
         // Part of the card's checksum: the same files are the same model in every folder.
@@ -161,6 +174,22 @@ async fn made_from(
     card.needs = config.disaggregation_mode.needs();
     card.user_data = Some(json!({peers::GENERATION_OF: config.namespace}));
     Ok((card, folder))
+}
+
+/// The names beside `name`, each once.
+fn aliases(name: &str, engine: &EngineConfig) -> Result<Vec<String>, DynamoError> {
+    let mut aliases: Vec<String> = Vec::new();
+    for alias in &engine.model_aliases {
+        if alias.trim().is_empty() {
+            return Err(invalid_argument(format!(
+                "card: model_aliases: '{alias}' is no name; leave it out"
+            )));
+        }
+        if alias != name && !aliases.contains(alias) {
+            aliases.push(alias.clone());
+        }
+    }
+    Ok(aliases)
 }
 
 /// For a frontend on this machine, whose current folder is another.
@@ -188,7 +217,10 @@ fn registered_type(config: &WorkerConfig) -> Result<ModelType, DynamoError> {
     }
 }
 
-fn runtime_config(config: &WorkerConfig, engine: &EngineConfig) -> ModelRuntimeConfig {
+fn runtime_config(
+    config: &WorkerConfig,
+    engine: &EngineConfig,
+) -> Result<ModelRuntimeConfig, DynamoError> {
     let disaggregated_endpoint = match (&engine.bootstrap_host, engine.bootstrap_port) {
         (Some(host), Some(port)) => Some(DisaggregatedEndpoint {
             bootstrap_host: Some(host.clone()),
@@ -196,16 +228,20 @@ fn runtime_config(config: &WorkerConfig, engine: &EngineConfig) -> ModelRuntimeC
         }),
         _ => None,
     };
-    let structural_tag = (config.structural_tag_mode
-        == dynamo_llm::local_model::runtime_config::StructuralTagMode::On)
-        .then(
-            || dynamo_llm::local_model::runtime_config::StructuralTagConfig {
-                scope: config.structural_tag_scope,
-                schema: config.structural_tag_schema,
-                ..Default::default()
-            },
-        );
-    ModelRuntimeConfig {
+    let structural_tag =
+        (config.structural_tag_mode == StructuralTagMode::On).then_some(StructuralTagConfig {
+            scope: config.structural_tag_scope,
+            schema: config.structural_tag_schema,
+            allow_tool_calls_with_structured_output: config.structural_tag_with_structured_output,
+            exclude_special_tokens: config.structural_tag_exclude_special_tokens,
+            reasoning_boundary: config.structural_tag_reasoning_boundary,
+            tool_arguments_any_order: config.structural_tag_arguments_any_order,
+        });
+    let mut runtime_data: HashMap<_, _> = engine.runtime_data.clone().into_iter().collect();
+    if let Some(mode) = config.default_thinking_mode {
+        runtime_data.insert(DEFAULT_THINKING_MODE.to_owned(), json!(mode));
+    }
+    Ok(ModelRuntimeConfig {
         context_length: engine.context_length,
         total_kv_blocks: engine.total_kv_blocks,
         max_num_seqs: engine.max_num_seqs,
@@ -220,11 +256,13 @@ fn runtime_config(config: &WorkerConfig, engine: &EngineConfig) -> ModelRuntimeC
         structural_tag_scope: config.structural_tag_scope,
         structural_tag_schema: config.structural_tag_schema,
         max_gpu_lora_count: engine.max_gpu_lora_count,
+        enable_eagle: engine.enable_eagle,
         enable_local_indexer: config.effective_local_indexer(),
-        runtime_data: engine.runtime_data.clone().into_iter().collect(),
+        kv_state_endpoint: config.kv_state_endpoint()?,
+        runtime_data,
         disaggregated_endpoint,
         ..Default::default()
-    }
+    })
 }
 
 fn seen_by_other_machines() -> bool {
@@ -270,6 +308,7 @@ mod tests {
         let config = WorkerConfig::default();
         assert!(
             runtime_config(&config, &half)
+                .unwrap()
                 .disaggregated_endpoint
                 .is_none()
         );
@@ -279,6 +318,7 @@ mod tests {
         };
         assert!(
             runtime_config(&config, &whole)
+                .unwrap()
                 .disaggregated_endpoint
                 .is_some()
         );
@@ -286,7 +326,7 @@ mod tests {
 
     #[test]
     fn what_the_engine_left_unset_is_not_advertised() {
-        let card = runtime_config(&WorkerConfig::default(), &EngineConfig::new("m"));
+        let card = runtime_config(&WorkerConfig::default(), &EngineConfig::new("m")).unwrap();
         assert_eq!(card.context_length, None);
         assert_eq!(card.total_kv_blocks, None);
         assert_eq!(

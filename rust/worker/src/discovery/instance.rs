@@ -1,5 +1,6 @@
 //! The worker's place in discovery: its instance, its model card, and the cards of its adapters.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -10,9 +11,10 @@ use dynamo_llm::model_card::ModelDeploymentCard;
 use dynamo_runtime::component::Endpoint;
 use dynamo_runtime::error::DynamoError;
 
-use super::{Readiness, card, departure, listed_card, peers};
+use super::{Readiness, card, departure, listed_card, taints};
 use crate::adapter_cards::Published;
 use crate::error::unknown;
+use crate::tainted_card::TaintedCard;
 
 /// From an instance's return to that of its card. A frontend hears of the first in two places, and
 /// cancels what it sends until the other has heard it too: it takes the instance for a removed one.
@@ -24,7 +26,7 @@ pub(crate) struct Instance {
     pub(super) endpoint: Endpoint,
     /// The endpoint's, without the suffix that tells generations apart.
     namespace: String,
-    pub(super) card: ModelDeploymentCard,
+    pub(super) card: Arc<TaintedCard>,
     adapters: Arc<Published>,
     pub(super) readiness: Arc<Readiness>,
     transitions: Transitions,
@@ -44,6 +46,7 @@ impl Instance {
         readiness: Arc<Readiness>,
         settings: &Settings,
     ) -> Self {
+        let card = Arc::new(TaintedCard::new(card));
         Self {
             adapters: Published::new(endpoint.clone(), card.clone()),
             endpoint,
@@ -89,7 +92,7 @@ impl Instance {
     pub(crate) async fn register_card(&self) -> Result<(), DynamoError> {
         // Before the attempt: one that fails may have got through.
         self.has_card.store(true, Ordering::Release);
-        card::register(&self.endpoint, &self.card).await
+        card::register(&self.endpoint, self.card.untainted()).await
     }
 
     /// Takes back what is known of a worker that does not serve.
@@ -118,7 +121,8 @@ impl Instance {
 
     /// Has frontends stop choosing the instance, where others of its model are there.
     pub(crate) async fn announce_departure(&self) {
-        if departure::has_peers(&self.endpoint, &self.namespace, self.card.name()).await {
+        let name = self.card.untainted().name();
+        if departure::has_peers(&self.endpoint, &self.namespace, name).await {
             // Before the attempt: one that fails or is dropped midway may have been heard.
             self.card_is_out.store(true, Ordering::Release);
             departure::withdraw_card(&self.endpoint).await;
@@ -129,6 +133,17 @@ impl Instance {
     pub(crate) async fn unregister(&self) -> Result<(), DynamoError> {
         let unregistered = self.endpoint.unregister_endpoint_instance().await;
         unregistered.map_err(|error| unknown(format!("{error:#}")))
+    }
+
+    /// Replaces the taints that the operator gave the card. Where the card is out of discovery, it
+    /// comes back with them. With nobody else changing what discovery has, see
+    /// [`Transitions::amend`].
+    pub(crate) async fn replace_taints(&self, taints: BTreeSet<String>) -> anyhow::Result<()> {
+        if !self.card_is_out.load(Ordering::Acquire) {
+            taints::replace(&self.endpoint, &taints).await?;
+        }
+        self.card.replace_taints(taints);
+        Ok(())
     }
 
     /// It could not leave: puts the card back.
@@ -159,7 +174,7 @@ impl Instance {
     /// Registers the card where it is out.
     async fn put_card_back(&self) -> anyhow::Result<()> {
         if self.card_is_out.load(Ordering::Acquire) {
-            peers::register(&self.endpoint, &self.card).await?;
+            taints::register(&self.endpoint, &self.card).await?;
             self.card_is_out.store(false, Ordering::Release);
         }
         Ok(())

@@ -16,7 +16,7 @@ use futures::stream::{BoxStream, once, select};
 use futures::{StreamExt, future};
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
-use super::{Instance, listed_card, peers};
+use super::{Instance, listed_card, peers, taints};
 
 /// How often it is made sure that the process did not stand still, and a repair is tried again.
 const LOOK: Duration = Duration::from_secs(1);
@@ -126,8 +126,8 @@ impl Watching<'_> {
             if missing.is_empty() || !is_wanted {
                 failing = None;
                 if is_new {
-                    let unlisted =
-                        (self.backend == Backend::OfReadyPods).then_some(&self.instance.card);
+                    let unlisted = (self.backend == Backend::OfReadyPods)
+                        .then_some(self.instance.card.untainted());
                     let found = records.0.values();
                     why_rejected = peers::why_rejected(&self.instance.endpoint, found, unlisted);
                 }
@@ -190,7 +190,7 @@ impl Watching<'_> {
             }
             // The worker's own is the last: as long as it is missing, all are registered again.
             instance.adapters().publish_again().await?;
-            peers::register(&instance.endpoint, &instance.card).await?;
+            taints::register(&instance.endpoint, &instance.card).await?;
         }
         Ok(())
     }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use dynamo_llm::kv_router::publisher::KvEventPublisher;
 use dynamo_runtime::component::Endpoint;
 use dynamo_runtime::error::DynamoError;
+use dynamo_runtime::protocols::EndpointId;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
@@ -123,9 +124,10 @@ pub(crate) fn check(
     Ok(())
 }
 
-/// Starts a publisher per source. They are open as long as the answer lives.
+/// Starts a publisher per source, of events for the endpoint `state`. They are open as long as the answer lives.
 pub(crate) async fn start_kv_publishers(
     endpoint: &Endpoint,
+    state: EndpointId,
     block_size: u32,
     local_indexer: bool,
     sources: Vec<KvEventSource>,
@@ -135,8 +137,9 @@ pub(crate) async fn start_kv_publishers(
     for source in sources {
         let (dp_rank, media) = (source.dp_rank(), source.media());
         let failed = |error: anyhow::Error| unknown(format!("dp_rank {dp_rank}: {error:#}"));
-        let started = KvEventPublisher::new_with_local_indexer(
+        let started = KvEventPublisher::new_with_local_indexer_at(
             endpoint.clone(),
+            state.clone(),
             block_size,
             None,
             local_indexer,

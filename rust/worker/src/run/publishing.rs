@@ -15,6 +15,7 @@ use super::published::Published;
 use super::started::StartedWorker;
 use crate::config::DisaggregationMode;
 use crate::controls::Controls;
+use crate::discovery::topology::Topology;
 use crate::discovery::{Instance, card};
 use crate::engine::{MetricsBindings, MetricsContext};
 use crate::error::{at_step, unknown};
@@ -51,6 +52,16 @@ impl StartedWorker {
         let Some(files) = fetched.await.transpose()? else {
             return Ok(None);
         };
+        let topology = match Topology::configured()? {
+            None => None,
+            Some(topology) => {
+                let read = shutdown.run_until_cancelled(topology.read());
+                let Some(domains) = read.await.transpose()? else {
+                    return Ok(None);
+                };
+                Some(domains)
+            }
+        };
         let (checked, system) = (self.host.is_folder_checked, member.address.get().copied());
         let card = card::build(
             &self.endpoint,
@@ -59,6 +70,7 @@ impl StartedWorker {
             files,
             checked,
             system,
+            topology.as_ref(),
         )
         .await?;
         let settings = &self.host.settings;
@@ -70,6 +82,8 @@ impl StartedWorker {
             settings,
         );
         let cards = instance.adapters().cards();
+        let on_endpoint = engine.on_endpoint_ready(self.endpoint.clone()).await;
+        on_endpoint.map_err(|error| at_step("on_endpoint_ready", error))?;
         // All that the engine is asked comes first: a worker that is known is about to serve.
         let controls = Controls::of(
             instance,
@@ -144,9 +158,12 @@ impl StartedWorker {
             match engine_config.kv_cache_block_size {
                 Some(block_size) => {
                     let indexer = assembly.config.effective_local_indexer();
-                    let started = start_kv_publishers(endpoint, block_size, indexer, sources)
-                        .await
-                        .map_err(|error| at_step("publishers", error))?;
+                    let state = assembly.config.kv_state_endpoint()?;
+                    let state = state.unwrap_or_else(|| endpoint.id());
+                    let started =
+                        start_kv_publishers(endpoint, state, block_size, indexer, sources)
+                            .await
+                            .map_err(|error| at_step("publishers", error))?;
                     self.publishers.lock().kv_events = started;
                 }
                 None => tracing::warn!(

@@ -13,13 +13,14 @@ use super::refusal::{error, only};
 use crate::controls::{OWN, Status};
 
 /// Splits `path`, what follows `/engine/`, into a worker's name and one of [`OWN`]; `None` where it
-/// means a control of the engine's.
+/// means a control or an update of the engine's.
 pub(super) fn of_path(path: &str) -> Option<(Option<&str>, &str)> {
     let (worker, name) = match path.rsplit_once('/') {
         Some((worker, name)) => (Some(worker), name),
         None => (None, path),
     };
-    (OWN.contains(&name) && !path.starts_with("control/")).then_some((worker, name))
+    let is_the_engines = path.starts_with("control/") || path.starts_with("update/");
+    (OWN.contains(&name) && !is_the_engines).then_some((worker, name))
 }
 
 pub(super) async fn answer(
@@ -107,6 +108,7 @@ mod tests {
             "sleep",
             "control/drain",
             "control/d.b.generate/drain",
+            "update/drain",
             "drain/all",
             "d.b.generate/sleep",
         ] {

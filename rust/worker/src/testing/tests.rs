@@ -115,7 +115,7 @@ async fn what_failed_is_told_with_how_to_mend_it() {
 }
 
 #[tokio::test]
-#[should_panic(expected = "1 of 18 checks failed\nfailed  cleanup_twice: ")]
+#[should_panic(expected = "1 of 19 checks failed\nfailed  cleanup_twice: ")]
 async fn what_failed_is_panicked_with() {
     results(Fault::CleansUpOnce).await.assert_passed();
 }

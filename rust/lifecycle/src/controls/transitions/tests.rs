@@ -82,7 +82,15 @@ impl Place for Slow {
         0
     }
 
+    async fn check_control(&self, _name: &str, body: &Value) -> Result<(), String> {
+        match body["level"].as_u64() {
+            Some(level) if level > 2 => Err("level is 0, 1 or 2".to_owned()),
+            _ => Ok(()),
+        }
+    }
+
     async fn engine_control(&self, _name: &str, _body: Value) -> Result<Value, &'static str> {
+        self.see("engine");
         Ok(json!({}))
     }
 }
@@ -122,4 +130,64 @@ async fn who_could_not_leave_remains_unless_it_shuts_down() {
     let within = Duration::from_secs(1);
     transitions.unregister(&place, within).await.unwrap_err();
     assert_eq!(*place.seen.lock().unwrap(), ["unregister"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_engine_does_not_accept_changes_nothing() {
+    let (transitions, place) = (Transitions::default(), Slow::serving(false));
+    let before = place.presence(|presence| presence.clone());
+    for name in ["sleep", "wake_up", "flush"] {
+        let reply = transitions.control(&place, name, json!({"level": 3}));
+        assert_eq!(
+            reply.await.unwrap(),
+            error_reply(format!("{name}: level is 0, 1 or 2"))
+        );
+    }
+    assert!(place.seen.lock().unwrap().is_empty());
+    assert_eq!(place.presence(|presence| presence.clone()), before);
+    transitions
+        .control(&place, "sleep", json!({"level": 2}))
+        .await
+        .unwrap();
+    assert_eq!(*place.seen.lock().unwrap(), ["unregister", "engine"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn updates_wait_for_each_other_and_a_shutdown_for_the_one_that_is_there() {
+    let (transitions, place) = (Transitions::default(), Slow::serving(false));
+    let takes = Duration::from_secs(3);
+    let began = Instant::now();
+    let first = transitions.update(&place, "load", async {
+        sleep(takes).await;
+        "done"
+    });
+    let second = transitions.update(&place, "load", async { unreachable!("it is closed") });
+    let shutdown = async {
+        sleep(Duration::from_secs(1)).await;
+        place.presence.lock().unwrap().close();
+        transitions.engine_left_alone().await;
+        began.elapsed()
+    };
+    let (first, second, left_alone): (_, Result<(), _>, _) = tokio::join!(first, second, shutdown);
+    assert_eq!(first, Ok("done"));
+    let refusal = second.unwrap_err();
+    let message = refusal["message"].as_str().unwrap();
+    assert!(message.contains("shutting down"), "{message}");
+    assert_eq!(left_alone, takes);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_record_is_amended_while_nobody_takes_the_instance_out() {
+    let (transitions, place) = (Transitions::default(), Slow::serving(false));
+    let amending = transitions.amend(&place, "model_taints", async {
+        sleep(Duration::from_secs(1)).await;
+        place.see("amended");
+    });
+    let (amended, drained) = tokio::join!(amending, transitions.drain(&place));
+    assert_eq!((amended, drained), (Ok(()), Ok(())));
+    assert_eq!(*place.seen.lock().unwrap(), ["amended", "unregister"]);
+    place.presence.lock().unwrap().close();
+    let refused = transitions.amend(&place, "model_taints", async { unreachable!() });
+    let refused: Result<(), Value> = refused.await;
+    assert!(is_error_reply(&refused.unwrap_err()));
 }

@@ -9,6 +9,7 @@ use dynamo_llm::protocols::common::preprocessor::PreprocessedRequest;
 use dynamo_runtime::error::DynamoError;
 use serde_json::Value;
 
+use crate::controls::MODEL_TAINTS;
 use crate::testing::asking::Leaving;
 use crate::testing::check::Check;
 use crate::testing::finding::{Found, problem, skipped};
@@ -23,8 +24,9 @@ const PAIRS: [(&str, &str); 3] = [
 ];
 
 const NO_CONTROL: &str = "no_such_control";
+const NO_UPDATE: &str = "no_such_update";
 
-pub(super) const CHECKS: [Check; 3] = [
+pub(super) const CHECKS: [Check; 4] = [
     Check {
         name: "probe",
         rule: "the payload of health_check_payload is a request that it answers without an error",
@@ -39,6 +41,14 @@ pub(super) const CHECKS: [Check; 3] = [
         mend: "have engine_control know each name of supported_controls, and return \
                error::invalid_argument for any other",
         run: |life| Box::pin(controls(life)),
+    },
+    Check {
+        name: "updates",
+        rule: "an update that it does not have fails, and none has a name of the worker's own; those \
+               that it has are not called",
+        mend: "have engine_update know each name of supported_updates, and return \
+               error::invalid_argument for any other",
+        run: |life| Box::pin(updates(life)),
     },
     Check {
         name: "kv_events",
@@ -89,6 +99,9 @@ async fn controls(life: &mut Life) -> Found {
             ));
         }
         for name in [sleep, wake] {
+            let body = empty_body();
+            let asked = async { life.engine.validate_engine_control(name, &body).await };
+            life.hook("validate_engine_control", asked).await?;
             let reply = control(life, name).await?;
             if is_error_reply(&reply) {
                 return problem(format!("the control '{name}' replies {reply}"));
@@ -107,6 +120,28 @@ async fn controls(life: &mut Life) -> Found {
     match life.within("engine_control", unknown).await? {
         Ok(reply) if !is_error_reply(&reply) => problem(format!(
             "a control that it does not have, '{NO_CONTROL}', succeeds: {reply}"
+        )),
+        _ => Ok(()),
+    }
+}
+
+async fn updates(life: &mut Life) -> Found {
+    let asked = async { life.engine.supported_updates().await };
+    let names = life.hook("supported_updates", asked).await?;
+    if names.is_empty() {
+        return skipped("it has no updates");
+    }
+    if names.iter().any(|name| name == MODEL_TAINTS) {
+        return problem(format!(
+            "the update '{MODEL_TAINTS}' is the worker's own; give it another name"
+        ));
+    }
+    let unknown = life.panics.awaited("engine_update", async {
+        life.engine.engine_update(NO_UPDATE, empty_body()).await
+    });
+    match life.within("engine_update", unknown).await? {
+        Ok(reply) if !is_error_reply(&reply) => problem(format!(
+            "an update that it does not have, '{NO_UPDATE}', succeeds: {reply}"
         )),
         _ => Ok(()),
     }

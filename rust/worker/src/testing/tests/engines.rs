@@ -42,6 +42,9 @@ pub(super) enum Fault {
     NeverWakes,
     AnyControl,
     HangsInControl,
+    RefusesToSleep,
+    AnyUpdate,
+    UpdatesTaints,
     LeavesTasks,
     HoldsContexts,
     HoldsDropped,
@@ -56,7 +59,7 @@ pub(super) enum Fault {
     PanicsInStream,
 }
 
-pub(super) const WRONG: [(Fault, &str, &str); 32] = {
+pub(super) const WRONG: [(Fault, &str, &str); 35] = {
     use Fault::*;
     [
         (HalfStarted, "cleanup_after_failed_start", "panicked"),
@@ -102,6 +105,13 @@ pub(super) const WRONG: [(Fault, &str, &str); 32] = {
         (NeverWakes, "controls", "no 'wake_up'"),
         (AnyControl, "controls", "'no_such_control', succeeds"),
         (HangsInControl, "controls", "engine_control did not end"),
+        (RefusesToSleep, "controls", "sleep: no level"),
+        (AnyUpdate, "updates", "'no_such_update', succeeds"),
+        (
+            UpdatesTaints,
+            "updates",
+            "'model_taints' is the worker's own",
+        ),
         (LeavesTasks, "no_leaks", "tasks more than after 30"),
         (HoldsContexts, "no_leaks", "the contexts of 60 are held"),
         (HoldsDropped, "no_leaks", "the contexts of 14 are held"),
@@ -336,6 +346,28 @@ impl LLMEngine for Faulty {
             "sleep" | "wake_up" => Ok(json!({"status": "ok"})),
             _ if self.fault == Fault::HangsInControl => std::future::pending().await,
             _ => Err(invalid_argument(format!("there is no control '{name}'"))),
+        }
+    }
+
+    async fn validate_engine_control(&self, name: &str, _body: &Value) -> Result<(), DynamoError> {
+        match self.fault {
+            Fault::RefusesToSleep => Err(invalid_argument(format!("{name}: no level"))),
+            _ => Ok(()),
+        }
+    }
+
+    async fn supported_updates(&self) -> Result<Vec<String>, DynamoError> {
+        let names: &[&str] = match self.fault {
+            Fault::UpdatesTaints => &["model_taints"],
+            _ => &["load_lora"],
+        };
+        Ok(names.iter().map(|&name| name.to_owned()).collect())
+    }
+
+    async fn engine_update(&self, name: &str, _body: Value) -> Result<Value, DynamoError> {
+        match self.fault {
+            Fault::AnyUpdate => Ok(json!({"status": "ok"})),
+            _ => Err(invalid_argument(format!("there is no update '{name}'"))),
         }
     }
 }

@@ -1,5 +1,3 @@
-use serde_json::json;
-
 use super::*;
 
 fn names(names: &[&str]) -> Vec<String> {
@@ -23,7 +21,11 @@ fn section_7_both_forms_of_a_route_reach_the_only_worker() {
         "d.b.generate/sleep",
         "control/d.b.generate/sleep",
     ] {
-        assert_eq!(choose(&offered, path).unwrap(), (0, "sleep"), "{path}");
+        assert_eq!(
+            choose(Kind::Control, &offered, path).unwrap(),
+            (0, "sleep"),
+            "{path}"
+        );
     }
     for path in [
         "update/lora",
@@ -31,7 +33,7 @@ fn section_7_both_forms_of_a_route_reach_the_only_worker() {
         "d.b.generate/update/lora",
     ] {
         assert_eq!(
-            choose(&offered, path).unwrap(),
+            choose(Kind::Control, &offered, path).unwrap(),
             (0, "update/lora"),
             "{path}"
         );
@@ -42,22 +44,26 @@ fn section_7_both_forms_of_a_route_reach_the_only_worker() {
 fn of_several_workers_the_full_path_chooses() {
     let (first, second) = (names(&["flush", "sleep"]), names(&["sleep"]));
     let offered = [("d.a.generate", &first[..]), ("d.b.generate", &second[..])];
-    assert_eq!(choose(&offered, "flush").unwrap(), (0, "flush"));
     assert_eq!(
-        choose(&offered, "d.b.generate/sleep").unwrap(),
+        choose(Kind::Control, &offered, "flush").unwrap(),
+        (0, "flush")
+    );
+    assert_eq!(
+        choose(Kind::Control, &offered, "d.b.generate/sleep").unwrap(),
         (1, "sleep")
     );
     assert_eq!(
-        choose(&offered, "control/d.a.generate/sleep").unwrap(),
+        choose(Kind::Control, &offered, "control/d.a.generate/sleep").unwrap(),
         (0, "sleep")
     );
 
-    let (is_ambiguous, text) = message(choose(&offered, "sleep").unwrap_err());
+    let (is_ambiguous, text) = message(choose(Kind::Control, &offered, "sleep").unwrap_err());
     assert!(is_ambiguous);
     for path in ["/engine/d.a.generate/sleep", "/engine/d.b.generate/sleep"] {
         assert!(text.contains(path), "{text}");
     }
-    let (is_ambiguous, text) = message(choose(&offered, "d.b.generate/flush").unwrap_err());
+    let (is_ambiguous, text) =
+        message(choose(Kind::Control, &offered, "d.b.generate/flush").unwrap_err());
     assert!(!is_ambiguous);
     assert!(
         text.contains("d.a.generate/flush, d.a.generate/sleep, d.b.generate/sleep"),
@@ -73,7 +79,7 @@ fn workers_of_one_name_are_told_apart_by_nothing() {
         ("d.b.generate", &controls[..]),
     ];
     for path in ["sleep", "d.b.generate/sleep"] {
-        let (is_ambiguous, text) = message(choose(&offered, path).unwrap_err());
+        let (is_ambiguous, text) = message(choose(Kind::Control, &offered, path).unwrap_err());
         assert!(
             is_ambiguous && text.contains("an endpoint of its own"),
             "{text}"
@@ -84,18 +90,12 @@ fn workers_of_one_name_are_told_apart_by_nothing() {
 #[test]
 fn an_unknown_control_is_answered_with_the_supported_ones() {
     let controls = names(&["sleep", "wake_up"]);
-    let (_, text) = message(choose(&[("d.b.generate", &controls[..])], "slep").unwrap_err());
+    let (_, text) =
+        message(choose(Kind::Control, &[("d.b.generate", &controls[..])], "slep").unwrap_err());
     assert!(text.ends_with("supported: sleep, wake_up"), "{text}");
-    let (_, text) = message(choose(&[("d.b.generate", &[][..])], "sleep").unwrap_err());
+    let (_, text) =
+        message(choose(Kind::Control, &[("d.b.generate", &[][..])], "sleep").unwrap_err());
     assert!(text.contains("no engine here supports any"), "{text}");
-}
-
-#[test]
-fn section_7_an_empty_body_is_an_empty_object() {
-    assert_eq!(parse(b"").unwrap(), json!({}));
-    assert_eq!(parse(b" \n").unwrap(), json!({}));
-    assert_eq!(parse(b"[1]").unwrap(), json!([1]));
-    assert!(parse(b"{level: 1}").unwrap_err().contains("no JSON"));
 }
 
 #[test]
@@ -105,10 +105,32 @@ fn a_control_by_a_name_of_the_workers_own_is_told_by_the_path_that_reaches_it() 
         ("d.a.generate", &controls[..]),
         ("d.b.generate", &controls[..]),
     ];
-    let (_, text) = message(choose(&offered, "control/drain").unwrap_err());
+    let (_, text) = message(choose(Kind::Control, &offered, "control/drain").unwrap_err());
     let path = "control/d.b.generate/drain";
     assert!(text.ends_with(&format!("/engine/{path}")), "{text}");
-    assert_eq!(choose(&offered, path).unwrap(), (1, "drain"));
-    let (_, text) = message(choose(&offered[..1], "sleep").unwrap_err());
+    assert_eq!(choose(Kind::Control, &offered, path).unwrap(), (1, "drain"));
+    let (_, text) = message(choose(Kind::Control, &offered[..1], "sleep").unwrap_err());
     assert!(text.ends_with("supported: control/drain"), "{text}");
+}
+
+#[test]
+fn an_update_is_told_by_its_own_path() {
+    let updates = names(&["load_lora", "model_taints"]);
+    let one = [("d.a.generate", &updates[..])];
+    let chosen = |path| choose(Kind::Update, &one, path).unwrap();
+    assert_eq!(chosen("load_lora"), (0, "load_lora"));
+    assert_eq!(chosen("d.a.generate/load_lora"), (0, "load_lora"));
+    let (_, text) = message(choose(Kind::Update, &one, "load").unwrap_err());
+    assert!(text.starts_with("no engine update 'load'"), "{text}");
+    assert!(
+        text.ends_with("supported: update/load_lora, update/model_taints"),
+        "{text}"
+    );
+    let two = [one[0], ("d.b.generate", &updates[..])];
+    let (is_ambiguous, text) = message(choose(Kind::Update, &two, "model_taints").unwrap_err());
+    assert!(is_ambiguous, "{text}");
+    assert!(
+        text.contains("/engine/update/d.b.generate/model_taints"),
+        "{text}"
+    );
 }

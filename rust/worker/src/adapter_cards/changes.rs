@@ -1,0 +1,69 @@
+//! What one update of the engine's has done to the cards of its adapters, so that it can be undone.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use dynamo_runtime::error::DynamoError;
+use parking_lot::Mutex;
+
+use crate::error::unknown;
+
+tokio::task_local! {
+    static CURRENT: CardChanges;
+}
+
+/// One change, by the adapter's name.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Change {
+    Published(String),
+    Withdrawn(String),
+}
+
+/// The changes of one update, in their order. Whatever is done within its [`scope`](Self::scope)
+/// belongs to it.
+#[derive(Clone)]
+pub struct CardChanges(Arc<Mutex<Option<Vec<Change>>>>);
+
+impl Default for CardChanges {
+    fn default() -> Self {
+        Self(Arc::new(Mutex::new(Some(Vec::new()))))
+    }
+}
+
+impl CardChanges {
+    /// Those of the update that the present task of tokio's is part of. Another task that an engine
+    /// starts is not, unless it takes this along into its own [`scope`](Self::scope).
+    pub fn current() -> Option<Self> {
+        CURRENT.try_with(Self::clone).ok()
+    }
+
+    /// Does `work` as a part of the update.
+    pub async fn scope<W: Future>(self, work: W) -> W::Output {
+        CURRENT.scope(self, work).await
+    }
+
+    /// # Errors
+    ///
+    /// The update has failed, and what it had done is undone.
+    pub(super) fn check(&self) -> Result<(), DynamoError> {
+        match *self.0.lock() {
+            Some(_) => Ok(()),
+            None => Err(unknown(
+                "the update that this belongs to has failed, and what it did is undone",
+            )),
+        }
+    }
+
+    pub(super) fn note(&self, change: Change) {
+        if let Some(changes) = &mut *self.0.lock() {
+            changes.push(change);
+        }
+    }
+
+    /// Ends the update as one that failed: what was changed, the last first.
+    pub(super) fn take(&self) -> Vec<Change> {
+        let mut changes = self.0.lock().take().unwrap_or_default();
+        changes.reverse();
+        changes
+    }
+}
