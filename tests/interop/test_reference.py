@@ -15,9 +15,8 @@ from support.frontend import start_frontend
 from support.launcher import NOTHING
 from support.metrics import sample
 from support.processes import until
-from support.reference import SAMPLE, serve, start
+from support.reference import PROMPT, SAMPLE, Served, serve, start
 from support.servers import Etcd
-from support.system import System
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.frontend
 
-PROMPT = list(range(1000, 1010))
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 HEADERS = {"traceparent": f"00-{TRACE}-b7ad6b7169203331-01"}
 # Its second token is the model's end of text.
@@ -43,17 +41,6 @@ def sample_engine(
     launcher: Launcher, model_folder: str, *arguments: str, env: Mapping[str, str] = NOTHING
 ) -> Process:
     return serve(launcher, SAMPLE, "--model-name", model_folder, *FILE, *arguments, env=env)
-
-
-class Served:
-    """The engine `Told`, and a frontend that knows it."""
-
-    def __init__(self, launcher: Launcher, model_folder: str, **env: str) -> None:
-        self.system = System(launcher.ports.reserve())
-        env |= {"DYN_SYSTEM_PORT": str(self.system.port)}
-        self.worker = serve(launcher, "referenced:Told", "--model-name", model_folder, env=env)
-        self.api = start_frontend(launcher, "--namespace", "theirs")
-        wait_for_routes(self.api, "told", PROMPT)
 
 
 def test_their_sample_engine_answers_as_it_is(launcher: Launcher, model_folder: str) -> None:
@@ -135,6 +122,7 @@ def test_an_engine_is_told_of_its_request_as_theirs_is(
     [card] = discovered(launcher, "mdc", 1)
     assert card["card_json"]["runtime_config"]["context_length"] == 512
     assert card["card_json"]["runtime_config"]["runtime_data"]["told"] == 1
+    assert card["card_json"]["runtime_config"]["enable_eagle"] is False
 
 
 def test_its_metrics_snapshots_and_blocks_are_seen(launcher: Launcher, model_folder: str) -> None:
@@ -158,7 +146,7 @@ def test_routers_are_told_of_its_blocks(launcher: Launcher, model_folder: str) -
     with EventPlane(launcher) as plane:
         api = start_frontend(launcher, "--namespace", "theirs")
         wait_for_routes(api, "told", PROMPT)
-        hashes = [2**62, 2**62 + 1]
+        hashes = [2**62, 2**62 + 1, 2**61]
         assert plane.until_told_of(hashes) == hashes
 
 

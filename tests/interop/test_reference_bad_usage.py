@@ -57,7 +57,7 @@ def test_an_engine_for_raw_requests(launcher: Launcher) -> None:
     ("fields", "said"),
     [
         ({"route_to_encoder": True}, "route_to_encoder"),
-        ({"kv_state_endpoint": "a.b.c"}, "kv_state_endpoint"),
+        ({"kv_state_endpoint": "a"}, "kv_state_endpoint: 'a' is no endpoint"),
         ({"response_plane": "mail"}, "the engine's WorkerConfig: response_plane: 'mail'"),
         ({"structural_tag": {"scpoe": "always"}}, "structural_tag: scpoe is unknown"),
         ({"structural_tag": {"scope": "now"}}, "the engine's WorkerConfig: structural_tag_scope"),

@@ -8,15 +8,13 @@ import pytest
 
 from support.api import wait_for_routes
 from support.frontend import start_frontend
-from support.reference import SERVING, start
+from support.reference import PROMPT, SERVING, start
 
 if TYPE_CHECKING:
     from support.launcher import Launcher
     from support.processes import Process
 
 pytestmark = pytest.mark.frontend
-
-PROMPT = list(range(1000, 1010))
 
 
 def program(

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 
 import dynamo_backend_common
 
-from .frontend import PYTHON
+from .api import wait_for_routes
+from .frontend import PYTHON, start_frontend
 from .launcher import NOTHING
+from .system import System
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
 
 SAMPLE = "dynamo.common.backend.sample_engine:SampleLLMEngine"
 """The engine that comes with ai-dynamo."""
+
+PROMPT = list(range(1000, 1010))
 
 SERVING = r"^Serving on (\S+)"
 
@@ -52,3 +56,16 @@ def paths(folder: Path) -> dict[str, str]:
         for installed in (package, package.parent / dist_info):
             (linked / installed.name).symlink_to(installed)
     return {"PYTHONPATH": str(linked)}
+
+
+class Served:
+    """The engine ``Told`` of ``referenced``, and a frontend that knows it."""
+
+    def __init__(self, launcher: Launcher, model_folder: str, *arguments: str, **env: str) -> None:
+        self.system = System(launcher.ports.reserve())
+        env |= {"DYN_SYSTEM_PORT": str(self.system.port)}
+        self.worker = serve(
+            launcher, "referenced:Told", "--model-name", model_folder, *arguments, env=env
+        )
+        self.api = start_frontend(launcher, "--namespace", "theirs")
+        wait_for_routes(self.api, "told", PROMPT)

@@ -9,6 +9,7 @@ from .._serving.generate import not_chunks
 from ..publish import MetricsBindings
 from . import engine_config, kv_sources, worker_config
 from .context import ReferenceContext
+from .endpoint import ReferenceEndpoint
 from .errors import as_ours
 from .metrics import ReferenceMetrics
 from .package import theirs
@@ -18,7 +19,7 @@ from .snapshots import ReferenceSnapshotPublisher
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
 
-    from .._core import RequestContext, SnapshotPublisher
+    from .._core import AdapterCards, RequestContext, SnapshotPublisher
     from ..config import EngineConfig, WorkerConfig
     from ..messages import Chunk, Request
     from ..publish import MetricsContext, PushKvEvents, ZmqKvEvents
@@ -53,6 +54,7 @@ class ReferenceEngine:
     def __init__(self, engine: Any, config: Any) -> None:
         self._engine = engine
         self._config = config
+        self._worker_id = 0
 
     def configure(self, config: WorkerConfig) -> WorkerConfig:
         """What their configuration decides is decided by it."""
@@ -73,7 +75,8 @@ class ReferenceEngine:
         """Starts theirs."""
         with as_ours():
             started = await self._engine.start(worker_id)
-        return engine_config.flattened(started, self._config.default_thinking_mode)
+        self._worker_id = worker_id
+        return engine_config.flattened(started)
 
     async def generate(self, request: Request, context: RequestContext) -> AsyncIterator[Chunk]:
         """Passes its chunks on; its generator is closed in the task that iterated it."""
@@ -127,6 +130,11 @@ class ReferenceEngine:
             payload: Mapping[str, Any] | None = await self._engine.health_check_payload()
         return payload
 
+    async def on_adapter_cards(self, cards: AdapterCards) -> None:
+        """Hands theirs the endpoint."""
+        with as_ours():
+            await self._engine.on_endpoint_ready(ReferenceEndpoint(cards, self._worker_id))
+
     async def supported_controls(self) -> Sequence[str]:
         """The set of theirs, in alphabetical order."""
         with as_ours():
@@ -136,4 +144,15 @@ class ReferenceEngine:
         """Has theirs perform a control."""
         with as_ours():
             reply: Mapping[str, Any] = await self._engine.engine_control(name, body)
+        return reply
+
+    async def supported_updates(self) -> Sequence[str]:
+        """The set of theirs, in alphabetical order."""
+        with as_ours():
+            return sorted(self._engine.supported_updates())
+
+    async def engine_update(self, name: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Has theirs perform an update."""
+        with as_ours():
+            reply: Mapping[str, Any] = await self._engine.engine_update(name, body)
         return reply

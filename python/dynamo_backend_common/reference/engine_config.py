@@ -18,18 +18,15 @@ _OF_LLM = (
     "bootstrap_host",
     "bootstrap_port",
     "max_gpu_lora_count",
+    "enable_eagle",
 )
 
 
-def flattened(given: Any, thinking_mode: str | None) -> EngineConfig:
-    """What ``start`` returned, in one class.
-
-    Args:
-        given: Their ``EngineConfig``.
-        thinking_mode: The worker's ``default_thinking_mode``, which belongs to the model's card.
+def flattened(given: Any) -> EngineConfig:
+    """What ``start`` returned, their ``EngineConfig``, in one class.
 
     Raises:
-        InvalidArgument: It is none of theirs, or asks for what this worker does not have.
+        InvalidArgument: It is none of theirs.
     """
     if isinstance(given, EngineConfig):
         raise InvalidArgument(
@@ -44,16 +41,10 @@ def flattened(given: Any, thinking_mode: str | None) -> EngineConfig:
     values: dict[str, Any] = {}
     if given.llm is not None:
         values = {name: getattr(given.llm, name) for name in _OF_LLM}
-        if given.llm.enable_eagle:
-            raise InvalidArgument("enable_eagle: this worker does not have it; leave it off")
-    if given.model_aliases:
-        raise InvalidArgument("model_aliases: this worker does not have them; leave them out")
-    runtime_data = dict(given.runtime_data or {})
-    if thinking_mode is not None:
-        runtime_data["default_thinking_mode"] = thinking_mode
     return EngineConfig(
         model=given.model,
         served_model_name=given.served_model_name,
-        runtime_data=runtime_data,
+        model_aliases=tuple(given.model_aliases),
+        runtime_data=dict(given.runtime_data or {}),
         **values,
     )

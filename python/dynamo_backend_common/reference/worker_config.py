@@ -27,23 +27,28 @@ _SAME = (
     "enable_local_indexer",
     "enable_kv_routing",
     "health_check_payload",
+    "default_thinking_mode",
+    "kv_state_endpoint",
 )
 _OF_RUNTIME = ("discovery_backend", "request_plane", "response_plane", "event_plane")
 _CONVERTED = ("model_input", "metrics_labels", "disaggregation_mode")
-_OF_STRUCTURAL_TAG = ("structural_tag_mode", "structural_tag_scope", "structural_tag_schema")
+# Its keys, and our fields.
+_STRUCTURAL_TAG = {
+    "scope": "structural_tag_scope",
+    "schema": "structural_tag_schema",
+    "allow_tool_calls_with_structured_output": "structural_tag_with_structured_output",
+    "exclude_special_tokens": "structural_tag_exclude_special_tokens",
+    "reasoning_boundary": "structural_tag_reasoning_boundary",
+    "tool_arguments_any_order": "structural_tag_arguments_any_order",
+}
+_STRUCTURAL_TAG_MODE = "structural_tag_mode"
 
-FIELDS = frozenset((*_SAME, *_OF_RUNTIME, *_CONVERTED, *_OF_STRUCTURAL_TAG))
+FIELDS = frozenset(
+    (*_SAME, *_OF_RUNTIME, *_CONVERTED, *_STRUCTURAL_TAG.values(), _STRUCTURAL_TAG_MODE)
+)
 """Our fields that theirs decides."""
 
 _MODES = {"AGGREGATED": "Aggregated", "PREFILL": "Prefill", "DECODE": "Decode"}
-
-# What changes nothing where a structural tag is asked for.
-_TAG_DEFAULTS: dict[str, tuple[object, ...]] = {
-    "allow_tool_calls_with_structured_output": (False,),
-    "exclude_special_tokens": (None,),
-    "reasoning_boundary": ("auto",),
-    "tool_arguments_any_order": (False,),
-}
 
 
 def merged(config: WorkerConfig, given: Any) -> WorkerConfig:
@@ -75,7 +80,7 @@ def merged(config: WorkerConfig, given: Any) -> WorkerConfig:
 def _refuse_what_is_not_here(given: Any) -> None:
     if given.route_to_encoder:
         raise InvalidArgument("route_to_encoder: this worker has no encode peers; leave it off")
-    for name in ("media_decoder", "media_fetcher", "kv_state_endpoint"):
+    for name in ("media_decoder", "media_fetcher"):
         if getattr(given, name) is not None:
             raise InvalidArgument(f"{name}: this worker does not have it; leave it out")
 
@@ -99,20 +104,15 @@ def _model_input(model_input: Any) -> Any:
 
 def _structural_tag(tag: Mapping[str, Any] | None) -> dict[str, Any]:
     if tag is None:
-        return {"structural_tag_mode": "Off"}
-    for name, value in tag.items():
-        if name in ("scope", "schema"):
-            continue
-        if name not in _TAG_DEFAULTS:
-            known = ", ".join(("scope", "schema", *_TAG_DEFAULTS))
-            raise InvalidArgument(f"structural_tag: {name} is unknown; accepted: {known}")
-        if value not in _TAG_DEFAULTS[name]:
-            raise InvalidArgument(
-                f"structural_tag: {name} is {value!r}, which this worker does not pass on; leave it"
-                " out"
-            )
-    return {
-        "structural_tag_mode": "On",
-        "structural_tag_scope": tag.get("scope", "auto"),
-        "structural_tag_schema": tag.get("schema", "auto"),
+        return {_STRUCTURAL_TAG_MODE: "Off"}
+    unknown = [name for name in tag if name not in _STRUCTURAL_TAG]
+    if unknown:
+        raise InvalidArgument(
+            f"structural_tag: {unknown[0]} is unknown; accepted: {', '.join(_STRUCTURAL_TAG)}"
+        )
+    # Theirs has words with underscores.
+    values = {
+        _STRUCTURAL_TAG[name]: value.replace("_", "") if isinstance(value, str) else value
+        for name, value in tag.items()
     }
+    return {_STRUCTURAL_TAG_MODE: "On", **values}

@@ -14,6 +14,7 @@ from prometheus_client import CollectorRegistry, Counter
 
 BLOCK = 4
 FIRST_HASH = 2**62
+SALTED_HASH = 2**61
 
 
 class OfItsOwn(Disconnected):
@@ -71,6 +72,7 @@ class Told(LLMEngine):
             return Ours(model="told")
         return EngineConfig(
             model="told",
+            model_aliases=["told-too"],
             runtime_data={"told": 1},
             llm=LlmRegistration(context_length=512, kv_cache_block_size=BLOCK, total_kv_blocks=100),
         )
@@ -95,6 +97,18 @@ class Told(LLMEngine):
         if control == "set_delay":
             self.delay = body["seconds"]
         return {"status": "ok", "control": control}
+
+    async def on_endpoint_ready(self, endpoint):
+        reach("endpoint", str(endpoint.connection_id()))
+        self.endpoint = endpoint
+
+    def supported_updates(self):
+        return {"load", "unload"}
+
+    async def engine_update(self, update, body):
+        change = {"load": self.endpoint.publish_lora, "unload": self.endpoint.unpublish_lora}
+        await change[update](body["name"])
+        return {"status": "ok"}
 
     async def generate(self, request, context):
         case = case_of(request)
@@ -128,6 +142,19 @@ class Told(LLMEngine):
             token_ids=tokens,
             num_block_tokens=[BLOCK] * count + [len(tokens) % BLOCK],
             block_hashes=list(range(FIRST_HASH, FIRST_HASH + 1 + count)),
+        )
+        self.kv.publish_batch(
+            [
+                {"type": "removed", "block_hashes": [FIRST_HASH]},
+                {
+                    "type": "stored",
+                    "token_ids": tokens[:BLOCK],
+                    "num_block_tokens": [BLOCK],
+                    "block_hashes": [SALTED_HASH],
+                    "cache_salt": "salt",
+                    "lora_name": "adapter",
+                },
+            ]
         )
         self.snapshots.publish(
             0,
