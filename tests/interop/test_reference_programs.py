@@ -55,6 +55,21 @@ def test_their_own_program(launcher: Launcher, model_folder: str) -> None:
     assert process.terminate() == 0
 
 
+def test_their_program_for_tokenspeed(launcher: Launcher, model_folder: str) -> None:
+    process = program(
+        launcher,
+        "dynamo.tokenspeed",
+        *["--model", model_folder, "--served-model-name", "speed", "--discovery-backend", "file"],
+    )
+    process.wait_for_line(r"^Serving on dynamo\.backend\.generate$")
+    api = start_frontend(launcher)
+    wait_for_routes(api, "speed", PROMPT)
+    usage = api.complete(PROMPT, model="speed").json["usage"]
+    assert (usage["prompt_tokens"], usage["completion_tokens"]) == (len(PROMPT), len(PROMPT))
+    assert process.terminate() == 0
+    assert launcher.latches.is_reached("shutdown")
+
+
 def test_what_a_program_raises_is_shown(launcher: Launcher) -> None:
     process = program(launcher, "referenced_main", "raise")
     assert process.wait() == 1

@@ -7,8 +7,8 @@ runs a program of theirs whose worker is then this one. The command line offers 
 - `package`: which release of it is there.
 - `making`, `main`: the engine from its ``from_args``, or a program that makes its worker itself.
 - `shape`: what is not theirs is refused.
-- `engine`: the hooks; `context`, `spans`, `kv_sources`, `metrics`, `snapshots`: what they are
-  given.
+- `lifecycle`, `engine`: the hooks; `context`, `spans`, `kv_sources`, `kv_publisher`, `metrics`,
+  `snapshots`, `endpoint`: what they are given.
 - `worker_config`, `engine_config`: what they say about themselves.
 - `errors`: their exceptions, as ours.
 """
