@@ -104,6 +104,7 @@ def test_a_start_that_fails_in_a_program(launcher: Launcher, model_folder: str) 
 @pytest.mark.parametrize(
     ("module", "status", "said"),
     [
+        ("dynamo.vllm", 2, "-m: dynamo.vllm drives the runtime by itself"),
         ("nosuch", 2, "-m: no module named 'nosuch'"),
         ("nosuch.main", 2, "-m: no module named 'nosuch'"),
         ("dynamo.common.backend", 2, "-m: no module named 'dynamo.common.backend.__main__'"),

@@ -34,6 +34,10 @@ if TYPE_CHECKING:
     WorkerOf = Callable[[Any], Worker]
 
 
+# They would run as ever, with a worker of their own.
+_WITHOUT_WORKER = ("dynamo.vllm", "dynamo.sglang", "dynamo.trtllm", "dynamo.mocker")
+
+
 def add_reference_options(parser: argparse.ArgumentParser) -> None:
     """Adds ``--reference``, and ``-m``, which goes with it."""
     group = parser.add_argument_group(
@@ -202,6 +206,12 @@ def _run_program(module: str, argv: Sequence[str], worker_of: WorkerOf) -> list[
 
 
 def _check_program(module: str) -> None:
+    if module in _WITHOUT_WORKER:
+        hint = "; vLLM is served by the engine 'vllm'" if module == "dynamo.vllm" else ""
+        raise UsageError(
+            f"-m: {module} drives the runtime by itself, and makes no Worker of"
+            f" dynamo.common.backend{hint}"
+        )
     if str(Path.cwd()) not in sys.path:
         sys.path.insert(0, str(Path.cwd()))
     try:
