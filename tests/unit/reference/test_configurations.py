@@ -117,7 +117,7 @@ def test_what_is_no_engine_config_of_theirs(wrong: object) -> None:
 
 
 def test_attributes_of_a_span_are_what_a_trace_can_have() -> None:
-    given = {
+    given: dict[Any, Any] = {
         "text": "a",
         "flag": True,
         "whole": 3,
