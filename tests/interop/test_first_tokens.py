@@ -75,10 +75,12 @@ def test_a_first_token_that_an_engine_tells_of_reaches_the_router(
     assert queued(api) == 0
 
 
-def test_without_kv_routing_nobody_is_told(launcher: Launcher, model_folder: str) -> None:
-    serve(
-        launcher,
-        "caching:Announcing",
-        *["--model-name", model_folder, "--no-enable-kv-routing"],
-    )
+@pytest.mark.parametrize(
+    ("engine", "options"),
+    [("caching:Announcing", ["--no-enable-kv-routing"]), ("plain:Plain", [])],
+)
+def test_without_anything_for_a_router_there_is_no_channel(
+    launcher: Launcher, engine: str, options: list[str]
+) -> None:
+    serve(launcher, engine, *options)
     assert not list((launcher.folder / "discovery" / "v1").glob("event_channels/[!.]*"))

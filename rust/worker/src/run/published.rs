@@ -12,7 +12,8 @@ use crate::metrics::RequestMetrics;
 pub(super) struct Published {
     pub(super) controls: Arc<Controls>,
     pub(super) request_metrics: RequestMetrics,
-    /// What tells routers of first tokens; `None` without KV routing, and on a prefill worker.
+    /// What tells routers of first tokens; `None` where nothing else is published for them, and on a
+    /// prefill worker.
     pub(super) first_tokens: Option<FirstTokenSource>,
     /// The payload of the health canary, where there is one.
     pub(super) canary: Option<Value>,

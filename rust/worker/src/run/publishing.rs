@@ -35,10 +35,7 @@ impl StartedWorker {
         } = &*self.host;
         let (engine, config) = (&assembly.engine, &assembly.config);
         let (request_metrics, bindings) = self.set_up_metrics().await?;
-        let mut first_tokens = None;
         if config.enable_kv_routing {
-            let role = config.disaggregation_mode.worker_type();
-            first_tokens = FirstTokenSource::for_endpoint(&self.endpoint, role).await;
             // Code of the engine's is handed the publishers.
             AssertUnwindSafe(self.start_publishers(bindings))
                 .catch_unwind()
@@ -97,6 +94,15 @@ impl StartedWorker {
         // A run publishes once.
         let _ = member.controls.set(controls.clone());
         let canary = health::payload(config, &**engine).await;
+        // A channel is a socket, which a forked child keeps: only for who is on the event plane anyway.
+        let is_routed = self.publishers.lock().are_there();
+        let first_tokens = match is_routed {
+            true => {
+                let role = config.disaggregation_mode.worker_type();
+                FirstTokenSource::for_endpoint(&self.endpoint, role).await
+            }
+            false => None,
+        };
         controls.instance().register_card().await?;
         Ok(Some(Published {
             controls,
