@@ -12,6 +12,8 @@ from support.streams import PROMPT
 from support.system import SERVING, System
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from support.launcher import Launcher
 
 SET = {
@@ -49,14 +51,8 @@ SET = {
     "runtime_config.structural_tag_mode": "on",
     "runtime_config.structural_tag_scope": "always",
     "runtime_config.structural_tag_schema": "strict",
-    "runtime_config.structural_tag": {
-        "scope": "always",
-        "schema": "strict",
-        "allow_tool_calls_with_structured_output": True,
-        "exclude_special_tokens": False,
-        "reasoning_boundary": "structural_tag",
-        "tool_arguments_any_order": True,
-    },
+    "runtime_config.structural_tag.scope": "always",
+    "runtime_config.structural_tag.schema": "strict",
     "runtime_config.enable_local_indexer": False,
 }
 UNSET = {
@@ -83,8 +79,12 @@ UNSET = {
 }
 
 
-def card(launcher: Launcher, engine: str, *options: str) -> dict[str, Any]:
-    process = launcher.command("serve", engine, "--discovery-backend", "file", *options)
+def card(
+    launcher: Launcher, engine: str, *options: str, env: Mapping[str, str] | None = None
+) -> dict[str, Any]:
+    process = launcher.command(
+        "serve", engine, "--discovery-backend", "file", *options, env=env or {}
+    )
     process.wait_for_line(SERVING)
     folder = launcher.folder / "discovery" / "v1" / "mdc"
     [record] = (path for path in folder.rglob("*") if path.is_file())
@@ -119,10 +119,6 @@ def test_section_6_the_card_has_all_that_engine_and_operator_set(
         *("--structural-tag-mode", "on"),
         *("--structural-tag-scope", "always"),
         *("--structural-tag-schema", "strict"),
-        "--structural-tag-with-structured-output",
-        "--no-structural-tag-exclude-special-tokens",
-        *("--structural-tag-reasoning-boundary", "StructuralTag"),
-        "--structural-tag-arguments-any-order",
         *("--default-thinking-mode", "disabled"),
         *("--kv-state-endpoint", "dynamo.kv.events"),
     )
@@ -130,6 +126,31 @@ def test_section_6_the_card_has_all_that_engine_and_operator_set(
     # Not the folder: the same files are the same model wherever they lie.
     assert found["source_path"] == "operators"
     assert at(found, "chat_template_file.hf_chat_template.file.path") == str(template)
+
+
+def test_the_card_has_every_key_of_structural_tags(launcher: Launcher, model_folder: str) -> None:
+    options = [
+        *("--model-name", model_folder),
+        *("--tool-call-parser", "qwen3_coder"),
+        *("--structural-tag-mode", "on"),
+        "--structural-tag-with-structured-output",
+        "--no-structural-tag-exclude-special-tokens",
+        *("--structural-tag-reasoning-boundary", "StructuralTag"),
+        "--structural-tag-arguments-any-order",
+    ]
+    # A frontend would not take them otherwise, which is told before the engine starts.
+    refused = launcher.command("serve", "cards:Full", "--discovery-backend", "mem", *options)
+    assert refused.wait() == 1
+    assert "requires DYN_PARSER_VERSION=2" in refused.stderr
+    found = card(launcher, "cards:Full", *options, env={"DYN_PARSER_VERSION": "2"})
+    assert at(found, "runtime_config.structural_tag") == {
+        "scope": "auto",
+        "schema": "auto",
+        "allow_tool_calls_with_structured_output": True,
+        "exclude_special_tokens": False,
+        "reasoning_boundary": "structural_tag",
+        "tool_arguments_any_order": True,
+    }
 
 
 @pytest.mark.parametrize(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import signal
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
 
-from support.system import System, instances, model_names, serve
+from support.system import System, cards, instances, model_names, serve
 
 if TYPE_CHECKING:
     from support.latches import Latches
@@ -115,6 +116,20 @@ def test_two_at_once_wait_for_each_other(launcher: Launcher, worker: System) -> 
     assert model_names(launcher) == {*before, "tuned", *names}
 
 
+def test_an_adapters_card_has_no_other_name_of_the_models(
+    launcher: Launcher, model_folder: str
+) -> None:
+    _, system = serve(launcher, "updated:Aliased", "--model-name", model_folder)
+    done(update(system, "load", {"name": "tuned"}))
+    records = (json.loads(path.read_text())["card_json"] for path in cards(launcher))
+    aliases = {card["display_name"]: card.get("aliases", []) for card in records}
+    assert aliases.pop("tuned") == []
+    assert list(aliases.values()) == [["parrot"]]
+    status, reply = update(system, "load", {"name": "parrot"})
+    assert status == 500
+    assert "not the model's own" in str(reply["message"])
+
+
 def test_it_is_performed_while_the_engine_sleeps(launcher: Launcher, worker: System) -> None:
     before = model_names(launcher)
     assert worker.control("sleep").json["status"] == "ok"
@@ -126,8 +141,8 @@ def test_it_is_performed_while_the_engine_sleeps(launcher: Launcher, worker: Sys
 
 def test_a_caller_that_hangs_up_leaves_it_whole(launcher: Launcher, worker: System) -> None:
     before = model_names(launcher)
-    caller = worker.hang_up_on("update/load", {"name": "tuned", "reach": "there", "pass": "on"})
-    launcher.latches.reached("there")
+    caller = worker.hang_up_on("update/load", {"name": "tuned", "before": "on"})
+    launcher.latches.reached("before")
     caller.close()
     launcher.latches.release("on")
     done(update(worker, "load", {"name": "other"}))

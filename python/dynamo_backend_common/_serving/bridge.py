@@ -216,7 +216,14 @@ class Bridge:
         return await self._hook("supported_controls", default=())
 
     async def validate_engine_control(self, name: str, body: Any) -> Any:
-        return await self._logged("validate_engine_control", name, body)
+        try:
+            return await self._hook("validate_engine_control", name, body)
+        except DynamoError:
+            # A refusal, of which the reply says all.
+            raise
+        except Exception:
+            logger.exception("%s.validate_engine_control failed", self.name)
+            raise
 
     async def engine_control(self, name: str, body: Any) -> Any:
         return await self._logged("engine_control", name, body)

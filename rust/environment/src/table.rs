@@ -210,6 +210,9 @@ variables! {
         "who sees where reasoning ends before a structural tag";
     DYN_STRUCTURAL_TAG_ARGUMENTS_ANY_ORDER(Flag) = "false", [CommandLine],
         "a tool's arguments may come in any order";
+    DYN_PARSER_VERSION(Choice(&["auto", "1", "2"])) or "`auto`", [Runtime, Frontend],
+        "generation of the parsers of tool calls and reasoning, on workers and frontends alike; of the \
+         structural tags all but mode, scope, schema and the boundary `StructuralTag` need `2`";
 
     DYN_TOPOLOGY_ENABLED(Flag) or "`false`", [Worker],
         "the card says where the worker is ([Topology](#topology)); what is no flag is off, with a \

@@ -12,7 +12,8 @@ class Updated(Adapted):
     """Its updates ``load`` and ``unload`` take a ``name``.
 
     A body's ``reach`` and ``pass`` are latches, ``reply`` is the reply instead of the usual, and
-    ``raise`` a message to raise; the card is changed before all of them. With ``aside`` a task that
+    ``raise`` a message to raise; the card is changed before all of them, and after the latch that
+    ``before`` names. With ``aside`` a task that
     the update starts changes it.
     """
 
@@ -34,6 +35,9 @@ class Updated(Adapted):
             self.at_work -= 1
 
     async def _perform(self, name, body):
+        if "before" in body:
+            reach("before")
+            await passed(body["before"])
         change = {"load": self.cards.publish, "unload": self.cards.withdraw}[name]
         if body.get("aside"):
             await asyncio.create_task(self._change(change, body["name"]))
