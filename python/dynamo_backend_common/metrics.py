@@ -99,9 +99,30 @@ class EndpointMetrics:
         registry = bearing_bad_files(registry)
         prefixes = _prefixes(prefix)
         labelled = _Labelled(registry, prefixes, self.labels | _checked(labels or {}))
+        self._ask(
+            f"registry that was registered ({type(registry).__name__})",
+            lambda: generate_latest(labelled).decode(),
+        )
+
+    def register_text(self, make: Callable[[], str]) -> None:
+        """Shows the text that ``make`` returns, in Prometheus' text format, with each scrape.
+
+        For an engine whose metrics are in no registry, but can be made when somebody asks. It is
+        called on a thread of its own, and shown as `register` does it; `labels` are not added.
+
+        Raises:
+            InvalidArgument: ``make`` cannot be called.
+        """
+        if not callable(make):
+            raise InvalidArgument(
+                f"make: {type(make).__name__} cannot be called; give a function that returns text"
+            )
+        self._ask("function that was registered", lambda: _as_text(make()))
+
+    def _ask(self, what: str, make: Callable[[], str]) -> None:
         source = self._core.add_source()
         self._sources.append(source)
-        text = _Text(type(registry).__name__, lambda: generate_latest(labelled).decode())
+        text = _Text(what, make)
         thread = threading.Thread(
             target=text.make_when_asked, args=(source,), name="dynamo-metrics", daemon=True
         )
@@ -145,10 +166,10 @@ class _Labelled:
 
 
 class _Text:
-    """Makes one registry's text, in a thread of its own."""
+    """Makes one text of an engine's, in a thread of its own."""
 
-    def __init__(self, name: str, make: Callable[[], str]) -> None:
-        self._name = name
+    def __init__(self, what: str, make: Callable[[], str]) -> None:
+        self._what = what
         self._make = make
         # Where in the code it failed before.
         self._told: set[tuple[type, str, int]] = set()
@@ -179,11 +200,17 @@ class _Text:
         if place not in self._told:
             self._told.add(place)
             _logger.error(
-                "setup_metrics: the registry that was registered (%s) raised when it was scraped;"
+                "setup_metrics: the %s raised when it was scraped;"
                 " its last text is shown while it does, and this is not logged again",
-                self._name,
+                self._what,
                 exc_info=raised,
             )
+
+
+def _as_text(made: object) -> str:
+    if not isinstance(made, str):
+        raise TypeError(f"it returned {type(made).__name__}; it must return str")
+    return made
 
 
 def _exporter() -> Callable[[Any], bytes]:

@@ -116,6 +116,22 @@ def test_ranks_have_a_registry_each_and_a_sample_keeps_its_own_labels(launcher: 
     assert "hidden" not in text
 
 
+def test_a_text_is_made_when_a_scrape_asks(launcher: Launcher) -> None:
+    _, system = serve(launcher, "measured:Texts")
+    asked = [sample(scrape_anew(system), "engine_asked", thread="dynamo-metrics") for _ in "12"]
+    assert 0 < asked[0] < asked[1]
+
+
+def test_what_is_no_text_is_logged_once(launcher: Launcher) -> None:
+    process, system = serve(launcher, "measured:NoText")
+    for _ in range(2):
+        assert "engine_bytes" not in scrape(system)
+    process.wait_for_line("TypeError: it returned bytes")
+    assert process.terminate() == 0
+    assert process.output.count("TypeError: it returned bytes; it must return str") == 1
+    assert "the function that was registered raised when it was scraped" in process.output
+
+
 def test_what_conflicts_with_the_workers_metrics_is_left_out_with_one_warning(
     launcher: Launcher,
 ) -> None:

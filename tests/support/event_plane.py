@@ -51,6 +51,11 @@ class EventPlane:
             told += [missing.pop(window) for window in windows if window in missing]
         return told
 
+    def until_told_that(self, what: str) -> None:
+        """Receives until an event of this kind came by, such as ``removed``."""
+        while what.encode() not in b"".join(self._socket.recv_multipart()):
+            pass
+
     def __enter__(self) -> EventPlane:
         return self
 

@@ -10,6 +10,7 @@ from ..exceptions import InvalidArgument
 from ..testing.checking import REQUESTS, TIMEOUT, run_checks
 from .failure import PROGRAM, UsageError
 from .output import write
+from .reference import reference_maker
 from .resolve import engine_maker, known_engines
 
 if TYPE_CHECKING:
@@ -38,6 +39,11 @@ def add_parser(commands: Any) -> None:
         + ", ".join(known_engines()),
     )
     parser.add_argument(
+        "--reference",
+        action="store_true",
+        help="the engine is written for dynamo.common.backend of ai-dynamo",
+    )
+    parser.add_argument(
         "--requests",
         type=count,
         default=REQUESTS,
@@ -56,7 +62,8 @@ def add_parser(commands: Any) -> None:
 
 def check(options: argparse.Namespace, engine_argv: Sequence[str]) -> int:
     """Prints what each check found; returns the exit status."""
-    make = engine_maker(options.engine, engine_argv)
+    maker = reference_maker if options.reference else engine_maker
+    make = maker(options.engine, engine_argv)
     try:
         name, results = run_checks(
             make, requests=options.requests, timeout=options.timeout, tell=_tell

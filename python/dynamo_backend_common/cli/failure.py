@@ -48,7 +48,7 @@ def show_traceback(error: BaseException) -> None:
 
 def _without_ours(tb: TracebackType | None) -> TracebackType | None:
     while tb is not None and tb.tb_frame.f_code.co_filename.startswith(
-        (_PACKAGE, "<frozen importlib", _importlib())
+        (_PACKAGE, "<frozen importlib", "<frozen runpy>", _importlib())
     ):
         tb = tb.tb_next
     return tb

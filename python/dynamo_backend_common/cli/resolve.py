@@ -39,8 +39,14 @@ def make_engine(name: str, argv: Sequence[str]) -> Any:
         UsageError: There is no such engine, it takes no arguments, or its constructor wants some.
         Failure: The user's own code failed; its traceback has been shown.
     """
-    target = _attribute(name) if ":" in name else _installed(name)
+    target = attribute(name) if ":" in name else _installed(name)
     engine = _make(name, target, list(argv))
+    if inspect.iscoroutine(engine):
+        engine.close()
+        raise UsageError(
+            f"from_args of engine '{name}' is a coroutine, as in dynamo.common.backend: serve it"
+            " with --reference"
+        )
     if not (isinstance(engine, RustEngine) or callable(getattr(engine, "generate", None))):
         raise UsageError(
             f"engine '{name}' is of type {_type_name(engine)}, which has no method generate"
@@ -60,7 +66,13 @@ def known_engines() -> dict[str, EntryPoint]:
     return dict(sorted(points.items()))
 
 
-def _attribute(name: str) -> Any:
+def attribute(name: str) -> Any:
+    """What ``module:attribute`` names.
+
+    Raises:
+        UsageError: There is no such module or attribute.
+        Failure: The module cannot be imported; its traceback has been shown.
+    """
     module_name, _, path = name.partition(":")
     if not (module_name and path):
         raise UsageError(f"engine '{name}': write module:attribute, such as my_engine:MyEngine")
@@ -85,12 +97,12 @@ def _module(name: str) -> Any:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
         if error.name is None or not f"{name}.".startswith(f"{error.name}."):
-            raise _users(f"module '{name}' cannot be imported", error) from error
+            raise users_failure(f"module '{name}' cannot be imported", error) from error
         raise UsageError(
             f"no module named '{error.name}'{_hint(error.name, _siblings(error.name))}"
         ) from None
     except Exception as error:
-        raise _users(f"module '{name}' cannot be imported", error) from error
+        raise users_failure(f"module '{name}' cannot be imported", error) from error
 
 
 def _siblings(module: str) -> list[str]:
@@ -112,7 +124,7 @@ def _installed(name: str) -> Any:
     except ImportError as error:
         raise _not_installed(known[name], error) from error
     except Exception as error:
-        raise _users(f"engine '{name}' cannot be loaded", error) from error
+        raise users_failure(f"engine '{name}' cannot be loaded", error) from error
 
 
 def _not_installed(point: EntryPoint, error: ImportError) -> Failure:
@@ -185,10 +197,11 @@ def _call(name: str, factory: Callable[..., Any], *arguments: list[str]) -> Any:
     except Exception as error:
         if isinstance(error, ImportError) and ":" not in name:
             raise _not_installed(known_engines()[name], error) from error
-        raise _users(f"engine '{name}' cannot be made", error) from error
+        raise users_failure(f"engine '{name}' cannot be made", error) from error
 
 
-def _users(what: str, error: Exception) -> Failure:
+def users_failure(what: str, error: BaseException) -> Failure:
+    """The failure of a user's own code, whose traceback is shown."""
     show_traceback(error)
     return Failure(f"{what}: {type(error).__name__}: {error}")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from .._core import check_environment
@@ -19,6 +20,7 @@ from .options import add_options, as_configured, configuration, name_place, read
 from .output import write
 from .ports import check_port
 from .progress import ProgressLine
+from .reference import add_reference_options, reference_maker, serve_reference, settle
 from .resolve import known_engines, make_engine
 
 if TYPE_CHECKING:
@@ -26,7 +28,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from .._serving.own_loop import LoopFactory
-    from ..report import Report
     from .options import Setting
 
 _REQUESTS_CUT = 3
@@ -60,13 +61,14 @@ def add_parser(commands: Any) -> None:
         help="write the whole configuration and where each value came from, make the engine, and"
         " end without starting it: status 0, or 2 with the error",
     )
+    add_reference_options(parser)
     add_options(parser)
     parser.set_defaults(command=serve)
 
 
 def serve(options: argparse.Namespace, engine_argv: Sequence[str]) -> int:
     """Serves until the worker ends; returns the exit status."""
-    if options.engine is None:
+    if options.engine is None and options.program is None:
         print(list_engines(), file=sys.stderr)
         raise UsageError(
             "which ENGINE? One of these, or module:attribute of your own; an engine's own options:"
@@ -76,23 +78,29 @@ def serve(options: argparse.Namespace, engine_argv: Sequence[str]) -> int:
         return _check(options, engine_argv)
     settings = _settings(options)
     loop_factory = _prepare(settings)
-    engine = make_engine(options.engine, engine_argv)
     with ProgressLine(sys.stderr) as line:
-        worker = _worker(engine, settings, line)
+        worker_of = partial(_worker, settings=settings, line=line)
         try:
-            report = worker._run_to_exit(loop_factory)  # noqa: SLF001
+            if options.reference:
+                reports = serve_reference(options, engine_argv, worker_of, loop_factory)
+            else:
+                worker = worker_of(make_engine(options.engine, engine_argv))
+                reports = [worker._run_to_exit(loop_factory)]  # noqa: SLF001
         except DynamoError as error:
             if error.__cause__ is not None:
                 show_traceback(error.__cause__)
             raise Failure(str(error)) from error
-    return _status(report)
+    return _status(sum(report.cut for report in reports))
 
 
 def _check(options: argparse.Namespace, engine_argv: Sequence[str]) -> int:
     try:
         settings = _settings(options)
         _prepare(settings)
-        engine = make_engine(options.engine, engine_argv)
+        if options.reference:
+            engine = reference_maker(options.engine, engine_argv)()
+        else:
+            engine = make_engine(options.engine, engine_argv)
         worker = _worker(engine, settings, ProgressLine(sys.stderr))
     except Failure as failure:
         raise UsageError(str(failure)) from failure
@@ -101,7 +109,7 @@ def _check(options: argparse.Namespace, engine_argv: Sequence[str]) -> int:
 
 
 def _settings(options: argparse.Namespace) -> dict[str, Setting]:
-    settings = read_settings(options)
+    settings = settle(options, read_settings(options))
     level = settings["log_level"]
     if level.kind == "default" and settings["http_port"].value is not None and sys.stderr.isatty():
         settings["log_level"] = replace(level, value=_CALM_LOG)
@@ -163,9 +171,9 @@ def _worker(engine: Any, settings: Mapping[str, Setting], line: ProgressLine) ->
     return worker
 
 
-def _status(report: Report) -> int:
-    if report.cut == 0:
+def _status(cut: int) -> int:
+    if cut == 0:
         return 0
-    requests = "1 request was" if report.cut == 1 else f"{report.cut} requests were"
+    requests = "1 request was" if cut == 1 else f"{cut} requests were"
     say(f"{requests} cut at the end of the shutdown's time")
     return _REQUESTS_CUT

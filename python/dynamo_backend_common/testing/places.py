@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
 _PACKAGE = Path(__file__).parent.parent
-OURS = (str(_PACKAGE / "_serving"), str(_PACKAGE / "testing"))
+OURS = tuple(str(_PACKAGE / part) for part in ("_serving", "reference", "testing"))
 """What the files begin with by which an engine is driven."""
 
 _ASYNCIO = str(Path(asyncio.__file__).parent)

@@ -67,6 +67,25 @@ class OfRanks(Measured):
         return MetricsBindings(dp_ranks=[0, 1], on_publisher_ready=ready)
 
 
+class Texts(Measured):
+    """Has its metrics from functions that make their text when asked."""
+
+    async def setup_metrics(self, context):
+        self.asked = 0
+        context.metrics.register_text(self.text)
+
+    def text(self):
+        self.asked += 1
+        thread = threading.current_thread().name
+        help_text = "# HELP engine_asked Scrapes.\n# TYPE engine_asked gauge\n"
+        return f'{help_text}engine_asked{{thread="{thread}"}} {self.asked}\n'
+
+
+class NoText(Measured):
+    async def setup_metrics(self, context):
+        context.metrics.register_text(lambda: b"engine_bytes 1")
+
+
 class InConflict(Measured):
     """Has the worker's metrics, one with another type, and a line that is none."""
 
