@@ -275,7 +275,7 @@ impl<'py> IntoPyObject<'py> for Chunk {
     }
 }
 
-fn typed(request: &Bound<'_, PyAny>) -> Result<PreprocessedRequest, String> {
+pub(crate) fn typed(request: &Bound<'_, PyAny>) -> Result<PreprocessedRequest, String> {
     let value: Value = json::from_python(request, "request")?;
     serde_json::from_value(value).map_err(|error| format!("request: {error}"))
 }
