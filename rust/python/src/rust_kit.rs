@@ -43,8 +43,8 @@ pub(crate) fn check_rust_engine(
         )
     })?;
     let asked = Asked {
-        engine: engine.engine.clone(),
-        another: another.map(|another| another.engine.clone()),
+        engine: engine.driven()?,
+        another: another.map(RustEngine::driven).transpose()?,
         request,
         requests,
         timeout,

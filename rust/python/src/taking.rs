@@ -1,7 +1,6 @@
 //! An engine that was compiled elsewhere: an object of Python's hands it over in a capsule, once.
 
 use std::ffi::CStr;
-use std::sync::Arc;
 
 use dynamo_backend_worker::engines::ForeignEngine;
 use dynamo_engine_abi::{CAPSULE, USED_CAPSULE, VERSION};
@@ -51,9 +50,7 @@ fn take(object: &Bound<'_, PyAny>, handed: &Bound<'_, PyAny>) -> Result<RustEngi
         .map_err(|error| format!("an engine that cannot be taken: {}", error.message()))?;
     // SAFETY: it is a capsule, and the name lives as long as this module, which is never unloaded.
     unsafe { ffi::PyCapsule_SetName(capsule.as_ptr(), USED_CAPSULE.as_ptr()) };
-    Ok(RustEngine {
-        engine: Arc::new(engine),
-    })
+    Ok(RustEngine::taken(engine))
 }
 
 fn name_of<'a>(capsule: &'a Bound<'_, PyCapsule>) -> Result<&'a CStr, String> {

@@ -57,7 +57,7 @@ impl TestLoop {
     /// `engine`: a `RustEngine`, or the bridge around a Python engine.
     fn engine(&self, engine: &Bound<'_, PyAny>, name: &str) -> PyResult<TestEngine> {
         let (engine, failure): (Arc<dyn LLMEngine>, _) = match engine.cast::<RustEngine>() {
-            Ok(handle) => (handle.get().engine.clone(), Failure::default()),
+            Ok(handle) => (handle.get().driven()?, Failure::default()),
             Err(_) => {
                 let shutdown = Shutdown::default();
                 let engine = PythonEngine::new(engine, name, self.0.clone(), shutdown)?;
