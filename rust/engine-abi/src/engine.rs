@@ -60,11 +60,11 @@ pub struct EngineTable {
     /// called twice.
     pub cleanup: Option<Begin>,
     /// Called once, after `start`, with `{"model", "component", "model_load_seconds", "labels":
-    /// {NAME: TEXT}}`. The answer is none, or `{"dp_ranks": [NUMBER]}`: the ranks that it will push
-    /// snapshots of.
+    /// {NAME: TEXT}}`. The answer is none, or `{"dp_ranks": [NUMBER], "text": BOOL}`: the ranks that it
+    /// will push snapshots of, and whether `metrics_text` is to be asked.
     pub setup_metrics: Option<Begin>,
     /// The engine's own metrics in Prometheus' text format, when somebody looks. `READY` or
-    /// `FAILED`. It may take a while, and must not wait for requests.
+    /// `FAILED`. The one function that may take a while, on a thread of its own.
     pub metrics_text:
         Option<unsafe extern "C" fn(data: *mut c_void, answer: *mut Answer) -> Status>,
     /// Where KV events come from, a source for each rank at most: `[{"dp_rank": NUMBER}]` is one

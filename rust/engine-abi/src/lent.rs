@@ -44,6 +44,20 @@ impl Str {
             len: text.len(),
         }
     }
+
+    /// Whether there is none.
+    pub const fn is_none(&self) -> bool {
+        self.ptr.is_null() && self.len == 0
+    }
+
+    /// The bytes that are lent; `None` where a null pointer has a length.
+    ///
+    /// # Safety
+    ///
+    /// A pointer that is not null points to as many as `len` says, for as long as `'a`.
+    pub const unsafe fn get<'a>(self) -> Option<&'a [u8]> {
+        unsafe { list(self.ptr, self.len) }
+    }
 }
 
 impl TokenIds {
@@ -60,6 +74,15 @@ impl TokenIds {
             len: ids.len(),
         }
     }
+
+    /// What is lent; `None` where a null pointer has a length.
+    ///
+    /// # Safety
+    ///
+    /// A pointer that is not null points to as many as `len` says, for as long as `'a`.
+    pub const unsafe fn get<'a>(self) -> Option<&'a [u32]> {
+        unsafe { list(self.ptr, self.len) }
+    }
 }
 
 impl Numbers {
@@ -75,5 +98,25 @@ impl Numbers {
             ptr: numbers.as_ptr(),
             len: numbers.len(),
         }
+    }
+
+    /// What is lent; `None` where a null pointer has a length.
+    ///
+    /// # Safety
+    ///
+    /// A pointer that is not null points to as many as `len` says, for as long as `'a`.
+    pub const unsafe fn get<'a>(self) -> Option<&'a [f64]> {
+        unsafe { list(self.ptr, self.len) }
+    }
+}
+
+/// SAFETY: a pointer that is not null points to as many as `len` says, for as long as `'a`.
+const unsafe fn list<'a, T>(ptr: *const T, len: usize) -> Option<&'a [T]> {
+    if len == 0 {
+        Some(&[])
+    } else if ptr.is_null() {
+        None
+    } else {
+        Some(unsafe { core::slice::from_raw_parts(ptr, len) })
     }
 }

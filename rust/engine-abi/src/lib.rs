@@ -2,8 +2,8 @@
 //! compiler, in another language, with another tokio. Plain structures and tables of functions in C's
 //! layout; `include/dynamo_engine.h` has the same for C and C++, and a test holds them equal.
 //!
-//! Nothing here does anything: `dynamo-engine` is for authors of engines in Rust, and the worker has
-//! the other side.
+//! `dynamo-engine` is for authors of engines in Rust, and the worker has the other side. What both do
+//! alike is in [`crossing`]; nothing else here does anything.
 //!
 //! # Who is who
 //!
@@ -27,8 +27,9 @@
 //!
 //! # Who owns what
 //!
-//! - A table and a name in it live as long as the process. A library is never unloaded: a waker of its
-//!   own may still be held by somebody, and a thread of its own may run.
+//! - Tables live as long as the process; an engine's own, and the name in it, until its `release` is
+//!   called. A library is never unloaded: a waker of its own may still be held by somebody, and a
+//!   thread of its own may run.
 //! - An [`Engine`] is the engine's until it is taken, and the host's from then on. Who takes it writes
 //!   null over `table`; whoever is left with an engine that nobody took calls its `release`.
 //! - What is *lent* ([`Str`], [`TokenIds`], [`Numbers`] and the pointers of other structures) is copied
@@ -87,8 +88,11 @@
 #![no_std]
 #![warn(missing_docs)]
 
+extern crate alloc;
+
 mod call;
 mod chunk;
+pub mod crossing;
 mod engine;
 mod header;
 mod host;
