@@ -70,7 +70,7 @@ fn what_is_no_whole_waker_is_none() {
             ..lent
         };
         // SAFETY: what is lent lives for the call.
-        unsafe { KeptWaker::default().of(&raw) }.is_none()
+        unsafe { KeptWaker::default().of(&raw).is_none() }
     };
     assert!(wrong(|table| table.header.size = 8));
     assert!(wrong(|table| table.clone = None));
@@ -82,8 +82,8 @@ fn what_is_no_whole_waker_is_none() {
         ..lent
     };
     // SAFETY: as above.
-    assert!(unsafe { KeptWaker::default().of(&nowhere) }.is_none());
-    assert!(unsafe { KeptWaker::default().of(std::ptr::null()) }.is_none());
+    assert!(unsafe { KeptWaker::default().of(&nowhere).is_none() });
+    assert!(unsafe { KeptWaker::default().of(std::ptr::null()).is_none() });
     assert_eq!(Arc::strong_count(&woken), 2, "none was cloned and lost");
 }
 
