@@ -23,6 +23,8 @@ CONSOLES = PAGE.consoles()
 IN_RUST = "In Rust, as a wheel"
 
 
+# One of them compiles an engine.
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("section", CONSOLES)
 def test_a_section_does_what_it_shows(launcher: Launcher, model_folder: str, section: str) -> None:
     replaced = {

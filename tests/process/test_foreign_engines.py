@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from support.api import Api, finish_reasons, read_text, text_of
+from support.event_plane import EventPlane
 from support.launcher import ENGINES
 from support.metrics import lint, sample
 from support.native import RUST_ENGINE, compile_c_engine, copy_crate, install_wheel
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
 PROMPT = " one two three four"
 """Each word is one token, its space included."""
 CLIENTS = 16
+USAGE = "dynamo_component_gpu_cache_usage_percent"
+
+# The first one of an engine compiles it.
+pytestmark = pytest.mark.timeout(900)
 CXX = ("c++", "-x", "c++", "-std=c++11")
 
 
@@ -71,11 +76,11 @@ class Served:
         return int(self.system.status()["in_flight"])
 
 
-def serve(launcher: Launcher, built: Built, model_folder: str) -> Served:
+def serve(launcher: Launcher, built: Built, model_folder: str, *options: str) -> Served:
     system = System(launcher.ports.reserve())
     server = launcher.serve(
         built.engine,
-        *["--model-name", model_folder],
+        *["--model-name", model_folder, *options],
         cwd=built.folder,
         env={"DYN_SYSTEM_PORT": str(system.port)},
     )
@@ -173,3 +178,43 @@ def test_a_forked_child_calls_nothing_of_an_engine_of_its_parents(
     answer = Api(port).complete(PROMPT, max_tokens=4)
     assert text_of(answer.json).split() == PROMPT.split()
     assert program.terminate() == 0
+
+
+@pytest.mark.parametrize("built", ["rust"], indirect=True)
+def test_its_kv_events_and_load_are_seen(
+    launcher: Launcher, built: Built, model_folder: str
+) -> None:
+    served = serve(launcher, built, model_folder, "--discovery-backend", "file")
+    prompt = PROMPT * 10
+    with EventPlane(launcher) as events:
+        cached = [
+            served.api.complete(prompt, max_tokens=1).json["usage"]["prompt_tokens_details"]
+            for _ in range(2)
+        ]
+        assert [details["cached_tokens"] for details in cached] == [0, 32]
+        text = served.system.get("/metrics").text
+        assert sample(text, "dynamo_component_total_blocks", dp_rank="0") == 1024
+        assert sample(text, USAGE, dp_rank="0") == 2 / 1024
+        assert sample(text, "dynamo_component_kv_cache_hit_rate", dp_rank="0") == 0.5
+        forgotten = served.system.control("forget", {}).json
+        assert forgotten["status"] == "ok"
+        assert len(forgotten["blocks"]) == 2
+        events.until_told_of(forgotten["blocks"])
+    text = served.system.get("/metrics").text
+    assert sample(text, USAGE, dp_rank="0") == 0
+    assert served.server.process.terminate() == 0
+
+
+@pytest.mark.parametrize("built", ["rust"], indirect=True)
+def test_its_arguments_follow_the_dashes(launcher: Launcher, built: Built) -> None:
+    def refused(*argv: str) -> str:
+        process = launcher.command("serve", built.engine, "--", *argv, cwd=built.folder)
+        assert process.wait() == 2
+        assert "Traceback" not in process.output
+        return process.stderr
+
+    assert "argument --beat-ms: invalid int value: 'soon'" in refused("--beat-ms", "soon")
+    assert (
+        "engine: Metronome.__dynamo_engine__ raised OverflowError: can't convert negative"
+        in refused("--beat-ms", "-1")
+    )

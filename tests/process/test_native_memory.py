@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 DONE = "the engine did what it should"
 
+# The first one compiles the engine.
+pytestmark = pytest.mark.timeout(900)
+
 
 def host(folder: Path, *options: str) -> str:
     """The small host, compiled."""

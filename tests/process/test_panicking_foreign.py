@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 
     from support.launcher import Launcher, Server
 
-PROMPT = "one two three"
+PROMPT = " one two three"
+
+# The first one compiles the engine.
+pytestmark = pytest.mark.timeout(900)
 
 
 @pytest.fixture(scope="module")

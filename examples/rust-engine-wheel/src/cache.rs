@@ -52,13 +52,12 @@ impl Cache {
         Ok((found * BLOCK_SIZE) as u32)
     }
 
-    /// Forgets all blocks; answers how many there were.
-    pub fn clear(&mut self, host: &Host) -> usize {
-        let count = self.stored.len();
-        self.stored.clear();
+    /// Forgets all blocks; answers their hashes.
+    pub fn clear(&mut self, host: &Host) -> Vec<u64> {
+        let forgotten = self.stored.drain().collect();
         host.publish_cleared(0);
         self.tell_load(host);
-        count
+        forgotten
     }
 
     fn tell_load(&self, host: &Host) {
