@@ -10,6 +10,8 @@
 - `Engine` is the protocol that an engine meets, `LLMEngine` a base class for those who like one;
   `Request` and `Chunk` are the dicts that it takes and yields, `RequestContext` the identity and
   cancellation of a request. A request with `HEALTH_CHECK_KEY` is a probe.
+- `ForeignEngine` is an object that hands over an engine in Rust, C or C++, `RustEngine` one in
+  this package.
 - `GenerationOptions` reads how a request wants its output made; `Unsupported` refuses what an
   engine does not have.
 - `RawEngine` is a base class for engines of images, videos, speech and embeddings, which take
@@ -56,7 +58,7 @@ from .disaggregation import (
     require_prefill_result,
 )
 from .encoding import encoder_chunk, encoder_result, require_encoder_result
-from .engine import Engine, LLMEngine, Progress
+from .engine import Engine, ForeignEngine, LLMEngine, Progress
 from .exceptions import (
     Cancelled,
     CannotConnect,
@@ -97,6 +99,7 @@ __all__ = [
     "Engine",
     "EngineConfig",
     "EngineShutdown",
+    "ForeignEngine",
     "GenerationOptions",
     "InvalidArgument",
     "KvEvent",

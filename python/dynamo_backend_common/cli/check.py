@@ -10,8 +10,8 @@ from ..exceptions import InvalidArgument
 from ..testing.checking import REQUESTS, TIMEOUT, run_checks
 from .failure import PROGRAM, UsageError
 from .output import write
-from .reference import reference_maker
-from .resolve import engine_maker, known_engines
+from .reference import reference_engine
+from .resolve import EngineMaker, known_engines, make_engine
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -62,8 +62,8 @@ def add_parser(commands: Any) -> None:
 
 def check(options: argparse.Namespace, engine_argv: Sequence[str]) -> int:
     """Prints what each check found; returns the exit status."""
-    maker = reference_maker if options.reference else engine_maker
-    make = maker(options.engine, engine_argv)
+    made_by = reference_engine if options.reference else make_engine
+    make = EngineMaker(lambda: made_by(options.engine, engine_argv))
     try:
         name, results = run_checks(
             make, requests=options.requests, timeout=options.timeout, tell=_tell

@@ -89,8 +89,8 @@ def settle(options: argparse.Namespace, settings: Mapping[str, Setting]) -> dict
     return settled
 
 
-def reference_maker(name: str, argv: Sequence[str]) -> Callable[[], Any]:
-    """Makes the engine of the class ``name``, and another one with each call after the first.
+def reference_engine(name: str, argv: Sequence[str]) -> Any:
+    """Makes an engine of the class ``name``.
 
     Raises:
         UsageError: There is no such class, or it is none of ai-dynamo's kind.
@@ -98,13 +98,9 @@ def reference_maker(name: str, argv: Sequence[str]) -> Callable[[], Any]:
     """
     target = _target(name)
 
-    def on_own_loop() -> Any:
-        # In a thread, as the caller may be on an event loop.
-        with ThreadPoolExecutor(1) as thread:
-            return thread.submit(asyncio.run, _make(name, target, argv)).result()
-
-    made = [on_own_loop()]
-    return lambda: made.pop() if made else on_own_loop()
+    # In a thread, as the caller may be on an event loop.
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, _make(name, target, argv)).result()
 
 
 def serve_reference(

@@ -13,7 +13,7 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .._core import RustEngine
+from .._serving.taking import is_rust_engine
 from ..exceptions import DynamoError, InvalidArgument
 from .failure import Failure, UsageError, show_traceback
 
@@ -47,17 +47,24 @@ def make_engine(name: str, argv: Sequence[str]) -> Any:
             f"from_args of engine '{name}' is a coroutine, as in dynamo.common.backend: serve it"
             " with --reference"
         )
-    if not (isinstance(engine, RustEngine) or callable(getattr(engine, "generate", None))):
+    if not (is_rust_engine(engine) or callable(getattr(engine, "generate", None))):
         raise UsageError(
             f"engine '{name}' is of type {_type_name(engine)}, which has no method generate"
         )
     return engine
 
 
-def engine_maker(name: str, argv: Sequence[str]) -> Callable[[], Any]:
-    """Makes the engine by `make_engine`, and another one with each call after the first."""
-    made = [make_engine(name, argv)]
-    return lambda: made.pop() if made else make_engine(name, argv)
+class EngineMaker:
+    """Makes the engine at once, and another one with each call after the first."""
+
+    def __init__(self, make: Callable[[], Any]) -> None:
+        self._make = make
+        self.first = make()
+        self._made = [self.first]
+
+    def __call__(self) -> Any:
+        """The engine, or another one."""
+        return self._made.pop() if self._made else self._make()
 
 
 def known_engines() -> dict[str, EntryPoint]:
@@ -137,7 +144,7 @@ def _not_installed(point: EntryPoint, error: ImportError) -> Failure:
 
 def _make(name: str, target: Any, argv: list[str]) -> Any:
     if not inspect.isclass(target) and (
-        isinstance(target, RustEngine) or hasattr(target, "generate") or not callable(target)
+        is_rust_engine(target) or hasattr(target, "generate") or not callable(target)
     ):
         _refuse(name, argv)
         return target

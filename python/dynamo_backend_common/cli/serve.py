@@ -20,7 +20,7 @@ from .options import add_options, as_configured, configuration, name_place, read
 from .output import write
 from .ports import check_port
 from .progress import ProgressLine
-from .reference import add_reference_options, reference_maker, serve_reference, settle
+from .reference import add_reference_options, reference_engine, serve_reference, settle
 from .resolve import known_engines, make_engine
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def _check(options: argparse.Namespace, engine_argv: Sequence[str]) -> int:
         settings = _settings(options)
         _prepare(settings)
         if options.reference:
-            engine = reference_maker(options.engine, engine_argv)()
+            engine = reference_engine(options.engine, engine_argv)
         else:
             engine = make_engine(options.engine, engine_argv)
         worker = _worker(engine, settings, ProgressLine(sys.stderr))

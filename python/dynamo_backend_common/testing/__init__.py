@@ -22,10 +22,12 @@ from .check import EngineCheckFailed, Outcome, Result
 from .checking import CHECKS, check_engine
 from .collecting import collect
 from .event_loop import context
+from .in_rust import RUST_CHECKS
 from .requests import request
 
 __all__ = [
     "CHECKS",
+    "RUST_CHECKS",
     "EngineCheckFailed",
     "Outcome",
     "Result",

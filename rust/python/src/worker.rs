@@ -192,7 +192,7 @@ impl WorkerCore {
     fn worker(&self, py: Python<'_>, event_loop: &EventLoop) -> PyResult<(Worker, Failure)> {
         let config = self.config.lock().clone();
         if let Ok(handle) = self.engine.bind(py).cast::<RustEngine>() {
-            let engine = handle.get().engine.clone();
+            let engine = handle.get().driven()?;
             return Ok((Worker::new(engine, config), Failure::default()));
         }
         let bridge = self.engine.bind(py);
