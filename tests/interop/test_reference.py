@@ -159,6 +159,12 @@ def test_a_client_that_leaves_stops_it(launcher: Launcher, model_folder: str) ->
     launcher.latches.reached("saw-stop")
 
 
+def test_its_generator_is_closed_by_its_own_task(errors: Served, shared: Launcher) -> None:
+    shared.latches.withdraw("closed")
+    errors.api.complete(PROMPT, model="told", **case("goes on"))
+    assert shared.latches.reached("closed") == "True"
+
+
 def test_sigterm_lets_a_stream_end(launcher: Launcher, model_folder: str) -> None:
     served = Served(launcher, model_folder)
     with served.api.stream_completion(PROMPT, model="told", **case("gated")) as stream:

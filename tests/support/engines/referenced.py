@@ -133,7 +133,13 @@ class Told(LLMEngine):
                 if case == "gated":
                     reach("gated")
                     await passed("go")
-        yield {"token_ids": [], "index": 0, "finish_reason": "stop"}
+        task = asyncio.current_task()
+        try:
+            yield {"token_ids": [], "index": 0, "finish_reason": "stop"}
+            if case == "goes on":
+                yield {"token_ids": [], "index": 0}
+        finally:
+            reach("closed", str(asyncio.current_task() is task))
 
     def tell(self, tokens, request, context):
         """Leaves what it is told, and tells routers of the prompt's blocks."""
