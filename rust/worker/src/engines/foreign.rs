@@ -205,15 +205,18 @@ impl LLMEngine for ForeignEngine {
         };
         let sources = sources.unwrap_or_default().into_iter().map(|source| {
             let host = self.engine.host.clone();
+            let media = source.media();
             match source.endpoint {
                 Some(endpoint) => KvEventSource::Zmq {
                     endpoint,
                     topic: source.topic,
                     dp_rank: source.dp_rank,
+                    media,
                 },
-                None => KvEventSource::push(source.dp_rank, move |publisher| {
-                    host.publish_kv_events_by(publisher);
-                }),
+                None => {
+                    let push = move |publisher| host.publish_kv_events_by(publisher);
+                    KvEventSource::push(source.dp_rank, push).with_media(media)
+                }
             }
         });
         Ok(sources.collect())
@@ -234,26 +237,60 @@ impl LLMEngine for ForeignEngine {
     }
 
     async fn supported_controls(&self) -> Result<Vec<String>, DynamoError> {
-        let begin = self.engine.table.supported_controls;
-        match self.call("supported_controls", begin, None).await {
+        self.names("supported_controls", self.engine.table.supported_controls)
+            .await
+    }
+
+    async fn engine_control(&self, name: &str, body: Value) -> Result<Value, DynamoError> {
+        let begin = self.engine.table.engine_control;
+        self.perform("engine_control", begin, name, body)
+            .await
+            .unwrap_or_else(|| Err(self.has_none("control", name)))
+    }
+
+    async fn supported_updates(&self) -> Result<Vec<String>, DynamoError> {
+        self.names("supported_updates", self.engine.table.supported_updates)
+            .await
+    }
+
+    async fn engine_update(&self, name: &str, body: Value) -> Result<Value, DynamoError> {
+        let begin = self.engine.table.engine_update;
+        self.perform("engine_update", begin, name, body)
+            .await
+            .unwrap_or_else(|| Err(self.has_none("update", name)))
+    }
+}
+
+impl ForeignEngine {
+    /// The list of names that `function` answers.
+    async fn names(
+        &self,
+        function: &'static str,
+        begin: Option<Begin>,
+    ) -> Result<Vec<String>, DynamoError> {
+        match self.call(function, begin, None).await {
             None => Ok(Vec::new()),
             Some(answer) => {
-                let names = read::<Option<_>>(&self.engine, "supported_controls", answer?)?;
-                Ok(names.unwrap_or_default())
+                Ok(read::<Option<_>>(&self.engine, function, answer?)?.unwrap_or_default())
             }
         }
     }
 
-    async fn engine_control(&self, name: &str, body: Value) -> Result<Value, DynamoError> {
+    /// What `function` answers to a call of an operator's; `None`: the engine has no such function.
+    async fn perform(
+        &self,
+        function: &'static str,
+        begin: Option<Begin>,
+        name: &str,
+        body: Value,
+    ) -> Option<Result<Value, DynamoError>> {
         let argument = json!({"name": name, "body": body});
-        let begin = self.engine.table.engine_control;
-        match self.call("engine_control", begin, Some(argument)).await {
-            Some(answer) => read(&self.engine, "engine_control", answer?),
-            None => Err(invalid_argument(format!(
-                "{} supports no control '{name}'",
-                self.engine.name
-            ))),
-        }
+        let answer = self.call(function, begin, Some(argument)).await?;
+        Some(answer.and_then(|answer| read(&self.engine, function, answer)))
+    }
+
+    fn has_none(&self, what: &str, name: &str) -> DynamoError {
+        invalid_argument(format!("{} supports no {what} '{name}'", self.engine.name))
     }
 }
 

@@ -56,6 +56,14 @@ impl KvEventSource {
         }
     }
 
+    /// The same, where these tokens stand for images and videos.
+    pub fn with_media(mut self, tokens: MediaTokens) -> Self {
+        match &mut self {
+            Self::Zmq { media, .. } | Self::Push { media, .. } => *media = tokens,
+        }
+        self
+    }
+
     pub fn dp_rank(&self) -> u32 {
         match self {
             Self::Zmq { dp_rank, .. } | Self::Push { dp_rank, .. } => *dp_rank,

@@ -13,7 +13,7 @@ use tokio::runtime::Handle;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::lent::code;
-use crate::adapter_cards::AdapterCards;
+use crate::adapter_cards::{AdapterCards, CardChanges};
 use crate::error::{kind, unknown};
 
 struct Registering {
@@ -29,12 +29,17 @@ pub(super) fn begin(
     name: String,
     publish: bool,
 ) -> abi::Operation {
-    let task = runtime.spawn(async move {
+    let work = async move {
         match publish {
             true => cards.publish(&name).await,
             false => cards.withdraw(&name).await,
         }
-    });
+    };
+    // What an update asks for while it is polled is undone with it.
+    let task = match CardChanges::current() {
+        Some(update) => runtime.spawn(update.scope(work)),
+        None => runtime.spawn(work),
+    };
     let registering = Registering {
         task: AbortOnDropHandle::new(task),
         waker: KeptWaker::default(),

@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 use super::taken::Taken;
 use crate::config::{Choice, DisaggregationMode, WorkerConfig};
 use crate::engine_config::EngineConfig;
+use crate::publish::MediaTokens;
 
 /// The answer of `function`, which must be there.
 pub(super) fn read<T: DeserializeOwned>(
@@ -26,6 +27,8 @@ pub(super) fn read<T: DeserializeOwned>(
 pub(super) struct Started {
     model: String,
     served_model_name: Option<String>,
+    #[serde(default)]
+    model_aliases: Vec<String>,
     context_length: Option<u32>,
     kv_cache_block_size: Option<u32>,
     total_kv_blocks: Option<u64>,
@@ -37,6 +40,8 @@ pub(super) struct Started {
     bootstrap_port: Option<u16>,
     max_gpu_lora_count: Option<u32>,
     #[serde(default)]
+    enable_eagle: bool,
+    #[serde(default)]
     runtime_data: Map<String, Value>,
 }
 
@@ -45,6 +50,7 @@ impl From<Started> for EngineConfig {
         Self {
             model: started.model,
             served_model_name: started.served_model_name,
+            model_aliases: started.model_aliases,
             context_length: started.context_length,
             kv_cache_block_size: started.kv_cache_block_size,
             total_kv_blocks: started.total_kv_blocks,
@@ -55,6 +61,7 @@ impl From<Started> for EngineConfig {
             bootstrap_host: started.bootstrap_host,
             bootstrap_port: started.bootstrap_port,
             max_gpu_lora_count: started.max_gpu_lora_count,
+            enable_eagle: started.enable_eagle,
             runtime_data: started.runtime_data,
         }
     }
@@ -77,6 +84,20 @@ pub(super) struct Source {
     pub(super) endpoint: Option<String>,
     #[serde(default)]
     pub(super) topic: String,
+    /// The token that stands for an image.
+    image_token_id: Option<u32>,
+    /// The token that stands for a video.
+    video_token_id: Option<u32>,
+}
+
+impl Source {
+    /// The tokens that stand for images and videos, by which a router tells blocks with other ones apart.
+    pub(super) fn media(&self) -> MediaTokens {
+        MediaTokens {
+            image_token_id: self.image_token_id,
+            video_token_id: self.video_token_id,
+        }
+    }
 }
 
 /// What `configure` gets.

@@ -7,7 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use dynamo_engine_abi as abi;
-use dynamo_engine_abi::{Header, LogLevel, Status};
+use dynamo_engine_abi::{Header, LogLevel, Status, host_feature};
 use dynamo_runtime::error::DynamoError;
 use dynamo_runtime::pipeline::network::ingress::push_endpoint::VERSION;
 use parking_lot::RwLock;
@@ -17,7 +17,7 @@ use super::adapter_card;
 use super::lent::{code, null, optional};
 use crate::adapter_cards::AdapterCards;
 use crate::error::{invalid_argument, kind};
-use crate::publish::{KvPublisher, Snapshot, SnapshotPublisher, StoredBlock};
+use crate::publish::{KvPublisher, Snapshot, SnapshotPublisher, StoredBlock, StoredBlocks};
 
 /// What one engine's host has.
 pub(super) struct HostData {
@@ -98,14 +98,7 @@ impl HostData {
                 stored.size
             )));
         }
-        if unsafe { optional("lora_name", stored.lora_name) }
-            .map_err(refused)?
-            .is_some()
-        {
-            return Err(refused(
-                "this worker publishes no lora_name; look at the features of its table".into(),
-            ));
-        }
+        let lora_name = unsafe { optional("lora_name", stored.lora_name) }.map_err(refused)?;
         let Some(publisher) = self.publisher(stored.dp_rank) else {
             return Ok(Status::PENDING);
         };
@@ -127,7 +120,12 @@ impl HostData {
         });
         let blocks = blocks.collect::<Result<_, DynamoError>>()?;
         let has_parent = stored.has & abi::stored_has::PARENT_HASH != 0;
-        publisher.publish_stored(has_parent.then_some(stored.parent_hash), blocks)?;
+        publisher.publish_stored_blocks(StoredBlocks {
+            parent_hash: has_parent.then_some(stored.parent_hash),
+            blocks,
+            lora_name: lora_name.map(str::to_owned),
+            ..StoredBlocks::default()
+        })?;
         Ok(Status::READY)
     }
 
@@ -143,7 +141,7 @@ impl HostData {
 }
 
 const TABLE: abi::HostTable = abi::HostTable {
-    header: Header::of::<abi::HostTable>(0),
+    header: Header::of::<abi::HostTable>(host_feature::UPDATES | host_feature::KV_LORA_NAME),
     dynamo_version: abi::Str::lend(VERSION),
     log: Some(log),
     log_enabled: Some(log_enabled),
