@@ -23,13 +23,21 @@ pytestmark = pytest.mark.frontend
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 MODEL = "captions"
+# The test's model has no place for images.
+TEMPLATE = (
+    "{% for message in messages %}{% if message.content is string %}{{ message.content }}"
+    "{% else %}{% for part in message.content %}{% if part.type == 'text' %}{{ part.text }}"
+    "{% else %} image {% endif %}{% endfor %}{% endif %}{% endfor %}"
+)
 IMAGE = "data:image/png;base64,iVBORw0KGgo="
 
 
 def serve(launcher: Launcher, model_folder: str, engine: str, *options: str) -> Process:
+    template = launcher.folder / "template.jinja"
+    template.write_text(TEMPLATE)
     worker = launcher.command(
         *("serve", engine, "--discovery-backend", "file", "--model-name", model_folder),
-        *("--served-model-name", MODEL, *options),
+        *("--served-model-name", MODEL, "--custom-jinja-template", str(template), *options),
         env={"PYTHONPATH": str(EXAMPLES)},
     )
     worker.wait_for_line("^Serving on ")
