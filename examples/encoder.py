@@ -1,7 +1,7 @@
 """A model whose images are encoded by a worker of their own.
 
     cd examples
-    MODEL=HuggingFaceTB/SmolLM2-135M-Instruct
+    MODEL=Qwen/Qwen2-VL-2B-Instruct    # or any whose chat template has a place for images
     dynamo-backend serve encoder:Encoder --discovery-backend file --model-name $MODEL \
         --component encoder --disaggregation-mode encode &
     dynamo-backend serve encoder:Captions --discovery-backend file --model-name $MODEL \

@@ -150,3 +150,9 @@ def test_tensors_need_another_frontend_than_that_of_the_process() -> None:
     worker = Worker(Tensors(), WorkerConfig(endpoint_types="tensor"), http_port=0)
     with pytest.raises(InvalidArgument, match="no endpoint of that takes tensors"):
         worker.run()
+
+
+def test_a_frontend_in_the_process_decodes_no_media() -> None:
+    worker = Worker(Tokens(), WorkerConfig(media_decoder={"image": {}}), http_port=0)
+    with pytest.raises(InvalidArgument, match="media_decoder: the frontend in the process"):
+        worker.run()

@@ -150,9 +150,7 @@ fn bad_values_name_field_value_and_what_is_accepted() {
         ..Default::default()
     });
     assert!(
-        message.contains(
-            "endpoint_types: 'chta' is unknown; accepted: chat"
-        ),
+        message.contains("endpoint_types: 'chta' is unknown; accepted: chat"),
         "{message}"
     );
 

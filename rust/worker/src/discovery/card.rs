@@ -212,7 +212,9 @@ fn absolute(path: &Path) -> PathBuf {
 }
 
 /// A frontend that cannot load the card would never list the model, and nobody would say why.
-async fn check(card: ModelDeploymentCard, folder: PathBuf) -> Result<(), DynamoError> {
+async fn check(mut card: ModelDeploymentCard, folder: PathBuf) -> Result<(), DynamoError> {
+    // What it takes to decode media is the frontend's to have.
+    card.media_decoder = None;
     let loaded = tokio::task::spawn_blocking(move || loading::load(&card)).await;
     loaded
         .context("loading it crashed")

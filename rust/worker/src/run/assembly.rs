@@ -42,6 +42,12 @@ impl Assembly {
                  tensors; leave it out, and have Dynamo's own frontend serve them by gRPC",
             ));
         }
+        if self.frontend.is_some() && self.config.media_decoder.is_some() {
+            return Err(invalid_argument(
+                "media_decoder: the frontend in the process is built without NIXL, by which decoded \
+                 media travel; leave it out, or serve without http_port behind a frontend that has it",
+            ));
+        }
         match (&self.raw, input) {
             (None, ModelInput::Tokens) | (Some(_), ModelInput::Text | ModelInput::Tensor) => Ok(()),
             (None, _) => Err(invalid_argument(format!(
