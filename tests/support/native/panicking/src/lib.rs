@@ -44,6 +44,9 @@ impl Engine for Panicking {
             answer.token(token).await?;
             if panics {
                 self.passes("stream");
+                if self.place == "abort" {
+                    std::future::pending::<()>().await;
+                }
             }
         }
         Ok(Finish::stop())
