@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use dynamo_engine::serde_json::{Value, json};
 use dynamo_engine::{
-    Answer, Engine, EngineConfig, Error, Finish, Host, Metrics, MetricsContext, Request, RequestKey,
-    WorkerSettings,
+    Answer, Engine, EngineConfig, Error, Finish, Host, Metrics, MetricsContext, Request,
+    RequestKey, WorkerSettings,
 };
 
 struct Panicking {
