@@ -46,7 +46,8 @@ def build_in_rust(folder: Path) -> None:
     """Leaves the page's wheel in ``folder``, in the place of an environment."""
     crate = folder / "bell"
     (crate / "src").mkdir(parents=True)
-    manifest = (folder / "Cargo.toml").read_text()
+    # Cargo would take the folder around a crate for its workspace.
+    manifest = (folder / "Cargo.toml").rename(crate / "Cargo.toml").read_text()
     [source] = re.findall(
         r"^```rust\n// src/lib.rs\n(.*?)^```$", PAGE.text, re.DOTALL | re.MULTILINE
     )

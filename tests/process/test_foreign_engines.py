@@ -184,9 +184,10 @@ def test_a_forked_child_calls_nothing_of_an_engine_of_its_parents(
 def test_its_kv_events_and_load_are_seen(
     launcher: Launcher, built: Built, model_folder: str
 ) -> None:
-    served = serve(launcher, built, model_folder, "--discovery-backend", "file")
+    planes = ("--discovery-backend", "file", "--event-plane", "zmq")
+    served = serve(launcher, built, model_folder, *planes)
     prompt = PROMPT * 10
-    with EventPlane(launcher) as events:
+    with EventPlane(launcher, channels=2) as events:
         cached = [
             served.api.complete(prompt, max_tokens=1).json["usage"]["prompt_tokens_details"]
             for _ in range(2)

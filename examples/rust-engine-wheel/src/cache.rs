@@ -44,7 +44,8 @@ impl Cache {
         if !missing.is_empty() {
             let parent = there.last().map(|block| block.block_hash);
             host.publish_stored(0, parent, missing)?;
-            self.stored.extend(missing.iter().map(|block| block.block_hash));
+            self.stored
+                .extend(missing.iter().map(|block| block.block_hash));
         }
         self.blocks_asked += blocks.len() as u64;
         self.blocks_found += found as u64;

@@ -187,7 +187,7 @@ variables! {
     DYN_EXCLUDE_TOOLS_WHEN_TOOL_CHOICE_NONE(Flag) = "true", [CommandLine],
         "keep tools out of the prompt when the request chooses none";
     DYN_ENABLE_LOCAL_INDEXER(Flag) = "true", [CommandLine],
-        "index KV blocks in the worker; never on a decode worker";
+        "index KV blocks in the worker; never on an encode worker";
     DYN_ENABLE_KV_ROUTING(Flag) = "true", [CommandLine],
         "publish KV events and load for the router";
     DYN_KV_STATE_ENDPOINT(Text) or "the endpoint that is served", [CommandLine],

@@ -222,6 +222,14 @@ Worker(Tensors(), WorkerConfig(endpoint_types="tensor"))
 Worker(SaysItself())
 Worker(Encodes(), WorkerConfig(disaggregation_mode="Encode"))
 Worker(TakesOver(), WorkerConfig(route_to_encoder=True, media_decoder={"image": {}}))
+
+
+class Compiled:
+    def __dynamo_engine__(self, version: int) -> object:
+        return version
+
+
+Worker(Compiled())
 Worker(ReturnsOne())
 Worker(Synchronous())
 Worker(ReturnsAList())
