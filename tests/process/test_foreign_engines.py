@@ -187,7 +187,7 @@ def test_its_kv_events_and_load_are_seen(
     planes = ("--discovery-backend", "file", "--event-plane", "zmq")
     served = serve(launcher, built, model_folder, *planes)
     prompt = PROMPT * 10
-    with EventPlane(launcher, channels=2) as events:
+    with EventPlane(launcher) as events:
         cached = [
             served.api.complete(prompt, max_tokens=1).json["usage"]["prompt_tokens_details"]
             for _ in range(2)
