@@ -223,7 +223,7 @@ variables! {
          structural tags all but mode, scope, schema and the boundary `StructuralTag` need `2`";
 
     DYN_TOPOLOGY_ENABLED(Flag) or "`false`", [Worker],
-        "the card says where the worker is ([Topology](#topology)); what is no flag is off, with a \
+        "the card says where the worker is ([Topology](#taints-and-topology)); what is no flag is off, with a \
          warning";
     DYN_TOPOLOGY_MOUNT_PATH(Path) or "`/etc/dynamo/topology`", [Worker],
         "folder with a file for each domain, such as `zone`, whose content is the worker's value";

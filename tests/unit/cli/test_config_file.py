@@ -33,9 +33,11 @@ endpoint_types = "chat"
 custom_jinja_template = "worker.toml"
 tool_call_parser = "t"
 reasoning_parser = "r"
+default_thinking_mode = "Enabled"
 exclude_tools_when_tool_choice_none = false
 enable_local_indexer = false
 enable_kv_routing = false
+kv_state_endpoint = "n.kv.e"
 metrics_labels = {team = "a", "b.c" = "d=e"}
 disaggregation_mode = "agg"
 health_check_payload = {token_ids = [1]}
@@ -45,6 +47,10 @@ max_queued_seconds = 2
 structural_tag_mode = "On"
 structural_tag_scope = "always"
 structural_tag_schema = "Strict"
+structural_tag_with_structured_output = true
+structural_tag_exclude_special_tokens = false
+structural_tag_reasoning_boundary = "backend"
+structural_tag_arguments_any_order = true
 discovery_backend = "mem"
 request_plane = "nats"
 response_plane = "quic"
@@ -93,9 +99,11 @@ def test_every_option_can_be_in_the_file(folder: Path) -> None:
         custom_jinja_template="worker.toml",
         tool_call_parser="t",
         reasoning_parser="r",
+        default_thinking_mode="enabled",
         exclude_tools_when_tool_choice_none=False,
         enable_local_indexer=False,
         enable_kv_routing=False,
+        kv_state_endpoint="n.kv.e",
         metrics_labels=(("team", "a"), ("b.c", "d=e")),
         health_check_payload={"token_ids": [1]},
         max_concurrent_requests=4,
@@ -104,6 +112,10 @@ def test_every_option_can_be_in_the_file(folder: Path) -> None:
         structural_tag_mode="On",
         structural_tag_scope="Always",
         structural_tag_schema="Strict",
+        structural_tag_with_structured_output=True,
+        structural_tag_exclude_special_tokens=False,
+        structural_tag_reasoning_boundary="Backend",
+        structural_tag_arguments_any_order=True,
         runtime=RuntimeConfig(
             discovery_backend="mem",
             request_plane="nats",
