@@ -40,6 +40,9 @@ enable_kv_routing = false
 kv_state_endpoint = "n.kv.e"
 metrics_labels = {team = "a", "b.c" = "d=e"}
 disaggregation_mode = "agg"
+route_to_encoder = true
+media_decoder = {image = {}}
+media_fetcher = {timeout_seconds = 3}
 health_check_payload = {token_ids = [1]}
 max_concurrent_requests = 4
 max_queued_requests = 0
@@ -105,6 +108,9 @@ def test_every_option_can_be_in_the_file(folder: Path) -> None:
         enable_kv_routing=False,
         kv_state_endpoint="n.kv.e",
         metrics_labels=(("team", "a"), ("b.c", "d=e")),
+        route_to_encoder=True,
+        media_decoder={"image": {}},
+        media_fetcher={"timeout_seconds": 3},
         health_check_payload={"token_ids": [1]},
         max_concurrent_requests=4,
         max_queued_requests=0,
