@@ -14,7 +14,7 @@ from dynamo_backend_common import (
 
 def test_a_result_is_the_end_of_its_stream() -> None:
     result = {"handle": 7}
-    chunk = encoder_chunk(result)
+    chunk: Any = encoder_chunk(result)
     assert chunk == {"token_ids": [], "finish_reason": "stop", "encoder_result": {"handle": 7}}
     # What the engine changes later is not what was handed over.
     result["handle"] = 8
