@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import sys
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -32,6 +33,35 @@ USAGE = "dynamo_component_gpu_cache_usage_percent"
 # The first one of an engine compiles it.
 pytestmark = pytest.mark.timeout(900)
 CXX = ("c++", "-x", "c++", "-std=c++11")
+
+UNTAKEN = """
+import resource
+from c_engine import Cycle
+
+def hand_over(count):
+    for _ in range(count):
+        Cycle().__dynamo_engine__(1)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+before = hand_over(1000)
+print("grown by", hand_over(300_000) - before)
+"""
+
+UNTAKEN_IN_RUST = """
+import pathlib, time
+from metronome_engine import Metronome
+
+def threads():
+    tasks = pathlib.Path("/proc/self/task").glob("*/comm")
+    return [name for task in tasks if (name := task.read_text().strip()) == "metronome"]
+
+capsule = Metronome().__dynamo_engine__(1)
+assert threads()
+del capsule
+while threads():
+    time.sleep(0.01)
+print("no thread is left")
+"""
 
 
 @dataclass(frozen=True)
@@ -219,3 +249,18 @@ def test_its_arguments_follow_the_dashes(launcher: Launcher, built: Built) -> No
         "engine: Metronome.__dynamo_engine__ raised OverflowError: can't convert negative"
         in refused("--beat-ms", "-1")
     )
+
+
+@pytest.mark.parametrize("built", ["c"], indirect=True)
+def test_an_engine_that_nobody_takes_is_freed(launcher: Launcher, built: Built) -> None:
+    process = launcher.start(sys.executable, "-c", UNTAKEN, cwd=built.folder)
+    # In kilobytes; a single engine is 150 bytes.
+    assert int(process.wait_for_line(r"^grown by (\d+)").group(1)) < 10_000
+
+
+@pytest.mark.parametrize("built", ["rust"], indirect=True)
+def test_an_engine_in_rust_that_nobody_takes_ends_its_threads(
+    launcher: Launcher, built: Built
+) -> None:
+    process = launcher.start(sys.executable, "-c", UNTAKEN_IN_RUST, cwd=built.folder)
+    process.wait_for_line("^no thread is left")
