@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from .._core import Span
-    from .._core_trace import SpanAttribute
+    from ..tracing import SpanAttribute
 
 _INTEGERS = range(-(2**63), 2**63)
 
