@@ -56,7 +56,9 @@ pub(crate) fn parse_endpoint_types(
             let what = match elsewhere {
                 Some(other) => format!("'{part}' is for model_input '{other}'"),
                 None if part.eq_ignore_ascii_case("prefill") => {
-                    format!("'{part}' is a worker's disaggregation_mode, and no type of an endpoint")
+                    format!(
+                        "'{part}' is a worker's disaggregation_mode, and no type of an endpoint"
+                    )
                 }
                 None => format!("'{part}' is unknown"),
             };
