@@ -217,7 +217,7 @@ async fn other_answers_are_read_as_strictly() {
 #[tokio::test]
 async fn a_source_with_an_address_is_a_socket() {
     let sources = answers!(
-        r#"[{"dp_rank": 1, "endpoint": "tcp://*:5557", "topic": "kv"}]"#,
+        r#"[{"dp_rank": 1, "endpoint": "tcp://*:5557", "topic": "kv", "image_token_id": 7}]"#,
         Status::READY
     );
     let engine = take(abi::EngineTable {
@@ -228,8 +228,11 @@ async fn a_source_with_an_address_is_a_socket() {
     let sources = engine.kv_event_sources().await.unwrap();
     assert!(matches!(
         &sources[..],
-        [KvEventSource::Zmq { endpoint, topic, dp_rank: 1 }]
-            if endpoint == "tcp://*:5557" && topic == "kv"
+        [KvEventSource::Zmq { endpoint, topic, dp_rank: 1, media }]
+            if endpoint == "tcp://*:5557"
+                && topic == "kv"
+                && media.image_token_id == Some(7)
+                && media.video_token_id.is_none()
     ));
 }
 
