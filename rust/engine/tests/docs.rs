@@ -12,5 +12,8 @@ fn the_page_shows_the_engine_that_is_compiled() {
         .collect();
     assert!(example.contains("impl Engine for Echo"), "{example}");
     let page = include_str!("../../../docs/engine-abi.md");
-    assert!(page.contains(&format!("```rust\n{example}```\n")), "{example}");
+    assert!(
+        page.contains(&format!("```rust\n{example}```\n")),
+        "{example}"
+    );
 }
