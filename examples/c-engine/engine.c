@@ -303,6 +303,7 @@ static const DynamoEngineTable TABLE = {
     NULL, /* on_adapter_cards */
     NULL, /* supported_controls */
     NULL, /* engine_control */
+    NULL, /* validate_engine_control */
     NULL, /* supported_updates */
     NULL, /* engine_update */
     release,

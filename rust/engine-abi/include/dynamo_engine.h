@@ -250,6 +250,7 @@ typedef struct DynamoStream {
 /* Bits of DynamoSnapshot.has and DynamoStoredBlocks.has */
 #define DYNAMO_SNAPSHOT_KV_CACHE_HIT_RATE (UINT64_C(1) << 0)
 #define DYNAMO_STORED_PARENT_HASH (UINT64_C(1) << 0)
+#define DYNAMO_STORED_EAGLE (UINT64_C(1) << 1)
 
 typedef struct DynamoSnapshot {
     uint32_t size;
@@ -273,6 +274,7 @@ typedef struct DynamoStoredBlocks {
     const DynamoStoredBlock *blocks;
     size_t count;
     DynamoStr lora_name;
+    DynamoStr cache_salt;
 } DynamoStoredBlocks;
 
 /* Bits of the features of a DynamoHostTable. */
@@ -333,6 +335,7 @@ typedef struct DynamoEngineTable {
     DynamoBegin on_adapter_cards;
     DynamoBegin supported_controls;
     DynamoBegin engine_control;
+    DynamoBegin validate_engine_control;
     DynamoBegin supported_updates;
     DynamoBegin engine_update;
     void (*release)(void *data);

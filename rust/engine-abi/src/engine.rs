@@ -21,7 +21,7 @@ pub struct Engine {
 /// The functions of an [`Engine`]. `name`, `attach`, `start`, `generate`, `cleanup` and `release` are
 /// required; every other function may be null, and is then as if it did nothing.
 ///
-/// `generate`, `abort`, `engine_control`, `engine_update` and `metrics_text` may be called several at a
+/// `generate`, `abort`, `engine_control`, `validate_engine_control` and `metrics_text` may be called several at a
 /// time; the others are not.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
@@ -42,7 +42,8 @@ pub struct EngineTable {
     /// the engine has: `served_model_name`, `context_length`, `kv_cache_block_size`,
     /// `total_kv_blocks`, `max_num_seqs`, `max_num_batched_tokens`, `data_parallel_size`,
     /// `data_parallel_start_rank`, `bootstrap_host`, `bootstrap_port`, `max_gpu_lora_count`,
-    /// `runtime_data` (an object). Other keys are refused.
+    /// `model_aliases` (a list of texts), `enable_eagle`, `runtime_data` (an object). Other keys are
+    /// refused.
     pub start: Option<Begin>,
     /// Serves a request.
     pub generate: Option<Generate>,
@@ -69,7 +70,8 @@ pub struct EngineTable {
         Option<unsafe extern "C" fn(data: *mut c_void, answer: *mut Answer) -> Status>,
     /// Where KV events come from, a source for each rank at most: `[{"dp_rank": NUMBER}]` is one
     /// that the engine pushes to its host, `[{"dp_rank": NUMBER, "endpoint": ZMQ ADDRESS, "topic":
-    /// TEXT}]` one that publishes on a socket in vLLM's format. No argument.
+    /// TEXT}]` one that publishes on a socket in vLLM's format. Either may have `image_token_id` and
+    /// `video_token_id`, the tokens that stand for images and videos. No argument.
     pub kv_event_sources: Option<Begin>,
     /// The payload of the health canary, an object, or none. No argument.
     pub health_check_payload: Option<Begin>,
@@ -79,10 +81,14 @@ pub struct EngineTable {
     pub supported_controls: Option<Begin>,
     /// Performs a control: `{"name": TEXT, "body": ANY}`. The answer is that of the call.
     pub engine_control: Option<Begin>,
+    /// Whether a control could be performed: `{"name": TEXT, "body": ANY}`. Asked before the worker
+    /// changes anything for it; `FAILED` refuses it. No answer.
+    pub validate_engine_control: Option<Begin>,
     /// Names of the engine's updates, a list of texts. No argument. Only where the host has the
     /// feature.
     pub supported_updates: Option<Begin>,
-    /// Performs an update: `{"name": TEXT, "body": ANY}`. The answer is that of the call.
+    /// Performs an update: `{"name": TEXT, "body": ANY}`; one at a time. The answer is that of the call.
+    /// Of one that fails, the cards that it registered or took out while it was polled are put back.
     pub engine_update: Option<Begin>,
     /// Ends the engine: the last call, after `cleanup` and when no stream and no operation is
     /// left. An engine that was never taken is released without any other call.

@@ -30,6 +30,9 @@ pub struct Snapshot {
 pub mod stored_has {
     /// `parent_hash` is set: the blocks are not at the start of a sequence.
     pub const PARENT_HASH: u64 = 1 << 0;
+    /// Each block has the first token of the one behind it, too, as for speculative decoding with
+    /// Eagle. What `start` answered must have `enable_eagle` then.
+    pub const EAGLE: u64 = 1 << 1;
 }
 
 /// Blocks that were stored, each behind the one before it.
@@ -50,6 +53,8 @@ pub struct StoredBlocks {
     pub count: usize,
     /// The LoRA adapter that they are of, or none.
     pub lora_name: Str,
+    /// What keeps requests with another salt from sharing them, or none.
+    pub cache_salt: Str,
 }
 
 /// A block that was stored.
@@ -58,6 +63,6 @@ pub struct StoredBlocks {
 pub struct StoredBlock {
     /// The engine's own hash of the block, which stands for it and everything in front of it.
     pub block_hash: u64,
-    /// Its tokens, exactly one KV block long.
+    /// Its tokens, exactly one KV block long; with [`stored_has::EAGLE`] one more.
     pub token_ids: TokenIds,
 }

@@ -80,7 +80,7 @@ fn layout() -> Layout {
         }
         StoredBlock as "DynamoStoredBlock" { block_hash, token_ids }
         StoredBlocks as "DynamoStoredBlocks" {
-            size, dp_rank, has, parent_hash, blocks, count, lora_name
+            size, dp_rank, has, parent_hash, blocks, count, lora_name, cache_salt
         }
         HostTable as "DynamoHostTable" {
             header, dynamo_version, log, log_enabled, push_snapshot, publish_stored,
@@ -90,7 +90,7 @@ fn layout() -> Layout {
         EngineTable as "DynamoEngineTable" {
             header, name, attach, configure, start, generate, abort, watch, drain, is_quiescent,
             cleanup, setup_metrics, metrics_text, kv_event_sources, health_check_payload,
-            on_adapter_cards, supported_controls, engine_control, supported_updates,
+            on_adapter_cards, supported_controls, engine_control, validate_engine_control, supported_updates,
             engine_update, release
         }
         Engine as "DynamoEngine" { table, data }
@@ -149,6 +149,7 @@ fn layout() -> Layout {
         StopKind::STRING.0 => "DYNAMO_STOP_STRING"
         snapshot_has::KV_CACHE_HIT_RATE => "DYNAMO_SNAPSHOT_KV_CACHE_HIT_RATE"
         stored_has::PARENT_HASH => "DYNAMO_STORED_PARENT_HASH"
+        stored_has::EAGLE => "DYNAMO_STORED_EAGLE"
         host_feature::UPDATES => "DYNAMO_HOST_UPDATES"
         host_feature::KV_LORA_NAME => "DYNAMO_HOST_KV_LORA_NAME"
         LogLevel::ERROR.0 => "DYNAMO_LOG_ERROR"

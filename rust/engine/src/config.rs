@@ -9,6 +9,8 @@ pub struct EngineConfig {
     pub model: String,
     /// Public name, unless the operator gave one.
     pub served_model_name: Option<String>,
+    /// Further names by which clients may ask for the model.
+    pub model_aliases: Vec<String>,
     /// Tokens that prompt and output may have together.
     pub context_length: Option<u32>,
     /// Tokens per KV block.
@@ -29,6 +31,8 @@ pub struct EngineConfig {
     pub bootstrap_port: Option<u16>,
     /// LoRA adapters that requests may use at once.
     pub max_gpu_lora_count: Option<u32>,
+    /// Whether it decodes speculatively with Eagle, so that a KV block has a token more.
+    pub enable_eagle: bool,
     /// Values for the card's runtime config that only this kind of engine knows.
     pub runtime_data: Map<String, Value>,
 }
@@ -43,9 +47,13 @@ impl EngineConfig {
     }
 
     pub(crate) fn json(self) -> Value {
-        let fields: [(&str, Option<Value>); 13] = [
+        let fields: [(&str, Option<Value>); 15] = [
             ("model", Some(self.model.into())),
             ("served_model_name", self.served_model_name.map(Value::from)),
+            (
+                "model_aliases",
+                (!self.model_aliases.is_empty()).then(|| self.model_aliases.into()),
+            ),
             ("context_length", self.context_length.map(Value::from)),
             (
                 "kv_cache_block_size",
@@ -71,6 +79,7 @@ impl EngineConfig {
                 "max_gpu_lora_count",
                 self.max_gpu_lora_count.map(Value::from),
             ),
+            ("enable_eagle", self.enable_eagle.then_some(true.into())),
             (
                 "runtime_data",
                 (!self.runtime_data.is_empty()).then_some(Value::Object(self.runtime_data)),

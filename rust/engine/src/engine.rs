@@ -16,8 +16,8 @@ use crate::request::{Request, RequestKey};
 /// An engine: the object that produces tokens.
 ///
 /// Only [`start`](Self::start), [`generate`](Self::generate) and [`cleanup`](Self::cleanup) are
-/// required. `generate`, `abort`, `engine_control`, `engine_update` and `metrics_text` may run several
-/// at a time; the others do not. Write them as `async fn`.
+/// required. `generate`, `abort`, `engine_control`, `validate_engine_control` and `metrics_text` may run
+/// several at a time; the others do not. Write them as `async fn`.
 pub trait Engine: Send + Sync + 'static {
     /// How messages and logs call the engine: the name of its type.
     fn name(&self) -> String {
@@ -114,12 +114,23 @@ pub trait Engine: Send + Sync + 'static {
         std::future::ready(Err(Error::invalid_argument(refused)))
     }
 
+    /// Refuses a control that could not be performed, before the worker changes anything for it.
+    fn validate_engine_control(
+        &self,
+        _name: &str,
+        _body: &Value,
+    ) -> impl Future<Output = Result<(), Error>> + Send {
+        std::future::ready(Ok(()))
+    }
+
     /// Names of the updates that become routes of the system server, where the worker knows updates.
     fn supported_updates(&self) -> impl Future<Output = Result<Vec<String>, Error>> + Send {
         std::future::ready(Ok(Vec::new()))
     }
 
-    /// Performs one update, with the JSON body of the call.
+    /// Performs one update, with the JSON body of the call; one at a time. Of one that fails, the
+    /// adapters that it published and withdrew while it was awaited are put back; what a task of its
+    /// own did stays.
     fn engine_update(
         &self,
         name: &str,

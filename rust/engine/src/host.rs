@@ -9,7 +9,7 @@ use dynamo_engine_abi as abi;
 use dynamo_engine_abi::{Status, crossing};
 
 use crate::error::{Error, ErrorKind};
-use crate::publish::{Published, Snapshot, StoredBlock};
+use crate::publish::{Published, Snapshot, StoredBlock, StoredBlocks};
 
 /// How important a line of the log is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -158,21 +158,46 @@ impl Host {
         parent_hash: Option<u64>,
         blocks: &[StoredBlock<'_>],
     ) -> Result<Published, Error> {
-        let blocks: Vec<_> = blocks
+        let stored = StoredBlocks {
+            parent_hash,
+            blocks,
+            ..StoredBlocks::default()
+        };
+        self.publish_stored_blocks(dp_rank, stored)
+    }
+
+    /// The same, of blocks that belong to an adapter or a salt, or are Eagle's.
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn publish_stored_blocks(
+        &self,
+        dp_rank: u32,
+        stored: StoredBlocks<'_>,
+    ) -> Result<Published, Error> {
+        let blocks: Vec<_> = stored
+            .blocks
             .iter()
             .map(|block| abi::StoredBlock {
                 block_hash: block.block_hash,
                 token_ids: abi::TokenIds::lend(block.token_ids),
             })
             .collect();
+        let has_parent = stored.parent_hash.is_some();
+        let has = [
+            (has_parent, abi::stored_has::PARENT_HASH),
+            (stored.is_eagle, abi::stored_has::EAGLE),
+        ];
         let stored = abi::StoredBlocks {
             size: size_of::<abi::StoredBlocks>() as u32,
             dp_rank,
-            has: parent_hash.map_or(0, |_| abi::stored_has::PARENT_HASH),
-            parent_hash: parent_hash.unwrap_or_default(),
+            has: has.iter().filter(|(is, _)| *is).map(|(_, bit)| bit).sum(),
+            parent_hash: stored.parent_hash.unwrap_or_default(),
             blocks: blocks.as_ptr(),
             count: blocks.len(),
-            lora_name: abi::Str::NONE,
+            lora_name: stored.lora_name.map_or(abi::Str::NONE, abi::Str::lend),
+            cache_salt: stored.cache_salt.map_or(abi::Str::NONE, abi::Str::lend),
         };
         let mut answer = abi::Answer::NONE;
         let status = self.with(|host, table| {

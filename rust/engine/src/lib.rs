@@ -83,7 +83,7 @@ pub use error::{Error, ErrorKind};
 pub use export::{Export, Exported, export};
 pub use host::{Host, Level};
 pub use metrics::{Metrics, MetricsContext};
-pub use publish::{KvEventSource, Published, Snapshot, StoredBlock};
+pub use publish::{KvEventSource, Published, Snapshot, StoredBlock, StoredBlocks};
 pub use request::{Request, RequestKey};
 pub use serde_json;
 

@@ -22,6 +22,22 @@ pub struct StoredBlock<'a> {
     pub token_ids: &'a [u32],
 }
 
+/// Blocks that were stored, each behind the one before it, of requests that share them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StoredBlocks<'a> {
+    /// The block that they stand behind; `None`: they begin a sequence.
+    pub parent_hash: Option<u64>,
+    /// The blocks.
+    pub blocks: &'a [StoredBlock<'a>],
+    /// The LoRA adapter that made them; `None`: the model itself.
+    pub lora_name: Option<&'a str>,
+    /// What keeps requests with another salt from sharing them; `None`: nothing.
+    pub cache_salt: Option<&'a str>,
+    /// Whether each block has the first token of the one behind it, too, as for speculative decoding
+    /// with Eagle; [`EngineConfig::enable_eagle`](crate::EngineConfig::enable_eagle) must say so.
+    pub is_eagle: bool,
+}
+
 /// Where the KV events of one data-parallel rank come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum KvEventSource {
@@ -38,6 +54,10 @@ pub enum KvEventSource {
         endpoint: String,
         /// Topic that is subscribed to; empty: all.
         topic: String,
+        /// The token that stands for an image in a prompt.
+        image_token_id: Option<u32>,
+        /// The token that stands for a video.
+        video_token_id: Option<u32>,
     },
 }
 
@@ -49,7 +69,15 @@ impl KvEventSource {
                 dp_rank,
                 endpoint,
                 topic,
-            } => json!({"dp_rank": dp_rank, "endpoint": endpoint, "topic": topic}),
+                image_token_id,
+                video_token_id,
+            } => json!({
+                "dp_rank": dp_rank,
+                "endpoint": endpoint,
+                "topic": topic,
+                "image_token_id": image_token_id,
+                "video_token_id": video_token_id,
+            }),
         }
     }
 }

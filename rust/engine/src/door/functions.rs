@@ -40,6 +40,7 @@ pub(super) fn table<E: Engine>(name: abi::Str) -> abi::EngineTable {
         on_adapter_cards: Some(on_adapter_cards::<E>),
         supported_controls: Some(supported_controls::<E>),
         engine_control: Some(engine_control::<E>),
+        validate_engine_control: Some(validate_engine_control::<E>),
         supported_updates: Some(supported_updates::<E>),
         engine_update: Some(engine_update::<E>),
         release: Some(release::<E>),
@@ -102,6 +103,11 @@ begins! {
     engine_control: |entered, argument| {
         let (name, body) = (argument.text("name")?, argument.take("body"));
         entered.engine().engine_control(&name, body).await.map(Some)
+    };
+    validate_engine_control: |entered, argument| {
+        let (name, body) = (argument.text("name")?, argument.take("body"));
+        let engine = entered.engine();
+        engine.validate_engine_control(&name, &body).await.map(|()| None)
     };
     supported_updates: |entered, argument| {
         let names = entered.engine().supported_updates().await?;

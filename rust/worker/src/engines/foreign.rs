@@ -248,6 +248,15 @@ impl LLMEngine for ForeignEngine {
             .unwrap_or_else(|| Err(self.has_none("control", name)))
     }
 
+    async fn validate_engine_control(&self, name: &str, body: &Value) -> Result<(), DynamoError> {
+        let begin = self.engine.table.validate_engine_control;
+        let argument = json!({"name": name, "body": body});
+        match self.call("validate_engine_control", begin, Some(argument)).await {
+            None => Ok(()),
+            Some(answered) => answered.map(|_| ()),
+        }
+    }
+
     async fn supported_updates(&self) -> Result<Vec<String>, DynamoError> {
         self.names("supported_updates", self.engine.table.supported_updates)
             .await

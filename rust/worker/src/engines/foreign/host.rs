@@ -99,6 +99,7 @@ impl HostData {
             )));
         }
         let lora_name = unsafe { optional("lora_name", stored.lora_name) }.map_err(refused)?;
+        let cache_salt = unsafe { optional("cache_salt", stored.cache_salt) }.map_err(refused)?;
         let Some(publisher) = self.publisher(stored.dp_rank) else {
             return Ok(Status::PENDING);
         };
@@ -123,8 +124,10 @@ impl HostData {
         publisher.publish_stored_blocks(StoredBlocks {
             parent_hash: has_parent.then_some(stored.parent_hash),
             blocks,
+            block_mm_infos: Vec::new(),
             lora_name: lora_name.map(str::to_owned),
-            ..StoredBlocks::default()
+            cache_salt: cache_salt.map(str::to_owned),
+            is_eagle: stored.has & abi::stored_has::EAGLE != 0,
         })?;
         Ok(Status::READY)
     }

@@ -174,6 +174,24 @@ impl Engine for Whole {
             ))),
         }
     }
+
+    async fn validate_engine_control(&self, _name: &str, body: &Value) -> Result<(), Error> {
+        match body.get("level") {
+            Some(level) if !level.is_u64() => Err(Error::invalid_argument("level: no number")),
+            _ => Ok(()),
+        }
+    }
+
+    async fn supported_updates(&self) -> Result<Vec<String>, Error> {
+        Ok(vec!["weights".into()])
+    }
+
+    async fn engine_update(&self, name: &str, body: Value) -> Result<Value, Error> {
+        match name {
+            "weights" => Ok(json!({"loaded": body["path"]})),
+            _ => Err(Error::invalid_argument(format!("there is no update '{name}'"))),
+        }
+    }
 }
 
 fn certain(token_id: u32) -> Chunk {
@@ -307,6 +325,18 @@ impl Engine for Panics {
     }
     async fn engine_control(&self, _name: &str, _body: Value) -> Result<Value, Error> {
         self.at("engine_control");
+        Ok(Value::Null)
+    }
+    async fn validate_engine_control(&self, _name: &str, _body: &Value) -> Result<(), Error> {
+        self.at("validate_engine_control");
+        Ok(())
+    }
+    async fn supported_updates(&self) -> Result<Vec<String>, Error> {
+        self.at("supported_updates");
+        Ok(Vec::new())
+    }
+    async fn engine_update(&self, _name: &str, _body: Value) -> Result<Value, Error> {
+        self.at("engine_update");
         Ok(Value::Null)
     }
 }

@@ -253,6 +253,13 @@ async fn an_engine_is_told_its_worker_s_settings_and_controls_get_their_body() {
     let error = engine.engine_control("moed", json!({})).await.unwrap_err();
     assert_eq!(kind(&error), BackendError::InvalidArgument);
     assert_eq!(error.message(), "there is no control 'moed'");
+    let refused = engine.validate_engine_control("sleep", &json!({"level": "deep"}));
+    assert_eq!(refused.await.unwrap_err().message(), "level: no number");
+    let accepted = engine.validate_engine_control("sleep", &json!({"level": 1}));
+    accepted.await.unwrap();
+    assert_eq!(engine.supported_updates().await.unwrap(), ["weights"]);
+    let updated = engine.engine_update("weights", json!({"path": "w"})).await;
+    assert_eq!(updated.unwrap(), json!({"loaded": "w"}));
     assert_eq!(engine.is_quiescent().await.unwrap(), Some(true));
 }
 
@@ -331,6 +338,24 @@ async fn a_panic_in_any_function_is_an_error_of_that_function() {
     told(
         "engine_control",
         engine.engine_control("x", json!({})).await.unwrap_err(),
+    );
+    let engine = panics("validate_engine_control");
+    told(
+        "validate_engine_control",
+        engine
+            .validate_engine_control("x", &json!({}))
+            .await
+            .unwrap_err(),
+    );
+    let engine = panics("supported_updates");
+    told(
+        "supported_updates",
+        engine.supported_updates().await.unwrap_err(),
+    );
+    let engine = panics("engine_update");
+    told(
+        "engine_update",
+        engine.engine_update("x", json!({})).await.unwrap_err(),
     );
     told(
         "metrics_text",

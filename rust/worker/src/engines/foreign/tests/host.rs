@@ -72,12 +72,24 @@ async fn what_is_published_goes_to_the_rank_s_publisher_while_there_is_one() {
         host.publish_stored(0, Some(9), &[BLOCK]),
         Ok(Published::Yes)
     );
+    let salted = StoredBlocks {
+        blocks: &[EAGLE],
+        lora_name: Some("adapter"),
+        cache_salt: Some("salt"),
+        is_eagle: true,
+        ..StoredBlocks::default()
+    };
+    assert_eq!(
+        host.publish_stored_blocks(0, salted),
+        Ok(Published::Yes)
+    );
     assert_eq!(host.publish_removed(0, &[1]), Published::Yes);
     assert_eq!(host.publish_cleared(0), Published::Yes);
     assert_eq!(host.publish_cleared(1), Published::NobodyListens);
     let events = std::mem::take(&mut *events.lock().unwrap());
     let [
         KvCacheEventData::Stored(stored),
+        KvCacheEventData::Stored(salted),
         KvCacheEventData::Removed(removed),
         KvCacheEventData::Cleared,
     ] = &events[..]
@@ -86,6 +98,19 @@ async fn what_is_published_goes_to_the_rank_s_publisher_while_there_is_one() {
     };
     assert_eq!(stored.parent_hash.map(|hash| hash.0), Some(9));
     assert_eq!(stored.blocks[0].block_hash.0, 1);
+    let plain = compute_block_hash_for_seq(&[5, 6], 2, BlockHashOptions::default());
+    let expected = compute_block_hash_for_seq(
+        EAGLE.token_ids,
+        2,
+        BlockHashOptions {
+            lora_name: Some("adapter"),
+            cache_namespace: Some("salt"),
+            is_eagle: Some(true),
+            ..BlockHashOptions::default()
+        },
+    );
+    assert_ne!(plain, expected);
+    assert_eq!(salted.blocks[0].tokens_hash, expected[0]);
     assert_eq!(removed.block_hashes[0].0, 1);
 
     let short = StoredBlock {

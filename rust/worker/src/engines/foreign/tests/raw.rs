@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use dynamo_engine_abi as abi;
-use dynamo_engine_abi::{Header, Status};
+use dynamo_engine_abi::{Header, Status, host_feature};
 use dynamo_runtime::error::DynamoError;
 
 use crate::engines::ForeignEngine;
@@ -100,7 +100,8 @@ pub(super) fn scripted(steps: Vec<Step>) -> (ForeignEngine, Arc<Script>) {
 unsafe extern "C" fn attach(_: *mut c_void, host: *const abi::Host) {
     let host = unsafe { &*host };
     let table = unsafe { &*host.table };
-    assert_eq!(table.header, Header::of::<abi::HostTable>(0));
+    let features = host_feature::UPDATES | host_feature::KV_LORA_NAME;
+    assert_eq!(table.header, Header::of::<abi::HostTable>(features));
 }
 
 pub(super) unsafe extern "C" fn nothing(
