@@ -1,0 +1,35 @@
+//! What `export_engine!` exports.
+
+use dynamo_engine_abi as abi;
+use dynamo_engine_abi::Status;
+
+use crate::door::{give, guarded};
+use crate::error::Error;
+use crate::export::Exported;
+
+/// Makes an engine as `dynamo_engine_new` does.
+///
+/// # Safety
+///
+/// As an [`abi::NewEngine`] is called.
+#[doc(hidden)]
+pub unsafe fn new_engine<T: Into<Exported>>(
+    arguments: abi::Str,
+    engine: *mut abi::Engine,
+    answer: *mut abi::Answer,
+    new: impl FnOnce(&str) -> Result<T, Error>,
+) -> Status {
+    let made = guarded("library", "dynamo_engine_new", || {
+        let arguments = unsafe { arguments.get() }.unwrap_or_default();
+        let arguments = std::str::from_utf8(arguments)
+            .map_err(|error| Error::invalid_argument(format!("the arguments: {error}")))?;
+        Ok(new(arguments)?.into())
+    });
+    match made.and_then(|made: Result<Exported, Error>| made) {
+        Ok(exported) => {
+            unsafe { engine.write(exported.into_engine()) };
+            Status::READY
+        }
+        Err(error) => give(Err(error), unsafe { &mut *answer }),
+    }
+}
