@@ -1,0 +1,59 @@
+"""vLLM's own gRPC server with the tiny model, on the CPU."""
+
+from __future__ import annotations
+
+import json
+from http.client import HTTPConnection
+from typing import TYPE_CHECKING
+
+from support.api import connection_closed
+from support.frontend import CACHE
+from support.metrics import samples
+from support.ports import LOOPBACK
+from support.processes import PATIENCE, until
+from support.vllm_worker import ENGINE, LOADING, MODEL
+
+if TYPE_CHECKING:
+    from support.launcher import Launcher
+
+RELEASE = "0.32.0"
+_RS = CACHE / f"vllm-rs-{RELEASE}"
+_PYTHON = CACHE / f"vllm-{RELEASE}" / "bin" / "python"
+
+
+class VllmServer:
+    """The server; its engine tells of its KV cache by ZMQ."""
+
+    def __init__(self, launcher: Launcher) -> None:
+        assert _PYTHON.is_file(), f"vLLM {RELEASE} is not installed: run `make vllm-env`"
+        self.grpc = launcher.ports.reserve()
+        self.http = launcher.ports.reserve()
+        events = {
+            "enable_kv_cache_events": True,
+            "publisher": "zmq",
+            "endpoint": f"tcp://{LOOPBACK}:{launcher.ports.reserve()}",
+        }
+        self.process = launcher.start(
+            *(str(_RS / "vllm-rs"), "serve", str(MODEL), "--python", str(_PYTHON)),
+            *("--grpc-port", str(self.grpc), "--port", str(self.http)),
+            "--",
+            *(*ENGINE, "--kv-events-config", json.dumps(events)),
+            cwd=launcher.folder,
+            env={"PYTHONPATH": str(_RS / "metadata")},
+        )
+
+    def wait(self) -> None:
+        """Waits until it listens."""
+        self.process.wait_for_line("gRPC server is ready", patience=LOADING)
+
+    def running(self) -> float:
+        """How many requests it has."""
+        connection = HTTPConnection(LOOPBACK, self.http, timeout=PATIENCE)
+        with connection_closed(connection):
+            connection.request("GET", "/metrics")
+            text = connection.getresponse().read().decode()
+        return sum(value for _, value in samples(text, "vllm:num_requests_running"))
+
+    def becomes_idle(self) -> None:
+        """Waits until it has no request."""
+        until(lambda: self.running() == 0, "vLLM has no request")
