@@ -16,6 +16,11 @@ has_libclang() {
     [ -n "${LIBCLANG_PATH:-}" ] || compgen -G '/usr/lib/llvm-*/lib/libclang.so'
 }
 
+has_python_headers() {
+    "${base_python:-python3}" -c \
+        'import os, sysconfig; os.stat(os.path.join(sysconfig.get_path("include"), "Python.h"))'
+}
+
 for purpose in "$@"; do
     case $purpose in
     build)
@@ -31,6 +36,8 @@ for purpose in "$@"; do
         need etcd-server command -v etcd
         need nats-server command -v nats-server
         need prometheus command -v promtool
+        need valgrind command -v valgrind
+        need python3-dev has_python_headers
         ;;
     *) fail "unknown purpose '$purpose'; accepted: build, test" ;;
     esac

@@ -10,5 +10,7 @@ cargo fmt --all
 cargo fmt --manifest-path fuzz/Cargo.toml
 cargo fmt --manifest-path benches/load/Cargo.toml
 cargo fmt --manifest-path examples/rust-engine/Cargo.toml
+cargo fmt --manifest-path examples/rust-engine-wheel/Cargo.toml
+cargo fmt --manifest-path tests/support/native/panicking/Cargo.toml
 "$python" -m ruff check --fix-only --quiet .
 "$python" -m ruff format .

@@ -18,7 +18,7 @@ tools=${python%/*}
 say "Types of Python, and of the compiled module against its stub"
 "$python" -m mypy
 # What the engines and programs of the tests say of types is what users would: nothing.
-MYPYPATH=python:tests:scripts:examples "$python" -m mypy --explicit-package-bases \
+MYPYPATH=python:tests:scripts:examples:examples/rust-engine-wheel/python "$python" -m mypy --explicit-package-bases \
     --cache-dir .mypy_cache/tests \
     --exclude 'tests/(typing/rejected|support/(engines|scripts)|unit/llama_cpp)/' \
     tests scripts examples
@@ -29,6 +29,8 @@ cargo fmt --all --check
 cargo fmt --manifest-path fuzz/Cargo.toml --check
 cargo fmt --manifest-path benches/load/Cargo.toml --check
 cargo fmt --manifest-path examples/rust-engine/Cargo.toml --check
+cargo fmt --manifest-path examples/rust-engine-wheel/Cargo.toml --check
+cargo fmt --manifest-path tests/support/native/panicking/Cargo.toml --check
 
 say "Lints of Rust, and compiling its tests (the first time about 2 minutes on 2 cores)"
 source scripts/clippy.sh

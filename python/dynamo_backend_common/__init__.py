@@ -10,6 +10,8 @@
 - `Engine` is the protocol that an engine meets, `LLMEngine` a base class for those who like one;
   `Request` and `Chunk` are the dicts that it takes and yields, `RequestContext` the identity and
   cancellation of a request. A request with `HEALTH_CHECK_KEY` is a probe.
+- `ForeignEngine` is an object that hands over an engine in Rust, C or C++, `RustEngine` one in
+  this package.
 - `GenerationOptions` reads how a request wants its output made; `Unsupported` refuses what an
   engine does not have.
 - `Steps` is for engines with a step loop: one call hands over the tokens of all requests.
@@ -48,7 +50,7 @@ from .disaggregation import (
     require_bootstrap_info,
     require_prefill_result,
 )
-from .engine import Engine, LLMEngine, Progress
+from .engine import Engine, ForeignEngine, LLMEngine, Progress
 from .exceptions import (
     Cancelled,
     CannotConnect,
@@ -87,6 +89,7 @@ __all__ = [
     "Engine",
     "EngineConfig",
     "EngineShutdown",
+    "ForeignEngine",
     "GenerationOptions",
     "InvalidArgument",
     "KvPublisher",

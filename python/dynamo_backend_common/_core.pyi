@@ -11,20 +11,24 @@ from typing_extensions import disjoint_base
 from ._core_publish import AdapterCards, KvPublisher, MetricsCore, MetricsSource, SnapshotPublisher
 from ._core_steps import StepReport, Steps, StepStream
 from ._core_testing import (
+    RUST_CHECKS,
     TestConfig,
     TestContext,
     TestEngine,
     TestKvRecord,
     TestLoop,
     TestStream,
+    check_rust_engine,
 )
 from ._core_vllm import OutputSocket, StepRecord, Taken
 from .config import RuntimeConfig, WorkerConfig
+from .engine import ForeignEngine
 
 __all__ = [
     "BUILD_PROFILE",
     "DYNAMO_VERSION",
     "HEALTH_CHECK_KEY",
+    "RUST_CHECKS",
     "SHUTDOWN_STAGES",
     "WORKER_STATES",
     "AdapterCards",
@@ -55,6 +59,7 @@ __all__ = [
     "WorkerCore",
     "address_for_others",
     "check_environment",
+    "check_rust_engine",
     "cleanup_seconds",
     "config_fields",
     "echo_engine",
@@ -317,6 +322,9 @@ def echo_engine(*, model: str = "echo", delay: float = 0.0) -> RustEngine:
 
 def environment_variables() -> list[EnvironmentVariable]:
     """Every variable, in the order in which the documentation has them."""
+
+def take_engine(object: ForeignEngine, /) -> RustEngine:  # noqa: A002
+    """Takes the engine that an object hands over, and holds the object as long as that lives."""
 
 def unread_snapshots() -> SnapshotPublisher:
     """A publisher that nobody reads, for tests of engines."""

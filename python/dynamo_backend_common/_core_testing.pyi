@@ -1,10 +1,13 @@
 """Types of the compiled core for engines without a worker. At run time they are in `_core`."""
 
 from asyncio import AbstractEventLoop, Future
-from collections.abc import Mapping
-from typing import Any, final
+from collections.abc import Callable, Mapping
+from typing import Any, Final, final
 
-from ._core import Inbox, RequestContext
+from ._core import Inbox, RequestContext, RustEngine
+
+RUST_CHECKS: Final[tuple[str, ...]]
+"""Names of the checks of an engine in Rust, in their order."""
 
 @final
 class TestLoop:
@@ -74,3 +77,17 @@ class TestStream:
 
     def close(self) -> None:
         """Drops it, as the worker does when its client has left, or after its last chunk."""
+
+def check_rust_engine(
+    engine: RustEngine,
+    another: RustEngine | None,
+    request: Mapping[str, Any],
+    *,
+    requests: int,
+    timeout: float,
+    tell: Callable[[str, str, str, str, str], object],
+) -> None:
+    """Checks an engine, and ``another`` that was not started, on a runtime of its own.
+
+    ``tell`` gets name, outcome, rule, finding and remedy of each check, on the calling thread.
+    """

@@ -20,7 +20,15 @@ if TYPE_CHECKING:
     from .config import EngineConfig
     from .publish import MetricsBindings, MetricsContext, PushKvEvents, ZmqKvEvents
 
-__all__ = ["HEALTH_CHECK_KEY", "Chunk", "Engine", "LLMEngine", "Progress", "Request"]
+__all__ = [
+    "HEALTH_CHECK_KEY",
+    "Chunk",
+    "Engine",
+    "ForeignEngine",
+    "LLMEngine",
+    "Progress",
+    "Request",
+]
 
 
 class Progress(Protocol):
@@ -49,6 +57,26 @@ class Engine(Protocol):
 
     def cleanup(self) -> Awaitable[None]:
         """Releases everything; see `LLMEngine.cleanup`."""
+
+
+class ForeignEngine(Protocol):
+    """An object that hands over an engine in Rust, C or C++ that was compiled elsewhere.
+
+    The engine then runs without Python. Of the object's other methods only ``configure`` is called,
+    where it has one, also if it has all those of `Engine`. It lives as long as the engine.
+    """
+
+    def __dynamo_engine__(self, version: int, /) -> object:
+        """Hands over an engine, a new one with each call.
+
+        Args:
+            version: The newest major version of the interface that the caller knows.
+
+        Returns:
+            A ``PyCapsule`` with the name ``dynamo_engine``, around the engine's table of functions.
+            It owns the engine until that is taken, which renames it to ``used_dynamo_engine``; the
+            destructor of one that was not renamed frees the engine.
+        """
 
 
 class LLMEngine(ABC):

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
 from .cli.check import count, seconds
 from .cli.failure import Failure
-from .cli.resolve import engine_maker
+from .cli.resolve import EngineMaker
 from .exceptions import InvalidArgument
 from .testing.check import EngineCheckFailed, Result
-from .testing.checking import CHECKS, REQUESTS, TIMEOUT, run_checks
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from .testing.checking import REQUESTS, TIMEOUT, checks_of, run_checks
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -52,7 +49,7 @@ def pytest_collection_modifyitems(
     if name is None:
         return
     try:
-        make = engine_maker(name, [])
+        make = EngineMaker(name, [])
     except Failure as failure:
         raise pytest.UsageError(f"--dynamo-engine: {failure}") from failure
     items += EngineChecks.from_parent(session, name=name, nodeid=name, make=make).collect()
@@ -61,13 +58,14 @@ def pytest_collection_modifyitems(
 class EngineChecks(pytest.Collector):
     """The checks of one engine; the first one that runs has all of them made."""
 
-    def __init__(self, *, make: Callable[[], Any], **more: Any) -> None:
+    def __init__(self, *, make: EngineMaker, **more: Any) -> None:
         super().__init__(**more)
         self._make = make
 
     def collect(self) -> list[EngineCheck]:
         """A test for each check."""
-        return [EngineCheck.from_parent(self, name=name, checks=self) for name in CHECKS]
+        names = checks_of(self._make.first)
+        return [EngineCheck.from_parent(self, name=name, checks=self) for name in names]
 
     @cached_property
     def results(self) -> dict[str, Result]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from ._core import RustEngine, WorkerCore, prepare
+from ._core import WorkerCore, prepare
 from ._log.logging import choose_log
 from ._serving.block import Block
 from ._serving.bridge import Bridge
@@ -13,6 +13,7 @@ from ._serving.inbox_reader import InboxReader
 from ._serving.local_url import local_url
 from ._serving.own_loop import run_on_own_loop
 from ._serving.stream import logger
+from ._serving.taking import as_rust_engine
 from ._serving.to_the_end import to_the_end
 from ._signals import ctrl_c_is_ours, kept_handlers
 from .config import WorkerConfig
@@ -26,7 +27,8 @@ if TYPE_CHECKING:
     from typing import Self
 
     from ._serving.own_loop import LoopFactory
-    from .engine import Engine
+    from ._core import RustEngine
+    from .engine import Engine, ForeignEngine
 
 __all__ = ["Worker"]
 
@@ -49,7 +51,8 @@ class Worker:
     there: a terminal's Ctrl-C would end them too, while requests still need them.
 
     Args:
-        engine: A Python engine (any object with the methods of `Engine`) or a Rust engine.
+        engine: A Python engine (any object with the methods of `Engine`), a `ForeignEngine`, which
+            was compiled elsewhere, or a `RustEngine`.
         config: How the engine is presented; an engine's own ``configure`` may fill in what is left
             at its default.
         http_port: Port of an OpenAI frontend in the same process; 0: any free one, which is in
@@ -61,12 +64,13 @@ class Worker:
 
     Raises:
         InvalidArgument: A value of ``config`` is not accepted, or ``engine`` lacks a method or has
-            one with nearly the name of a hook. The message begins with the field's name.
+            one with nearly the name of a hook, or what it hands over cannot be taken. The message
+            begins with the field's name.
     """
 
     def __init__(
         self,
-        engine: Engine | RustEngine,
+        engine: Engine | ForeignEngine | RustEngine,
         config: WorkerConfig | None = None,
         *,
         http_port: int | None = None,
@@ -83,8 +87,10 @@ class Worker:
         self._report: Report | None = None
         driven: Any = engine
         self._bridge: Bridge | None = None
-        if isinstance(engine, RustEngine):
-            name = engine.name
+        in_rust = as_rust_engine(engine)
+        if in_rust is not None:
+            driven = in_rust
+            name = in_rust.name
         else:
             driven = self._bridge = Bridge(engine, on_progress)
             name = driven.name

@@ -10,7 +10,7 @@ from ..exceptions import InvalidArgument
 from ..testing.checking import REQUESTS, TIMEOUT, run_checks
 from .failure import PROGRAM, UsageError
 from .output import write
-from .resolve import engine_maker, known_engines
+from .resolve import EngineMaker, known_engines
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -56,7 +56,7 @@ def add_parser(commands: Any) -> None:
 
 def check(options: argparse.Namespace, engine_argv: Sequence[str]) -> int:
     """Prints what each check found; returns the exit status."""
-    make = engine_maker(options.engine, engine_argv)
+    make = EngineMaker(options.engine, engine_argv)
     try:
         name, results = run_checks(
             make, requests=options.requests, timeout=options.timeout, tell=_tell

@@ -13,7 +13,7 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .._core import RustEngine
+from .._serving.taking import is_rust_engine
 from ..exceptions import DynamoError, InvalidArgument
 from .failure import Failure, UsageError, show_traceback
 
@@ -41,17 +41,24 @@ def make_engine(name: str, argv: Sequence[str]) -> Any:
     """
     target = _attribute(name) if ":" in name else _installed(name)
     engine = _make(name, target, list(argv))
-    if not (isinstance(engine, RustEngine) or callable(getattr(engine, "generate", None))):
+    if not (is_rust_engine(engine) or callable(getattr(engine, "generate", None))):
         raise UsageError(
             f"engine '{name}' is of type {_type_name(engine)}, which has no method generate"
         )
     return engine
 
 
-def engine_maker(name: str, argv: Sequence[str]) -> Callable[[], Any]:
-    """Makes the engine by `make_engine`, and another one with each call after the first."""
-    made = [make_engine(name, argv)]
-    return lambda: made.pop() if made else make_engine(name, argv)
+class EngineMaker:
+    """Makes the engine by `make_engine` at once, and another one with each call after the first."""
+
+    def __init__(self, name: str, argv: Sequence[str]) -> None:
+        self._named = (name, argv)
+        self.first = make_engine(name, argv)
+        self._made = [self.first]
+
+    def __call__(self) -> Any:
+        """The engine, or another one."""
+        return self._made.pop() if self._made else make_engine(*self._named)
 
 
 def known_engines() -> dict[str, EntryPoint]:
@@ -125,7 +132,7 @@ def _not_installed(point: EntryPoint, error: ImportError) -> Failure:
 
 def _make(name: str, target: Any, argv: list[str]) -> Any:
     if not inspect.isclass(target) and (
-        isinstance(target, RustEngine) or hasattr(target, "generate") or not callable(target)
+        is_rust_engine(target) or hasattr(target, "generate") or not callable(target)
     ):
         _refuse(name, argv)
         return target

@@ -19,13 +19,14 @@
 
 from .._core import Steps
 from .check import EngineCheckFailed, Outcome, Result
-from .checking import CHECKS, check_engine
+from .checking import CHECKS, RUST_CHECKS, check_engine
 from .collecting import collect
 from .event_loop import context
 from .requests import request
 
 __all__ = [
     "CHECKS",
+    "RUST_CHECKS",
     "EngineCheckFailed",
     "Outcome",
     "Result",

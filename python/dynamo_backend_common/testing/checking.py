@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from typing import TYPE_CHECKING, Any
 
-from .._core import RustEngine
+from .._serving.taking import is_rust_engine
 from .check import Check, EngineCheckFailed, NotApplicable, Problem, Result
 from .checks import AFTER, BEFORE, SERVING, START
+from .in_rust import RUST_CHECKS, check_in_rust
 from .life import Life
 from .loop_watch import LoopWatch
 from .requests import request as made_request
@@ -26,7 +28,7 @@ CHECKS: tuple[str, ...] = (
     *(check.name for check in (*BEFORE, START, *SERVING, *AFTER)),
     _LOOP,
 )
-"""Names of all checks, in their order."""
+"""Names of all checks of an engine in Python, in their order; of one in Rust: `RUST_CHECKS`."""
 
 REQUESTS = 1000
 """How many requests the search for leaks makes, by default."""
@@ -45,7 +47,8 @@ def check_engine(
     """Holds an engine to the contract between a worker and its engine, without a worker.
 
     It is started, asked, stopped at every point, asked for what no engine can do, and cleaned up,
-    on an event loop of its own, by the code by which a worker does all that.
+    on an event loop of its own, by the code by which a worker does all that. An engine in Rust is
+    checked by the kit of the Rust library, without an event loop.
 
     Args:
         engine: A class or function that makes the engine, without arguments; or an engine that has
@@ -63,7 +66,7 @@ def check_engine(
         EngineCheckFailed: An `AssertionError` with all checks that failed, and how to mend it.
         RuntimeError: An event loop runs in this thread.
     """
-    is_engine = isinstance(engine, RustEngine) or hasattr(engine, "generate")
+    is_engine = is_rust_engine(engine) or hasattr(engine, "generate")
     make = (lambda: engine) if is_engine and not isinstance(engine, type) else engine
     name, results = run_checks(make, request=request, requests=requests, timeout=timeout)
     if any(result.outcome == "failed" for result in results):
@@ -86,22 +89,36 @@ def run_checks(
     if request is None:
         request = made_request(range(1, 65), stop_conditions={"max_tokens": 32, "ignore_eos": True})
 
-    async def run() -> tuple[str, list[Result]]:
-        life = Life(make, request, count=requests, timeout=timeout)
-        results: list[Result] = []
+    results: list[Result] = []
+
+    def add(result: Result) -> None:
+        results.append(result)
+        if tell is not None:
+            tell(result)
+
+    async def run() -> str:
+        life = Life(engine, make, request, count=requests, timeout=timeout, threads=threads)
         async for result in _results(life):
-            results.append(result)
-            if tell is not None:
-                tell(result)
-        return life.name, results
+            add(result)
+        return life.name
 
     if _inside_a_loop():
         raise RuntimeError(
             "check_engine: an event loop runs in this thread; call it in a plain function, as it"
             " runs one of its own"
         )
+    threads = frozenset(threading.enumerate())
+    engine = make()
+    if is_rust_engine(engine):
+        name = check_in_rust(engine, make(), request, requests=requests, timeout=timeout, add=add)
+        return name, results
     with asyncio.Runner() as runner:
-        return runner.run(run())
+        return runner.run(run()), results
+
+
+def checks_of(engine: Any) -> tuple[str, ...]:
+    """Names of the checks of this engine, in their order."""
+    return RUST_CHECKS if is_rust_engine(engine) else CHECKS
 
 
 def _inside_a_loop() -> bool:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from .._core import RustEngine
 from .._serving.bridge import Bridge
+from .._serving.taking import as_rust_engine
 from .event_loop import loop_for_tests
 
 if TYPE_CHECKING:
@@ -20,9 +20,9 @@ class Driven:
 
     def __init__(self, engine: Any) -> None:
         self.bridge: Bridge | None = None
-        driven = engine
-        if isinstance(engine, RustEngine):
-            self.name = engine.name
+        driven: Any = as_rust_engine(engine)
+        if driven is not None:
+            self.name = driven.name
         else:
             driven = self.bridge = Bridge(engine, None)
             self.name = self.bridge.name

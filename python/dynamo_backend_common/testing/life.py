@@ -8,7 +8,7 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from .._core import RustEngine, unread_snapshots
+from .._core import unread_snapshots
 from ..config import WorkerConfig
 from ..exceptions import DynamoError
 from ..worker import Worker
@@ -54,12 +54,20 @@ class Life:
     """An engine and what the checks know of it."""
 
     def __init__(
-        self, make: Callable[[], Any], request: Mapping[str, Any], *, count: int, timeout: float
+        self,
+        engine: Any,
+        make: Callable[[], Any],
+        request: Mapping[str, Any],
+        *,
+        count: int,
+        timeout: float,
+        threads: frozenset[threading.Thread],
     ) -> None:
+        self.engine = engine
         self.make = make
         """Makes another one; the checks of a failed start want that."""
-        self.threads_before = frozenset(threading.enumerate())
-        self.engine = make()
+        self.threads_before = threads
+        """Those that were there before the engine."""
         self.request: dict[str, Any] = {part: {} for part in PARTS} | dict(request)
         self.config = WorkerConfig()
         """A worker's, with what the engine's ``configure`` filled in."""
@@ -197,10 +205,7 @@ class Life:
 
     async def clean_up(self, engine: Any) -> None:
         """Calls its ``cleanup`` by hand, as no worker does a second time."""
-        if isinstance(engine, RustEngine):
-            await self.within(Driven(engine).core.cleanup(), "cleanup")
-        else:
-            await self.within(_maybe_awaited(engine.cleanup()), "cleanup")
+        await self.within(_maybe_awaited(engine.cleanup()), "cleanup")
 
 
 async def _maybe_awaited(answer: Any) -> Any:

@@ -7,8 +7,6 @@ import inspect
 import threading
 from typing import TYPE_CHECKING, Any
 
-from .._core import RustEngine
-
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Generator
 
@@ -117,7 +115,5 @@ class Observed:
 
 
 def observed(engine: Any) -> Any:
-    """``engine`` as `Observed`, under its own name; one in Rust as it is."""
-    if isinstance(engine, RustEngine):
-        return engine
+    """``engine`` as `Observed`, under its own name."""
     return type(type(engine).__name__, (Observed,), {})(engine)

@@ -3,8 +3,8 @@
 use dynamo_backend_worker::DynamoError;
 use dynamo_backend_worker::error::{self, BackendError, KINDS};
 use pyo3::exceptions::{
-    PyBaseException, PyBufferError, PyConnectionError, PyConnectionRefusedError, PyIndexError,
-    PyRuntimeError, PyTimeoutError, PyValueError, asyncio,
+    PyBaseException, PyBufferError, PyConnectionError, PyConnectionRefusedError, PyException,
+    PyIndexError, PyRuntimeError, PyTimeoutError, PyValueError, asyncio,
 };
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -22,6 +22,16 @@ pub(crate) fn to_exception(py: Python<'_>, error: &DynamoError, cause: Option<Py
 /// `InvalidArgument` with `message`.
 pub(crate) fn invalid_argument(py: Python<'_>, message: impl Into<String>) -> PyErr {
     to_exception(py, &error::invalid_argument(message), None)
+}
+
+/// What the user's code `what` raised, where that is an `Exception`: of its kind, and caused by it.
+pub(crate) fn raised_by(py: Python<'_>, what: &str, raised: PyErr) -> PyErr {
+    if !raised.is_instance_of::<PyException>(py) {
+        return raised;
+    }
+    let kind = own_kind(raised.value(py)).unwrap_or(BackendError::InvalidArgument);
+    let message = format!("{what} raised {}", from_exception(py, &raised).message());
+    to_exception(py, &error::backend(kind, message), Some(raised))
 }
 
 /// Something that this module did wrong.

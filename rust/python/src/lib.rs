@@ -9,13 +9,13 @@
 //! | `worker` | `WorkerCore`: one run, seen from Python |
 //! | `python_engine`, `engine` | a Python engine and how its hooks are called, and it as `LLMEngine` |
 //! | `process`, `runtime` | what is one for the whole process, and its tokio runtime |
-//! | `rust_engine` | a Rust engine in a Python handle |
+//! | `rust_engine`, `taking` | a Rust engine in a Python handle, and one from elsewhere that gets into it |
 //! | `outbox`, `inbox`, `calls` | from Rust to the event loop's thread |
 //! | `chunk`, `buffer`, `sink`, `step`, `wakeups` | from Python to Rust: the chunks of requests |
 //! | `logging` | the log of the Rust side, to Python's `logging` |
 //! | `kv_events`, `publishers`, `metrics`, `adapters` | what a Python engine publishes |
 //! | `context`, `signal`, `token_ids` | the context and the prompt of a request |
-//! | `testing` | engines without a worker, for tests of them |
+//! | `testing`, `rust_kit` | engines without a worker, for tests of them |
 //! | `vllm` | the output socket of vLLM's engine core, read without Python |
 //! | `interpreter_end`, `fork` | threads that end under us, and processes that have none |
 //! | `convert` | values, both ways |
@@ -42,10 +42,12 @@ mod python_engine;
 mod request_pump;
 mod runtime;
 mod rust_engine;
+mod rust_kit;
 mod signal;
 mod sink;
 mod step;
 mod tables;
+mod taking;
 mod testing;
 mod token_ids;
 mod vllm;
@@ -83,9 +85,13 @@ mod _core {
     #[pymodule_export]
     use crate::rust_engine::{RustEngine, echo_engine};
     #[pymodule_export]
+    use crate::rust_kit::check_rust_engine;
+    #[pymodule_export]
     use crate::sink::Sink;
     #[pymodule_export]
     use crate::step::{StepReport, StepStream, Steps};
+    #[pymodule_export]
+    use crate::taking::take_engine;
     #[pymodule_export]
     use crate::tables::{ConfigField, EnvironmentVariable, config_fields, environment_variables};
     #[pymodule_export]
@@ -110,6 +116,7 @@ mod _core {
         dynamo_backend_handoff::origin::watch()?;
         crate::interpreter_end::watch_forks()?;
         crate::interpreter_end::wait_in_it(py)?;
+        module.add("RUST_CHECKS", crate::rust_kit::names(py)?)?;
         module.add(
             "SHUTDOWN_STAGES",
             PyTuple::new(py, Stage::ALL.map(Stage::name))?,

@@ -4,16 +4,46 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use dynamo_backend_handoff::origin::Origin;
 use dynamo_backend_worker::LLMEngine;
 use dynamo_backend_worker::engines::Echo;
 use pyo3::prelude::*;
 
-use crate::errors;
+use crate::{errors, fork};
 
 /// A handle on an engine written in Rust.
 #[pyclass(frozen, module = "dynamo_backend_common._core")]
 pub(crate) struct RustEngine {
-    pub(crate) engine: Arc<dyn LLMEngine>,
+    engine: Arc<dyn LLMEngine>,
+    /// Where it was taken, if it was compiled elsewhere.
+    taken: Option<Origin>,
+}
+
+impl RustEngine {
+    /// The handle of an engine that was compiled elsewhere.
+    pub(crate) fn taken(engine: impl LLMEngine) -> Self {
+        Self {
+            engine: Arc::new(engine),
+            taken: Some(Origin::here()),
+        }
+    }
+
+    /// The engine, to be driven. One from elsewhere has threads of its own, which no child has.
+    pub(crate) fn driven(&self) -> PyResult<Arc<dyn LLMEngine>> {
+        if let Some(origin) = self.taken {
+            fork::check(origin, &self.engine.name())?;
+        }
+        Ok(self.engine.clone())
+    }
+}
+
+impl Drop for RustEngine {
+    fn drop(&mut self) {
+        // It would wait in the child for threads that only the parent has.
+        if self.taken.is_some_and(|origin| !origin.is_here()) {
+            std::mem::forget(self.engine.clone());
+        }
+    }
 }
 
 #[pymethods]
@@ -40,5 +70,6 @@ pub(crate) fn echo_engine(py: Python<'_>, model: &str, delay: f64) -> PyResult<R
     })?;
     Ok(RustEngine {
         engine: Arc::new(Echo::new(model, delay)),
+        taken: None,
     })
 }

@@ -57,7 +57,7 @@ impl TestLoop {
     /// `engine`: a `RustEngine`, or the bridge around a Python engine.
     fn engine(&self, engine: &Bound<'_, PyAny>, name: &str) -> PyResult<TestEngine> {
         let (engine, failure): (Arc<dyn LLMEngine>, _) = match engine.cast::<RustEngine>() {
-            Ok(handle) => (handle.get().engine.clone(), Failure::default()),
+            Ok(handle) => (handle.get().driven()?, Failure::default()),
             Err(_) => {
                 let shutdown = Shutdown::default();
                 let engine = PythonEngine::new(engine, name, self.0.clone(), shutdown)?;
@@ -275,7 +275,7 @@ impl<'py> IntoPyObject<'py> for Chunk {
     }
 }
 
-fn typed(request: &Bound<'_, PyAny>) -> Result<PreprocessedRequest, String> {
+pub(crate) fn typed(request: &Bound<'_, PyAny>) -> Result<PreprocessedRequest, String> {
     let value: Value = json::from_python(request, "request")?;
     serde_json::from_value(value).map_err(|error| format!("request: {error}"))
 }

@@ -198,7 +198,7 @@ impl WorkerCore {
         event_loop: &EventLoop,
     ) -> PyResult<(Arc<dyn LLMEngine>, Failure)> {
         if let Ok(handle) = self.engine.bind(py).cast::<RustEngine>() {
-            return Ok((handle.get().engine.clone(), Failure::default()));
+            return Ok((handle.get().driven()?, Failure::default()));
         }
         let bridge = self.engine.bind(py);
         let shutdown = self.shutdown.clone();

@@ -1,6 +1,7 @@
 //! Tests for engines, without a worker and without a network.
 //!
-//! [`check_engine`] holds an engine to the contract between a worker and its engine.
+//! [`check_engine`] holds an engine to the contract between a worker and its engine;
+//! [`check_shared_engine`] one that is there already, of whatever type.
 //! [`collect`] serves one [`request`] as a worker does, and returns its chunks. A [`Client`] makes
 //! the context of a request, for a test that calls `generate` by hand. [`record_kv_events`] holds
 //! the KV events of an engine against each other.
@@ -52,7 +53,7 @@ mod panics;
 mod results;
 
 pub use asking::{collect, request};
-pub use checking::{EngineCheck, check_engine};
+pub use checking::{EngineCheck, check_engine, check_names, check_shared_engine};
 pub use client::Client;
 pub use kv_record::{KvRecord, record_kv_events};
 pub use results::{CheckResult, CheckResults, Outcome};

@@ -11,7 +11,7 @@ use super::asking::request;
 use super::check::Check;
 use super::checks::{AFTER, BEFORE, SERVING, START};
 use super::finding::skipped;
-use super::life::Life;
+use super::life::{Engines, Life};
 use super::results::{CheckResult, CheckResults, Outcome};
 use crate::engine::LLMEngine;
 
@@ -25,27 +25,52 @@ use crate::engine::LLMEngine;
 /// meanwhile are taken for the engine's. A panic in a task of the engine's is not seen, nor is a
 /// thread that is left, nor what blocks a thread of the runtime.
 pub fn check_engine<E: LLMEngine>(make_engine: impl Fn() -> E + 'static) -> EngineCheck {
-    let mut ordinary = request(1..=64);
-    ordinary.stop_conditions.max_tokens = Some(32);
-    ordinary.stop_conditions.ignore_eos = Some(true);
-    EngineCheck {
-        make: Box::new(move || Arc::new(make_engine())),
-        request: ordinary,
-        requests: 1000,
-        timeout: Duration::from_secs(10),
-    }
+    EngineCheck::of(move || Engines {
+        engine: Arc::new(make_engine()),
+        another: Some(Arc::new(make_engine())),
+    })
+}
+
+/// As [`check_engine`], of an engine whose type is not known. `another` is one more, which nobody has
+/// started: without it the check of a failed start says nothing.
+pub fn check_shared_engine(
+    engine: Arc<dyn LLMEngine>,
+    another: Option<Arc<dyn LLMEngine>>,
+) -> EngineCheck {
+    EngineCheck::of(move || Engines { engine, another })
+}
+
+/// Names of all checks, in their order.
+pub fn check_names() -> Vec<&'static str> {
+    let groups = [&[BEFORE, &[START]][..], SERVING, AFTER];
+    let checks = groups.into_iter().flatten().copied().flatten();
+    checks.map(|check| check.name).collect()
 }
 
 /// What [`check_engine`] is about to do; await it for the [`CheckResults`].
 #[must_use = "nothing is checked until it is awaited"]
 pub struct EngineCheck {
-    make: Box<dyn Fn() -> Arc<dyn LLMEngine>>,
+    make: Box<dyn FnOnce() -> Engines>,
     request: PreprocessedRequest,
     requests: usize,
     timeout: Duration,
+    tell: Box<dyn FnMut(&CheckResult)>,
 }
 
 impl EngineCheck {
+    fn of(make: impl FnOnce() -> Engines + 'static) -> Self {
+        let mut ordinary = request(1..=64);
+        ordinary.stop_conditions.max_tokens = Some(32);
+        ordinary.stop_conditions.ignore_eos = Some(true);
+        Self {
+            make: Box::new(make),
+            request: ordinary,
+            requests: 1000,
+            timeout: Duration::from_secs(10),
+            tell: Box::new(|_| {}),
+        }
+    }
+
     /// What is an ordinary request to this engine; its answer should have several chunks. Unless it
     /// is given, 64 tokens of prompt, and 32 to generate.
     pub fn request(mut self, request: PreprocessedRequest) -> Self {
@@ -66,28 +91,50 @@ impl EngineCheck {
         self
     }
 
+    /// Calls `tell` with each result as it comes.
+    pub fn on_result(mut self, tell: impl FnMut(&CheckResult) + 'static) -> Self {
+        self.tell = Box::new(tell);
+        self
+    }
+
     async fn run(self) -> CheckResults {
-        let mut life = Life::new(self.make, self.request, self.requests, self.timeout);
-        let mut results = Vec::new();
+        let mut life = Life::new((self.make)(), self.request, self.requests, self.timeout);
+        let mut told = Told {
+            results: Vec::new(),
+            tell: self.tell,
+        };
         for check in BEFORE {
-            results.push(result(check, &mut life).await);
+            told.add(result(check, &mut life).await);
         }
         let started = result(&START, &mut life).await;
         let serves = started.outcome == Outcome::Passed;
-        results.push(started);
+        told.add(started);
         for check in SERVING.iter().copied().flatten() {
-            results.push(match serves {
+            told.add(match serves {
                 true => result(check, &mut life).await,
                 false => check.result(skipped("the engine did not start")),
             });
         }
         for check in AFTER.iter().copied().flatten() {
-            results.push(result(check, &mut life).await);
+            told.add(result(check, &mut life).await);
         }
         CheckResults {
             engine: life.engine.name(),
-            results,
+            results: told.results,
         }
+    }
+}
+
+/// The results so far.
+struct Told {
+    results: Vec<CheckResult>,
+    tell: Box<dyn FnMut(&CheckResult)>,
+}
+
+impl Told {
+    fn add(&mut self, result: CheckResult) {
+        (self.tell)(&result);
+        self.results.push(result);
     }
 }
 

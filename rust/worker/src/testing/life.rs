@@ -25,9 +25,16 @@ use crate::publish::{SnapshotPublisher, check_ranks};
 
 const SETTLE: Duration = Duration::from_millis(20);
 
+/// What is checked.
+pub(super) struct Engines {
+    pub(super) engine: Arc<dyn LLMEngine>,
+    /// One more, which nobody has started.
+    pub(super) another: Option<Arc<dyn LLMEngine>>,
+}
+
 /// An engine and what the checks know of it.
 pub(super) struct Life {
-    make: Box<dyn Fn() -> Arc<dyn LLMEngine>>,
+    another: Option<Arc<dyn LLMEngine>>,
     pub(super) engine: Arc<dyn LLMEngine>,
     /// An ordinary one to this engine.
     pub(super) request: PreprocessedRequest,
@@ -53,15 +60,14 @@ pub(super) struct Whole {
 
 impl Life {
     pub(super) fn new(
-        make: Box<dyn Fn() -> Arc<dyn LLMEngine>>,
+        Engines { engine, another }: Engines,
         request: PreprocessedRequest,
         requests: usize,
         timeout: Duration,
     ) -> Self {
-        let engine = make();
         Self {
             panics: Panics::of(engine.name()),
-            make,
+            another,
             engine,
             request,
             requests,
@@ -74,8 +80,13 @@ impl Life {
     }
 
     /// One more, which nobody has started.
-    pub(super) fn another(&self) -> Arc<dyn LLMEngine> {
-        (self.make)()
+    pub(super) fn another(&self) -> Found<Arc<dyn LLMEngine>> {
+        match &self.another {
+            Some(another) => Ok(another.clone()),
+            None => skipped(
+                "this check needs another engine: pass what makes one, and a new one each time",
+            ),
+        }
     }
 
     /// Starts the engine, and calls the hooks that a worker calls before it serves.

@@ -9,7 +9,10 @@ use std::time::Duration;
 
 use dynamo_llm::protocols::common::FinishReason;
 
+use parking_lot::Mutex;
+
 use super::*;
+use crate::engine::LLMEngine;
 use crate::engines::Echo;
 use crate::error::{BackendError, kind};
 use caching::Caching;
@@ -40,6 +43,21 @@ async fn an_engine_that_keeps_the_contract_passes() {
     check_engine(|| Echo::new("echo", Duration::ZERO))
         .await
         .assert_passed();
+}
+
+#[tokio::test]
+async fn an_engine_that_is_there_is_checked_but_for_what_takes_two() {
+    let engine = || -> Arc<dyn LLMEngine> { Arc::new(Faulty::new(Fault::None)) };
+    let told = Arc::<Mutex<Vec<&str>>>::default();
+    let telling = told.clone();
+    let alone = check_shared_engine(engine(), None)
+        .on_result(move |result| telling.lock().push(result.name))
+        .await;
+    alone.assert_passed();
+    assert_eq!(*told.lock(), check_names());
+    let first = |results: &CheckResults| results.iter().next().unwrap().outcome;
+    assert_eq!(first(&alone), Outcome::Skipped);
+    assert_eq!(first(&check_shared_engine(engine(), Some(engine())).await), Outcome::Passed);
 }
 
 #[tokio::test]

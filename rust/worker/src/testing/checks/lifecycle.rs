@@ -52,7 +52,7 @@ pub(super) const AFTER: [Check; 2] = [
 ];
 
 async fn half_started(life: &mut Life) -> Found {
-    clean_up(life, life.another()).await
+    clean_up(life, life.another()?).await
 }
 
 async fn cleanup(life: &mut Life) -> Found {
