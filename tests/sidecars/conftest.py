@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from .sidecar import KINDS, Kind
+from support.sidecar import KINDS, Kind
 
 
 @pytest.fixture(params=KINDS, ids=lambda kind: kind.name)

@@ -8,15 +8,13 @@ from typing import TYPE_CHECKING
 
 from support.api import failed, text_of
 from support.processes import until
+from support.sidecar import FOUND, serve, start_server
 from support.streams import PROMPT, begin
 from support.system import System
 
-from .sidecar import FOUND, serve, start_server
-
 if TYPE_CHECKING:
     from support.launcher import Launcher
-
-    from .sidecar import Kind
+    from support.sidecar import Kind
 
 SLOW = 0.3
 
@@ -106,5 +104,3 @@ def test_the_canary_tells_that_the_server_is_gone(
     server.kill()
     until(lambda: not system.is_ready(), "the worker is not ready")
     assert system.is_live()
-
-

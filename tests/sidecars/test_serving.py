@@ -8,14 +8,12 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from support.api import finish_reasons, read_text, text_of
+from support.sidecar import serve
 from support.streams import PROMPT, begin, finishes
-
-from .sidecar import serve
 
 if TYPE_CHECKING:
     from support.launcher import Launcher
-
-    from .sidecar import Kind
+    from support.sidecar import Kind
 
 STREAMS = 3
 # Seconds before each token: long enough that a signal comes before the last one.

@@ -11,18 +11,16 @@ import pytest
 from support.api import Api, failed, finish_reasons, read_text, wait_for_routes
 from support.endpoint import ask
 from support.frontend import start_frontend
-from support.launcher import Launcher
 from support.processes import until
+from support.sidecar import FOUND
 from support.system import SERVING, System
-from support.vllm_worker import BLOCK, CONTEXT, MODEL
-
-from .sidecar import FOUND
-from .vllm_server import VllmServer
+from support.tiny_model import BLOCK, CONTEXT, MODEL
+from support.vllm_server import VllmServer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from support.launcher import Server
+    from support.launcher import Launcher, Server
     from support.processes import Process
 
 pytestmark = pytest.mark.timeout(900)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from google.protobuf.json_format import MessageToDict
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncGenerator, Sequence
 
 
 def arguments() -> argparse.Namespace:
@@ -35,7 +35,7 @@ def say(*words: str) -> None:
 
 async def echo(
     request_id: str, request: Any, prompt: Sequence[int], most: int, delay: float
-) -> AsyncIterator[int]:
+) -> AsyncGenerator[int]:
     """The answer to a request: the first ``most`` tokens of the prompt, each after the delay."""
     say("request", request_id, json.dumps(MessageToDict(request)))
     is_whole = False

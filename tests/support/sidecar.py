@@ -11,14 +11,14 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from support.frontend import CACHE
-from support.launcher import NOTHING, SUPPORT, Launcher
+from .frontend import CACHE
+from .launcher import NOTHING, SUPPORT, Launcher
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from support.launcher import Server
-    from support.processes import Process
+    from .launcher import Server
+    from .processes import Process
 
 SITE = CACHE / "sidecars"
 """Where the wheel of the sidecars is installed, beside the environment of the tests."""
@@ -54,7 +54,7 @@ def start_server(
     """Starts the server, and waits until it listens. Each token comes after ``delay`` seconds."""
     server = launcher.start(
         sys.executable,
-        *("-m", f"sidecars.servers.{kind.name}", "--port", str(port)),
+        *("-m", f"support.sidecar_servers.{kind.name}", "--port", str(port)),
         *("--protos", str(_protos(_PROTOS[kind.name])), "--model", model),
         *("--delay", str(delay), "--mode", mode),
         cwd=launcher.folder,

@@ -19,7 +19,7 @@ class Protos:
         self._package = package
         self._pool = DescriptorPool()
         for file in _compiled(folder, files).file:
-            self._pool.Add(file)  # type: ignore[no-untyped-call]
+            self._pool.Add(file)
 
     def __getattr__(self, name: str) -> Any:
         return GetMessageClass(self._pool.FindMessageTypeByName(f"{self._package}.{name}"))

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import grpc
 
-from support.ports import LOOPBACK
-
+from ..ports import LOOPBACK
 from .told import say
 
 if TYPE_CHECKING:

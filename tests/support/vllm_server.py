@@ -6,15 +6,15 @@ import json
 from http.client import HTTPConnection
 from typing import TYPE_CHECKING
 
-from support.api import connection_closed
-from support.frontend import CACHE
-from support.metrics import samples
-from support.ports import LOOPBACK
-from support.processes import PATIENCE, until
-from support.vllm_worker import ENGINE, LOADING, MODEL
+from .api import connection_closed
+from .frontend import CACHE
+from .metrics import samples
+from .ports import LOOPBACK
+from .processes import PATIENCE, until
+from .tiny_model import ENGINE, LOADING, MODEL
 
 if TYPE_CHECKING:
-    from support.launcher import Launcher
+    from .launcher import Launcher
 
 RELEASE = "0.32.0"
 _RS = CACHE / f"vllm-rs-{RELEASE}"
