@@ -232,6 +232,7 @@ typedef struct DynamoChunk {
     uint32_t reserved;
     int64_t stop_token;
     DynamoStr stop_string;
+    DynamoStr text;
     DynamoStr json;
 } DynamoChunk;
 

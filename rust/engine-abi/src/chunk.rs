@@ -59,9 +59,40 @@ pub struct Chunk {
     pub stop_token: i64,
     /// With [`StopKind::STRING`] the text.
     pub stop_string: Str,
-    /// Further keys of Dynamo's `LLMEngineOutput`, a JSON object, or none: `disaggregated_params`,
-    /// `engine_data`, `text`. Keys that have a field here are refused.
+    /// The text of the tokens, of an engine that detokenizes; none: a frontend does.
+    pub text: Str,
+    /// Further keys of Dynamo's `LLMEngineOutput`, a JSON object, or none: of `tokens`, `output_type`,
+    /// `content_parts`, `disaggregated_params`, `encoder_result`, `extra_args` and `engine_data` those
+    /// that the engine has. Others are refused.
     pub json: Str,
+}
+
+impl Chunk {
+    /// What a host hands in.
+    pub const EMPTY: Self = Self {
+        size: size_of::<Self>() as u32,
+        finish_reason: FinishReason::NONE,
+        has: 0,
+        token_ids: TokenIds::NONE,
+        index: 0,
+        error_kind: ErrorKind::UNKNOWN,
+        message: Str::NONE,
+        log_probs: Numbers::NONE,
+        cum_log_prob: 0.0,
+        top_logprobs: core::ptr::null(),
+        top_logprobs_per_token: core::ptr::null(),
+        usage: Usage {
+            prompt_tokens: 0,
+            completion_tokens: 0,
+            cached_tokens: 0,
+        },
+        stop_kind: StopKind::NONE,
+        reserved: 0,
+        stop_token: 0,
+        stop_string: Str::NONE,
+        text: Str::NONE,
+        json: Str::NONE,
+    };
 }
 
 /// Why a chunk is the last.

@@ -34,7 +34,7 @@ pub struct EngineTable {
     pub attach: Option<Attach>,
     /// How the operator configured the worker, its `disaggregation_mode` for one: an object with
     /// `namespace`, `component`, `endpoint`, `model_name`, `served_model_name`, `endpoint_types`,
-    /// `disaggregation_mode` (`agg`, `prefill`, `decode`), `enable_kv_routing`,
+    /// `disaggregation_mode` (`aggregated`, `prefill`, `decode`), `enable_kv_routing`,
     /// `enable_local_indexer`, `max_concurrent_requests`. Before `start`.
     pub configure: Option<Tell>,
     /// Loads what `generate` needs. Called once, and never released midway. The argument is

@@ -59,7 +59,7 @@ pub struct HostTable {
     /// Whether a line of that level would be written.
     pub log_enabled: Option<unsafe extern "C" fn(data: *mut c_void, level: LogLevel) -> bool>,
     /// Publishes the state of a rank that `setup_metrics` declared. Never waits. `PENDING`: the
-    /// publisher is not there yet, or closed; nothing was published.
+    /// publisher is not there yet, or not any more; nothing was published.
     pub push_snapshot:
         Option<unsafe extern "C" fn(data: *mut c_void, snapshot: *const Snapshot) -> Status>,
     /// Blocks were stored, of a rank that `kv_event_sources` has. Never waits. `PENDING` as with

@@ -71,7 +71,7 @@ fn layout() -> Layout {
         Chunk as "DynamoChunk" {
             size, finish_reason, has, token_ids, index, error_kind, message, log_probs,
             cum_log_prob, top_logprobs, top_logprobs_per_token, usage, stop_kind, reserved,
-            stop_token, stop_string, json
+            stop_token, stop_string, text, json
         }
         StreamTable as "DynamoStreamTable" { header, poll, release }
         Stream as "DynamoStream" { table, data }

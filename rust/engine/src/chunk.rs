@@ -19,7 +19,10 @@ pub struct Chunk {
     pub usage: Option<Usage>,
     /// What stopped the answer; in the last chunk.
     pub stop_reason: Option<StopReason>,
-    /// Further keys of Dynamo's `LLMEngineOutput`, as `disaggregated_params`.
+    /// The text of the tokens, of an engine that detokenizes; `None`: a frontend does.
+    pub text: Option<String>,
+    /// Further keys of Dynamo's `LLMEngineOutput`, as `disaggregated_params`:
+    /// [`abi::Chunk::json`](crate::abi::Chunk::json) lists them.
     pub more: Map<String, Value>,
 }
 

@@ -47,15 +47,30 @@ impl EngineConfig {
             ("model", Some(self.model.into())),
             ("served_model_name", self.served_model_name.map(Value::from)),
             ("context_length", self.context_length.map(Value::from)),
-            ("kv_cache_block_size", self.kv_cache_block_size.map(Value::from)),
+            (
+                "kv_cache_block_size",
+                self.kv_cache_block_size.map(Value::from),
+            ),
             ("total_kv_blocks", self.total_kv_blocks.map(Value::from)),
             ("max_num_seqs", self.max_num_seqs.map(Value::from)),
-            ("max_num_batched_tokens", self.max_num_batched_tokens.map(Value::from)),
-            ("data_parallel_size", self.data_parallel_size.map(Value::from)),
-            ("data_parallel_start_rank", self.data_parallel_start_rank.map(Value::from)),
+            (
+                "max_num_batched_tokens",
+                self.max_num_batched_tokens.map(Value::from),
+            ),
+            (
+                "data_parallel_size",
+                self.data_parallel_size.map(Value::from),
+            ),
+            (
+                "data_parallel_start_rank",
+                self.data_parallel_start_rank.map(Value::from),
+            ),
             ("bootstrap_host", self.bootstrap_host.map(Value::from)),
             ("bootstrap_port", self.bootstrap_port.map(Value::from)),
-            ("max_gpu_lora_count", self.max_gpu_lora_count.map(Value::from)),
+            (
+                "max_gpu_lora_count",
+                self.max_gpu_lora_count.map(Value::from),
+            ),
             (
                 "runtime_data",
                 (!self.runtime_data.is_empty()).then_some(Value::Object(self.runtime_data)),
@@ -89,8 +104,8 @@ impl WorkerSettings {
         self.get(name)?.as_str()
     }
 
-    /// `agg`, `prefill` or `decode`.
+    /// `aggregated`, `prefill` or `decode`.
     pub fn disaggregation_mode(&self) -> &str {
-        self.text("disaggregation_mode").unwrap_or("agg")
+        self.text("disaggregation_mode").unwrap_or("aggregated")
     }
 }

@@ -101,7 +101,9 @@ impl Host {
     pub fn logs(&self, level: Level) -> bool {
         let logs = self.with(|host, table| {
             // SAFETY: the host is there.
-            table.log_enabled.map(|enabled| unsafe { enabled(host.data, level.raw()) })
+            table
+                .log_enabled
+                .map(|enabled| unsafe { enabled(host.data, level.raw()) })
         });
         logs.unwrap_or(false)
     }
@@ -138,7 +140,9 @@ impl Host {
         };
         // SAFETY: the host is there, and what it is lent lives for the call.
         published(self.with(|host, table| {
-            table.push_snapshot.map(|push| unsafe { push(host.data, &snapshot) })
+            table
+                .push_snapshot
+                .map(|push| unsafe { push(host.data, &snapshot) })
         }))
     }
 
@@ -197,7 +201,9 @@ impl Host {
     pub fn publish_cleared(&self, dp_rank: u32) -> Published {
         // SAFETY: the host is there.
         published(self.with(|host, table| {
-            table.publish_cleared.map(|publish| unsafe { publish(host.data, dp_rank) })
+            table
+                .publish_cleared
+                .map(|publish| unsafe { publish(host.data, dp_rank) })
         }))
     }
 
@@ -246,7 +252,12 @@ impl Host {
                     poll_fn(|cx| card.poll(&crossing::lend_waker(cx.waker()))).await
                 }
                 Some(status) => status,
-                None => return Err(Error::new(ErrorKind::EngineShutdown, "the worker has ended")),
+                None => {
+                    return Err(Error::new(
+                        ErrorKind::EngineShutdown,
+                        "the worker has ended",
+                    ));
+                }
             };
             match status {
                 Status::READY => Ok(()),

@@ -34,7 +34,7 @@
 //! | what is asked, and answering | [`Request`], [`Answer`], [`Chunk`], [`Finish`] |
 //! | the log, KV events, load, LoRA cards | [`Host`], [`log!`], [`KvEventSource`], [`StoredBlock`], [`Snapshot`] |
 //! | errors | [`Error`], [`ErrorKind`] |
-//! | handing it to a worker | [`export`], [`Export`], [`export_engine!`] |
+//! | handing it to a worker | [`export`], [`Export`], [`export_engine!`]; `python::capsule` (feature `python`) |
 //! | what lies beneath | the crate `dynamo-engine-abi`, here as [`abi`] |
 //!
 //! # Threads and runtimes
@@ -66,6 +66,8 @@ mod export;
 mod host;
 mod metrics;
 mod publish;
+#[cfg(feature = "python")]
+pub mod python;
 mod request;
 mod runtime;
 mod slot;

@@ -19,9 +19,10 @@ impl MetricsContext {
     pub(crate) fn of(context: &Map<String, Value>) -> Self {
         let text = |key: &str| context.get(key).and_then(Value::as_str).unwrap_or_default();
         let labels = context.get("labels").and_then(Value::as_object);
-        let labels = labels.into_iter().flatten().map(|(name, value)| {
-            (name.clone(), value.as_str().unwrap_or_default().to_owned())
-        });
+        let labels = labels
+            .into_iter()
+            .flatten()
+            .map(|(name, value)| (name.clone(), value.as_str().unwrap_or_default().to_owned()));
         Self {
             model: text("model").to_owned(),
             component: text("component").to_owned(),

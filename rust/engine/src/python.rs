@@ -22,9 +22,9 @@ unsafe extern "C" {
 /// reference, or null with a Python exception that is set. With PyO3:
 ///
 /// ```ignore
-/// fn __dynamo_engine__(&self, py: Python<'_>, _version: u32) -> PyResult<Py<PyAny>> {
+/// fn __dynamo_engine__(&self, py: Python<'_>, _version: u32) -> PyResult<Bound<'_, PyAny>> {
 ///     // SAFETY: this thread is attached to Python, and the reference is owned.
-///     unsafe { Py::from_owned_ptr_or_err(py, capsule(MyEngine::new()).cast()) }
+///     unsafe { Bound::from_owned_ptr_or_err(py, capsule(MyEngine::new()).cast()) }
 /// }
 /// ```
 ///

@@ -235,7 +235,9 @@ impl Request {
         let made = make.map(|make| unsafe { make(self.raw().data, &mut json) });
         match made {
             Some(Status::READY) => Ok(self.text(json)),
-            _ => Err(Error::unknown(format!("the worker made no JSON of the {what}"))),
+            _ => Err(Error::unknown(format!(
+                "the worker made no JSON of the {what}"
+            ))),
         }
     }
 }

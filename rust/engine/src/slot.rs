@@ -38,7 +38,10 @@ struct Held {
 }
 
 impl Slot {
-    #[expect(clippy::mut_from_ref, reason = "polls never overlap, and nothing is kept beyond a call")]
+    #[expect(
+        clippy::mut_from_ref,
+        reason = "polls never overlap, and nothing is kept beyond a call"
+    )]
     fn held(&self) -> &mut Held {
         // SAFETY: see above; no caller keeps it beyond its own end.
         unsafe { &mut *self.held.get() }
@@ -47,7 +50,11 @@ impl Slot {
     /// A poll begins: what was lent may be overwritten.
     pub(crate) fn begin(&self, waker: &Waker) {
         let held = self.held();
-        if !held.polling.as_ref().is_some_and(|known| known.will_wake(waker)) {
+        if !held
+            .polling
+            .as_ref()
+            .is_some_and(|known| known.will_wake(waker))
+        {
             held.polling = Some(waker.clone());
         }
         if let Some(waiting) = held.waiting.take() {
@@ -66,7 +73,11 @@ impl Slot {
             return true;
         }
         // Who polls does so again when it has taken the chunk; a part of the future must be woken.
-        if !held.polling.as_ref().is_some_and(|polling| polling.will_wake(waker)) {
+        if !held
+            .polling
+            .as_ref()
+            .is_some_and(|polling| polling.will_wake(waker))
+        {
             held.waiting = Some(waker.clone());
         }
         false
@@ -187,6 +198,9 @@ impl Held {
                 out.stop_string = abi::Str::lend(text);
             }
         }
+        if let Some(text) = &rest.text {
+            out.text = abi::Str::lend(text);
+        }
         if !rest.more.is_empty() {
             self.json = serde_json::to_string(&rest.more)
                 .map_err(|error| Error::unknown(format!("a chunk's JSON: {error}")))?;
@@ -199,16 +213,18 @@ impl Held {
         self.top.clear();
         self.top_per_token.clear();
         for of_token in top {
-            self.top_per_token.push(u32::try_from(of_token.len()).unwrap_or(u32::MAX));
-            self.top.extend(of_token.iter().map(|likely| abi::TopLogprob {
-                rank: likely.rank,
-                token_id: likely.token_id,
-                logprob: likely.logprob,
-                token: match &likely.token {
-                    Some(text) => abi::Str::lend(text),
-                    None => abi::Str::NONE,
-                },
-            }));
+            self.top_per_token
+                .push(u32::try_from(of_token.len()).unwrap_or(u32::MAX));
+            self.top
+                .extend(of_token.iter().map(|likely| abi::TopLogprob {
+                    rank: likely.rank,
+                    token_id: likely.token_id,
+                    logprob: likely.logprob,
+                    token: match &likely.token {
+                        Some(text) => abi::Str::lend(text),
+                        None => abi::Str::NONE,
+                    },
+                }));
         }
     }
 }

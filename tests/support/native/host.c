@@ -302,12 +302,24 @@ static void ask_many(void) {
         pthread_join(threads[at], NULL);
 }
 
+/* It is refused at once, or by the stream. */
 static void ask_for_nothing(void) {
     Asked *asked = new_request(1000, 0, 1);
     DynamoStream stream = {NULL, NULL};
     DynamoAnswer answer = {0};
-    CHECK(engine.table->generate(engine.data, &asked->request, &stream, &answer) == DYNAMO_FAILED);
-    CHECK(answer.kind == DYNAMO_ERROR_INVALID_ARGUMENT && answer.text.text.len > 0);
+    DynamoChunk chunk = {0};
+    chunk.size = sizeof(DynamoChunk);
+    const DynamoStatus begun =
+        engine.table->generate(engine.data, &asked->request, &stream, &answer);
+    if (begun == DYNAMO_READY) {
+        const DynamoWaker waker = new_task();
+        CHECK(stream.table->poll(stream.data, &waker, &chunk) == DYNAMO_FAILED);
+        CHECK(chunk.error_kind == DYNAMO_ERROR_INVALID_ARGUMENT && chunk.message.len > 0);
+        stream.table->release(stream.data);
+        waker.table->release(waker.data);
+    } else {
+        CHECK(answer.kind == DYNAMO_ERROR_INVALID_ARGUMENT && answer.text.text.len > 0);
+    }
     free_text(&answer);
     free_request(asked);
 }

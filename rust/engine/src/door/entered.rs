@@ -98,7 +98,10 @@ impl<E> Drop for Entered<E> {
     fn drop(&mut self) {
         let engine = &mut self.engine;
         // SAFETY: it is not used after this.
-        let dropped = || self.runtime.within(|| unsafe { ManuallyDrop::drop(engine) });
+        let dropped = || {
+            self.runtime
+                .within(|| unsafe { ManuallyDrop::drop(engine) })
+        };
         // A panic was printed where it happened, and nobody is left to tell.
         let _ = guarded(&self.name, "drop", dropped);
     }

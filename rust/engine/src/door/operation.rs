@@ -81,10 +81,15 @@ unsafe extern "C" fn poll<E: Engine>(
         return Status::DONE;
     };
     let Some(waker) = (unsafe { this.waker.of(waker) }) else {
-        return give(Err(Error::unknown("poll was called without a waker")), answer);
+        return give(
+            Err(Error::unknown("poll was called without a waker")),
+            answer,
+        );
     };
     let mut context = Context::from_waker(waker);
-    let polled = this.entered.run(this.function, || future.as_mut().poll(&mut context));
+    let polled = this
+        .entered
+        .run(this.function, || future.as_mut().poll(&mut context));
     let answered = match polled {
         Ok(Poll::Pending) => return Status::PENDING,
         Ok(Poll::Ready(answered)) => answered,

@@ -99,7 +99,9 @@ impl<E: Engine> Generating<E> {
         };
         self.slot.begin(waker);
         let mut context = Context::from_waker(waker);
-        let polled = self.entered.run("generate", || future.as_mut().poll(&mut context));
+        let polled = self
+            .entered
+            .run("generate", || future.as_mut().poll(&mut context));
         let last = match polled {
             Ok(Poll::Ready(last)) => last,
             Ok(Poll::Pending) if self.slot.is_full() => return self.lend(chunk),
