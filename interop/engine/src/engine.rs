@@ -4,9 +4,7 @@ use std::sync::Arc;
 
 use dynamo_backend_common::{BackendError, DynamoError, ErrorType, LLMEngine};
 use dynamo_engine::serde_json::Value;
-use dynamo_engine::{
-    Answer, Engine, EngineConfig, Error, Finish, Host, KvEventSource, Request,
-};
+use dynamo_engine::{Answer, Engine, EngineConfig, Error, Finish, Host, KvEventSource, Request};
 use futures::StreamExt;
 use parking_lot::Mutex;
 use tokio::runtime::Handle;

@@ -68,6 +68,7 @@ impl Drop for InFlight {
         }
         self.context.stop();
         let (engine, context) = (self.engine.clone(), self.context.clone());
-        self.runtime.spawn(async move { engine.abort(context).await });
+        self.runtime
+            .spawn(async move { engine.abort(context).await });
     }
 }

@@ -71,7 +71,7 @@ fn first_worker() -> Option<Host> {
 }
 
 fn write(host: &Host, line: &Line) {
-    host.log(level(line.level), line.target, &line.text);
+    host.log_of(line.target, level(line.level), &line.text);
 }
 
 fn level(level: Level) -> dynamo_engine::Level {
@@ -99,7 +99,7 @@ impl Subscriber for Forward {
             return false;
         }
         match first_worker() {
-            Some(host) => host.log_enabled(level(*metadata.level())),
+            Some(host) => host.logs(level(*metadata.level())),
             None => *metadata.level() <= Level::INFO,
         }
     }

@@ -13,8 +13,9 @@ pub(crate) enum Part {
 }
 
 /// What a chunk has fields for; the rest crosses as JSON.
-const FIELDS: [&str; 8] = [
+const FIELDS: [&str; 9] = [
     "token_ids",
+    "text",
     "index",
     "log_probs",
     "cum_log_probs",
@@ -31,6 +32,7 @@ const FIELDS: [&str; 8] = [
 pub(crate) fn part(output: LLMEngineOutput) -> Result<Part, Error> {
     let chunk = Chunk {
         more: more(&output)?,
+        text: output.text,
         token_ids: output.token_ids,
         index: output.index,
         log_probs: output.log_probs,
@@ -49,20 +51,7 @@ pub(crate) fn part(output: LLMEngineOutput) -> Result<Part, Error> {
 }
 
 fn more(output: &LLMEngineOutput) -> Result<Map<String, Value>, Error> {
-    let mut more = if has_more_than_text(output) {
-        all(output)?
-    } else {
-        Map::new()
-    };
-    // An engine that detokenizes gives one with every token, an empty one too.
-    if let Some(text) = &output.text {
-        more.insert("text".to_owned(), text.as_str().into());
-    }
-    Ok(more)
-}
-
-fn has_more_than_text(output: &LLMEngineOutput) -> bool {
-    output.tokens.is_some()
+    let has_more = output.tokens.is_some()
         || output.content_parts.is_some()
         || output.disaggregated_params.is_some()
         || output.encoder_result.is_some()
@@ -71,10 +60,10 @@ fn has_more_than_text(output: &LLMEngineOutput) -> bool {
         || output.engine_data.is_some()
         || output.routing_data.is_some()
         || output.jailed_text.is_some()
-        || output.output_type != Default::default()
-}
-
-fn all(output: &LLMEngineOutput) -> Result<Map<String, Value>, Error> {
+        || output.output_type != Default::default();
+    if !has_more {
+        return Ok(Map::new());
+    }
     match serde_json::to_value(output) {
         Ok(Value::Object(mut keys)) => {
             keys.retain(|key, value| !value.is_null() && !FIELDS.contains(&key.as_str()));
@@ -154,7 +143,8 @@ mod tests {
             text: Some(String::new()),
             ..reference::chunk::token(7)
         };
-        assert_eq!(Value::Object(chunk(output).more), json!({"text": ""}));
+        let chunk = chunk(output);
+        assert_eq!((chunk.text, chunk.more), (Some(String::new()), Map::new()));
     }
 
     #[test]
@@ -167,11 +157,12 @@ mod tests {
             ..reference::chunk::token(7)
         };
         let chunk = chunk(output);
-        assert_eq!(chunk.index, Some(1));
+        assert_eq!(
+            (chunk.index, chunk.text.as_deref()),
+            (Some(1), Some("seven"))
+        );
         assert_eq!(chunk.log_probs, Some(vec![-0.5]));
-        let more = json!({
-            "text": "seven", "output_type": "text", "disaggregated_params": {"room": 3}
-        });
+        let more = json!({"output_type": "text", "disaggregated_params": {"room": 3}});
         assert_eq!(Value::Object(chunk.more), more);
     }
 
@@ -207,6 +198,9 @@ mod tests {
         let Part::Last(finish) = part(output).unwrap() else {
             panic!("not the last part")
         };
-        assert_eq!(finish.reason, FinishReason::Error("out of memory".to_owned()));
+        assert_eq!(
+            finish.reason,
+            FinishReason::Error("out of memory".to_owned())
+        );
     }
 }

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use dynamo_backend_common::PreprocessedRequest;
-use dynamo_engine::{Error, Request};
 use dynamo_engine::serde_json::{self, Value};
+use dynamo_engine::{Error, Request};
 
 /// All of the request: what has no field comes as Dynamo's own JSON, and with it the rest.
 pub(crate) fn read(request: &Request) -> Result<PreprocessedRequest, Error> {

@@ -48,15 +48,17 @@ impl Discovered {
     }
 
     /// The engine, in a capsule; only once, as it is one engine.
-    fn __dynamo_engine__(&self, py: Python<'_>, _version: u32) -> PyResult<Py<PyAny>> {
+    fn __dynamo_engine__<'py>(
+        &self,
+        py: Python<'py>,
+        _version: u32,
+    ) -> PyResult<Bound<'py, PyAny>> {
         let runtime = self.runtime.lock().hand_over().ok_or_else(|| {
             PyRuntimeError::new_err("a worker has this sidecar already; make another one")
         })?;
         let handle = runtime.handle().clone();
         let engine = ReferenceEngine::new(self.kind.engine_name(), self.engine.clone(), handle);
         // SAFETY: this thread is attached to Python, and the reference is owned.
-        unsafe {
-            Py::from_owned_ptr_or_err(py, capsule(Export::new(engine).on(runtime)).cast())
-        }
+        unsafe { Bound::from_owned_ptr_or_err(py, capsule(Export::new(engine).on(runtime)).cast()) }
     }
 }

@@ -59,25 +59,26 @@ impl Discovery {
     fn wait(&self, py: Python<'_>, seconds: f64) -> PyResult<Option<Discovered>> {
         let patience = Duration::try_from_secs_f64(seconds)
             .map_err(|error| PyValueError::new_err(format!("seconds: {error}")))?;
-        // Not to wait for the lock: who has it may wait for the GIL, which is held here.
-        let mut search = self
-            .search
-            .try_lock()
-            .ok_or_else(|| PyRuntimeError::new_err("another thread waits for this search"))?;
-        let Some(Search { found, .. }) = search.as_ref() else {
-            return Err(PyRuntimeError::new_err("the search has ended"));
-        };
-        let found = match py.detach(|| found.recv_timeout(patience)) {
-            Err(RecvTimeoutError::Timeout) => return Ok(None),
-            found => found,
-        };
-        let runtime = search.take().map(|search| search.runtime);
-        match (found, runtime) {
-            (Ok(Ok((engine, config))), Some(runtime)) => {
+        let search = self.search.lock().take().ok_or_else(|| {
+            PyRuntimeError::new_err("the search has ended, or another thread waits for it")
+        })?;
+        let (search, found) = py.detach(move || {
+            let found = search.found.recv_timeout(patience);
+            (search, found)
+        });
+        match found {
+            Ok(Ok((engine, config))) => {
+                let runtime = search.runtime;
                 Ok(Some(Discovered::new(self.kind, engine, runtime, &config)))
             }
-            (Ok(Err(error)), _) => Err(errors::raised(py, &error)),
-            _ => Err(PyRuntimeError::new_err("the search ended without a result")),
+            Ok(Err(error)) => Err(errors::raised(py, &error)),
+            Err(RecvTimeoutError::Timeout) => {
+                *self.search.lock() = Some(search);
+                Ok(None)
+            }
+            Err(RecvTimeoutError::Disconnected) => {
+                Err(PyRuntimeError::new_err("the search ended without a result"))
+            }
         }
     }
 

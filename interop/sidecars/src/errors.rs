@@ -24,7 +24,11 @@ pub(crate) fn refused(py: Python<'_>, error: SidecarStartupError) -> PyErr {
     match error {
         SidecarStartupError::Dynamo(error) => raised(py, &error),
         SidecarStartupError::Cli(error) => {
-            let stream = if error.use_stderr() { "stderr" } else { "stdout" };
+            let stream = if error.use_stderr() {
+                "stderr"
+            } else {
+                "stdout"
+            };
             let text = error.render().to_string();
             let written = py
                 .import("sys")

@@ -31,9 +31,9 @@ impl OwnRuntime {
         }
     }
 
-    /// For the engine, which ends it from here on.
-    pub(crate) fn hand_over(mut self) -> Runtime {
-        self.0.take().expect("it is there until this or drop")
+    /// For the engine, which ends it from here on. `None` only where it was handed over before.
+    pub(crate) fn hand_over(&mut self) -> Option<Runtime> {
+        self.0.take()
     }
 }
 

@@ -26,7 +26,10 @@ pub(crate) fn as_json(config: &WorkerConfig) -> Value {
         json!(config.exclude_tools_when_tool_choice_none),
     );
     put("enable_kv_routing", json!(config.enable_kv_routing));
-    put("disaggregation_mode", json!(config.disaggregation_mode.as_str()));
+    put(
+        "disaggregation_mode",
+        json!(config.disaggregation_mode.as_str()),
+    );
     put("default_thinking_mode", json!(config.default_thinking_mode));
     // Off is what a worker without them does.
     put("route_to_encoder", on(config.route_to_encoder));
