@@ -35,9 +35,10 @@ cargo fmt --manifest-path tests/support/native/panicking/Cargo.toml --check
 say "Lints of Rust, and compiling its tests (the first time about 2 minutes on 2 cores)"
 source scripts/clippy.sh
 # By itself: the features that its tests want of tokio must not reach the others.
-"$python" scripts/progress.py "environment, handoff, lifecycle, vllm" \
+"$python" scripts/progress.py "environment, handoff, lifecycle, vllm, engine" \
     cargo build --locked --package dynamo-backend-environment --package dynamo-backend-handoff \
-    --package dynamo-backend-lifecycle --package dynamo-backend-vllm --all-targets
+    --package dynamo-backend-lifecycle --package dynamo-backend-vllm --package dynamo-engine \
+    --package dynamo-engine-abi --all-targets
 "$python" scripts/progress.py worker \
     cargo build --locked --package dynamo-backend-worker --all-targets
 # As a library for Rust: as one for Python it would take the place of what the wheel is made of.

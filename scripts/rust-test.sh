@@ -12,7 +12,8 @@ else
 fi
 # By itself: the features that its tests want of tokio must not reach the others.
 alone=(--package dynamo-backend-environment --package dynamo-backend-handoff
-    --package dynamo-backend-lifecycle --package dynamo-backend-vllm)
+    --package dynamo-backend-lifecycle --package dynamo-backend-vllm
+    --package dynamo-engine --package dynamo-engine-abi)
 rest=(--package dynamo-backend-worker --package dynamo-backend-python)
 
 say "Rust tests"
@@ -27,3 +28,4 @@ fi
 say "Examples in the documentation of Rust"
 cargo test --locked --doc --package dynamo-backend-lifecycle
 cargo test --locked --doc --package dynamo-backend-worker
+cargo test --locked --doc --package dynamo-engine

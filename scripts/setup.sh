@@ -5,6 +5,9 @@ source "$(dirname "$0")/env.sh"
 source scripts/new-venv.sh
 
 scripts/debian.sh test
+for crate in examples/rust-engine-wheel tests/support/native/panicking; do
+    cargo fetch --locked --manifest-path "$crate/Cargo.toml" || fail_fetch "crates"
+done
 say "Dynamo's own frontend and cargo-fuzz, for the tests (the first time two minutes, and 310 MB)"
 "$base_python" scripts/progress.py \
     frontend scripts/interop-venv.sh :: \

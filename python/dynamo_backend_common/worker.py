@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-    from ._serving.own_loop import LoopFactory
     from ._core import RustEngine
+    from ._serving.own_loop import LoopFactory
     from .engine import Engine, ForeignEngine
 
 __all__ = ["Worker"]

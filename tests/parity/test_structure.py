@@ -22,6 +22,8 @@ def sources(*patterns: str) -> list[Path]:
 @pytest.mark.parametrize(
     ("crate", "banned"),
     [
+        ("dynamo-engine-abi", ["serde", "tokio", "libc"]),
+        ("dynamo-engine", ["pyo3", "dynamo-runtime", "dynamo-llm", "tokio"]),
         ("dynamo-backend-environment", ["pyo3", "dynamo-runtime", "dynamo-llm"]),
         ("dynamo-backend-handoff", ["pyo3", "dynamo-runtime", "dynamo-llm"]),
         ("dynamo-backend-lifecycle", ["pyo3", "dynamo-runtime", "dynamo-llm"]),
@@ -44,7 +46,8 @@ def test_dependence_has_one_direction(crate: str, banned: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    "crate", ["environment", "handoff", "lifecycle", "python", "vllm", "worker"]
+    "crate",
+    ["engine", "engine-abi", "environment", "handoff", "lifecycle", "python", "vllm", "worker"],
 )
 def test_no_file_takes_from_one_that_takes_from_it(crate: str) -> None:
     arrows = Crate(ROOT / "rust" / crate / "src").arrows()
@@ -53,7 +56,8 @@ def test_no_file_takes_from_one_that_takes_from_it(crate: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "crate", ["environment", "handoff", "lifecycle", "python", "vllm", "worker"]
+    "crate",
+    ["engine", "engine-abi", "environment", "handoff", "lifecycle", "python", "vllm", "worker"],
 )
 def test_no_module_takes_from_one_that_stands_on_it(crate: str) -> None:
     arrows = rooms(Crate(ROOT / "rust" / crate / "src").arrows())

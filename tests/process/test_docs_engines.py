@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 import tomllib
 from typing import TYPE_CHECKING
 
 import pytest
 
 from support.console import Console
+from support.native import ROOT, RUST_ENGINE, install_wheel
 from support.pages import Page
 
 if TYPE_CHECKING:
@@ -17,6 +20,7 @@ if TYPE_CHECKING:
 
 PAGE = Page("engines.md")
 CONSOLES = PAGE.consoles()
+IN_RUST = "In Rust, as a wheel"
 
 
 @pytest.mark.parametrize("section", CONSOLES)
@@ -27,10 +31,30 @@ def test_a_section_does_what_it_shows(launcher: Launcher, model_folder: str, sec
         "9090": str(launcher.ports.reserve()),
         # Done above: building a package needs the network.
         "pip install .": "true",
+        "maturin build --release --out dist && pip install dist/*.whl": "true",
     }
     PAGE.save_programs(launcher.folder, replaced)
     install(launcher.folder)
+    if section == IN_RUST:
+        build_in_rust(launcher.folder)
     Console(launcher, replaced).run(CONSOLES[section])
+
+
+def build_in_rust(folder: Path) -> None:
+    """Leaves the page's wheel in ``folder``, in the place of an environment."""
+    crate = folder / "bell"
+    (crate / "src").mkdir(parents=True)
+    manifest = (folder / "Cargo.toml").read_text()
+    [source] = re.findall(
+        r"^```rust\n// src/lib.rs\n(.*?)^```$", PAGE.text, re.DOTALL | re.MULTILINE
+    )
+    here = 'git = "ADDRESS", rev = "COMMIT"'
+    assert here in manifest
+    (crate / "Cargo.toml").write_text(manifest.replace(here, f'path = "{ROOT}/rust/engine"'))
+    (crate / "src/lib.rs").write_text(source)
+    # Of what is there: building needs no network then.
+    shutil.copy(RUST_ENGINE / "Cargo.lock", crate)
+    install_wheel(crate, folder)
 
 
 def install(folder: Path) -> None:

@@ -14,7 +14,7 @@ import pytest
 from support.api import Api, finish_reasons, read_text, text_of
 from support.launcher import ENGINES
 from support.metrics import lint, sample
-from support.native import build_wheel, compile_c_engine
+from support.native import RUST_ENGINE, compile_c_engine, copy_crate, install_wheel
 from support.processes import until
 from support.streams import PROMPT as FOUR_WORDS
 from support.streams import begin
@@ -47,7 +47,8 @@ class Built:
 def built(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Built:
     folder = tmp_path_factory.mktemp("elsewhere")
     if request.param == "rust":
-        installed = build_wheel(folder)
+        installed = folder / "installed"
+        install_wheel(copy_crate(RUST_ENGINE, folder), installed, "--locked")
         says = "a beat of 2ms for worker"
         counter = "metronome_tokens_total"
         return Built(installed, "metronome_engine:Metronome", "metronome", says, counter)

@@ -6,7 +6,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from support.native import C_ENGINE, LIBRARY, NATIVE, compile_c, run
+from support.native import (
+    C_ENGINE,
+    LIBRARY,
+    NATIVE,
+    RUST_ENGINE,
+    build_library,
+    compile_c,
+    copy_crate,
+    run,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,3 +36,25 @@ def test_the_engine_in_c_has_no_error_and_no_leak(tmp_path: Path, watched: str) 
     library = tmp_path / "libengine.so"
     compile_c("cc", "-std=c11", *sanitize, *LIBRARY, C_ENGINE / "engine.c", "-o", library)
     assert DONE in run(host(tmp_path, *sanitize), str(library))
+
+
+@pytest.fixture(scope="module")
+def rust_engine(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The example in Rust, for hosts that are not Python."""
+    crate = copy_crate(RUST_ENGINE, tmp_path_factory.mktemp("elsewhere"))
+    # Where it is compiled has this name: not where the wheel is, which may be built at the same time.
+    crate = crate.rename(crate.with_name("rust-engine-library"))
+    return str(build_library(crate, "metronome_engine", "--no-default-features"))
+
+
+def test_the_engine_in_rust_frees_all_that_it_took(tmp_path: Path, rust_engine: str) -> None:
+    options = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all")
+    assert DONE in run(host(tmp_path, *options), rust_engine)
+
+
+def test_the_engine_in_rust_has_no_error_of_memory(tmp_path: Path, rust_engine: str) -> None:
+    # A thread that still ends with the process "possibly" has lost its stack.
+    kinds = "definite,indirect"
+    leaks = ("--leak-check=full", f"--show-leak-kinds={kinds}", f"--errors-for-leak-kinds={kinds}")
+    watched = run("valgrind", "--quiet", *leaks, "--error-exitcode=9", host(tmp_path), rust_engine)
+    assert DONE in watched

@@ -21,7 +21,8 @@ PROMPT = "one two three"
 
 @pytest.fixture(scope="module")
 def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build_library(copy_crate(NATIVE / "panicking", tmp_path_factory.mktemp("panicking")))
+    crate = copy_crate(NATIVE / "panicking", tmp_path_factory.mktemp("elsewhere"))
+    return build_library(crate, "panicking")
 
 
 def serve(

@@ -31,41 +31,41 @@ HANDED_OVER = {
     "TakesNoVersion": "raised TypeError: TakesNoVersion.__dynamo_engine__() takes 1 positional",
 }
 
-REFUSED: dict[str, str] = {
-    "an old version": "",
-    "a newer major version": "",
-    "a size that is too small": "",
-    "a feature that must be understood": "",
-    "no name": "",
-    "a name in no language": "",
-    "no start": "",
-    "no table": "",
+REFUSED = {
+    "an old version": "version 0.0 of the engine interface; this worker has",
+    "a newer major version": "version 9.1 of the engine interface; this worker has",
+    "a size that is too small": "has a size of 16 bytes, and that of version",
+    "a feature that must be understood": "needs features of its worker that this one does not have",
+    "no name": "has no name: `name` must be text in UTF-8 that is not empty",
+    "a name in no language": "has no name: `name` must be text in UTF-8",
+    "no start": "the engine Wrong has no start: a function of its table that is required is null",
+    "no table": "the engine was taken already",
 }
 
-FAILS_TO_START: dict[str, str] = {
+FAILS_TO_START = {
     "start fails": "no weights at s3://nowhere",
-    "start fails in silence": "",
-    "start answers 77": "",
-    "start answers done": "",
-    "start begins nothing": "",
-    "start answers no JSON": "",
-    "start answers an unknown key": "contxt_length",
-    "start answers no model": "model",
+    "start fails in silence": "Wrong.start failed without a message",
+    "start answers 77": "Wrong.start answered the status 77, which is none of a call",
+    "start answers done": "Wrong.start answered the status 3, which is none of a call",
+    "start begins nothing": "Wrong.start began an operation without a table",
+    "start answers no JSON": "Wrong.start answered: expected value",
+    "start answers an unknown key": "Wrong.start answered: unknown field `contxt_length`, expected",
+    "start answers no model": "Wrong.start answered: missing field `model`",
 }
 
-FAILS_ONE: dict[str, str] = {
-    "generate fails in silence": "",
-    "generate answers pending": "",
-    "generate answers no stream": "",
-    "poll fails in silence": "",
-    "poll fails in no language": "",
+FAILS_ONE = {
+    "generate fails in silence": "Wrong.generate failed without a message",
+    "generate answers pending": "Wrong.generate answered the status 0, which is none of a generate",
+    "generate answers no stream": "Wrong.generate answered a stream without a table",
+    "poll fails in silence": "Wrong.generate failed without a message",
+    "poll fails in no language": "not \ufffd utf-8",
     "poll fails with a kind of its own": "the kernel is on fire",
-    "poll answers 77": "77",
-    "the stream is done before its end": "",
-    "a chunk ends for the reason 77": "77",
-    "a chunk has three tokens at null": "",
-    "a chunk has too few log probabilities": "",
-    "a chunk has JSON that is none": "",
+    "poll answers 77": "Wrong.generate answered the status 77, which is none of a poll",
+    "the stream is done before its end": "ended the stream without a terminal chunk",
+    "a chunk ends for the reason 77": "Wrong.generate answered a chunk: 77 is no finish_reason",
+    "a chunk has three tokens at null": "token_ids is a null pointer with a length of 3",
+    "a chunk has too few log probabilities": "log_probs",
+    "a chunk has JSON that is none": "Wrong.generate answered a chunk: json: EOF while parsing",
 }
 
 

@@ -54,23 +54,19 @@ def copy_crate(source: Path, folder: Path) -> Path:
     return crate
 
 
-def build_wheel(folder: Path) -> Path:
-    """Builds the wheel of the example, and unpacks it into ``folder`` as pip does."""
-    crate = copy_crate(RUST_ENGINE, folder)
-    maturin = ("build", "--release", "--locked", "--offline", "--out", "dist")
+def install_wheel(crate: Path, installed: Path, *options: str) -> None:
+    """Builds the wheel of a crate and unpacks it into a folder, as pip does."""
+    maturin = ("build", "--release", "--offline", "--out", "dist", *options)
     cargo(crate, sys.executable, "-m", "maturin", *maturin)
     [wheel] = (crate / "dist").glob("*.whl")
-    installed = folder / "installed"
-    pip = ("install", "--quiet", "--no-deps", "--no-index", "--target", installed, wheel)
-    run(sys.executable, "-m", "pip", *map(str, pip))
-    return installed
+    pip = ("install", "--quiet", "--no-deps", "--no-index", "--upgrade", "--target")
+    run(sys.executable, "-m", "pip", *pip, str(installed), str(wheel))
 
 
-def build_library(crate: Path, *arguments: str) -> Path:
-    """Builds a crate that is a library for C, with the crate's own lock file."""
-    cargo(crate, "cargo", "build", "--release", "--locked", "--offline", *arguments)
-    name = f"lib{crate.name.replace('-', '_')}.so"
-    return target(crate) / "release" / name
+def build_library(crate: Path, name: str, *options: str) -> Path:
+    """Builds a crate that is a library for C, with its own lock file."""
+    cargo(crate, "cargo", "build", "--release", "--offline", "--locked", *options)
+    return target(crate) / "release" / f"lib{name}.so"
 
 
 def target(crate: Path) -> Path:

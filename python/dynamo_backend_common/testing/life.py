@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -21,6 +20,7 @@ from .places import Places
 from .requests import PARTS
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Awaitable, Callable, Mapping
 
     from .._core import TestContext, TestKvRecord

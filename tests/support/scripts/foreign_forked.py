@@ -1,4 +1,4 @@
-"""An engine from elsewhere, MODULE:CLASS, in a process that forks before its run and while it serves."""
+"""An engine from elsewhere in a process that forks: before its run, and while it serves."""
 
 from __future__ import annotations
 

@@ -29,10 +29,12 @@ pub(super) unsafe fn checked(
 
 fn check_version(header: &Header) -> Result<(), DynamoError> {
     let (major, minor) = (header.major, header.minor);
-    let what_to_do = match (major, minor) {
-        (MAJOR, OLDEST_MINOR..) => return Ok(()),
-        (MAJOR, _) | (..MAJOR, _) => "build the engine again, with a newer dynamo-engine",
-        _ => "update the worker",
+    let what_to_do = if (major, minor) < (MAJOR, OLDEST_MINOR) {
+        "build the engine again, with a newer dynamo-engine"
+    } else if major > MAJOR {
+        "update the worker"
+    } else {
+        return Ok(());
     };
     Err(invalid_argument(format!(
         "the engine was built for version {major}.{minor} of the engine interface; this worker has \

@@ -3,7 +3,7 @@
 use std::ffi::c_void;
 use std::mem::size_of;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 use std::task::{Context, Poll};
 
 use dynamo_engine_abi as abi;
@@ -42,7 +42,7 @@ unsafe impl Sync for LentRequest {}
 
 impl LentRequest {
     pub(super) fn new(request: PreprocessedRequest, context: RequestContext) -> Arc<Self> {
-        Arc::new_cyclic(|this| {
+        Arc::new_cyclic(|this: &Weak<Self>| {
             let raw = abi::Request {
                 table: &TABLE,
                 data: this.as_ptr().cast_mut().cast(),

@@ -1,1 +1,57 @@
+//! Engines through the door: those that keep to the rules, and one for each way to break them.
 
+mod authors;
+mod calls;
+mod chunks;
+mod host;
+mod raw;
+mod requests;
+mod streams;
+mod taking;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use dynamo_engine::{Exported, export};
+
+use super::ForeignEngine;
+use crate::testing::{Outcome, check_engine};
+use authors::{OnTokio, Whole};
+
+/// An engine of the author's crate, through the door.
+fn enter(engine: impl Into<Exported>) -> ForeignEngine {
+    let raw = engine.into().into_raw();
+    // SAFETY: it is an engine, and nobody else has it.
+    let (taken, left) = unsafe {
+        (
+            ForeignEngine::take(raw, Box::new(())),
+            Exported::from_raw(raw),
+        )
+    };
+    drop(left);
+    taken.unwrap()
+}
+
+fn shared(engine: impl Into<Exported>) -> Arc<ForeignEngine> {
+    Arc::new(enter(engine))
+}
+
+#[tokio::test]
+async fn an_engine_of_the_authors_crate_keeps_the_contract() {
+    let results = check_engine(|| enter(export(Whole::default()))).await;
+    results.assert_passed();
+    let skipped: Vec<_> = results
+        .iter()
+        .filter(|result| result.outcome == Outcome::Skipped)
+        .collect();
+    assert!(skipped.is_empty(), "{results}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn so_does_one_on_its_own_tokio_whose_wakers_cross() {
+    check_engine(|| enter(OnTokio::export()))
+        .requests(100)
+        .timeout(Duration::from_secs(30))
+        .await
+        .assert_passed();
+}
