@@ -34,3 +34,46 @@ fn backend(kind: BackendError) -> ErrorKind {
         BackendError::StreamIncomplete => ErrorKind::StreamIncomplete,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(kind: ErrorType) -> DynamoError {
+        DynamoError::builder()
+            .error_type(kind)
+            .message("what happened")
+            .build()
+    }
+
+    #[test]
+    fn the_kind_and_the_message_stay() {
+        for (theirs, kind) in [
+            (BackendError::Unknown, ErrorKind::Unknown),
+            (BackendError::InvalidArgument, ErrorKind::InvalidArgument),
+            (BackendError::CannotConnect, ErrorKind::CannotConnect),
+            (BackendError::Disconnected, ErrorKind::Disconnected),
+            (
+                BackendError::ConnectionTimeout,
+                ErrorKind::ConnectionTimeout,
+            ),
+            (BackendError::ResponseTimeout, ErrorKind::ResponseTimeout),
+            (BackendError::Cancelled, ErrorKind::Cancelled),
+            (BackendError::EngineShutdown, ErrorKind::EngineShutdown),
+            (BackendError::StreamIncomplete, ErrorKind::StreamIncomplete),
+        ] {
+            let error = ours(of(ErrorType::Backend(theirs)));
+            assert_eq!((error.kind(), error.message()), (kind, "what happened"));
+        }
+    }
+
+    #[test]
+    fn a_plain_class_counts_as_the_kind_of_its_name() {
+        assert_eq!(kind(&of(ErrorType::Cancelled)), ErrorKind::Cancelled);
+        assert_eq!(
+            kind(&of(ErrorType::InvalidRequest)),
+            ErrorKind::InvalidArgument
+        );
+        assert_eq!(kind(&of(ErrorType::ResourceExhausted)), ErrorKind::Unknown);
+    }
+}
