@@ -7,7 +7,7 @@ cd interop
 
 say "Compiling the reference's sidecars: about 60 crates more, and Dynamo's again (the first time 20 minutes)"
 cargo fetch --locked || fail_fetch "crates"
-"$base_python" ../scripts/progress.py sidecars \
+"$python" ../scripts/progress.py sidecars \
     cargo build --locked --profile "$profile" --package dynamo-sidecars --lib
 rm -rf "$out.new"
 "$python" ../scripts/progress.py wheel "$python" -m maturin build --locked --profile "$profile" \
