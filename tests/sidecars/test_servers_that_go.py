@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from support.sidecar import Kind
 
 SLOW = 0.3
+MEM = ["--discovery-backend", "mem"]
 
 
 def test_the_error_of_a_server_that_never_comes_names_it(
@@ -25,7 +26,7 @@ def test_the_error_of_a_server_that_never_comes_names_it(
     port = launcher.ports.reserve()
     deadline = ["--grpc-startup-deadline-secs", "2", "--grpc-retry-interval-secs", "1"]
     arguments = kind.arguments(model_folder, port, *deadline)
-    worker = launcher.command("serve", kind.engine(), *arguments, env=FOUND)
+    worker = launcher.command("serve", kind.engine(), *MEM, *arguments, env=FOUND)
     assert worker.wait() == 1
     assert f"127.0.0.1:{port}" in worker.stderr
     assert "Traceback" not in worker.stderr, worker.describe()
@@ -52,7 +53,7 @@ def test_a_server_that_comes_later_is_waited_for(
 def test_a_signal_ends_the_wait(launcher: Launcher, model_folder: str, kind: Kind) -> None:
     for which in (signal.SIGTERM, signal.SIGINT):
         arguments = kind.arguments(model_folder, launcher.ports.reserve())
-        worker = launcher.command("serve", kind.engine(), *arguments, env=FOUND)
+        worker = launcher.command("serve", kind.engine(), *MEM, *arguments, env=FOUND)
         worker.wait_for_line("retrying")
         worker.send(which)
         assert worker.wait() == 0, worker.describe()

@@ -38,7 +38,6 @@ def test_what_its_parser_says_is_shown(
     worker = launcher.command("serve", any_kind.engine(), "--", *arguments, env=FOUND)
     assert worker.wait() == 2
     assert said in worker.stderr
-    assert f"dynamo-backend serve {any_kind.engine()} --" in worker.stderr
     assert "Traceback" not in worker.stderr
 
 
@@ -46,11 +45,14 @@ def test_help_is_the_sidecars(launcher: Launcher, any_kind: Kind) -> None:
     worker = launcher.command("serve", any_kind.engine(), "--", "--help", env=FOUND)
     assert worker.wait() == 0
     assert "--grpc-startup-deadline-secs" in worker.stdout
+    assert f"Usage: dynamo-backend serve {any_kind.engine()} --" in worker.stdout
 
 
 def test_what_a_worker_does_not_have_is_refused(launcher: Launcher, model_folder: str) -> None:
     kind = Kind("trtllm")
-    arguments = kind.arguments(model_folder, launcher.ports.reserve(), "--enable-rl")
+    port = launcher.ports.reserve()
+    start_server(launcher, kind, port, model_folder)
+    arguments = kind.arguments(model_folder, port, "--enable-rl")
     worker = launcher.command("serve", kind.engine(), *arguments, env=FOUND)
     assert worker.wait() == 2
     assert "the sidecar asks for enable_rl" in worker.stderr
@@ -104,12 +106,14 @@ def test_its_arguments_and_its_server_fill_in_what_the_operator_left_open(
 def test_a_sidecar_goes_into_one_worker(launcher: Launcher, model_folder: str) -> None:
     program = (
         "import sys, dynamo_sidecars\n"
-        "from dynamo_backend_common import Worker\n"
+        "from dynamo_backend_common import InvalidArgument, Worker\n"
         "sidecar = dynamo_sidecars.trtllm(sys.argv[1:])\n"
         "Worker(sidecar)\n"
-        "try:\n    Worker(sidecar)\nexcept RuntimeError as error:\n    print(error)\n"
+        "try:\n    Worker(sidecar)\nexcept InvalidArgument as error:\n    print(error)\n"
     )
-    arguments = Kind("trtllm").arguments(model_folder, launcher.ports.reserve())[1:]
+    kind, port = Kind("trtllm"), launcher.ports.reserve()
+    start_server(launcher, kind, port, model_folder)
+    arguments = kind.arguments(model_folder, port, "--context-length", "512")[1:]
     command = [sys.executable, "-c", program, *arguments]
     ended = subprocess.run(command, env=FOUND, capture_output=True, text=True, check=False)
     assert "make another one" in ended.stdout, ended.stderr

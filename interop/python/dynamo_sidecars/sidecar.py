@@ -80,8 +80,6 @@ def sglang(argv: Sequence[str]) -> Sidecar:
 def trtllm(argv: Sequence[str]) -> Sidecar:
     """The sidecar of TensorRT-LLM's OpenEngine server; like `vllm`.
 
-    It connects when the worker starts it, and not before.
-
     Args:
         argv: The arguments of ``dynamo-trtllm-sidecar``; ``--help`` lists them.
     """

@@ -9,6 +9,8 @@ use dynamo_sidecar_common::{EngineBootstrapResult, SidecarStartupError};
 use dynamo_trtllm_sidecar::TrtllmSidecarEngine;
 use dynamo_vllm_sidecar::VllmSidecarEngine;
 
+use crate::server::Server;
+
 /// An engine that has found its server, and how it wants to be served.
 pub(crate) type Found = (Arc<dyn LLMEngine>, WorkerConfig);
 
@@ -48,7 +50,15 @@ impl Kind {
         Ok(match self {
             Self::Vllm => looking(VllmSidecarEngine::try_from_args_async(argv)?.1),
             Self::Sglang => looking(SglangSidecarEngine::try_from_args_async(argv)?.1),
-            Self::Trtllm => looking(TrtllmSidecarEngine::try_from_args_async(argv)?.1),
+            Self::Trtllm => {
+                let found = TrtllmSidecarEngine::try_from_args_async(argv.clone())?.1;
+                // This one connects in `start` only, which no signal interrupts.
+                let server = Server::named_in(argv)?;
+                looking(async move {
+                    server.wait().await?;
+                    found.await
+                })
+            }
         })
     }
 }

@@ -6,6 +6,7 @@ mod discovery;
 mod errors;
 mod kind;
 mod runtime;
+mod server;
 mod worker_config;
 
 use pyo3::prelude::*;

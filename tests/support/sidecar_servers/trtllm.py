@@ -55,7 +55,11 @@ class Trtllm:
         """The first token and a session, by which the decode finds what was prefilled."""
         async with aclosing(echo(request.request_id, request, prompt, 1, self._delay)) as tokens:
             async for _token in tokens:
-                session = {"session_id": f"session-{len(prompt)}", "transfer_backend": "test"}
+                session = {
+                    "session_id": f"session-{len(prompt)}",
+                    "transfer_backend": "test",
+                    "attributes_struct": {"opaque_state": "c3RhdGU="},
+                }
                 yield self._protos.GenerateResponse(
                     request_id=request.request_id, prefill_ready={"kv_session": session}
                 )
