@@ -1,7 +1,8 @@
 """The compiled module."""
 
-from typing import Any
+from typing import Any, final
 
+@final
 class Discovered:
     """A sidecar that has found its server."""
 
@@ -12,13 +13,15 @@ class Discovered:
     def __dynamo_engine__(self, version: int) -> Any:
         """The engine, in a capsule; only once."""
 
+@final
 class Discovery:
     """A search for a server that is under way; it ends with this object."""
 
     def wait(self, seconds: float) -> Discovered | None:
         """What was found within ``seconds``, or None."""
 
-    def lines(self) -> list[tuple[str, str]]:
+    @staticmethod
+    def lines() -> list[tuple[str, str]]:
         """What was logged since the last call: the level's name, and the text."""
 
 def discover(name: str, program: str, argv: list[str]) -> Discovery:
