@@ -31,10 +31,13 @@ STREAMS = 4
 
 
 @pytest.fixture(scope="module")
-def server(shared: Launcher) -> VllmServer:
+def server(shared: Launcher) -> Iterator[VllmServer]:
     started = VllmServer(shared)
-    started.wait()
-    return started
+    try:
+        started.wait()
+        yield started
+    finally:
+        started.kill()
 
 
 def arguments(server: VllmServer, *arguments: str) -> list[str]:
@@ -62,23 +65,6 @@ def test_it_answers_as_vllm_does_by_itself(server: VllmServer, served: Server) -
     assert answer.json["usage"]["prompt_tokens"] == len(PROMPT)
     assert answer.json["usage"]["completion_tokens"] == 12
     assert answer.json["choices"][0]["finish_reason"] == "length"
-
-
-def test_log_probabilities_and_cached_tokens_come_with_it(served: Server) -> None:
-    asked = {"max_tokens": 3, "temperature": 0, "ignore_eos": True, "logprobs": 2}
-    served.api.complete(PROMPT, **asked)
-    answer = served.api.complete(PROMPT, **asked)
-    assert answer.status == 200, answer.text
-    logprobs = answer.json["choices"][0]["logprobs"]
-    assert len(logprobs["token_logprobs"]) == 3
-    assert all(value <= 0 for value in logprobs["token_logprobs"])
-    assert answer.json["usage"]["prompt_tokens_details"]["cached_tokens"] == 3 * BLOCK
-
-
-def test_what_vllm_refuses_is_the_clients_error(served: Server) -> None:
-    # The frontend would refuse a prompt that is too long: this vLLM itself does.
-    answer = served.api.complete(PROMPT, max_tokens=3, logit_bias={str(10**6): 1})
-    assert answer.status == 400, answer.text
 
 
 def test_a_client_that_leaves_has_vllm_stop(server: VllmServer, served: Server) -> None:
@@ -142,6 +128,31 @@ def test_a_router_hears_of_vllms_cache(
     until(lambda: hit_rate() == 3 / 4, "the router has heard of the prompt's blocks")
 
 
+def test_log_probabilities_and_cached_tokens_come_with_it(
+    routed: tuple[Process, System, Api, Launcher],
+) -> None:
+    launcher = routed[-1]
+    request = {
+        "token_ids": PROMPT,
+        "stop_conditions": {"max_tokens": 3, "ignore_eos": True},
+        "output_options": {"logprobs": 2},
+    }
+    _, answer = ask(launcher, request, request)
+    assert not isinstance(answer, str), answer
+    assert len([value for chunk in answer for value in chunk["log_probs"] or ()]) == 3
+    assert all(len(place) >= 2 for chunk in answer for place in chunk["top_logprobs"] or ())
+    details = answer[-1]["completion_usage"]["prompt_tokens_details"]
+    assert details["cached_tokens"] == 3 * BLOCK
+
+
+def test_what_vllm_refuses_is_told_as_it_said_it(
+    routed: tuple[Process, System, Api, Launcher],
+) -> None:
+    [answer] = ask(routed[-1], {"token_ids": [10**6], "stop_conditions": {"max_tokens": 1}})
+    assert isinstance(answer, str), answer
+    assert "out of vocabulary" in answer
+
+
 def test_the_card_says_what_vllm_says(routed: tuple[Process, System, Api, Launcher]) -> None:
     _, _, api, _ = routed
     [model] = [each for each in api.get("models").json["data"] if each["id"] == "routed"]
@@ -152,7 +163,7 @@ def test_streams_end_with_an_error_when_vllm_dies(launcher: Launcher, server: Vl
     worker = serve(launcher, server)
     with worker.api.stream_completion(PROMPT, **LONG) as stream:
         assert stream.first_text()
-        server.process.kill()
+        server.kill()
         assert failed(list(stream.events()))
     assert worker.api.complete(PROMPT).status >= 500
     assert worker.process.terminate() == 0, worker.process.describe()

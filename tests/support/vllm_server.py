@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import tempfile
+from contextlib import suppress
 from http.client import HTTPConnection
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .api import connection_closed
@@ -31,7 +36,8 @@ class VllmServer:
         events = {
             "enable_kv_cache_events": True,
             "publisher": "zmq",
-            "endpoint": f"tcp://{LOOPBACK}:{launcher.ports.reserve()}",
+            # One that vLLM binds, and that is not seen from elsewhere. Short, for a socket.
+            "endpoint": f"ipc://{tempfile.mkdtemp()}/events",
         }
         self.process = launcher.start(
             *(str(_RS / "vllm-rs"), "serve", str(MODEL), "--python", str(_PYTHON)),
@@ -46,6 +52,13 @@ class VllmServer:
         """Waits until it listens."""
         self.process.wait_for_line("gRPC server is ready", patience=LOADING)
 
+    def kill(self) -> None:
+        """Ends it, and the engine that it has started in a session of its own."""
+        for pid in _descendants(self.process.pid):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self.process.kill()
+
     def running(self) -> float:
         """How many requests it has."""
         connection = HTTPConnection(LOOPBACK, self.http, timeout=PATIENCE)
@@ -57,3 +70,12 @@ class VllmServer:
     def becomes_idle(self) -> None:
         """Waits until it has no request."""
         until(lambda: self.running() == 0, "vLLM has no request")
+
+
+def _descendants(pid: int) -> list[int]:
+    children = [
+        int(child)
+        for task in Path(f"/proc/{pid}/task").glob("*/children")
+        for child in task.read_text().split()
+    ]
+    return children + [each for child in children for each in _descendants(child)]
