@@ -2,6 +2,8 @@
 
 from typing import Any, final
 
+__all__ = ["Discovered", "Discovery", "discover"]
+
 @final
 class Discovered:
     """A sidecar that has found its server."""
