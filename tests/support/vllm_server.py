@@ -49,8 +49,8 @@ class VllmServer:
         )
 
     def wait(self) -> None:
-        """Waits until it listens."""
-        self.process.wait_for_line("gRPC server is ready", patience=LOADING)
+        """Waits until it listens: three processes import torch, one after another."""
+        self.process.wait_for_line("gRPC server is ready", patience=2 * LOADING)
 
     def kill(self) -> None:
         """Ends it, and the engine that it has started in a session of its own."""
