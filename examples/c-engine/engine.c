@@ -246,14 +246,18 @@ static DynamoStatus setup_metrics(void *data, DynamoStr argument, DynamoOperatio
 
 static DynamoStatus metrics_text(void *data, DynamoAnswer *answer) {
     Engine *engine = (Engine *)data;
-    const size_t room = 128;
+    const size_t room = 256;
     char *text = (char *)malloc(room);
     if (text == NULL)
         return DYNAMO_READY;
     pthread_mutex_lock(&engine->lock);
     const uint64_t tokens = engine->tokens;
     pthread_mutex_unlock(&engine->lock);
-    snprintf(text, room, "# TYPE cycle_tokens counter\ncycle_tokens_total %" PRIu64 "\n", tokens);
+    snprintf(text, room,
+             "# HELP cycle_tokens_total Tokens that were made.\n"
+             "# TYPE cycle_tokens_total counter\n"
+             "cycle_tokens_total %" PRIu64 "\n",
+             tokens);
     answer->text.text.ptr = (const uint8_t *)text;
     answer->text.text.len = strlen(text);
     /* Given away, and freed by whoever has read it. */

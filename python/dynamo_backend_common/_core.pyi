@@ -69,6 +69,7 @@ __all__ = [
     "log_to_python",
     "log_to_stderr",
     "prepare",
+    "take_engine",
     "unread_snapshots",
     "without_credentials",
 ]
@@ -323,7 +324,7 @@ def echo_engine(*, model: str = "echo", delay: float = 0.0) -> RustEngine:
 def environment_variables() -> list[EnvironmentVariable]:
     """Every variable, in the order in which the documentation has them."""
 
-def take_engine(object: ForeignEngine, /) -> RustEngine:  # noqa: A002
+def take_engine(object: ForeignEngine) -> RustEngine:  # noqa: A002
     """Takes the engine that an object hands over, and holds the object as long as that lives."""
 
 def unread_snapshots() -> SnapshotPublisher:

@@ -2,7 +2,7 @@
 
 from asyncio import AbstractEventLoop, Future
 from collections.abc import Callable, Mapping
-from typing import Any, Final, final
+from typing import Any, Final, Literal, final
 
 from ._core import Inbox, RequestContext, RustEngine
 
@@ -85,7 +85,7 @@ def check_rust_engine(
     *,
     requests: int,
     timeout: float,
-    tell: Callable[[str, str, str, str, str], object],
+    tell: Callable[[str, Literal["passed", "failed", "skipped"], str, str, str], object],
 ) -> None:
     """Checks an engine, and ``another`` that was not started, on a runtime of its own.
 

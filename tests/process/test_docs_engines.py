@@ -23,6 +23,8 @@ CONSOLES = PAGE.consoles()
 IN_RUST = "In Rust, as a wheel"
 
 
+# One of them compiles an engine.
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("section", CONSOLES)
 def test_a_section_does_what_it_shows(launcher: Launcher, model_folder: str, section: str) -> None:
     replaced = {
@@ -44,7 +46,8 @@ def build_in_rust(folder: Path) -> None:
     """Leaves the page's wheel in ``folder``, in the place of an environment."""
     crate = folder / "bell"
     (crate / "src").mkdir(parents=True)
-    manifest = (folder / "Cargo.toml").read_text()
+    # Cargo would take the folder around a crate for its workspace.
+    manifest = (folder / "Cargo.toml").rename(crate / "Cargo.toml").read_text()
     [source] = re.findall(
         r"^```rust\n// src/lib.rs\n(.*?)^```$", PAGE.text, re.DOTALL | re.MULTILINE
     )

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 DONE = "the engine did what it should"
 
+# The first one compiles the engine.
+pytestmark = pytest.mark.timeout(900)
+
 
 def host(folder: Path, *options: str) -> str:
     """The small host, compiled."""
@@ -42,7 +45,7 @@ def test_the_engine_in_c_has_no_error_and_no_leak(tmp_path: Path, watched: str) 
 def rust_engine(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The example in Rust, for hosts that are not Python."""
     crate = copy_crate(RUST_ENGINE, tmp_path_factory.mktemp("elsewhere"))
-    # Where it is compiled has this name: not where the wheel is, which may be built at the same time.
+    # Where it is compiled has this name: the wheel may be compiled at the same time.
     crate = crate.rename(crate.with_name("rust-engine-library"))
     return str(build_library(crate, "metronome_engine", "--no-default-features"))
 

@@ -131,6 +131,15 @@ def test_one_that_is_handed_over_once_is_checked_but_for_what_takes_two(
     assert "passed  one_terminal_chunk" in checked.stdout
 
 
+def test_a_stream_that_goes_on_behind_its_end_fails_the_check_for_that(
+    launcher: Launcher, library: Path
+) -> None:
+    wrong = (str(library), "the stream goes on behind its end")
+    checked = launcher.command("check", "foreign:OfLibrary", "--", *wrong)
+    assert checked.wait() == 1
+    assert "failed  one_terminal_chunk: yielded more after the chunk with Stop" in checked.stdout
+
+
 def test_an_engine_and_its_object_live_as_long_as_the_worker(library: Path) -> None:
     engine = OfLibrary(str(library), "")
     before = engine.released

@@ -20,8 +20,10 @@ if TYPE_CHECKING:
 class EventPlane:
     """A subscription to the only worker's KV events; a context manager that ends it."""
 
-    def __init__(self, launcher: Launcher) -> None:
-        [channel] = discovered(launcher, "event_channels", 1)
+    def __init__(self, launcher: Launcher, channels: int = 1) -> None:
+        """``channels``: how many the worker has; one that publishes snapshots has two."""
+        found = discovered(launcher, "event_channels", channels)
+        [channel] = [channel for channel in found if channel["topic"] == "kv-events"]
         self._context = zmq.Context()
         self._socket = self._context.socket(zmq.SUB)
         self._socket.subscribe(b"")

@@ -44,7 +44,8 @@ impl Cache {
         if !missing.is_empty() {
             let parent = there.last().map(|block| block.block_hash);
             host.publish_stored(0, parent, missing)?;
-            self.stored.extend(missing.iter().map(|block| block.block_hash));
+            self.stored
+                .extend(missing.iter().map(|block| block.block_hash));
         }
         self.blocks_asked += blocks.len() as u64;
         self.blocks_found += found as u64;
@@ -52,13 +53,12 @@ impl Cache {
         Ok((found * BLOCK_SIZE) as u32)
     }
 
-    /// Forgets all blocks; answers how many there were.
-    pub fn clear(&mut self, host: &Host) -> usize {
-        let count = self.stored.len();
-        self.stored.clear();
+    /// Forgets all blocks; answers their hashes.
+    pub fn clear(&mut self, host: &Host) -> Vec<u64> {
+        let forgotten = self.stored.drain().collect();
         host.publish_cleared(0);
         self.tell_load(host);
-        count
+        forgotten
     }
 
     fn tell_load(&self, host: &Host) {

@@ -49,7 +49,12 @@ impl Engine for Metronome {
     }
 
     async fn start(&self, host: Host, worker_id: u64) -> Result<EngineConfig, Error> {
-        log!(host, Info, "a beat of {:?} for worker {worker_id}", self.beat);
+        log!(
+            host,
+            Info,
+            "a beat of {:?} for worker {worker_id}",
+            self.beat
+        );
         self.host.get_or_init(|| host);
         Ok(EngineConfig {
             context_length: Some(8192),
@@ -62,7 +67,9 @@ impl Engine for Metronome {
     async fn generate(&self, request: &Request, answer: &mut Answer) -> Result<Finish, Error> {
         let prompt = request.token_ids();
         if prompt.is_empty() {
-            return Err(Error::invalid_argument("token_ids: an empty prompt has no echo"));
+            return Err(Error::invalid_argument(
+                "token_ids: an empty prompt has no echo",
+            ));
         }
         if request.asks_for_more() {
             return Err(Error::invalid_argument(
@@ -127,7 +134,9 @@ impl Engine for Metronome {
                 let blocks = self.cache().clear(self.host()?);
                 Ok(json!({"status": "ok", "blocks": blocks}))
             }
-            _ => Err(Error::invalid_argument(format!("there is no control '{name}'"))),
+            _ => Err(Error::invalid_argument(format!(
+                "there is no control '{name}'"
+            ))),
         }
     }
 }

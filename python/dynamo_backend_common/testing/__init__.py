@@ -19,9 +19,10 @@
 
 from .._core import Steps
 from .check import EngineCheckFailed, Outcome, Result
-from .checking import CHECKS, RUST_CHECKS, check_engine
+from .checking import CHECKS, check_engine
 from .collecting import collect
 from .event_loop import context
+from .in_rust import RUST_CHECKS
 from .requests import request
 
 __all__ = [

@@ -22,7 +22,7 @@ class Driven:
         self.bridge: Bridge | None = None
         driven: Any = as_rust_engine(engine)
         if driven is not None:
-            self.name = driven.name
+            self.name: str = driven.name
         else:
             driven = self.bridge = Bridge(engine, None)
             self.name = self.bridge.name

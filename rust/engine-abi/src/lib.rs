@@ -21,6 +21,9 @@
 //! - give a bit of a set, or a code of a kind, a meaning that it did not have;
 //! - accept another key in a JSON text of an engine's, or add one to a text of the host's.
 //!
+//! What lists are made of ([`StoredBlock`], [`TopLogprob`]) stays as it is: a later version lends another
+//! list beside.
+//!
 //! It may not change, move or remove what is there, or have a function called at another time. An
 //! engine that was compiled for a later minor version than its host sends it nothing that the host's
 //! version, which is in [`HostTable`], does not have.

@@ -7,6 +7,16 @@ mod guard;
 mod operation;
 mod stream;
 
-pub(crate) use entered::Entered;
+use dynamo_engine_abi as abi;
+
+use crate::engine::Engine;
+use crate::runtime::Runtime;
+use entered::Entered;
+
 pub(crate) use guard::guarded;
 pub(crate) use operation::give;
+
+/// The engine as a worker takes it.
+pub(crate) fn enter<E: Engine>(engine: E, runtime: Runtime) -> abi::Engine {
+    Entered::export(engine, runtime, functions::table::<E>)
+}

@@ -4,7 +4,7 @@ use std::ptr::NonNull;
 
 use dynamo_engine_abi as abi;
 
-use crate::door::Entered;
+use crate::door::enter;
 use crate::engine::Engine;
 use crate::runtime::Runtime;
 
@@ -83,7 +83,7 @@ impl Drop for Exported {
 
 impl<E: Engine> From<Export<E>> for Exported {
     fn from(export: Export<E>) -> Self {
-        let engine = Box::new(Entered::export(export.engine, export.runtime));
+        let engine = Box::new(enter(export.engine, export.runtime));
         Self {
             engine: NonNull::from(Box::leak(engine)),
         }
@@ -94,26 +94,4 @@ impl<E: Engine> From<E> for Exported {
     fn from(engine: E) -> Self {
         export(engine)
     }
-}
-
-/// Exports a function from the library, `dynamo_engine_new`, for those that load it by name: it makes
-/// an engine of arguments, which are text of the library's own choice.
-///
-/// It is given a function of the arguments that answers an [`Engine`], an [`Export`] or an
-/// [`Exported`], or an [`Error`](crate::Error). One such function is in a library.
-#[macro_export]
-macro_rules! export_engine {
-    ($new:expr) => {
-        /// # Safety
-        ///
-        /// As `dynamo_engine_abi::NewEngine` is called.
-        #[unsafe(no_mangle)]
-        pub unsafe extern "C" fn dynamo_engine_new(
-            arguments: $crate::abi::Str,
-            engine: *mut $crate::abi::Engine,
-            answer: *mut $crate::abi::Answer,
-        ) -> $crate::abi::Status {
-            unsafe { $crate::new_engine(arguments, engine, answer, $new) }
-        }
-    };
 }

@@ -33,3 +33,25 @@ pub unsafe fn new_engine<T: Into<Exported>>(
         Err(error) => give(Err(error), unsafe { &mut *answer }),
     }
 }
+
+/// Exports a function from the library, `dynamo_engine_new`, for those that load it by name: it makes
+/// an engine of arguments, which are text of the library's own choice.
+///
+/// It is given a function of the arguments that answers an [`Engine`], an [`Export`] or an
+/// [`Exported`], or an [`Error`](crate::Error). One such function is in a library.
+#[macro_export]
+macro_rules! export_engine {
+    ($new:expr) => {
+        /// # Safety
+        ///
+        /// As `dynamo_engine_abi::NewEngine` is called.
+        #[unsafe(no_mangle)]
+        pub unsafe extern "C" fn dynamo_engine_new(
+            arguments: $crate::abi::Str,
+            engine: *mut $crate::abi::Engine,
+            answer: *mut $crate::abi::Answer,
+        ) -> $crate::abi::Status {
+            unsafe { $crate::new_engine(arguments, engine, answer, $new) }
+        }
+    };
+}

@@ -91,9 +91,9 @@ mod _core {
     #[pymodule_export]
     use crate::step::{StepReport, StepStream, Steps};
     #[pymodule_export]
-    use crate::taking::take_engine;
-    #[pymodule_export]
     use crate::tables::{ConfigField, EnvironmentVariable, config_fields, environment_variables};
+    #[pymodule_export]
+    use crate::taking::take_engine;
     #[pymodule_export]
     use crate::testing::{TestConfig, TestContext, TestEngine, TestKvRecord, TestLoop, TestStream};
     #[pymodule_export]

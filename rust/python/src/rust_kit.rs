@@ -90,7 +90,13 @@ fn tell_of(py: Python<'_>, tell: &Py<PyAny>, result: &CheckResult) -> PyResult<(
     let outcome = result.outcome.to_string();
     tell.call1(
         py,
-        (result.name, outcome, result.rule, &result.found, result.mend),
+        (
+            result.name,
+            outcome,
+            result.rule,
+            &result.found,
+            result.mend,
+        ),
     )
     .map(drop)
 }

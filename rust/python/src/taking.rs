@@ -20,9 +20,8 @@ pub(crate) fn take_engine(object: &Bound<'_, PyAny>) -> PyResult<RustEngine> {
     let handed = object
         .call_method1(intern!(py, "__dynamo_engine__"), (VERSION,))
         .map_err(|raised| errors::raised_by(py, &what(object), raised))?;
-    take(object, &handed).map_err(|wrong| {
-        errors::invalid_argument(py, format!("{} returned {wrong}", what(object)))
-    })
+    take(object, &handed)
+        .map_err(|wrong| errors::invalid_argument(py, format!("{} returned {wrong}", what(object))))
 }
 
 fn take(object: &Bound<'_, PyAny>, handed: &Bound<'_, PyAny>) -> Result<RustEngine, String> {

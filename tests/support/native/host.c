@@ -239,7 +239,7 @@ static DynamoStatus call(DynamoBegin function, DynamoStr argument) {
     return status;
 }
 
-typedef enum Leaving { NEVER, STOPS, DROPS, DROPS_AT_ONCE } Leaving;
+typedef enum Leaving { NEVER, STOPS, DROPS, DROPS_AT_ONCE, DROPS_WAITING, WAYS } Leaving;
 
 typedef struct Client {
     Leaving leaving;
@@ -262,6 +262,8 @@ static void *read_stream(void *data) {
         if (status == DYNAMO_DONE)
             break;
         if (status == DYNAMO_PENDING) {
+            if (client->leaving == DROPS_WAITING)
+                break;
             sleep_until_woken(waker);
             continue;
         }
@@ -292,7 +294,7 @@ static void ask_many(void) {
     for (uint32_t at = 0; at < CLIENTS; at++) {
         Client *client = &clients[at];
         DynamoAnswer answer = {0};
-        *client = (Client){(Leaving)(at % 4), NULL, {NULL, NULL}, 0};
+        *client = (Client){(Leaving)(at % WAYS), NULL, {NULL, NULL}, 0};
         client->asked = new_request(at, 1 + at, client->leaving == NEVER ? 24 : 4000);
         CHECK(engine.table->generate(engine.data, &client->asked->request, &client->stream,
                                      &answer) == DYNAMO_READY);

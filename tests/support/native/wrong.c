@@ -13,7 +13,10 @@ static const DynamoStr NOT_UTF8 = LITERAL("not \xff utf-8");
 
 static char kind[64];
 static atomic_uint requests;
-static unsigned char on_the_heap_of_nobody[8];
+
+typedef struct Answering {
+    bool wrong, over;
+} Answering;
 
 static bool is(const char *name) {
     return strcmp(kind, name) == 0;
@@ -26,14 +29,17 @@ static DynamoStatus fail(DynamoAnswer *answer, DynamoErrorKind error, DynamoStr 
 }
 
 static DynamoStatus poll_stream(void *data, const DynamoWaker *waker, DynamoChunk *chunk) {
-    static const uint32_t tokens[] = {1, 2, 3};
+    static const uint32_t tokens[] = {504, 725, 945};
     static const DynamoStr message = LITERAL("the kernel is on fire");
-    const bool wrong = data != NULL;
+    Answering *answering = (Answering *)data;
     (void)waker;
+    if (answering->over && !is("the stream goes on behind its end"))
+        return DYNAMO_DONE;
+    answering->over = true;
     chunk->token_ids.ptr = tokens;
     chunk->token_ids.len = 3;
     chunk->finish_reason = DYNAMO_FINISH_STOP;
-    if (!wrong)
+    if (!answering->wrong)
         return DYNAMO_READY;
     if (is("poll fails in silence"))
         return DYNAMO_FAILED;
@@ -68,7 +74,7 @@ static DynamoStatus poll_stream(void *data, const DynamoWaker *waker, DynamoChun
 }
 
 static void release_stream(void *data) {
-    (void)data;
+    free(data);
 }
 
 static const DynamoStreamTable STREAM = {
@@ -115,7 +121,11 @@ static DynamoStatus generate(void *data, const DynamoRequest *request, DynamoStr
     if (wrong && is("generate answers no stream"))
         return DYNAMO_READY;
     stream->table = &STREAM;
-    stream->data = wrong ? on_the_heap_of_nobody : NULL;
+    Answering *answering = calloc(1, sizeof(Answering));
+    if (answering == NULL)
+        return fail(answer, DYNAMO_ERROR_UNKNOWN, NONE);
+    answering->wrong = wrong;
+    stream->data = answering;
     return DYNAMO_READY;
 }
 

@@ -159,6 +159,12 @@ class Derived(LLMEngine):
         return cls()
 
 
+class Compiled:
+    def __dynamo_engine__(self, version: int) -> object:
+        return version
+
+
+Worker(Compiled())
 Worker(ReturnsOne())
 Worker(Synchronous())
 Worker(ReturnsAList())

@@ -63,6 +63,11 @@ class Incomplete(LLMEngine):
         return EngineConfig(model="m")
 
 
+class Unversioned:
+    def __dynamo_engine__(self) -> object:
+        return self
+
+
 Worker(NoGenerate())  # error: arg-type
 Worker(NoStart())  # error: arg-type
 Worker(StartsWithDict())  # error: arg-type
@@ -71,6 +76,7 @@ Worker(YieldsTokens())  # error: arg-type
 Worker(ReturnsTokens())  # error: arg-type
 Worker(YieldsTokensInAThread())  # error: arg-type
 Worker(NoContext())  # error: arg-type
+Worker(Unversioned())  # error: arg-type
 Worker(3)  # error: arg-type
 Worker()  # error: call-arg
 Incomplete()  # error: abstract

@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use dynamo_engine_abi as abi;
 
-use super::functions::table;
 use super::guard::guarded;
 use crate::engine::Engine;
 use crate::error::Error;
@@ -14,7 +13,7 @@ use crate::host::Host;
 use crate::runtime::Runtime;
 
 /// An engine behind a table. What is under way holds it, too.
-pub(crate) struct Entered<E> {
+pub(super) struct Entered<E> {
     table: Table,
     name: Box<str>,
     engine: ManuallyDrop<E>,
@@ -30,14 +29,18 @@ unsafe impl Send for Table {}
 unsafe impl Sync for Table {}
 
 impl<E: Engine> Entered<E> {
-    /// The engine as a worker takes it.
-    pub(crate) fn export(engine: E, runtime: Runtime) -> abi::Engine {
+    /// The engine as a worker takes it; `table` makes its table.
+    pub(super) fn export(
+        engine: E,
+        runtime: Runtime,
+        table: fn(name: abi::Str) -> abi::EngineTable,
+    ) -> abi::Engine {
         let name: Box<str> = match guarded("Engine", "name", || engine.name()) {
             Ok(name) if !name.is_empty() => name.into(),
             _ => std::any::type_name::<E>().into(),
         };
         let entered = Arc::new(Self {
-            table: Table(table::<E>(abi::Str::lend(&name))),
+            table: Table(table(abi::Str::lend(&name))),
             name,
             engine: ManuallyDrop::new(engine),
             host: Host::absent(),

@@ -57,7 +57,10 @@ async fn an_engine_that_is_there_is_checked_but_for_what_takes_two() {
     assert_eq!(*told.lock(), check_names());
     let first = |results: &CheckResults| results.iter().next().unwrap().outcome;
     assert_eq!(first(&alone), Outcome::Skipped);
-    assert_eq!(first(&check_shared_engine(engine(), Some(engine())).await), Outcome::Passed);
+    assert_eq!(
+        first(&check_shared_engine(engine(), Some(engine())).await),
+        Outcome::Passed
+    );
 }
 
 #[tokio::test]

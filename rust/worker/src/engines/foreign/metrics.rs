@@ -15,9 +15,6 @@ pub(super) fn add(engine: &Arc<Taken>, texts: &EngineTexts) -> EngineText {
     let added = Arc::new(OnceLock::<EngineText>::new());
     let text = added.clone();
     let text = texts.add(move || {
-        if text.get().is_some_and(EngineText::is_closed) {
-            return;
-        }
         let (engine, text) = (engine.clone(), text.clone());
         runtime.spawn_blocking(move || make(&engine, text.wait()));
     });
@@ -25,6 +22,10 @@ pub(super) fn add(engine: &Arc<Taken>, texts: &EngineTexts) -> EngineText {
 }
 
 fn make(engine: &Weak<Taken>, text: &EngineText) {
+    // Looked at here: who asks holds the text's lock.
+    if text.is_closed() {
+        return;
+    }
     match engine.upgrade().map(|engine| engine.metrics_text()) {
         Some(Ok(made)) => text.show(made),
         Some(Err(error)) => {

@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use dynamo_engine::serde_json::{Value, json};
 use dynamo_engine::{
-    Answer, Engine, EngineConfig, Error, Finish, Host, Metrics, MetricsContext, Request, RequestKey,
-    WorkerSettings,
+    Answer, Engine, EngineConfig, Error, Finish, Host, Metrics, MetricsContext, Request,
+    RequestKey, WorkerSettings,
 };
 
 struct Panicking {
@@ -44,6 +44,9 @@ impl Engine for Panicking {
             answer.token(token).await?;
             if panics {
                 self.passes("stream");
+                if self.place == "abort" {
+                    std::future::pending::<()>().await;
+                }
             }
         }
         Ok(Finish::stop())

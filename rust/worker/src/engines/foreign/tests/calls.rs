@@ -271,12 +271,16 @@ async fn its_metrics_are_shown_until_it_is_cleaned_up() {
     let (texts, metrics) = (context.texts.clone(), context.metrics.clone());
     let bindings = engine.setup_metrics(context).await.unwrap();
     assert_eq!(bindings.dp_ranks, [0]);
-    collect(engine.clone(), request([1, 2, 3]), Some(1))
-        .await
-        .unwrap();
-    texts.refresh().await;
-    let shown = metrics.prometheus_expfmt_combined().unwrap();
-    assert!(shown.contains("\nwhole_aborts 1\n"), "{shown}");
+    for aborts in 1..=3 {
+        collect(engine.clone(), request([1, 2, 3]), Some(1))
+            .await
+            .unwrap();
+        let refreshed = tokio::time::timeout(Duration::from_secs(10), texts.refresh());
+        refreshed.await.expect("a scrape does not wait for itself");
+        let shown = metrics.prometheus_expfmt_combined().unwrap();
+        let line = format!("\nwhole_aborts {aborts}\n");
+        assert!(shown.contains(&line), "{shown}");
+    }
     engine.cleanup().await.unwrap();
 }
 

@@ -3,7 +3,7 @@
 use std::ffi::c_void;
 use std::ptr::NonNull;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use dynamo_engine_abi as abi;
 use dynamo_engine_abi::{Header, Status};
@@ -21,7 +21,8 @@ pub(super) struct Script {
     pub(super) polls: AtomicUsize,
     pub(super) streams_released: AtomicUsize,
     pub(super) engines_released: AtomicUsize,
-    pub(super) aborted: AtomicUsize,
+    /// The keys of requests that were aborted, added up.
+    pub(super) aborted: AtomicU64,
 }
 
 /// Of an engine that keeps to the rules, but for what is changed.
@@ -33,7 +34,7 @@ pub(super) fn table() -> abi::EngineTable {
         configure: None,
         start: Some(start),
         generate: Some(generate),
-        abort: None,
+        abort: Some(abort),
         watch: None,
         drain: None,
         is_quiescent: None,
@@ -187,6 +188,11 @@ unsafe extern "C" fn release_stream(data: *mut c_void) {
         "behind its engine"
     );
     script.streams_released.fetch_add(1, Ordering::SeqCst);
+}
+
+unsafe extern "C" fn abort(data: *mut c_void, key: u64) {
+    let script = unsafe { &*data.cast::<Script>() };
+    script.aborted.fetch_add(key, Ordering::SeqCst);
 }
 
 unsafe extern "C" fn release(data: *mut c_void) {

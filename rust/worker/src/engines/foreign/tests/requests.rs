@@ -35,7 +35,7 @@ async fn seen<T: Send + 'static>(
     let engine = enter(export(Sees(see, Arc::clone(&noted))));
     let metadata = BTreeMap::from([("tenant".to_owned(), "a\"b".to_owned())]);
     let (_, context) = Client::new("id-1", metadata);
-    engine.generate(request, context).await.unwrap();
+    drop(engine.generate(request, context).await.unwrap());
     let seen = noted.lock().unwrap().take();
     seen.unwrap()
 }

@@ -85,7 +85,8 @@ fn a_table_without_a_name_or_a_function_is_refused() {
             "{message}"
         );
     }
-    let without: [(fn(&mut abi::EngineTable), &str); 5] = [
+    type Change = fn(&mut abi::EngineTable);
+    let without: [(Change, &str); 5] = [
         (|table| table.attach = None, "attach"),
         (|table| table.start = None, "start"),
         (|table| table.generate = None, "generate"),
