@@ -7,13 +7,14 @@ ARGS ?=
 VENV ?=
 EXTRAS ?=
 WHEEL ?=
+PROFILE ?= dev
 FUZZ_SECONDS ?= 300
 export PYTHON
 
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
 exclusive := clean test setup build lint docs fmt rust-test python-test fuzz wheel bench vllm-env test-vllm \
-	bench-vllm
+	bench-vllm interop-wheel test-sidecars
 .PHONY: help demo install prepare smoke $(exclusive)
 
 ifndef ALONE
@@ -76,6 +77,14 @@ test-vllm: vllm-env ## test the engine vllm, with each tested release of vLLM (A
 
 bench-vllm: vllm-env ## compare the engine vllm with the reference's worker (ARGS=--quick: minutes)
 	@scripts/vllm-bench.sh $(ARGS)
+
+interop-wheel: build ## build the wheel of the reference's sidecars, into dist/ (20 minutes; PROFILE=release: optimised)
+	@scripts/debian.sh interop
+	@scripts/interop-wheel.sh dist '$(PROFILE)'
+
+test-sidecars: vllm-env ## test the reference's sidecars, vLLM's with its own server (ARGS go to pytest)
+	@scripts/debian.sh interop
+	@scripts/sidecars-test.sh $(ARGS)
 
 clean: ## remove all that was built or installed in the cache folder
 	@scripts/clean.sh

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs the Debian packages that are missing for what the arguments name: `build`, `test`.
+# Installs the Debian packages that are missing for what the arguments name: `build`, `test`, `interop`.
 set -euo pipefail
 source "$(dirname "$0")/env.sh"
 
@@ -39,7 +39,11 @@ for purpose in "$@"; do
         need valgrind command -v valgrind
         need python3-dev has_python_headers
         ;;
-    *) fail "unknown purpose '$purpose'; accepted: build, test" ;;
+    interop)
+        # The sidecars' protos import some of protoc's own, which Debian has apart.
+        need libprotobuf-dev test -e /usr/include/google/protobuf/struct.proto
+        ;;
+    *) fail "unknown purpose '$purpose'; accepted: build, test, interop" ;;
     esac
 done
 

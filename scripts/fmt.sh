@@ -9,6 +9,7 @@ source scripts/new-venv.sh
 cargo fmt --all
 cargo fmt --manifest-path fuzz/Cargo.toml
 cargo fmt --manifest-path benches/load/Cargo.toml
+(cd interop && cargo fmt)
 cargo fmt --manifest-path examples/rust-engine/Cargo.toml
 cargo fmt --manifest-path examples/rust-engine-wheel/Cargo.toml
 cargo fmt --manifest-path tests/support/native/panicking/Cargo.toml

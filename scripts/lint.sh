@@ -28,6 +28,7 @@ say "Formatting of Rust"
 cargo fmt --all --check
 cargo fmt --manifest-path fuzz/Cargo.toml --check
 cargo fmt --manifest-path benches/load/Cargo.toml --check
+(cd interop && cargo fmt --check)
 cargo fmt --manifest-path examples/rust-engine/Cargo.toml --check
 cargo fmt --manifest-path examples/rust-engine-wheel/Cargo.toml --check
 cargo fmt --manifest-path tests/support/native/panicking/Cargo.toml --check

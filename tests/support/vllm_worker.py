@@ -14,11 +14,15 @@ from typing import TYPE_CHECKING
 
 import psutil
 
-from .frontend import CACHE
 from .launcher import NOTHING
 from .metrics import sample
 from .processes import until
 from .system import SERVING, System
+from .tiny_model import BLOCK as BLOCK
+from .tiny_model import CONTEXT as CONTEXT
+from .tiny_model import ENGINE as ENGINE
+from .tiny_model import LOADING as LOADING
+from .tiny_model import MODEL as MODEL
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,19 +31,9 @@ if TYPE_CHECKING:
     from .launcher import Launcher
     from .processes import Process
 
-MODEL = CACHE / "models" / "tiny-llama"
 NAME = "tiny"
 """What the model is served as."""
 PATHS = ("socket", "steps", "generate")
-BLOCK = 32
-CONTEXT = 256
-# Enough of a precision that a batch's other requests do not matter to a token.
-ENGINE = (
-    *("--enforce-eager", "--dtype", "float32"),
-    *("--block-size", str(BLOCK), "--max-model-len", str(CONTEXT)),
-)
-LOADING = 300.0
-"""Seconds that a start may take: three processes import torch, and others may do it too."""
 PROMPTS = [
     random.Random(length).choices(range(4, 490), k=length)
     for length in (4, 7, 31, 33, 64, 65, 97, 110)
