@@ -3,21 +3,13 @@
 use dynamo_backend_common as reference;
 use dynamo_engine::EngineConfig;
 
-/// The same, as far as there are fields for it; what is lost is logged.
+/// The same.
 pub(crate) fn ours(config: reference::EngineConfig) -> EngineConfig {
     let llm = config.llm.unwrap_or_default();
-    if !config.model_aliases.is_empty() {
-        tracing::warn!(
-            aliases = ?config.model_aliases,
-            "the engine's further names of the model are not served; a worker has one"
-        );
-    }
-    if llm.enable_eagle {
-        tracing::warn!("the engine's KV events are of EAGLE's kind; the router is not told so");
-    }
     EngineConfig {
         model: config.model,
         served_model_name: config.served_model_name,
+        model_aliases: config.model_aliases,
         context_length: llm.context_length,
         kv_cache_block_size: llm.kv_cache_block_size,
         total_kv_blocks: llm.total_kv_blocks,
@@ -28,6 +20,7 @@ pub(crate) fn ours(config: reference::EngineConfig) -> EngineConfig {
         bootstrap_host: llm.bootstrap_host,
         bootstrap_port: llm.bootstrap_port,
         max_gpu_lora_count: llm.max_gpu_lora_count,
+        enable_eagle: llm.enable_eagle,
         runtime_data: config.runtime_data.into_iter().collect(),
     }
 }
@@ -50,6 +43,7 @@ mod tests {
         let config = reference::EngineConfig {
             model: "model".to_owned(),
             served_model_name: Some("served".to_owned()),
+            model_aliases: vec!["alias".to_owned()],
             runtime_data: [("key".to_owned(), 1.into())].into(),
             llm: Some(reference::LlmRegistration {
                 context_length: Some(1),
@@ -62,13 +56,14 @@ mod tests {
                 data_parallel_start_rank: Some(8),
                 bootstrap_host: Some("host".to_owned()),
                 bootstrap_port: Some(9),
-                enable_eagle: false,
+                enable_eagle: true,
             }),
             ..Default::default()
         };
         let expected = EngineConfig {
             model: "model".to_owned(),
             served_model_name: Some("served".to_owned()),
+            model_aliases: vec!["alias".to_owned()],
             context_length: Some(1),
             kv_cache_block_size: Some(2),
             total_kv_blocks: Some(3),
@@ -79,6 +74,7 @@ mod tests {
             data_parallel_start_rank: Some(8),
             bootstrap_host: Some("host".to_owned()),
             bootstrap_port: Some(9),
+            enable_eagle: true,
             runtime_data: [("key".to_owned(), 1.into())].into_iter().collect(),
         };
         assert_eq!(ours(config), expected);

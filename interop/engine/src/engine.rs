@@ -109,10 +109,13 @@ impl Engine for ReferenceEngine {
         self.engine.supported_controls().await.map_err(ours)
     }
 
-    async fn engine_control(&self, name: &str, body: Value) -> Result<Value, Error> {
+    async fn validate_engine_control(&self, name: &str, body: &Value) -> Result<(), Error> {
         self.engine
-            .validate_engine_control(name, &body)
-            .map_err(ours)?;
+            .validate_engine_control(name, body)
+            .map_err(ours)
+    }
+
+    async fn engine_control(&self, name: &str, body: Value) -> Result<Value, Error> {
         self.engine
             .engine_control(name.to_owned(), body)
             .await

@@ -10,20 +10,13 @@ pub(crate) fn ours(source: reference::KvEventSource) -> Result<KvEventSource, Er
             topic,
             dp_rank,
             image_token_id,
-        } => {
-            if let Some(token) = image_token_id {
-                tracing::warn!(
-                    dp_rank,
-                    token,
-                    "KV events of prompts with images are matched by their tokens alone"
-                );
-            }
-            Ok(KvEventSource::Zmq {
-                dp_rank,
-                endpoint,
-                topic,
-            })
-        }
+        } => Ok(KvEventSource::Zmq {
+            dp_rank,
+            endpoint,
+            topic,
+            image_token_id,
+            video_token_id: None,
+        }),
         reference::KvEventSource::Push { dp_rank, .. } => Err(Error::unknown(format!(
             "the engine pushes the KV events of rank {dp_rank} to a publisher of the reference's, \
              which this worker does not have; one that publishes them by ZMQ can be served"

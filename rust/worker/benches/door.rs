@@ -113,6 +113,7 @@ mod bare {
         on_adapter_cards: None,
         supported_controls: None,
         engine_control: None,
+        validate_engine_control: None,
         supported_updates: None,
         engine_update: None,
         release: Some(release),

@@ -251,7 +251,10 @@ impl LLMEngine for ForeignEngine {
     async fn validate_engine_control(&self, name: &str, body: &Value) -> Result<(), DynamoError> {
         let begin = self.engine.table.validate_engine_control;
         let argument = json!({"name": name, "body": body});
-        match self.call("validate_engine_control", begin, Some(argument)).await {
+        match self
+            .call("validate_engine_control", begin, Some(argument))
+            .await
+        {
             None => Ok(()),
             Some(answered) => answered.map(|_| ()),
         }

@@ -189,7 +189,9 @@ impl Engine for Whole {
     async fn engine_update(&self, name: &str, body: Value) -> Result<Value, Error> {
         match name {
             "weights" => Ok(json!({"loaded": body["path"]})),
-            _ => Err(Error::invalid_argument(format!("there is no update '{name}'"))),
+            _ => Err(Error::invalid_argument(format!(
+                "there is no update '{name}'"
+            ))),
         }
     }
 }

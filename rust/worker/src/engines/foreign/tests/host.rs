@@ -4,9 +4,11 @@ use std::sync::{Arc, Mutex};
 
 use dynamo_engine::{
     Answer, Engine, EngineConfig, Error, ErrorKind, Finish, Host, Level, Published, Request,
-    Snapshot, StoredBlock, export,
+    Snapshot, StoredBlock, StoredBlocks, export,
 };
-use dynamo_llm::kv_router::protocols::KvCacheEventData;
+use dynamo_llm::kv_router::protocols::{
+    BlockHashOptions, KvCacheEventData, compute_block_hash_for_seq,
+};
 
 use super::{enter, shared};
 use crate::engine::LLMEngine;
@@ -35,6 +37,12 @@ impl Engine for Lends {
 const BLOCK: StoredBlock<'_> = StoredBlock {
     block_hash: 1,
     token_ids: &[5, 6],
+};
+
+/// With the first token of the block behind it.
+const EAGLE: StoredBlock<'_> = StoredBlock {
+    block_hash: 3,
+    token_ids: &[5, 6, 7],
 };
 
 #[tokio::test]
@@ -79,10 +87,7 @@ async fn what_is_published_goes_to_the_rank_s_publisher_while_there_is_one() {
         is_eagle: true,
         ..StoredBlocks::default()
     };
-    assert_eq!(
-        host.publish_stored_blocks(0, salted),
-        Ok(Published::Yes)
-    );
+    assert_eq!(host.publish_stored_blocks(0, salted), Ok(Published::Yes));
     assert_eq!(host.publish_removed(0, &[1]), Published::Yes);
     assert_eq!(host.publish_cleared(0), Published::Yes);
     assert_eq!(host.publish_cleared(1), Published::NobodyListens);
@@ -132,11 +137,12 @@ async fn a_host_that_is_gone_does_nothing() {
     engine.start(7).await.unwrap();
     let host = lends.0.lock().unwrap().clone().unwrap();
     assert_eq!(host.dynamo_version(), crate::DYNAMO_VERSION);
-    assert!(!host.knows_updates());
+    assert!(host.knows_updates());
     let early = host.publish_adapter("a").await.unwrap_err();
     assert!(early.message().starts_with("adapter_card: "), "{early}");
     drop(engine);
     assert_eq!(host.dynamo_version(), "");
+    assert!(!host.knows_updates());
     assert!(!host.logs(Level::Error));
     host.log(Level::Error, "nobody reads this");
     let late = host.publish_adapter("a").await.unwrap_err();

@@ -46,6 +46,7 @@ pub(super) fn table() -> abi::EngineTable {
         on_adapter_cards: None,
         supported_controls: None,
         engine_control: None,
+        validate_engine_control: None,
         supported_updates: None,
         engine_update: None,
         release: Some(release),
