@@ -13,9 +13,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dynamo_engine::{Exported, export};
+use futures::StreamExt;
 
 use super::ForeignEngine;
-use crate::testing::{Outcome, check_engine};
+use crate::engine::LLMEngine;
+use crate::testing::{Client, Outcome, check_engine, request};
 use authors::{OnTokio, Whole};
 
 /// An engine of the author's crate, through the door.
@@ -54,4 +56,18 @@ async fn so_does_one_on_its_own_tokio_whose_wakers_cross() {
         .timeout(Duration::from_secs(30))
         .await
         .assert_passed();
+}
+
+/// Polled where no runtime of anybody's is current, as a worker with another tokio polls it.
+#[test]
+fn an_engine_is_polled_inside_its_own_tokio() {
+    let engine = enter(OnTokio::export());
+    let config = futures::executor::block_on(engine.start(7)).unwrap();
+    assert_eq!(config.model, "on-tokio");
+    let (_client, context) = Client::new("one", Default::default());
+    let tokens = futures::executor::block_on(async {
+        let answer = engine.generate(request([5, 6]), context).await.unwrap();
+        answer.map(|chunk| chunk.unwrap().token_ids).concat().await
+    });
+    assert_eq!(tokens, [5, 6]);
 }
