@@ -214,6 +214,11 @@ fn an_encode_worker_alone_has_no_local_indexer() {
         assert!(!with(DisaggregationMode::Encode, is_asked).effective_local_indexer());
     }
     assert!(WorkerConfig::default().effective_local_indexer());
+    let raw = WorkerConfig {
+        model_input: ModelInput::Text,
+        ..Default::default()
+    };
+    assert!(!raw.effective_local_indexer());
 }
 
 #[test]
