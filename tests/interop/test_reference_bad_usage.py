@@ -36,7 +36,7 @@ def refused(process: Process, *said: str, status: int = 2) -> None:
     [
         ("HalfOurs", ["HalfOurs", "setup_metrics", "port all of it, or none"]),
         ("Controls", ["supported_controls of Controls", "'async'"]),
-        ("Plain", ["Plain is not derived from LLMEngine of dynamo.common.backend"]),
+        ("Plain", ["Plain is not derived from LLMEngine or RawEngine of dynamo.common.backend"]),
         ("NotAwaited", ["from_args of 'referenced:NotAwaited' returned tuple", "a coroutine"]),
         ("NoPair", ["from_args of 'referenced:NoPair' returned NoPair", "(engine, WorkerConfig)"]),
         ("OurConfig", ["that of dynamo_backend_common", "the WorkerConfig of dynamo.common"]),
@@ -48,15 +48,9 @@ def test_a_shape_that_is_not_theirs(launcher: Launcher, engine: str, said: list[
     refused(serve(launcher, f"referenced:{engine}", *MODEL), *said)
 
 
-def test_an_engine_for_raw_requests(launcher: Launcher) -> None:
-    engine = "dynamo.common.backend.sample_diffusion_engine:SampleDiffusionEngine"
-    refused(serve(launcher, engine), "SampleDiffusionEngine is a RawEngine")
-
-
 @pytest.mark.parametrize(
     ("fields", "said"),
     [
-        ({"route_to_encoder": True}, "route_to_encoder"),
         ({"kv_state_endpoint": "a"}, "kv_state_endpoint: 'a' is no endpoint"),
         ({"response_plane": "mail"}, "the engine's WorkerConfig: response_plane: 'mail'"),
         ({"structural_tag": {"scpoe": "always"}}, "structural_tag: scpoe is unknown"),
@@ -65,13 +59,6 @@ def test_an_engine_for_raw_requests(launcher: Launcher) -> None:
 )
 def test_a_field_that_is_not_here(launcher: Launcher, fields: object, said: str) -> None:
     refused(serve(launcher, "referenced:Told", *MODEL, "--fields", json.dumps(fields)), said)
-
-
-def test_a_role_that_is_not_here(launcher: Launcher) -> None:
-    refused(
-        serve(launcher, "referenced:Told", *MODEL, "--mode", "ENCODE"),
-        "the engine's WorkerConfig: disaggregation_mode: ENCODE cannot be served",
-    )
 
 
 @pytest.mark.parametrize(

@@ -56,7 +56,9 @@ def threads():
     return [name for task in tasks if (name := task.read_text().strip()) == "metronome"]
 
 capsule = Metronome().__dynamo_engine__(1)
-assert threads()
+# A thread gives itself its name, a moment later.
+while not threads():
+    time.sleep(0.01)
 del capsule
 while threads():
     time.sleep(0.01)

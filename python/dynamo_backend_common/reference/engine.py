@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from . import kv_sources
+from . import kv_sources, worker_config
 from .endpoint import ReferenceEndpoint
 from .errors import as_ours
 from .lifecycle import ReferenceLifecycle
 from .package import theirs
-from .shape import check_config, check_engine
+from .shape import check_config, check_engine, is_raw
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _logger = logging.getLogger("dynamo_backend_common")
 
 
-def wrap(engine: Any, config: Any) -> ReferenceEngine:
+def wrap(engine: Any, config: Any) -> ReferenceLifecycle:
     """The engine ``engine`` of theirs, with their ``config``, for a `Worker`; named as it is.
 
     Raises:
@@ -32,8 +32,9 @@ def wrap(engine: Any, config: Any) -> ReferenceEngine:
     check_config(config)
     kind = type(engine)
     # Logs and errors name an engine by its class, and the kit its lines by their module.
-    own = type(kind.__name__, (ReferenceEngine,), {"__module__": kind.__module__})
-    wrapped: ReferenceEngine = own(engine, config)
+    base = ReferenceRawEngine if is_raw(engine) else ReferenceEngine
+    own = type(kind.__name__, (base,), {"__module__": kind.__module__})
+    wrapped: ReferenceLifecycle = own(engine, config)
     return wrapped
 
 
@@ -74,3 +75,12 @@ class ReferenceEngine(ReferenceLifecycle):
         """Hands theirs the endpoint."""
         with as_ours():
             await self._engine.on_endpoint_ready(ReferenceEndpoint(cards, self._worker_id))
+
+
+class ReferenceRawEngine(ReferenceLifecycle):
+    """One that takes requests as clients send them."""
+
+    def __init__(self, engine: Any, config: Any) -> None:
+        super().__init__(engine, config)
+        # Which of them, their configuration says.
+        self.model_input = worker_config.model_input(config)

@@ -13,9 +13,9 @@ from .engine import wrap
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Sequence
 
-    from .engine import ReferenceEngine
+    from .lifecycle import ReferenceLifecycle
 
-    Serve = Callable[[ReferenceEngine], Awaitable[object]]
+    Serve = Callable[[ReferenceLifecycle], Awaitable[object]]
 
 # Where a program has the class from; each is called with an engine and its configuration.
 _PLACES = ("dynamo.common.backend", "dynamo.common.backend.worker", "dynamo.common.backend.run")

@@ -12,12 +12,12 @@ from .errors import as_ours
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from .engine import ReferenceEngine
+    from .lifecycle import ReferenceLifecycle
 
 _PAIR = "it must be a coroutine that returns (engine, WorkerConfig)"
 
 
-async def make(name: str, target: Any, argv: Sequence[str]) -> ReferenceEngine:
+async def make(name: str, target: Any, argv: Sequence[str]) -> ReferenceLifecycle:
     """Makes the engine of the class ``target``, which the user calls ``name``.
 
     Raises:

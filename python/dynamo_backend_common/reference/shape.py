@@ -8,6 +8,7 @@ from typing import Any
 from ..config import WorkerConfig
 from ..engine import LLMEngine
 from ..exceptions import InvalidArgument
+from ..raw import RawEngine
 from .package import theirs
 
 _OURS_ALONE = ("setup_metrics", "on_adapter_cards")
@@ -27,23 +28,19 @@ def check_engine(engine: Any) -> None:
         InvalidArgument: The message says by what it was told.
     """
     name = type(engine).__name__
-    if isinstance(engine, LLMEngine):
+    if isinstance(engine, LLMEngine | RawEngine):
         raise InvalidArgument(
-            f"engine: {name} is derived from dynamo_backend_common.LLMEngine; {_WITHOUT}"
+            f"engine: {name} is derived from a base of dynamo_backend_common; {_WITHOUT}"
         )
-    if isinstance(engine, theirs("common.backend", "RawEngine")):
+    if not (isinstance(engine, theirs("common.backend", "LLMEngine")) or is_raw(engine)):
         raise InvalidArgument(
-            f"engine: {name} is a RawEngine of dynamo.common.backend; this worker serves engines"
-            " that make tokens, derived from its LLMEngine"
-        )
-    if not isinstance(engine, theirs("common.backend", "LLMEngine")):
-        raise InvalidArgument(
-            f"engine: {name} is not derived from LLMEngine of dynamo.common.backend; {_WITHOUT}"
+            f"engine: {name} is not derived from LLMEngine or RawEngine of dynamo.common.backend;"
+            f" {_WITHOUT}"
         )
     for hook in _OURS_ALONE:
         if hasattr(engine, hook):
             raise InvalidArgument(
-                f"engine: {name} is derived from LLMEngine of dynamo.common.backend, but has a"
+                f"engine: {name} is derived from a base of dynamo.common.backend, but has a"
                 f" method {hook}, which only an engine of dynamo_backend_common has: port all of"
                 " it, or none"
             )
@@ -53,6 +50,11 @@ def check_engine(engine: Any) -> None:
                 f"engine: {hook} of {name} is written with 'async', which"
                 " dynamo.common.backend does not await; write it as a plain method"
             )
+
+
+def is_raw(engine: Any) -> bool:
+    """Whether it takes requests as clients send them."""
+    return isinstance(engine, theirs("common.backend", "RawEngine"))
 
 
 def check_config(config: Any) -> None:

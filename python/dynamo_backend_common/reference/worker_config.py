@@ -29,6 +29,7 @@ _SAME = (
     "health_check_payload",
     "default_thinking_mode",
     "kv_state_endpoint",
+    "route_to_encoder",
 )
 _OF_RUNTIME = ("discovery_backend", "request_plane", "response_plane", "event_plane")
 _CONVERTED = ("model_input", "metrics_labels", "disaggregation_mode")
@@ -48,7 +49,13 @@ FIELDS = frozenset(
 )
 """Our fields that theirs decides."""
 
-_MODES = {"AGGREGATED": "Aggregated", "PREFILL": "Prefill", "DECODE": "Decode"}
+_MODES = {
+    "AGGREGATED": "Aggregated",
+    "PREFILL": "Prefill",
+    "DECODE": "Decode",
+    "ENCODE": "Encode",
+}
+_INPUTS = ("Tokens", "Text", "Tensor")
 
 
 def merged(config: WorkerConfig, given: Any) -> WorkerConfig:
@@ -72,17 +79,34 @@ def merged(config: WorkerConfig, given: Any) -> WorkerConfig:
         **_structural_tag(given.structural_tag),
         metrics_labels=tuple((name, value) for name, value in given.metrics_labels),
         disaggregation_mode=_mode(given.disaggregation_mode),
-        model_input=_model_input(given.model_input),
+        model_input=model_input(given),
         runtime=runtime,
     )
 
 
+def model_input(given: Any) -> Any:
+    """What the engine takes, by our name.
+
+    Raises:
+        InvalidArgument: It cannot be served.
+    """
+    # Of a class of the compiled module, whose values show as `ModelInput.Tokens`.
+    name = str(given.model_input).rpartition(".")[2]
+    if name not in _INPUTS:
+        raise InvalidArgument(
+            f"model_input: {name} cannot be served; accepted: {', '.join(_INPUTS)}"
+        )
+    return name
+
+
 def _refuse_what_is_not_here(given: Any) -> None:
-    if given.route_to_encoder:
-        raise InvalidArgument("route_to_encoder: this worker has no encode peers; leave it off")
     for name in ("media_decoder", "media_fetcher"):
         if getattr(given, name) is not None:
-            raise InvalidArgument(f"{name}: this worker does not have it; leave it out")
+            option = "--" + name.replace("_", "-")
+            raise InvalidArgument(
+                f"{name}: an object of ai-dynamo, which does not say what is in it; leave it out,"
+                f" and give {option} before '--'"
+            )
 
 
 def _mode(mode: Any) -> Any:
@@ -92,14 +116,6 @@ def _mode(mode: Any) -> Any:
             f"disaggregation_mode: {name or mode} cannot be served; accepted: {', '.join(_MODES)}"
         )
     return _MODES[name]
-
-
-def _model_input(model_input: Any) -> Any:
-    # Of a class of the compiled module, whose values show as `ModelInput.Tokens`.
-    name = str(model_input).rpartition(".")[2]
-    if name != "Tokens":
-        raise InvalidArgument(f"model_input: {name} cannot be served; accepted: Tokens")
-    return name
 
 
 def _structural_tag(tag: Mapping[str, Any] | None) -> dict[str, Any]:

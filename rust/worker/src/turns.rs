@@ -236,7 +236,7 @@ mod tests {
         assert!(turns.why_full().unwrap().contains("max_queued_requests"));
         let error = turns.ask().err().unwrap();
         assert_eq!(error.class(), ErrorClass::CapacityExhausted);
-        let stream = first.with(Box::pin(futures::stream::empty()));
+        let stream = first.with(Box::pin(futures::stream::empty::<()>()));
         let mut second = std::pin::pin!(second.come());
         assert!(futures::poll!(&mut second).is_pending());
         drop(stream);

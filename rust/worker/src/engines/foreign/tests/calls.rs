@@ -54,15 +54,16 @@ async fn refused(start: abi::Begin) -> String {
 #[tokio::test]
 async fn a_configuration_arrives_whole() {
     let config = started(answers!(
-        r#"{"model": "m", "served_model_name": "s", "context_length": 1, "kv_cache_block_size": 2,
+        r#"{"model": "m", "served_model_name": "s", "model_aliases": ["a"], "context_length": 1, "kv_cache_block_size": 2,
             "total_kv_blocks": 3, "max_num_seqs": 4, "max_num_batched_tokens": 5,
             "data_parallel_size": 6, "data_parallel_start_rank": 7, "bootstrap_host": "h",
-            "bootstrap_port": 8, "max_gpu_lora_count": 9, "runtime_data": {"k": [1]}}"#,
+            "bootstrap_port": 8, "max_gpu_lora_count": 9, "enable_eagle": true, "runtime_data": {"k": [1]}}"#,
         Status::READY
     ));
     let expected = EngineConfig {
         model: "m".into(),
         served_model_name: Some("s".into()),
+        model_aliases: vec!["a".into()],
         context_length: Some(1),
         kv_cache_block_size: Some(2),
         total_kv_blocks: Some(3),
@@ -73,6 +74,7 @@ async fn a_configuration_arrives_whole() {
         bootstrap_host: Some("h".into()),
         bootstrap_port: Some(8),
         max_gpu_lora_count: Some(9),
+        enable_eagle: true,
         runtime_data: [("k".to_owned(), json!([1]))].into_iter().collect(),
     };
     assert_eq!(config.await.unwrap(), expected);
@@ -217,7 +219,7 @@ async fn other_answers_are_read_as_strictly() {
 #[tokio::test]
 async fn a_source_with_an_address_is_a_socket() {
     let sources = answers!(
-        r#"[{"dp_rank": 1, "endpoint": "tcp://*:5557", "topic": "kv"}]"#,
+        r#"[{"dp_rank": 1, "endpoint": "tcp://*:5557", "topic": "kv", "image_token_id": 7}]"#,
         Status::READY
     );
     let engine = take(abi::EngineTable {
@@ -228,8 +230,11 @@ async fn a_source_with_an_address_is_a_socket() {
     let sources = engine.kv_event_sources().await.unwrap();
     assert!(matches!(
         &sources[..],
-        [KvEventSource::Zmq { endpoint, topic, dp_rank: 1 }]
-            if endpoint == "tcp://*:5557" && topic == "kv"
+        [KvEventSource::Zmq { endpoint, topic, dp_rank: 1, media }]
+            if endpoint == "tcp://*:5557"
+                && topic == "kv"
+                && media.image_token_id == Some(7)
+                && media.video_token_id.is_none()
     ));
 }
 

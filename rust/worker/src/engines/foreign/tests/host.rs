@@ -10,7 +10,7 @@ use dynamo_llm::kv_router::protocols::KvCacheEventData;
 
 use super::{enter, shared};
 use crate::engine::LLMEngine;
-use crate::publish::{KvPublisher, SnapshotPublisher};
+use crate::publish::{KvPublisher, MediaTokens, SnapshotPublisher};
 
 /// Hands its host out.
 #[derive(Clone, Default)]
@@ -57,16 +57,12 @@ async fn what_is_published_goes_to_the_rank_s_publisher_while_there_is_one() {
 
     let events = Arc::<Mutex<Vec<_>>>::default();
     let taken = events.clone();
-    engine
-        .engine
-        .host
-        .publish_kv_events_by(KvPublisher::to(0, 2, move |published| {
-            taken
-                .lock()
-                .unwrap()
-                .extend(published.into_iter().map(|(event, _)| event.data));
-            true
-        }));
+    let publisher = KvPublisher::to(0, 2, MediaTokens::default(), move |published| {
+        let data = published.into_iter().map(|(event, _)| event.data);
+        taken.lock().unwrap().extend(data);
+        true
+    });
+    engine.engine.host.publish_kv_events_by(publisher);
     engine
         .engine
         .host

@@ -1,0 +1,52 @@
+"""Raw engines and encode workers of dynamo.common.backend."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from support.api import wait_for_routes
+from support.event_plane import discovered
+from support.frontend import start_frontend
+from support.processes import until
+from support.reference import PROMPT, SAMPLE, serve
+
+if TYPE_CHECKING:
+    from support.launcher import Launcher
+
+pytestmark = pytest.mark.frontend
+
+IMAGES = "dynamo.common.backend.sample_diffusion_engine:SampleDiffusionEngine"
+FILE = ("--discovery-backend", "file")
+
+
+def test_their_sample_engine_for_images(launcher: Launcher) -> None:
+    worker = serve(launcher, IMAGES, "--model-name", "painter", *FILE)
+    api = start_frontend(launcher)
+    body = {"model": "painter", "prompt": "a tree", "n": 2, "response_format": "b64_json"}
+    until(
+        lambda: api.post("images/generations", body).status != 404, "requests for images are routed"
+    )
+    answer = api.post("images/generations", body)
+    assert answer.status == 200, answer.text
+    assert len(answer.json["data"]) == 2
+    assert all(image["b64_json"] for image in answer.json["data"])
+    assert worker.terminate() == 0
+
+
+def test_their_sample_engine_encodes_for_another(launcher: Launcher, model_folder: str) -> None:
+    serve(
+        launcher,
+        SAMPLE,
+        "--model-name",
+        model_folder,
+        *FILE,
+        *["--component", "encoder", "--disaggregation-mode", "encode"],
+    )
+    serve(launcher, SAMPLE, "--model-name", model_folder, *FILE, "--route-to-encoder")
+    cards = [card["card_json"] for card in discovered(launcher, "mdc", 2)]
+    assert {card["worker_type"] for card in cards} == {"aggregated", "encode"}
+    api = start_frontend(launcher)
+    wait_for_routes(api, model_folder, PROMPT)
+    assert api.complete(PROMPT, model=model_folder).status == 200
