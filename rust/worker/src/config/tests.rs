@@ -99,7 +99,17 @@ fn what_is_of_tokens_only_is_refused_beside_another_input() {
         media_decoder: Some(serde_json::json!({"image": {}})),
         ..raw()
     };
+    let parser = WorkerConfig {
+        tool_call_parser: Some("hermes".into()),
+        ..raw()
+    };
+    let state = WorkerConfig {
+        kv_state_endpoint: Some("a.b.c".into()),
+        ..raw()
+    };
     for (config, field) in [
+        (parser, "tool_call_parser"),
+        (state, "kv_state_endpoint"),
         (prefill, "disaggregation_mode"),
         (encoder, "route_to_encoder"),
         (media, "media_decoder"),
