@@ -155,7 +155,11 @@ class RequestContext:
         """
 
     def stop_generating(self) -> None:
-        """Stops the request, as its client may: ``abort`` is called, and `is_stopped` says so."""
+        """Stops the request, as its client may: ``abort`` is called, and `is_stopped` says so.
+
+        Meant for a `detached` context. Of a request that a client waits for end the stream instead:
+        its answer would break off, which a frontend takes for a lost worker.
+        """
 
     def detached(self, id: str) -> RequestContext:  # noqa: A002
         """A context of another id with a stop of its own, for what is done in the request's place.

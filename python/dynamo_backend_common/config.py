@@ -245,7 +245,8 @@ class EngineConfig:
     Attributes:
         model: Canonical id of the model.
         served_model_name: Public name, unless the operator gave one.
-        model_aliases: Further names under which frontends serve the model.
+        model_aliases: Further names under which frontends serve the model. All workers of a model
+            need the same, in the same order: frontends leave those aside that differ.
         context_length: Tokens that prompt and output may have together.
         kv_cache_block_size: Tokens per KV block.
         total_kv_blocks: KV blocks of one data-parallel rank.

@@ -104,6 +104,19 @@ class RawEngine(ABC):
         """Names of its controls; see `LLMEngine.supported_controls`."""
         return ()
 
+    async def validate_engine_control(  # noqa: B027 (optional)
+        self, name: str, body: Mapping[str, Any]
+    ) -> None:
+        """Raises if a control would not be accepted; see `LLMEngine.validate_engine_control`."""
+
     async def engine_control(self, name: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
         """Performs a control; see `LLMEngine.engine_control`."""
         raise InvalidArgument(f"{type(self).__name__} supports no control '{name}'")
+
+    async def supported_updates(self) -> Sequence[str]:
+        """Names of its updates; see `LLMEngine.supported_updates`."""
+        return ()
+
+    async def engine_update(self, name: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Performs an update; see `LLMEngine.engine_update`."""
+        raise InvalidArgument(f"{type(self).__name__} supports no update '{name}'")

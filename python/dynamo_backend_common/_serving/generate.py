@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -37,7 +37,7 @@ def is_asynchronous(returned: Any) -> bool:
 
 async def returned_chunks(engine: str, returned: Any) -> AsyncIterator[Any]:
     """The chunks that an ``async def`` without ``yield`` returned: one, or a list of them."""
-    if isinstance(returned, dict):
+    if isinstance(returned, Mapping):
         yield returned
     elif isinstance(returned, list | tuple):
         for chunk in returned:
@@ -48,7 +48,7 @@ async def returned_chunks(engine: str, returned: Any) -> AsyncIterator[Any]:
 
 def iterable_chunks(engine: str, returned: Any) -> Iterable[Any]:
     """The chunks of what a plain function or generator returned."""
-    if isinstance(returned, dict):
+    if isinstance(returned, Mapping):
         return (returned,)
     if isinstance(returned, Iterable) and not isinstance(returned, str | bytes):
         return returned

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 REQUIRED = ("start", "generate", "cleanup")
+# What an engine says that it supports, it is asked for by the other.
+_PAIRS = (("supported_controls", "engine_control"), ("supported_updates", "engine_update"))
 _ALL = (
     *(name for name, value in vars(LLMEngine).items() if name[0] != "_" and callable(value)),
     "from_args",
@@ -55,6 +57,11 @@ def check_hooks(engine: Any) -> None:
                     f" {hook}: rename it to {hook}; or begin its name with '_' if only the engine"
                     " calls it"
                 )
+    for says, does in _PAIRS:
+        if callable(getattr(engine, says, None)) and getattr(engine, does, None) is None:
+            raise InvalidArgument(
+                f"engine: {name} has {says} and no {does}, which performs what that names; add it"
+            )
 
 
 def defines(engine: Any, hook: str) -> bool:

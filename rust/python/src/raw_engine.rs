@@ -68,7 +68,19 @@ impl RawEngine for RawPythonEngine {
         LLMEngine::supported_controls(&self.0).await
     }
 
+    async fn validate_engine_control(&self, name: &str, body: &Value) -> Result<(), DynamoError> {
+        LLMEngine::validate_engine_control(&self.0, name, body).await
+    }
+
     async fn engine_control(&self, name: &str, body: Value) -> Result<Value, DynamoError> {
         LLMEngine::engine_control(&self.0, name, body).await
+    }
+
+    async fn supported_updates(&self) -> Result<Vec<String>, DynamoError> {
+        LLMEngine::supported_updates(&self.0).await
+    }
+
+    async fn engine_update(&self, name: &str, body: Value) -> Result<Value, DynamoError> {
+        LLMEngine::engine_update(&self.0, name, body).await
     }
 }

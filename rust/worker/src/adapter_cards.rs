@@ -4,22 +4,29 @@
 //! discovery with it.
 
 mod changes;
+mod names;
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
+use anyhow::Context;
 use dynamo_llm::local_model::{LocalModel, register_model_card};
 use dynamo_llm::model_card::{LoraInfo, ModelDeploymentCard};
 use dynamo_runtime::component::Endpoint;
 use dynamo_runtime::error::DynamoError;
-use dynamo_runtime::slug::Slug;
+use dynamo_runtime::traits::DistributedRuntimeProvider;
 use serde_json::json;
 use tokio::sync::{Mutex, MutexGuard};
+use tokio::time::timeout;
 
 use crate::error::{BackendError, backend, invalid_argument, unknown};
 use crate::tainted_card::TaintedCard;
 pub use changes::CardChanges;
 use changes::Change;
+use names::{Is, Names};
+
+/// How long discovery may take for one card: updates wait for it, and a shutdown.
+const ANSWER: Duration = Duration::from_secs(3);
 
 /// What registers the cards of an engine's LoRA adapters. It does so for as long as the run lasts.
 ///
@@ -35,15 +42,6 @@ pub(crate) struct Published {
     names: Mutex<Names>,
 }
 
-/// The adapters that have a card.
-#[derive(Default)]
-struct Names {
-    /// Their names, by the part of the record's key that is made of each.
-    by_key: BTreeMap<String, String>,
-    /// The worker leaves: no card may come after it.
-    closed: bool,
-}
-
 impl AdapterCards {
     /// Registers a card of this name; one that is there stays.
     ///
@@ -52,22 +50,24 @@ impl AdapterCards {
     /// `InvalidArgument` where the name is empty, the model's or an alias of it, or too like another
     /// adapter's, and where the worker's card is one with a name only.
     pub async fn publish(&self, name: &str) -> Result<(), DynamoError> {
-        let published = self.published()?;
-        let mut names = published.names().await?;
-        if published.put_in(&mut names, name).await? {
-            note(Change::Published(name.to_owned()));
-        }
-        Ok(())
+        let name = name.to_owned();
+        to_its_end(self.published()?, |published| async move {
+            let mut names = published.names().await?;
+            let put_in = published.put_in(&mut names, &name).await;
+            note(&names, put_in, Change::Published(name))
+        })
+        .await
     }
 
     /// Takes the card of this name out of discovery; does nothing where there is none.
     pub async fn withdraw(&self, name: &str) -> Result<(), DynamoError> {
-        let published = self.published()?;
-        let mut names = published.names().await?;
-        if published.take_out(&mut names, name).await? {
-            note(Change::Withdrawn(name.to_owned()));
-        }
-        Ok(())
+        let name = name.to_owned();
+        to_its_end(self.published()?, |published| async move {
+            let mut names = published.names().await?;
+            let taken_out = published.take_out(&mut names, &name).await;
+            note(&names, taken_out, Change::Withdrawn(name))
+        })
+        .await
     }
 
     fn published(&self) -> Result<Arc<Published>, DynamoError> {
@@ -79,11 +79,39 @@ fn ended() -> DynamoError {
     backend(BackendError::EngineShutdown, "the worker has ended")
 }
 
-/// Under the lock of the names, so that nothing is missed when the update is undone.
-fn note(change: Change) {
-    if let Some(changes) = CardChanges::current() {
+/// Does `work` in a task of its own, as a card whose change is dropped midway would be there, or gone,
+/// without anybody knowing.
+async fn to_its_end<W>(
+    published: Arc<Published>,
+    work: impl FnOnce(Arc<Published>) -> W,
+) -> Result<(), DynamoError>
+where
+    W: Future<Output = Result<(), DynamoError>> + Send + 'static,
+{
+    let tasks = published.endpoint.drt().runtime().primary();
+    let work = work(published);
+    let task = match CardChanges::current() {
+        Some(changes) => tasks.spawn(changes.scope(work)),
+        None => tasks.spawn(work),
+    };
+    task.await.unwrap_or_else(|_| Err(ended()))
+}
+
+/// Under the lock of the names, so that nothing is missed when the update is undone. What failed may
+/// have changed something, too.
+fn note(
+    names: &Names,
+    changed: Result<bool, DynamoError>,
+    change: Change,
+) -> Result<(), DynamoError> {
+    let is_noted = match &changed {
+        Ok(is_changed) => *is_changed,
+        Err(_) => names.find(change.name()) == Some(Is::Unsure),
+    };
+    if let Some(changes) = CardChanges::current().filter(|_| is_noted) {
         changes.note(change);
     }
+    changed.map(|_| ())
 }
 
 impl Published {
@@ -101,8 +129,8 @@ impl Published {
 
     /// Registers the cards again, which a lost lease has taken with it.
     pub(crate) async fn publish_again(&self) -> anyhow::Result<()> {
-        for name in self.names.lock().await.by_key.values() {
-            register_model_card(&self.endpoint, &self.card_of(name)).await?;
+        for name in self.names.lock().await.sure() {
+            self.register(name).await?;
         }
         Ok(())
     }
@@ -111,33 +139,42 @@ impl Published {
     pub(crate) async fn withdraw_all(&self) {
         let mut names = self.names.lock().await;
         names.closed = true;
-        for name in std::mem::take(&mut names.by_key).into_values() {
-            if let Err(error) = LocalModel::detach_from_endpoint(&self.endpoint, Some(&name)).await
-            {
+        for name in names.take() {
+            if let Err(error) = self.detach(&name).await {
                 tracing::debug!(%error, "the card of {name} was out of discovery already");
             }
         }
     }
 
     /// Brings the cards back to where they were before an update that failed, which then can change
-    /// none any more.
-    pub(crate) async fn undo(&self, changes: &CardChanges) {
+    /// none any more. Answers which adapters' cards are not as they were.
+    pub(crate) async fn undo(&self, changes: &CardChanges) -> Vec<String> {
         let mut names = self.names.lock().await;
+        let mut failed = Vec::new();
         for change in changes.take() {
             if names.closed {
-                return;
+                break;
             }
-            let (name, undone) = match &change {
-                Change::Published(name) => (name, self.take_out(&mut names, name).await),
-                Change::Withdrawn(name) => (name, self.put_in(&mut names, name).await),
-            };
+            let mut undone = self.undo_one(&mut names, &change).await;
+            if undone.is_err() {
+                undone = self.undo_one(&mut names, &change).await;
+            }
             if let Err(error) = undone {
                 tracing::warn!(
-                    adapter = name,
+                    adapter = change.name(),
                     "the update failed, and its change of the adapter's card could not be undone: {}",
                     error.message()
                 );
+                failed.push(change.name().to_owned());
             }
+        }
+        failed
+    }
+
+    async fn undo_one(&self, names: &mut Names, change: &Change) -> Result<bool, DynamoError> {
+        match change {
+            Change::Published(name) => self.take_out(names, name).await,
+            Change::Withdrawn(name) => self.put_in(names, name).await,
         }
     }
 
@@ -168,34 +205,46 @@ impl Published {
                  configure model_name"
             )));
         }
-        let key = Slug::slugify(name).to_string();
-        match names.by_key.get(&key) {
-            Some(there) if there == name => return Ok(false),
-            Some(there) => {
-                return Err(invalid_argument(format!(
-                    "adapter '{name}': to discovery it has the name of '{there}'; rename one"
-                )));
-            }
-            None => {}
+        if names.find(name) == Some(Is::There) {
+            return Ok(false);
         }
-        register_model_card(&self.endpoint, &self.card_of(name))
+        if let Some(there) = names.like(name) {
+            return Err(invalid_argument(format!(
+                "adapter '{name}': to discovery it has the name of '{there}'; rename one"
+            )));
+        }
+        // Before the attempt: one that fails may have got through.
+        names.set(name, Is::Unsure);
+        let Err(failed) = self.register(name).await else {
+            names.set(name, Is::There);
+            return Ok(true);
+        };
+        if self.detach(name).await.is_ok() {
+            names.forget(name);
+        }
+        Err(unknown(format!("adapter '{name}': {failed:#}")))
+    }
+
+    /// Answers whether it was there, or may have been.
+    async fn take_out(&self, names: &mut Names, name: &str) -> Result<bool, DynamoError> {
+        if names.find(name).is_none() {
+            return Ok(false);
+        }
+        names.set(name, Is::Unsure);
+        self.detach(name)
             .await
             .map_err(|failed| unknown(format!("adapter '{name}': {failed:#}")))?;
-        names.by_key.insert(key, name.to_owned());
+        names.forget(name);
         Ok(true)
     }
 
-    /// Answers whether it was there.
-    async fn take_out(&self, names: &mut Names, name: &str) -> Result<bool, DynamoError> {
-        let key = Slug::slugify(name).to_string();
-        if names.by_key.get(&key).is_none_or(|there| there != name) {
-            return Ok(false);
-        }
-        LocalModel::detach_from_endpoint(&self.endpoint, Some(name))
-            .await
-            .map_err(|failed| unknown(format!("adapter '{name}': {failed:#}")))?;
-        names.by_key.remove(&key);
-        Ok(true)
+    async fn register(&self, name: &str) -> anyhow::Result<()> {
+        let card = self.card_of(name);
+        answered(register_model_card(&self.endpoint, &card)).await
+    }
+
+    async fn detach(&self, name: &str) -> anyhow::Result<()> {
+        answered(LocalModel::detach_from_endpoint(&self.endpoint, Some(name))).await
     }
 
     fn card_of(&self, name: &str) -> ModelDeploymentCard {
@@ -211,3 +260,12 @@ impl Published {
         card
     }
 }
+
+async fn answered(change: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+    timeout(ANSWER, change)
+        .await
+        .with_context(|| format!("discovery did not answer within {ANSWER:?}"))?
+}
+
+#[cfg(test)]
+mod tests;

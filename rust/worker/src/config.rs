@@ -200,9 +200,11 @@ impl WorkerConfig {
     }
 
     /// Whether the worker keeps an index of its own KV blocks: a router asks for it when it has
-    /// missed events. An encode worker has none.
+    /// missed events. An encode worker has none, nor has who takes no tokens.
     pub fn effective_local_indexer(&self) -> bool {
-        self.enable_local_indexer && self.disaggregation_mode != DisaggregationMode::Encode
+        self.enable_local_indexer
+            && self.model_input == ModelInput::Tokens
+            && self.disaggregation_mode != DisaggregationMode::Encode
     }
 
     /// What is of tokens only has no place beside an engine that takes something else.
@@ -222,6 +224,13 @@ impl WorkerConfig {
                 "custom_jinja_template",
                 self.custom_jinja_template.is_some(),
             ),
+            ("tool_call_parser", self.tool_call_parser.is_some()),
+            ("reasoning_parser", self.reasoning_parser.is_some()),
+            (
+                "default_thinking_mode",
+                self.default_thinking_mode.is_some(),
+            ),
+            ("kv_state_endpoint", self.kv_state_endpoint.is_some()),
         ];
         match of_tokens.iter().find(|(_, is_set)| *is_set) {
             None => Ok(()),

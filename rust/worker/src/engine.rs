@@ -178,10 +178,7 @@ pub trait LLMEngine: Send + Sync + 'static {
     /// those of a control; of one that fails, what it published and withdrew by
     /// [`AdapterCards`] is undone.
     async fn engine_update(&self, name: &str, _body: Value) -> Result<Value, DynamoError> {
-        Err(crate::error::invalid_argument(format!(
-            "{} supports no update '{name}'",
-            self.name()
-        )))
+        Err(crate::error::no_update(&self.name(), name))
     }
 }
 

@@ -40,6 +40,11 @@ pub(crate) fn no_control(engine: &str, name: &str) -> DynamoError {
     invalid_argument(format!("{engine} supports no control '{name}'"))
 }
 
+/// An engine has no such update.
+pub(crate) fn no_update(engine: &str, name: &str) -> DynamoError {
+    invalid_argument(format!("{engine} supports no update '{name}'"))
+}
+
 /// Something the worker needs cannot be reached.
 pub fn cannot_connect(message: impl Into<String>) -> DynamoError {
     backend(BackendError::CannotConnect, message)

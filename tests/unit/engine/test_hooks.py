@@ -117,7 +117,8 @@ def test_a_name_of_the_engines_own_is_let_through(name: str) -> None:
 
 def test_what_is_no_method_and_what_is_beside_the_hook_are_let_through() -> None:
     Worker(engine(is_quiesent=True))
-    Worker(engine(clean_up=method, supported_controls=method, supported_control=method))
+    both = {"supported_controls": method, "engine_control": method}
+    Worker(engine(clean_up=method, supported_control=method, **both))
     Worker(engine(_supported_control=method, abort=None))
 
 
@@ -137,6 +138,18 @@ def test_of_a_method_that_is_missing_the_near_miss_is_named(written: str, hook: 
 def test_a_hook_that_is_no_method_is_named() -> None:
     with pytest.raises(InvalidArgument, match=r"supported_controls of Mine is \['sleep'\]; make"):
         Worker(engine(supported_controls=["sleep"]))
+
+
+@pytest.mark.parametrize(
+    ("says", "does"),
+    [("supported_controls", "engine_control"), ("supported_updates", "engine_update")],
+)
+def test_who_names_what_it_supports_has_the_method_that_does_it(says: str, does: str) -> None:
+    with pytest.raises(InvalidArgument, match=f"Mine has {says} and no {does}, which performs"):
+        Worker(engine(**{says: method}))
+    Worker(engine(**{says: method, does: method}))
+    derived = dict.fromkeys(("start", "generate", "cleanup", says), method)
+    Worker(type("Derived", (LLMEngine,), derived)())
 
 
 async def _asynchronous(self: object) -> Any:

@@ -97,13 +97,20 @@ def test_an_engine_of_text_cannot_take_tensors() -> None:
         ({"disaggregation_mode": "encode"}, "disaggregation_mode: it is for engines that take"),
         ({"route_to_encoder": True}, "route_to_encoder: it is for engines that take tokens"),
         ({"media_decoder": {"image": {}}}, "media_decoder: it is for engines that take tokens"),
+        ({"tool_call_parser": "hermes"}, "tool_call_parser: it is for engines that take tokens"),
+        ({"reasoning_parser": "qwen3"}, "reasoning_parser: it is for engines that take tokens"),
+        ({"default_thinking_mode": "enabled"}, "default_thinking_mode: it is for engines that"),
+        ({"kv_state_endpoint": "a.b.c"}, "kv_state_endpoint: it is for engines that take tokens"),
     ],
 )
 def test_what_is_of_tokens_only_is_refused(config: dict[str, Any], said: str) -> None:
     assert refusal(Raw(), **config).startswith(said)
 
 
-@pytest.mark.parametrize("hook", ["kv_event_sources", "is_quiescent", "on_adapter_cards"])
+HOOKS = {name for name, value in vars(LLMEngine).items() if name[0] != "_" and callable(value)}
+
+
+@pytest.mark.parametrize("hook", sorted(HOOKS - vars(RawEngine).keys()))
 def test_a_hook_that_a_raw_engine_has_no_use_for_is_refused(hook: str) -> None:
     class Hooked(Raw):
         pass
@@ -113,6 +120,11 @@ def test_a_hook_that_a_raw_engine_has_no_use_for_is_refused(hook: str) -> None:
     setattr(Hooked, hook, of_tokens)
     message = refusal(Hooked())
     assert message.startswith(f"engine: Hooked takes text and has {hook}, ")
+
+
+def test_every_other_hook_is_a_raw_engines_too() -> None:
+    of_controls = {"supported_controls", "validate_engine_control", "engine_control"}
+    assert of_controls | {"supported_updates", "engine_update"} <= vars(RawEngine).keys()
 
 
 def test_hooks_that_are_inherited_are_not_its_own() -> None:

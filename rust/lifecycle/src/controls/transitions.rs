@@ -65,7 +65,8 @@ pub trait Place: Send + Sync {
     fn accept(&self);
     /// Ends every request in flight with an error on which a frontend migrates.
     async fn cut(&self) -> usize;
-    /// Asks the engine whether it would accept a control, which changes nothing; why it would not.
+    /// Asks the engine whether it would accept a control with a body that is an object, which changes
+    /// nothing; why it would not.
     async fn check_control(&self, _name: &str, _body: &Value) -> Result<(), String> {
         Ok(())
     }
@@ -280,6 +281,10 @@ impl Transitions {
     async fn check<P: Place>(&self, place: &P, name: &str, body: &Value) -> Result<(), Value> {
         let _there = self.at_engine.read().await;
         admit(place, name)?;
+        if !body.is_object() {
+            // What it may be there, the control itself says.
+            return Ok(());
+        }
         let accepted = place.check_control(name, body).await;
         accepted.map_err(|why| error_reply(format!("{name}: {why}")))
     }
@@ -291,6 +296,10 @@ impl Transitions {
         body: Value,
     ) -> Result<Value, P::Error> {
         let _there = self.at_engine.read().await;
+        // Shutdown may have begun meanwhile.
+        if let Err(refusal) = admit(place, name) {
+            return Ok(refusal);
+        }
         place.engine_control(name, body).await
     }
 

@@ -237,7 +237,7 @@ impl<'a, H: Host> Sequence<'a, H> {
         // Half of what is left, so that a control that hangs leaves the drain the other half.
         let limit = self.budget.drain(self.clock.elapsed()) / 2;
         if timeout(limit, self.host.left_alone()).await.is_err() {
-            let message = format!("an engine control was still at work after {limit:?}");
+            let message = format!("an engine control or update was still at work after {limit:?}");
             self.failed(Stage::Drain, message);
         }
         let limit = self.budget.drain(self.clock.elapsed());

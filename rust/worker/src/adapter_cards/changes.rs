@@ -19,14 +19,30 @@ pub(super) enum Change {
     Withdrawn(String),
 }
 
+impl Change {
+    /// The adapter's name.
+    pub(super) fn name(&self) -> &str {
+        match self {
+            Self::Published(name) | Self::Withdrawn(name) => name,
+        }
+    }
+}
+
 /// The changes of one update, in their order. Whatever is done within its [`scope`](Self::scope)
 /// belongs to it.
 #[derive(Clone)]
-pub struct CardChanges(Arc<Mutex<Option<Vec<Change>>>>);
+pub struct CardChanges(Arc<Mutex<State>>);
+
+enum State {
+    Open(Vec<Change>),
+    /// The update has succeeded: what comes later stays, too.
+    Kept,
+    Undone,
+}
 
 impl Default for CardChanges {
     fn default() -> Self {
-        Self(Arc::new(Mutex::new(Some(Vec::new()))))
+        Self(Arc::new(Mutex::new(State::Open(Vec::new()))))
     }
 }
 
@@ -47,23 +63,48 @@ impl CardChanges {
     /// The update has failed, and what it had done is undone.
     pub(super) fn check(&self) -> Result<(), DynamoError> {
         match *self.0.lock() {
-            Some(_) => Ok(()),
-            None => Err(unknown(
+            State::Open(_) | State::Kept => Ok(()),
+            State::Undone => Err(unknown(
                 "the update that this belongs to has failed, and what it did is undone",
             )),
         }
     }
 
     pub(super) fn note(&self, change: Change) {
-        if let Some(changes) = &mut *self.0.lock() {
+        if let State::Open(changes) = &mut *self.0.lock() {
             changes.push(change);
         }
     }
 
     /// Ends the update as one that failed: what was changed, the last first.
     pub(super) fn take(&self) -> Vec<Change> {
-        let mut changes = self.0.lock().take().unwrap_or_default();
-        changes.reverse();
-        changes
+        match std::mem::replace(&mut *self.0.lock(), State::Undone) {
+            State::Open(mut changes) => {
+                changes.reverse();
+                changes
+            }
+            State::Kept | State::Undone => Vec::new(),
+        }
+    }
+
+    /// Ends the update as one that succeeded. A task that it started may go on for as long as the
+    /// worker.
+    pub(crate) fn keep(&self) {
+        *self.0.lock() = State::Kept;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_comes_after_an_update_that_succeeded_is_not_gathered() {
+        let changes = CardChanges::default();
+        changes.keep();
+        changes.note(Change::Published("a".to_owned()));
+        assert!(changes.check().is_ok());
+        assert!(changes.take().is_empty());
+        assert!(changes.check().is_err());
     }
 }

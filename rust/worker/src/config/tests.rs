@@ -99,7 +99,17 @@ fn what_is_of_tokens_only_is_refused_beside_another_input() {
         media_decoder: Some(serde_json::json!({"image": {}})),
         ..raw()
     };
+    let parser = WorkerConfig {
+        tool_call_parser: Some("hermes".into()),
+        ..raw()
+    };
+    let state = WorkerConfig {
+        kv_state_endpoint: Some("a.b.c".into()),
+        ..raw()
+    };
     for (config, field) in [
+        (parser, "tool_call_parser"),
+        (state, "kv_state_endpoint"),
         (prefill, "disaggregation_mode"),
         (encoder, "route_to_encoder"),
         (media, "media_decoder"),
@@ -214,6 +224,11 @@ fn an_encode_worker_alone_has_no_local_indexer() {
         assert!(!with(DisaggregationMode::Encode, is_asked).effective_local_indexer());
     }
     assert!(WorkerConfig::default().effective_local_indexer());
+    let raw = WorkerConfig {
+        model_input: ModelInput::Text,
+        ..Default::default()
+    };
+    assert!(!raw.effective_local_indexer());
 }
 
 #[test]

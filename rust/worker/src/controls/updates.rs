@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::adapter_cards::{CardChanges, Published};
 use crate::engine::LLMEngine;
-use crate::error::{at_step, invalid_argument};
+use crate::error::{at_step, backend, invalid_argument, kind};
 
 /// The update that is the worker's own.
 pub(crate) const MODEL_TAINTS: &str = "model_taints";
@@ -41,10 +41,35 @@ pub(super) async fn perform(
     let changes = CardChanges::default();
     let work = engine.engine_update(name, body);
     let reply = changes.clone().scope(work).await;
-    if !matches!(&reply, Ok(reply) if !is_error_reply(reply)) {
-        adapters.undo(&changes).await;
+    if matches!(&reply, Ok(reply) if !is_error_reply(reply)) {
+        changes.keep();
+        return reply;
     }
-    reply
+    let not_undone = adapters.undo(&changes).await;
+    match not_undone.is_empty() {
+        true => reply,
+        false => with_not_undone(reply, &not_undone.join("', '")),
+    }
+}
+
+/// Says in the answer of an update that failed what is not as it was before.
+fn with_not_undone(reply: Result<Value, DynamoError>, names: &str) -> Result<Value, DynamoError> {
+    let more =
+        format!("the cards of these adapters could not be brought back as they were: '{names}'");
+    match reply {
+        Ok(mut reply) => {
+            reply["message"] = match reply["message"].as_str() {
+                Some(message) => format!("{message}; {more}"),
+                None => more,
+            }
+            .into();
+            Ok(reply)
+        }
+        Err(error) => Err(backend(
+            kind(&error),
+            format!("{}; {more}", error.message()),
+        )),
+    }
 }
 
 /// Reads the taints that are to replace those of the card.
@@ -101,6 +126,30 @@ mod tests {
             let error = taints_of(&body).unwrap_err();
             assert!(error.message().contains("array of strings"), "{body}");
         }
+    }
+
+    #[test]
+    fn a_failed_update_says_what_could_not_be_undone() {
+        let replied = with_not_undone(Ok(json!({"status": "error", "message": "no room"})), "a");
+        let replied = replied.unwrap();
+        let message = replied["message"].as_str().unwrap();
+        assert!(
+            message.starts_with("no room; ") && message.ends_with("'a'"),
+            "{message}"
+        );
+        let bare = with_not_undone(Ok(json!({"success": false})), "a").unwrap();
+        assert!(bare["message"].as_str().unwrap().ends_with("'a'"), "{bare}");
+        let raised = with_not_undone(Err(invalid_argument("no rank")), "a', 'b").unwrap_err();
+        assert!(
+            raised.message().starts_with("no rank; "),
+            "{}",
+            raised.message()
+        );
+        assert!(
+            raised.message().ends_with("'a', 'b'"),
+            "{}",
+            raised.message()
+        );
     }
 
     #[test]

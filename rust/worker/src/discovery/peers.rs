@@ -19,7 +19,8 @@ const SENIORITY: &str = "seniority";
 /// In a card's `user_data`: its worker's namespace, without the suffix that tells generations apart.
 pub(super) const GENERATION_OF: &str = "generation_of";
 /// What of a card is part of its checksum, by its name in the card.
-const COMPARED: [&str; 12] = [
+const COMPARED: [&str; 13] = [
+    "aliases",
     "model_info",
     "tokenizer",
     "prompt_formatter",
@@ -278,6 +279,14 @@ mod tests {
         let mut prefill = card(16, 0);
         prefill.worker_type = Some(dynamo_llm::worker_type::WorkerType::Prefill);
         assert_eq!(why_rejected_among(&late, &[named, prefill]), None);
+    }
+
+    #[test]
+    fn aliases_that_differ_are_named() {
+        let (first, mut late) = (card(16, 0), card(16, 1));
+        late.set_aliases(vec!["n".to_owned()]);
+        let why = why_rejected_among(&late, &[first]).unwrap();
+        assert!(why.ends_with(": aliases"), "{why}");
     }
 
     #[test]

@@ -115,8 +115,23 @@ pub trait RawEngine: Send + Sync + 'static {
         Ok(Vec::new())
     }
 
+    /// See [`LLMEngine::validate_engine_control`](crate::LLMEngine::validate_engine_control).
+    async fn validate_engine_control(&self, _name: &str, _body: &Value) -> Result<(), DynamoError> {
+        Ok(())
+    }
+
     /// See [`LLMEngine::engine_control`](crate::LLMEngine::engine_control).
     async fn engine_control(&self, name: &str, _body: Value) -> Result<Value, DynamoError> {
         Err(crate::error::no_control(&self.name(), name))
+    }
+
+    /// See [`LLMEngine::supported_updates`](crate::LLMEngine::supported_updates).
+    async fn supported_updates(&self) -> Result<Vec<String>, DynamoError> {
+        Ok(Vec::new())
+    }
+
+    /// See [`LLMEngine::engine_update`](crate::LLMEngine::engine_update).
+    async fn engine_update(&self, name: &str, _body: Value) -> Result<Value, DynamoError> {
+        Err(crate::error::no_update(&self.name(), name))
     }
 }

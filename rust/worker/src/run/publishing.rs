@@ -109,7 +109,11 @@ impl StartedWorker {
         if !self.publishers.lock().are_there() {
             return None;
         }
-        let mode = self.host.assembly.config.disaggregation_mode;
+        let assembly = &self.host.assembly;
+        if assembly.raw.is_some() {
+            return None;
+        }
+        let mode = assembly.config.disaggregation_mode;
         FirstTokenSource::for_endpoint(&self.endpoint, mode.worker_type()).await
     }
 

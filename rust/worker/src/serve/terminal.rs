@@ -227,6 +227,10 @@ impl<I: Item> Stream for RequestStream<I> {
                 tracing::error!(request_id = this.context.id(), "{}", error.message());
                 return this.fail(error);
             }
+            if this.encodes && chunk.ending().is_some() {
+                // The worker that goes on with what was encoded is sent what is in this one.
+                this.link(&mut chunk);
+            }
             this.saw_item = true;
             if !this.saw_token && chunk.has_tokens() {
                 this.saw_token = true;

@@ -110,7 +110,10 @@ fn resolve(
         // A control's own name may begin like that, too.
         Some(update) => match found(Kind::Update, update) {
             Err(Unresolved::Unknown(message)) => {
-                found(Kind::Control, path).map_err(|_| Unresolved::Unknown(message))
+                found(Kind::Control, path).map_err(|unresolved| match unresolved {
+                    Unresolved::Unknown(_) => Unresolved::Unknown(message),
+                    ambiguous => ambiguous,
+                })
             }
             found => found,
         },

@@ -17,7 +17,7 @@ pub struct RequestTrace {
 
 impl RequestTrace {
     /// As the runtime passes the trace on itself.
-    pub(super) fn of_runtime(trace: &DistributedTraceContext) -> Self {
+    pub(crate) fn of_runtime(trace: &DistributedTraceContext) -> Self {
         Self {
             headers: TraceHeaders::of_runtime(trace),
             parent_span_id: trace.parent_id.clone(),

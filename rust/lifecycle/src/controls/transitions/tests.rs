@@ -83,6 +83,11 @@ impl Place for Slow {
     }
 
     async fn check_control(&self, _name: &str, body: &Value) -> Result<(), String> {
+        assert!(body.is_object());
+        sleep(Duration::from_secs(
+            body["checked_for"].as_u64().unwrap_or(0),
+        ))
+        .await;
         match body["level"].as_u64() {
             Some(level) if level > 2 => Err("level is 0, 1 or 2".to_owned()),
             _ => Ok(()),
@@ -150,6 +155,29 @@ async fn what_the_engine_does_not_accept_changes_nothing() {
         .await
         .unwrap();
     assert_eq!(*place.seen.lock().unwrap(), ["unregister", "engine"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_is_no_object_is_for_the_control_alone() {
+    let (transitions, place) = (Transitions::default(), Slow::serving(false));
+    for body in [json!([]), json!("x"), json!(null)] {
+        transitions.control(&place, "flush", body).await.unwrap();
+    }
+    assert_eq!(*place.seen.lock().unwrap(), ["engine"; 3]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_control_that_is_checked_when_shutdown_begins_does_not_reach_the_engine() {
+    let (transitions, place) = (Transitions::default(), Slow::serving(false));
+    let controlled = transitions.control(&place, "flush", json!({"checked_for": 3}));
+    let shutdown = async {
+        sleep(Duration::from_secs(1)).await;
+        place.presence.lock().unwrap().close();
+        transitions.engine_left_alone().await;
+    };
+    let (reply, ()) = tokio::join!(controlled, shutdown);
+    assert!(is_error_reply(&reply.unwrap()));
+    assert!(place.seen.lock().unwrap().is_empty());
 }
 
 #[tokio::test(start_paused = true)]

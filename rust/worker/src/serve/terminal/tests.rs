@@ -4,14 +4,17 @@ use dynamo_runtime::engine::AsyncEngineContext;
 use dynamo_runtime::pipeline::context::Controller;
 use futures::channel::mpsc::unbounded;
 use futures::{StreamExt, stream};
+use serde_json::json;
 
 use super::*;
 use crate::admission::Admission;
+use crate::encoding::encoder_chunk;
 use crate::engine::EngineStream;
 use crate::engines::Echo;
 use crate::error::kind;
 use crate::serve::cancel::watch;
 use crate::serve::relayed::Relayed;
+use crate::trace::RequestTrace;
 
 struct Fixture {
     admission: Admission,
@@ -57,6 +60,19 @@ fn token(id: u32) -> Result<LLMEngineOutput, DynamoError> {
 
 fn error_kind(item: &Result<LLMEngineOutput, DynamoError>) -> BackendError {
     kind(item.as_ref().expect_err("an error item"))
+}
+
+#[tokio::test]
+async fn the_last_chunk_of_an_encode_worker_says_where_it_came_from() {
+    let mut fixture = Fixture::new();
+    let span = "b7ad6b7169203331";
+    let ids = json!({"trace_id": "0af7651916cd43dd8448eb211c80319c", "span_id": span});
+    let trace = RequestTrace::of_runtime(&serde_json::from_value(ids).unwrap());
+    fixture.context = fixture.context.with_trace(Some(trace));
+    let engine = stream::iter([Ok(encoder_chunk(json!({"handle": 1})))]);
+    let mut stream = fixture.stream(Box::pin(engine)).encoding();
+    let last = stream.next().await.unwrap().unwrap();
+    assert_eq!(last.worker_trace_link.unwrap().span_id, span);
 }
 
 #[tokio::test]
