@@ -150,6 +150,22 @@ def test_it_is_counted_probed_and_limited(launcher: Launcher) -> None:
     assert process.terminate() == 0
 
 
+def test_it_has_the_operators_calls(launcher: Launcher) -> None:
+    process, system = serve(launcher, "raw:Operated", *TYPES)
+    becomes_ready(system)
+    refused = system.control("sleep", {"level": "deep"})
+    assert "level: no number" in refused.text
+    assert system.status()["state"] == "serving"
+    assert not launcher.latches.is_reached("control-sleep")
+    assert system.control("sleep", {"level": 1}).status == 200
+    assert launcher.latches.is_reached("control-sleep")
+    assert system.control("wake_up").status == 200
+    updated = system.control("update/weights", {"path": "new"})
+    assert updated.json == {"loaded": "new"}
+    assert process.terminate() == 0
+    assert launcher.latches.is_reached("drain")
+
+
 @pytest.mark.parametrize(
     ("engine", "path", "body"),
     [

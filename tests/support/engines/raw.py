@@ -124,6 +124,30 @@ class Adds(RawEngine):
         pass
 
 
+class Operated(Lengths):
+    """Has what operators call, as an engine that takes tokens may."""
+
+    async def supported_controls(self):
+        return ("sleep", "wake_up")
+
+    async def validate_engine_control(self, control, body):
+        if not isinstance(body.get("level", 1), int):
+            raise InvalidArgument("level: no number")
+
+    async def engine_control(self, control, body):
+        reach(f"control-{control}")
+        return {"status": "ok"}
+
+    async def supported_updates(self):
+        return ("weights",)
+
+    async def engine_update(self, update, body):
+        return {"loaded": body["path"]}
+
+    async def drain(self):
+        reach("drain")
+
+
 class Cached(Lengths):
     async def kv_event_sources(self):
         return ()
