@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Final, final, overload
 
 from typing_extensions import disjoint_base
 
+from ._core_engines import RustEngine, echo_engine, take_engine
 from ._core_publish import AdapterCards, KvPublisher, MetricsCore, MetricsSource, SnapshotPublisher
 from ._core_steps import StepReport, Steps, StepStream
 from ._core_testing import (
@@ -23,7 +24,6 @@ from ._core_testing import (
 from ._core_trace import Span
 from ._core_vllm import OutputSocket, StepRecord, Taken
 from .config import RuntimeConfig, WorkerConfig
-from .engine import ForeignEngine
 from .tracing import SpanAttribute
 
 __all__ = [
@@ -220,14 +220,6 @@ class TokenIds(Sequence[int]):
     def __reduce__(self) -> tuple[type[list[int]], tuple[list[int]]]: ...
 
 @final
-class RustEngine:
-    """An engine written in Rust. It goes into `Worker` like any other and runs without Python."""
-
-    @property
-    def name(self) -> str:
-        """The engine's name in messages and logs."""
-
-@final
 class Sink:
     """Takes the chunks of one request."""
 
@@ -363,14 +355,8 @@ def cleanup_seconds(runtime: RuntimeConfig) -> float:
 def config_fields() -> list[ConfigField]:
     """Every field, in the order in which help shows them."""
 
-def echo_engine(*, model: str = "echo", delay: float = 0.0) -> RustEngine:
-    """The engine that answers with the prompt: ``delay`` seconds before each token."""
-
 def environment_variables() -> list[EnvironmentVariable]:
     """Every variable, in the order in which the documentation has them."""
-
-def take_engine(object: ForeignEngine) -> RustEngine:  # noqa: A002
-    """Takes the engine that an object hands over, and holds the object as long as that lives."""
 
 def unread_snapshots() -> SnapshotPublisher:
     """A publisher that nobody reads, for tests of engines."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from support.api import wait_for_routes
+from support.api import wait_for_model, wait_for_routes
 from support.event_plane import discovered
 from support.frontend import start_frontend
 from support.processes import until
@@ -24,6 +24,7 @@ FILE = ("--discovery-backend", "file")
 def test_their_sample_engine_for_images(launcher: Launcher) -> None:
     worker = serve(launcher, IMAGES, "--model-name", "painter", *FILE)
     api = start_frontend(launcher)
+    wait_for_model(api, "painter")
     body = {"model": "painter", "prompt": "a tree", "n": 2, "response_format": "b64_json"}
     until(
         lambda: api.post("images/generations", body).status != 404, "requests for images are routed"

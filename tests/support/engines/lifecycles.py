@@ -54,6 +54,9 @@ class ControlsWait(Recorded):
         await passed("go")
         return []
 
+    async def engine_control(self, control, body):
+        raise AssertionError(control)
+
 
 class Gated(Recorded):
     """Yields a token, waits for the test, then yields the rest of the prompt."""
