@@ -1,4 +1,4 @@
-"""Types of the compiled core for engines that are not in Python. At run time they are in `_core`."""
+"""Types of the compiled core for engines not in Python. At run time they are in `_core`."""
 
 from typing import final
 

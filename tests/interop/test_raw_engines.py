@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import base64
 import json
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from support.endpoint import ask
-from support.frontend import start_frontend
-from support.processes import until
+from support.frontend import answers, start_frontend
 
 if TYPE_CHECKING:
-    from support.api import Api
     from support.launcher import Launcher
     from support.processes import Process
 
@@ -29,22 +26,6 @@ def serve(launcher: Launcher, engine: str, *options: str, **more: Any) -> Proces
     worker = launcher.command("serve", engine, "--discovery-backend", "file", *options, **more)
     worker.wait_for_line("^Serving on ")
     return worker
-
-
-def answers(api: Api, path: str, body: dict[str, Any]) -> bytes:
-    """The answer, once the frontend has the endpoint."""
-    found: list[bytes] = []
-
-    def is_there() -> bool:
-        with suppress(ConnectionRefusedError):
-            status, answer = api.post_for_bytes(path, body)
-            assert status in (200, 404, 503), answer
-            found[:] = [answer]
-            return status == 200
-        return False
-
-    until(is_there, f"the frontend answers {path}")
-    return found[0]
 
 
 def test_each_endpoint_of_the_example_is_served(launcher: Launcher) -> None:

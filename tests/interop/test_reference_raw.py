@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
 
-from support.api import wait_for_model, wait_for_routes
+from support.api import wait_for_routes
 from support.event_plane import discovered
-from support.frontend import start_frontend
-from support.processes import until
+from support.frontend import answers, start_frontend
 from support.reference import PROMPT, SAMPLE, serve
 
 if TYPE_CHECKING:
@@ -24,15 +24,10 @@ FILE = ("--discovery-backend", "file")
 def test_their_sample_engine_for_images(launcher: Launcher) -> None:
     worker = serve(launcher, IMAGES, "--model-name", "painter", *FILE)
     api = start_frontend(launcher)
-    wait_for_model(api, "painter")
     body = {"model": "painter", "prompt": "a tree", "n": 2, "response_format": "b64_json"}
-    until(
-        lambda: api.post("images/generations", body).status != 404, "requests for images are routed"
-    )
-    answer = api.post("images/generations", body)
-    assert answer.status == 200, answer.text
-    assert len(answer.json["data"]) == 2
-    assert all(image["b64_json"] for image in answer.json["data"])
+    images = json.loads(answers(api, "images/generations", body))["data"]
+    assert len(images) == 2
+    assert all(image["b64_json"] for image in images)
     assert worker.terminate() == 0
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .api import Api
 from .launcher import NOTHING
 from .ports import LOOPBACK
+from .processes import until
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -53,3 +55,19 @@ def start_frontend(
     )
     process.wait_for_line(rf"Starting HTTP.*:{port}\b")
     return Api(port)
+
+
+def answers(api: Api, path: str, body: dict[str, Any]) -> bytes:
+    """The answer, once the frontend has the endpoint."""
+    found: list[bytes] = []
+
+    def is_there() -> bool:
+        with suppress(ConnectionRefusedError):
+            status, answer = api.post_for_bytes(path, body)
+            assert status in (200, 404, 503), answer
+            found[:] = [answer]
+            return status == 200
+        return False
+
+    until(is_there, f"the frontend answers {path}")
+    return found[0]
