@@ -164,6 +164,7 @@ static DynamoEngineTable table = {
     NULL,
     NULL,
     NULL,
+    NULL,
     release,
 };
 

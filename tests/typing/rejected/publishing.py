@@ -10,7 +10,7 @@ def publish(publisher: KvPublisher) -> None:
     publisher.publish_stored([1], [1, 2], 7)  # error: call-overload
     publisher.publish_stored([1], [1], lora_name=b"adapter")  # error: call-overload
     publisher.publish_stored([1], [1], block_mm_infos=[7])  # error: list-item
-    publisher.publish_batch([{"type": "moved"}])  # error: list-item
+    publisher.publish_batch([{"type": "moved"}])  # error: typeddict-item
     publisher.publish_removed(1)  # error: arg-type
     publisher.publish_removed(["hash"])  # error: list-item
     publisher.block_size = 16  # error: misc
