@@ -15,7 +15,6 @@
 #define STEP_NANOSECONDS 1000000
 #define MOST_TOKENS 256
 
-#define LITERAL(text) {(const uint8_t *)(text), sizeof(text) - 1}
 
 typedef struct Engine Engine;
 
@@ -184,9 +183,9 @@ static void attach(void *data, const DynamoHost *host) {
 
 static DynamoStatus start(void *data, DynamoStr argument, DynamoOperation *operation,
                           DynamoAnswer *answer) {
-    static const DynamoStr config = LITERAL("{\"model\": \"cycle\", \"context_length\": 8192}");
-    static const DynamoStr no_thread = LITERAL("a thread could not be started");
-    static const DynamoStr loaded = LITERAL("an engine in C has started");
+    static const DynamoStr config = DYNAMO_STR_INIT("{\"model\": \"cycle\", \"context_length\": 8192}");
+    static const DynamoStr no_thread = DYNAMO_STR_INIT("a thread could not be started");
+    static const DynamoStr loaded = DYNAMO_STR_INIT("an engine in C has started");
     Engine *engine = (Engine *)data;
     (void)argument, (void)operation;
     engine->runs = pthread_create(&engine->thread, NULL, run, engine) == 0;
@@ -199,10 +198,10 @@ static DynamoStatus start(void *data, DynamoStr argument, DynamoOperation *opera
 
 static DynamoStatus generate(void *data, const DynamoRequest *request, DynamoStream *stream,
                              DynamoAnswer *answer) {
-    static const DynamoStr empty = LITERAL("token_ids: an empty prompt cannot be repeated");
+    static const DynamoStr empty = DYNAMO_STR_INIT("token_ids: an empty prompt cannot be repeated");
     static const DynamoStr unsupported =
-        LITERAL("this engine repeats its prompt: it has one output, no grammar and no images");
-    static const DynamoStr no_memory = LITERAL("no memory for a request");
+        DYNAMO_STR_INIT("this engine repeats its prompt: it has one output, no grammar and no images");
+    static const DynamoStr no_memory = DYNAMO_STR_INIT("no memory for a request");
     Engine *engine = (Engine *)data;
     if (request->token_ids.len == 0)
         return fail(answer, DYNAMO_ERROR_INVALID_ARGUMENT, empty);
@@ -228,7 +227,7 @@ static DynamoStatus generate(void *data, const DynamoRequest *request, DynamoStr
 
 static DynamoStatus health_check_payload(void *data, DynamoStr argument, DynamoOperation *operation,
                                          DynamoAnswer *answer) {
-    static const DynamoStr payload = LITERAL("{\"token_ids\": [1], \"model\": \"cycle\","
+    static const DynamoStr payload = DYNAMO_STR_INIT("{\"token_ids\": [1], \"model\": \"cycle\","
                                              " \"stop_conditions\": {\"max_tokens\": 1},"
                                              " \"sampling_options\": {}, \"output_options\": {}}");
     (void)data, (void)argument, (void)operation;
@@ -238,7 +237,7 @@ static DynamoStatus health_check_payload(void *data, DynamoStr argument, DynamoO
 
 static DynamoStatus setup_metrics(void *data, DynamoStr argument, DynamoOperation *operation,
                                   DynamoAnswer *answer) {
-    static const DynamoStr has_text = LITERAL("{\"text\": true}");
+    static const DynamoStr has_text = DYNAMO_STR_INIT("{\"text\": true}");
     (void)data, (void)argument, (void)operation;
     answer->text.text = has_text;
     return DYNAMO_READY;
@@ -286,7 +285,7 @@ static void release(void *data) {
 
 static const DynamoEngineTable TABLE = {
     DYNAMO_HEADER(DynamoEngineTable, 0),
-    LITERAL("Cycle"),
+    DYNAMO_STR_INIT("Cycle"),
     attach,
     NULL, /* configure */
     start,
@@ -310,7 +309,7 @@ static const DynamoEngineTable TABLE = {
 };
 
 DynamoStatus dynamo_engine_new(DynamoStr arguments, DynamoEngine *made, DynamoAnswer *answer) {
-    static const DynamoStr no_memory = LITERAL("no memory for an engine");
+    static const DynamoStr no_memory = DYNAMO_STR_INIT("no memory for an engine");
     Engine *engine = (Engine *)calloc(1, sizeof(Engine));
     (void)arguments;
     if (engine == NULL || pthread_mutex_init(&engine->lock, NULL) != 0) {

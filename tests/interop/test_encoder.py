@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from support.frontend import start_frontend
+from support.frontend import answers, start_frontend
 from support.processes import until
 from support.system import cards
 
@@ -49,20 +48,17 @@ def encoder(launcher: Launcher, model_folder: str, engine: str = "encoder:Encode
     return serve(launcher, model_folder, engine, *options)
 
 
-def chat(api: Api, image: str | None = IMAGE) -> Reply:
-    content: list[dict[str, Any]] = [{"type": "text", "text": "alpha beta"}]
-    if image is not None:
-        content.append({"type": "image_url", "image_url": {"url": image}})
-    message = {"role": "user", "content": content}
-    reply = api.post("chat/completions", {"model": MODEL, "messages": [message]})
+def asking(*more: dict[str, Any]) -> dict[str, Any]:
+    content = [{"type": "text", "text": "alpha beta"}, *more]
+    return {"model": MODEL, "messages": [{"role": "user", "content": content}]}
+
+
+def chat(api: Api) -> Reply:
+    """About an image."""
+    image = {"type": "image_url", "image_url": {"url": IMAGE}}
+    reply = api.post("chat/completions", asking(image))
     assert reply.status in (200, 404, 503), reply.text
     return reply
-
-
-def is_served(api: Api) -> bool:
-    with suppress(ConnectionRefusedError):
-        return chat(api, None).status == 200
-    return False
 
 
 def test_the_generating_worker_gets_what_the_encoder_made(
@@ -71,7 +67,7 @@ def test_the_generating_worker_gets_what_the_encoder_made(
     encoding = encoder(launcher, model_folder, "encoded:Told")
     generating = serve(launcher, model_folder, "encoded:Captioning", "--route-to-encoder")
     api = start_frontend(launcher)
-    until(lambda: is_served(api), "the model is served")
+    answers(api, "chat/completions", asking())
     # Before it knows the encoder, it lets the worker behind encode.
     until(lambda: chat(api).status == 200 and launcher.latches.is_reached("encoded"), "it encodes")
     asked = json.loads(launcher.latches.reached("encoded"))
@@ -124,7 +120,7 @@ def test_an_encoder_that_makes_nothing_is_an_error_of_its_own(
     encoding = encoder(launcher, model_folder, "plain:Plain")
     generating = serve(launcher, model_folder, "encoder:Captions", "--route-to-encoder")
     api = start_frontend(launcher)
-    until(lambda: is_served(api), "the model is served")
+    answers(api, "chat/completions", asking())
     # Nothing is lost: the worker behind encodes.
     said = "Plain ended without an encoder_result that is an object"
     until(lambda: chat(api).status == 200 and said in encoding.output, "the encoder is named")
@@ -133,5 +129,4 @@ def test_an_encoder_that_makes_nothing_is_an_error_of_its_own(
 
 
 def card_of(path: Path) -> Any:
-    record = json.loads(path.read_text())
-    return record.get("card_json", record)
+    return json.loads(path.read_text())["card_json"]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from support.api import Api, case, text_of, wait_for_routes
+from support.api import Api, case, finish_reasons, read_text, text_of, wait_for_routes
 from support.collector import Collector, Span
 from support.event_plane import EventPlane, discovered
 from support.frontend import start_frontend
@@ -173,8 +173,8 @@ def test_sigterm_lets_a_stream_end(launcher: Launcher, model_folder: str) -> Non
         served.worker.send(signal.SIGTERM)
         served.worker.wait_for_line("shutdown")
         launcher.latches.release("go")
-        *_, last = [event.json for event in stream.events() if event.data != "[DONE]"]
-    assert last["choices"][0]["finish_reason"] == "stop" or last["usage"]
+        _, chunks = read_text(stream)
+    assert finish_reasons(chunks) == ["stop"]
     assert served.worker.wait() == 0
     assert "none was cut" in served.worker.output
     assert launcher.latches.is_reached("cleanup")
@@ -187,7 +187,7 @@ def test_sigterm_lets_a_stream_end(launcher: Launcher, model_folder: str) -> Non
         ("http", 400, "HTTP 422: the prompt is rude"),
         ("built in", 400, "the number is wrong"),
         ("own", 503, ""),
-        ("unavailable", 500, ""),
+        ("early", 400, "before there is a stream"),
     ],
 )
 def test_their_exceptions_keep_their_kind(
@@ -204,9 +204,11 @@ def errors(shared: Launcher, model_folder: str) -> Served:
 
 
 def test_what_kind_they_have_is_counted(errors: Served) -> None:
-    errors.api.complete(PROMPT, model="told", **case("own"))
-    text = errors.system.get("/metrics").text
-    assert sample(text, "dynamo_component_worker_request_errors_total", kind="Disconnected") >= 1
+    for name, kind in (("own", "Disconnected"), ("unavailable", "Unknown")):
+        errors.api.complete(PROMPT, model="told", **case(name))
+        text = errors.system.get("/metrics").text
+        assert sample(text, "dynamo_component_worker_request_errors_total", kind=kind) >= 1
+    assert "WorkerUnavailable: no peer" in errors.worker.output
     # An engine's own traceback is in the log, with where it was raised.
     assert "referenced.OfItsOwn: the peer is gone" in errors.worker.output
 

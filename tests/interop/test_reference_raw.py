@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from support.api import wait_for_routes
+from support.endpoint import ask
 from support.event_plane import discovered
 from support.frontend import answers, start_frontend
 from support.reference import PROMPT, SAMPLE, serve
@@ -46,3 +47,12 @@ def test_their_sample_engine_encodes_for_another(launcher: Launcher, model_folde
     api = start_frontend(launcher)
     wait_for_routes(api, model_folder, PROMPT)
     assert api.complete(PROMPT, model=model_folder).status == 200
+    image = {"token_ids": PROMPT, "multi_modal_data": {"image_url": [{"Url": "data:,"}]}}
+    [encoded] = ask(launcher, image, endpoint="dynamo.encoder.generate")
+    assert not isinstance(encoded, str), encoded
+    result = encoded[-1]["encoder_result"]
+    assert result["handle"].startswith("sample-encoder:")
+    with_result = image | {"encoder_result": result}
+    refused, answered = ask(launcher, image, with_result, endpoint="dynamo.sample.generate")
+    assert isinstance(refused, str)
+    assert not isinstance(answered, str), answered

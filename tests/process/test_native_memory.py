@@ -8,11 +8,11 @@ import pytest
 
 from support.native import (
     C_ENGINE,
-    LIBRARY,
     NATIVE,
     RUST_ENGINE,
     build_library,
     compile_c,
+    compile_library,
     copy_crate,
     run,
 )
@@ -36,8 +36,7 @@ def host(folder: Path, *options: str) -> str:
 @pytest.mark.parametrize("watched", ["address,undefined", "thread"])
 def test_the_engine_in_c_has_no_error_and_no_leak(tmp_path: Path, watched: str) -> None:
     sanitize = (f"-fsanitize={watched}", "-fno-sanitize-recover=all")
-    library = tmp_path / "libengine.so"
-    compile_c("cc", "-std=c11", *sanitize, *LIBRARY, C_ENGINE / "engine.c", "-o", library)
+    library = compile_library(tmp_path, C_ENGINE / "engine.c", *sanitize)
     assert DONE in run(host(tmp_path, *sanitize), str(library))
 
 

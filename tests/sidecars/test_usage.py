@@ -92,6 +92,7 @@ def test_its_arguments_and_its_server_fill_in_what_the_operator_left_open(
     port = launcher.ports.reserve()
     start_server(launcher, kind, port, model_folder)
     own = ["--namespace", "theirs", "--endpoint-types", "chat", "--event-plane", "nats"]
+    own += ["--response-plane", "quic"]
     arguments = [*kind.arguments(model_folder, port, *own)[1:]]
     config = configured(kind, {"component": "mine", "endpoint": "mine"}, arguments)
     assert (config["namespace"], config["endpoint_types"]) == ("theirs", "chat")
@@ -99,6 +100,7 @@ def test_its_arguments_and_its_server_fill_in_what_the_operator_left_open(
     assert (config["model_name"], config["served_model_name"]) == (model_folder, "sglang")
     assert isinstance(config["runtime"], dict)
     assert config["runtime"]["event_plane"] == "nats"
+    assert config["runtime"]["response_plane"] == "quic"
     config = configured(kind, {"namespace": "mine", "served_model_name": "own"}, arguments)
     assert (config["namespace"], config["served_model_name"]) == ("mine", "own")
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import zmq
@@ -36,10 +35,10 @@ class EventPlane:
 
     def messages_until_told_of(self, last: int) -> int:
         """Receives until the hash came by; returns how many messages that took."""
-        for number in count(1):
-            if last.to_bytes(8, "big") in b"".join(self._socket.recv_multipart()):
-                return number
-        raise AssertionError
+        number = 1
+        while last.to_bytes(8, "big") not in b"".join(self._socket.recv_multipart()):
+            number += 1
+        return number
 
     def until_told_of(self, hashes: Iterable[int]) -> list[int]:
         """Receives until each of the hashes came by; returns them in the order of arrival."""

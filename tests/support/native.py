@@ -18,7 +18,7 @@ RUST_ENGINE = ROOT / "examples/rust-engine-wheel"
 NATIVE = Path(__file__).parent / "native"
 
 STRICT = ("-Wall", "-Wextra", "-Werror", "-g", "-O1", "-pthread")
-LIBRARY = ("-shared", "-fPIC")
+_LIBRARY = ("-shared", "-fPIC")
 
 # Of cargo's and PyO3's settings here, nothing is an author's.
 _OURS = ("CARGO_", "RUST", "PYO3_", "CLIPPY_")
@@ -32,7 +32,7 @@ def compile_c(compiler: str, *arguments: str | Path) -> None:
 def compile_library(folder: Path, source: Path, *arguments: str) -> Path:
     """Compiles one file in C to a library."""
     library = folder / f"lib{source.stem}.so"
-    compile_c("cc", "-std=c11", *LIBRARY, *arguments, source, "-o", library)
+    compile_c("cc", "-std=c11", *_LIBRARY, *arguments, source, "-o", library)
     return library
 
 
@@ -40,7 +40,7 @@ def compile_c_engine(folder: Path, *, compiler: tuple[str, ...] = ("cc", "-std=c
     """Compiles the example to a Python module in ``folder``."""
     python = f"-I{sysconfig.get_path('include')}"
     sources = [C_ENGINE / name for name in ("engine.c", "module.c")]
-    compile_c(*compiler, *LIBRARY, python, *sources, "-o", folder / "c_engine.abi3.so")
+    compile_c(*compiler, *_LIBRARY, python, *sources, "-o", folder / "c_engine.abi3.so")
     return folder
 
 

@@ -13,13 +13,8 @@ if TYPE_CHECKING:
 _RUNTIME = frozenset(field.name for field in fields(RuntimeConfig))
 _WORKER = frozenset(field.name for field in fields(WorkerConfig)) - {"runtime"}
 
-# What the reference has and a worker may not have, with what to do instead.
-_INSTEAD = {
-    "response_plane": "set DYN_RESPONSE_PLANE instead",
-    "route_to_encoder": "leave --route-to-encoder out",
-    "enable_rl": "leave --enable-rl out",
-    "default_thinking_mode": "leave --dyn-default-thinking-mode out",
-}
+# What the reference has and a worker does not, with what to do instead.
+_INSTEAD = {"enable_rl": "leave --enable-rl out"}
 
 
 def configured(config: WorkerConfig, wanted: Mapping[str, Any]) -> WorkerConfig:

@@ -31,8 +31,8 @@ pub(crate) fn as_json(config: &WorkerConfig) -> Value {
         json!(config.disaggregation_mode.as_str()),
     );
     put("default_thinking_mode", json!(config.default_thinking_mode));
-    // Off is what a worker without them does.
     put("route_to_encoder", on(config.route_to_encoder));
+    // Off is what a worker does, which has no such field.
     put("enable_rl", on(config.enable_rl));
     put("runtime", runtime(&config.runtime));
     Value::Object(object)

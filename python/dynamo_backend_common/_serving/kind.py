@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, get_args
 
+from ..config import ModelInput
 from ..exceptions import InvalidArgument
 from .hooks import defines
 
 if TYPE_CHECKING:
-    from ..config import ModelInput, WorkerConfig
+    from ..config import WorkerConfig
 
-_INPUTS: Final[tuple[ModelInput, ...]] = ("Tokens", "Text", "Tensor")
-_TOKENS: Final = _INPUTS[0]
+_INPUTS: Final[tuple[ModelInput, ...]] = get_args(ModelInput)
+_TOKENS: Final = "Tokens"
 
 # Hooks of engines that have a KV cache, or that load adapters to a model of tokens.
 _OF_TOKENS = ("kv_event_sources", "is_quiescent", "on_adapter_cards")

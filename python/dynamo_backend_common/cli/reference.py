@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .._core import flush_log
@@ -19,7 +17,7 @@ from ..reference.making import make
 from ..reference.package import require
 from ..reference.worker_config import FIELDS
 from .failure import Failure, UsageError
-from .resolve import attribute, users_failure
+from .resolve import attribute, import_from_here, users_failure
 
 if TYPE_CHECKING:
     import argparse
@@ -208,8 +206,7 @@ def _check_program(module: str) -> None:
             f"-m: {module} drives the runtime by itself, and makes no Worker of"
             f" dynamo.common.backend{hint}"
         )
-    if str(Path.cwd()) not in sys.path:
-        sys.path.insert(0, str(Path.cwd()))
+    import_from_here()
     try:
         found = importlib.util.find_spec(module)
         if found is not None and found.submodule_search_locations is not None:

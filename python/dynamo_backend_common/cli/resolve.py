@@ -59,8 +59,12 @@ class EngineMaker:
 
     def __init__(self, make: Callable[[], Any]) -> None:
         self._make = make
-        self.first = make()
-        self._made = [self.first]
+        self._made = [make()]
+
+    @property
+    def first(self) -> Any:
+        """The engine, until it is taken."""
+        return self._made[0]
 
     def __call__(self) -> Any:
         """The engine, or another one."""
@@ -94,12 +98,17 @@ def attribute(name: str) -> Any:
     return target
 
 
+def import_from_here() -> None:
+    """Has modules of the working directory found."""
+    if str(Path.cwd()) not in sys.path:
+        sys.path.insert(0, str(Path.cwd()))
+
+
 def _module(name: str) -> Any:
     if name.endswith(".py") or "/" in name:
         dotted = name.removesuffix(".py").strip("./").replace("/", ".")
         raise UsageError(f"'{name}' is a file; write its module: {dotted}")
-    if str(Path.cwd()) not in sys.path:
-        sys.path.insert(0, str(Path.cwd()))
+    import_from_here()
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:

@@ -44,10 +44,10 @@ class ReferenceLifecycle:
 
     async def generate(self, request: Any, context: RequestContext) -> AsyncIterator[Any]:
         """Passes its chunks on; its generator is closed in the task that iterated it."""
-        chunks = self._engine.generate(request, ReferenceContext(context))
-        if not hasattr(chunks, "__aiter__"):
-            raise not_chunks(type(self).__name__, chunks)
         with as_ours():
+            chunks = self._engine.generate(request, ReferenceContext(context))
+            if not hasattr(chunks, "__aiter__"):
+                raise not_chunks(type(self).__name__, chunks)
             try:
                 async for chunk in chunks:
                     yield chunk

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
+from ..config import ModelInput
 from ..exceptions import InvalidArgument
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ _MODES = {
     "DECODE": "Decode",
     "ENCODE": "Encode",
 }
-_INPUTS = ("Tokens", "Text", "Tensor")
+_INPUTS = get_args(ModelInput)
 
 
 def merged(config: WorkerConfig, given: Any) -> WorkerConfig:

@@ -23,7 +23,7 @@ pub fn lend_waker(waker: &Waker) -> Raw {
 }
 
 /// Functions of wakers whose data is a [`Waker`] of this side's.
-const WAKERS: WakerTable = {
+static WAKERS: WakerTable = {
     /// SAFETY of all four: their caller hands in what `lend_waker` or `clone` made.
     unsafe extern "C" fn clone(data: *mut c_void) -> *mut c_void {
         let waker = unsafe { &*data.cast::<Waker>() };

@@ -65,7 +65,8 @@ pub struct EngineTable {
     /// will push snapshots of, and whether `metrics_text` is to be asked.
     pub setup_metrics: Option<Begin>,
     /// The engine's own metrics in Prometheus' text format, when somebody looks. `READY` or
-    /// `FAILED`. The one function that may take a while, on a thread of its own.
+    /// `FAILED`. The one function that may take a while, on a thread of its own. Also while `cleanup`
+    /// runs, and behind it until `release`: an engine that freed its metrics answers an empty text.
     pub metrics_text:
         Option<unsafe extern "C" fn(data: *mut c_void, answer: *mut Answer) -> Status>,
     /// Where KV events come from, a source for each rank at most: `[{"dp_rank": NUMBER}]` is one

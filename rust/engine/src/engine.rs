@@ -19,7 +19,7 @@ use crate::request::{Request, RequestKey};
 /// required. `generate`, `abort`, `engine_control`, `validate_engine_control` and `metrics_text` may run
 /// several at a time; the others do not. Write them as `async fn`.
 pub trait Engine: Send + Sync + 'static {
-    /// How messages and logs call the engine: the name of its type.
+    /// How messages and logs call the engine: the path of its type, such as `my_engine::Echo`.
     fn name(&self) -> String {
         std::any::type_name::<Self>().to_owned()
     }
@@ -79,7 +79,7 @@ pub trait Engine: Send + Sync + 'static {
     }
 
     /// The engine's own metrics in Prometheus' text format. Called when somebody looks, where
-    /// `setup_metrics` said that there are such.
+    /// `setup_metrics` said that there are such; also while `cleanup` runs, and just behind it.
     fn metrics_text(&self) -> Result<String, Error> {
         Ok(String::new())
     }

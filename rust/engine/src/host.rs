@@ -238,7 +238,7 @@ impl Host {
     /// # Errors
     ///
     /// `InvalidArgument` for a name that discovery cannot have, `EngineShutdown` when the worker has
-    /// ended.
+    /// ended, `Unknown` before `on_adapter_cards` and after `cleanup`.
     pub fn publish_adapter(
         &self,
         name: &str,

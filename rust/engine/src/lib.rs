@@ -88,4 +88,4 @@ pub use request::{Request, RequestKey};
 pub use serde_json;
 
 #[doc(hidden)]
-pub use symbol::new_engine;
+pub use symbol::{maker, new_engine};

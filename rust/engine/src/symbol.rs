@@ -34,6 +34,12 @@ pub unsafe fn new_engine<T: Into<Exported>>(
     }
 }
 
+/// What `export_engine!` takes, said outside of its `unsafe`.
+#[doc(hidden)]
+pub fn maker<T, F: FnOnce(&str) -> Result<T, Error>>(new: F) -> F {
+    new
+}
+
 /// Exports a function from the library, `dynamo_engine_new`, for those that load it by name: it makes
 /// an engine of arguments, which are text of the library's own choice.
 ///
@@ -51,7 +57,8 @@ macro_rules! export_engine {
             engine: *mut $crate::abi::Engine,
             answer: *mut $crate::abi::Answer,
         ) -> $crate::abi::Status {
-            unsafe { $crate::new_engine(arguments, engine, answer, $new) }
+            let new = $crate::maker($new);
+            unsafe { $crate::new_engine(arguments, engine, answer, new) }
         }
     };
 }

@@ -56,14 +56,14 @@ impl AdapterCards {
         fork::check(self.origin, "publish")?;
         let (cards, update) = (self.inner.clone(), Update::current(py)?);
         let publishing = async move { cards.publish(&name).await };
-        self.awaited(py, part_of(update, publishing))
+        self.awaited(py, CardChanges::part_of(update, publishing))
     }
 
     fn withdraw<'py>(&self, py: Python<'py>, name: String) -> PyResult<Bound<'py, PyAny>> {
         fork::check(self.origin, "withdraw")?;
         let (cards, update) = (self.inner.clone(), Update::current(py)?);
         let withdrawing = async move { cards.withdraw(&name).await };
-        self.awaited(py, part_of(update, withdrawing))
+        self.awaited(py, CardChanges::part_of(update, withdrawing))
     }
 }
 
@@ -84,12 +84,5 @@ impl Update {
             .call_method0(intern!(py, "get"))?
             .extract()?;
         Ok(update.map(|update| update.0.clone()))
-    }
-}
-
-async fn part_of<T>(update: Option<CardChanges>, work: impl Future<Output = T>) -> T {
-    match update {
-        Some(changes) => changes.scope(work).await,
-        None => work.await,
     }
 }

@@ -191,7 +191,8 @@ impl RequestContext {
 
     fn detached(&self, py: Python<'_>, id: String) -> PyResult<Self> {
         let inner = self.inner.detached(id);
-        let made = Self::new(inner, self.event_loop.clone(), self.ended.child_token());
+        let mut made = Self::new(inner, self.event_loop.clone(), self.ended.child_token());
+        made.origin = self.origin;
         let metadata = self.metadata(py)?.bind(py).copy()?;
         *made.metadata.lock() = Some(metadata.unbind());
         Ok(made)

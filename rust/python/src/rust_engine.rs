@@ -62,14 +62,19 @@ impl RustEngine {
 #[pyfunction]
 #[pyo3(signature = (*, model = "echo", delay = 0.0))]
 pub(crate) fn echo_engine(py: Python<'_>, model: &str, delay: f64) -> PyResult<RustEngine> {
-    let delay = Duration::try_from_secs_f64(delay).map_err(|_| {
-        errors::invalid_argument(
-            py,
-            format!("delay: {delay} is no length of time; accepted: seconds, 0 or more"),
-        )
-    })?;
+    let delay = seconds(py, "delay", delay)?;
     Ok(RustEngine {
         engine: Arc::new(Echo::new(model, delay)),
         taken: None,
+    })
+}
+
+/// The argument `name`, a length of time.
+pub(crate) fn seconds(py: Python<'_>, name: &str, value: f64) -> PyResult<Duration> {
+    Duration::try_from_secs_f64(value).map_err(|_| {
+        errors::invalid_argument(
+            py,
+            format!("{name}: {value} is no length of time; accepted: seconds, 0 or more"),
+        )
     })
 }

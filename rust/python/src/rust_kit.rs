@@ -11,7 +11,8 @@ use tokio::sync::mpsc;
 use tokio::time::interval;
 
 use crate::errors;
-use crate::rust_engine::RustEngine;
+use crate::interpreter_end::Running;
+use crate::rust_engine::{RustEngine, seconds};
 use crate::testing::typed;
 
 /// How often it is looked whether Python has a signal for the thread that waits.
@@ -36,12 +37,7 @@ pub(crate) fn check_rust_engine(
     tell: Py<PyAny>,
 ) -> PyResult<()> {
     let request = typed(request).map_err(|what| errors::invalid_argument(py, what))?;
-    let timeout = Duration::try_from_secs_f64(timeout).map_err(|_| {
-        errors::invalid_argument(
-            py,
-            format!("timeout: {timeout} is no length of time; accepted: seconds, 0 or more"),
-        )
-    })?;
+    let timeout = seconds(py, "timeout", timeout)?;
     let asked = Asked {
         engine: engine.driven()?,
         another: another.map(RustEngine::driven).transpose()?,
@@ -87,6 +83,9 @@ impl Asked {
 }
 
 fn tell_of(py: Python<'_>, tell: &Py<PyAny>, result: &CheckResult) -> PyResult<()> {
+    let Some(_running) = Running::begin(py) else {
+        return Ok(());
+    };
     let outcome = result.outcome.to_string();
     tell.call1(
         py,
@@ -108,7 +107,11 @@ async fn interrupted(failures: &mut mpsc::UnboundedReceiver<PyErr>) -> PyErr {
         tokio::select! {
             Some(raised) = failures.recv() => return raised,
             _ = look.tick() => {
-                if let Err(raised) = Python::attach(|py| py.check_signals()) {
+                let looked = Python::attach(|py| match Running::begin(py) {
+                    Some(_running) => py.check_signals(),
+                    None => Ok(()),
+                });
+                if let Err(raised) = looked {
                     return raised;
                 }
             }

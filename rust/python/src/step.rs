@@ -88,7 +88,8 @@ impl Steps {
         let (writer, reading) = context.stream().ok_or_else(|| {
             errors::invalid_argument(
                 py,
-                "context: this one was only told to abort; open a stream with that of generate",
+                "context: no step loop can push to this one, as it came with abort, is detached, or is of an \
+                 engine that takes no tokens; open a stream with that of generate",
             )
         })?;
         let id = self.last_id.fetch_add(1, Ordering::Relaxed) + 1;

@@ -200,8 +200,7 @@ impl TestEngine {
         name: String,
         body: &Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let body =
-            json::from_python(body, "body").map_err(|what| errors::invalid_argument(py, what))?;
+        let body = read_body(body)?;
         self.ask(py, move |engine| async move {
             engine.engine_control(&name, body).await.map(json::Json)
         })
@@ -213,8 +212,7 @@ impl TestEngine {
         name: String,
         body: &Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let body =
-            json::from_python(body, "body").map_err(|what| errors::invalid_argument(py, what))?;
+        let body = read_body(body)?;
         self.ask(py, move |engine| async move {
             engine.validate_engine_control(&name, &body).await
         })
@@ -230,8 +228,7 @@ impl TestEngine {
         name: String,
         body: &Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let body =
-            json::from_python(body, "body").map_err(|what| errors::invalid_argument(py, what))?;
+        let body = read_body(body)?;
         self.ask(py, move |engine| async move {
             engine.engine_update(&name, body).await.map(json::Json)
         })
@@ -303,6 +300,10 @@ impl<'py> IntoPyObject<'py> for Chunk {
     fn into_pyobject(self, py: Python<'py>) -> PyResult<Self::Output> {
         python::to_python(py, &self.0)
     }
+}
+
+fn read_body(body: &Bound<'_, PyAny>) -> PyResult<Value> {
+    json::from_python(body, "body").map_err(|what| errors::invalid_argument(body.py(), what))
 }
 
 pub(crate) fn typed(request: &Bound<'_, PyAny>) -> Result<PreprocessedRequest, String> {

@@ -7,7 +7,8 @@
 //!
 //! Printed are nanoseconds a token, medians of the turns, and the difference to the engine that is
 //! compiled in. Each answer has 10,000 tokens, a chunk each, and is read as fast as it comes: what is
-//! measured is all that a stream does, and nothing of what sends its chunks.
+//! measured is all that a stream does which never waits, and nothing of what sends its chunks. One that
+//! waits asks at each wait to be woken by a stop, too.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -211,10 +212,10 @@ fn entered(mut engine: dynamo_engine::abi::Engine) -> ForeignEngine {
 fn by_the_authors_crate() -> ForeignEngine {
     let raw = export(Outside).into_raw();
     // SAFETY: it is an engine, and nobody else has it.
-    let (engine, left) = unsafe { (raw.read(), Exported::from_raw(raw)) };
-    // What is left is the engine itself, and stays.
-    std::mem::forget(left);
-    entered(engine)
+    let taken = unsafe { ForeignEngine::take(raw, Box::new(())) };
+    // SAFETY: it comes from `into_raw`; its engine was taken out of it.
+    drop(unsafe { Exported::from_raw(raw) });
+    taken.expect("it is taken")
 }
 
 fn main() {

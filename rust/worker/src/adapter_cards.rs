@@ -14,6 +14,7 @@ use dynamo_llm::local_model::{LocalModel, register_model_card};
 use dynamo_llm::model_card::{LoraInfo, ModelDeploymentCard};
 use dynamo_runtime::component::Endpoint;
 use dynamo_runtime::error::DynamoError;
+use dynamo_runtime::storage::kv::StoreError;
 use dynamo_runtime::traits::DistributedRuntimeProvider;
 use serde_json::json;
 use tokio::sync::{Mutex, MutexGuard};
@@ -89,12 +90,12 @@ where
     W: Future<Output = Result<(), DynamoError>> + Send + 'static,
 {
     let tasks = published.endpoint.drt().runtime().primary();
-    let work = work(published);
-    let task = match CardChanges::current() {
-        Some(changes) => tasks.spawn(changes.scope(work)),
-        None => tasks.spawn(work),
-    };
-    task.await.unwrap_or_else(|_| Err(ended()))
+    let work = CardChanges::part_of(CardChanges::current(), work(published));
+    let task = tasks.spawn(work).await;
+    task.unwrap_or_else(|failed| match failed.is_panic() {
+        true => Err(unknown(format!("the change of the card crashed: {failed}"))),
+        false => Err(ended()),
+    })
 }
 
 /// Under the lock of the names, so that nothing is missed when the update is undone. What failed may
@@ -244,7 +245,12 @@ impl Published {
     }
 
     async fn detach(&self, name: &str) -> anyhow::Result<()> {
-        answered(LocalModel::detach_from_endpoint(&self.endpoint, Some(name))).await
+        let detaching = LocalModel::detach_from_endpoint(&self.endpoint, Some(name));
+        match answered(detaching).await {
+            // So files say it of a card that is not there; others say nothing.
+            Err(gone) if matches!(gone.downcast_ref(), Some(StoreError::MissingKey(_))) => Ok(()),
+            answered => answered,
+        }
     }
 
     fn card_of(&self, name: &str) -> ModelDeploymentCard {

@@ -176,7 +176,8 @@ pub trait LLMEngine: Send + Sync + 'static {
 
     /// Performs one update, with the JSON object of the call; one at a time. Reply and error are as
     /// those of a control; of one that fails, what it published and withdrew by
-    /// [`AdapterCards`] is undone.
+    /// [`AdapterCards`] is undone. What a task of its own does belongs to it only within
+    /// [`CardChanges::scope`](crate::CardChanges::scope).
     async fn engine_update(&self, name: &str, _body: Value) -> Result<Value, DynamoError> {
         Err(crate::error::no_update(&self.name(), name))
     }

@@ -13,10 +13,8 @@ use crate::adapter_cards::AdapterCards;
 use crate::config::WorkerConfig;
 use crate::engine::{EngineStream, LLMEngine, MetricsBindings, MetricsContext, RequestContext};
 use crate::engine_config::EngineConfig;
-use crate::panics::caught;
+use crate::panics::{caught, panicked};
 use crate::publish::KvEventSource;
-
-pub(crate) use crate::panics::{panic_message, panicked};
 
 /// An engine whose hooks do not panic: one that would unwind the run would cost the engine its
 /// cleanup.

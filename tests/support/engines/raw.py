@@ -148,11 +148,6 @@ class Operated(Lengths):
         reach("drain")
 
 
-class Cached(Lengths):
-    async def kv_event_sources(self):
-        return ()
-
-
 def embedded(text):
     return {
         "object": "list",

@@ -110,7 +110,12 @@ class Told(LLMEngine):
         await change[update](body["name"])
         return {"status": "ok"}
 
-    async def generate(self, request, context):
+    def generate(self, request, context):
+        if case_of(request) == "early":
+            raise InvalidArgument("the prompt is odd before there is a stream")
+        return self.chunks(request, context)
+
+    async def chunks(self, request, context):
         case = case_of(request)
         if case in RAISED:
             raise RAISED[case]

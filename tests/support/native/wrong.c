@@ -6,10 +6,9 @@
 
 #include "dynamo_engine.h"
 
-#define LITERAL(text) {(const uint8_t *)(text), sizeof(text) - 1}
 
 static const DynamoStr NONE = {NULL, 0};
-static const DynamoStr NOT_UTF8 = LITERAL("not \xff utf-8");
+static const DynamoStr NOT_UTF8 = DYNAMO_STR_INIT("not \xff utf-8");
 
 static char kind[64];
 static atomic_uint requests;
@@ -30,7 +29,7 @@ static DynamoStatus fail(DynamoAnswer *answer, DynamoErrorKind error, DynamoStr 
 
 static DynamoStatus poll_stream(void *data, const DynamoWaker *waker, DynamoChunk *chunk) {
     static const uint32_t tokens[] = {504, 725, 945};
-    static const DynamoStr message = LITERAL("the kernel is on fire");
+    static const DynamoStr message = DYNAMO_STR_INIT("the kernel is on fire");
     Answering *answering = (Answering *)data;
     (void)waker;
     if (answering->over && !is("the stream goes on behind its end"))
@@ -67,7 +66,7 @@ static DynamoStatus poll_stream(void *data, const DynamoWaker *waker, DynamoChun
         chunk->log_probs.len = 1;
     }
     if (is("a chunk has JSON that is none")) {
-        static const DynamoStr json = LITERAL("{\"engine_data\": ");
+        static const DynamoStr json = DYNAMO_STR_INIT("{\"engine_data\": ");
         chunk->json = json;
     }
     return DYNAMO_READY;
@@ -87,11 +86,11 @@ static void attach(void *data, const DynamoHost *host) {
 
 static DynamoStatus start(void *data, DynamoStr argument, DynamoOperation *operation,
                           DynamoAnswer *answer) {
-    static const DynamoStr config = LITERAL("{\"model\": \"wrong\"}");
-    static const DynamoStr unreachable = LITERAL("no weights at s3://nowhere");
-    static const DynamoStr not_json = LITERAL("model: wrong");
-    static const DynamoStr unknown_key = LITERAL("{\"model\": \"wrong\", \"contxt_length\": 1}");
-    static const DynamoStr unnamed = LITERAL("{\"context_length\": 8}");
+    static const DynamoStr config = DYNAMO_STR_INIT("{\"model\": \"wrong\"}");
+    static const DynamoStr unreachable = DYNAMO_STR_INIT("no weights at s3://nowhere");
+    static const DynamoStr not_json = DYNAMO_STR_INIT("model: wrong");
+    static const DynamoStr unknown_key = DYNAMO_STR_INIT("{\"model\": \"wrong\", \"contxt_length\": 1}");
+    static const DynamoStr unnamed = DYNAMO_STR_INIT("{\"context_length\": 8}");
     (void)data, (void)argument, (void)operation;
     if (is("start fails"))
         return fail(answer, DYNAMO_ERROR_CANNOT_CONNECT, unreachable);
@@ -145,7 +144,7 @@ static void release(void *data) {
 
 static DynamoEngineTable table = {
     DYNAMO_HEADER(DynamoEngineTable, 0),
-    LITERAL("Wrong"),
+    DYNAMO_STR_INIT("Wrong"),
     attach,
     NULL,
     start,

@@ -62,12 +62,9 @@ where
     F: Future<Output = Answered> + Send + 'static,
 {
     let entered = unsafe { Entered::<E>::shared(data) };
-    let begun = unsafe { Argument::read(argument) }.and_then(|argument| {
-        let called = entered.clone();
-        entered.run(function, || call(called, argument))
-    });
-    match begun {
-        Ok(future) => {
+    match unsafe { Argument::read(argument) } {
+        Ok(argument) => {
+            let future = call(entered.clone(), argument);
             unsafe { operation.write(begin(entered, function, future)) };
             Status::PENDING
         }

@@ -46,16 +46,15 @@ pub(super) fn begin<E: Engine>(
 
 /// Writes what a call came to.
 pub(crate) fn give(answered: Answered, answer: &mut abi::Answer) -> Status {
-    let text = |text: String| abi::Text::give(text);
     match answered {
         Ok(None) => Status::READY,
         Ok(Some(json)) => {
-            answer.text = text(json.to_string());
+            answer.text = abi::Text::give(json.to_string());
             Status::READY
         }
         Err(error) => {
             answer.kind = error.kind().raw();
-            answer.text = text(error.message().to_owned());
+            answer.text = abi::Text::give(error.message().to_owned());
             Status::FAILED
         }
     }
@@ -107,7 +106,9 @@ unsafe extern "C" fn release<E: Engine>(data: *mut c_void) {
 
 impl<E: Engine> UnderWay<E> {
     fn end(&mut self) {
-        let future = self.future.take();
+        let Some(future) = self.future.take() else {
+            return;
+        };
         // What a panic would tell has nobody to hear it.
         let _ = self.entered.run(self.function, || drop(future));
     }

@@ -151,7 +151,9 @@ impl<E: Engine> Generating<E> {
     }
 
     fn end(&mut self) {
-        let future = self.future.take();
+        let Some(future) = self.future.take() else {
+            return;
+        };
         // What a panic would tell has nobody to hear it.
         let _ = self.entered.run("generate", || drop(future));
     }

@@ -27,94 +27,84 @@ impl<'py> IntoPyObject<'py> for Json {
 
 /// Reads `value` as JSON, numbers and arrays of other libraries too; the error names `place` inside it and what stands there.
 pub(crate) fn from_python(value: &Bound<'_, PyAny>, place: &str) -> Result<Value, String> {
-    read(value, &mut place.to_owned(), MAX_DEPTH)
+    read(value, MAX_DEPTH).map_err(|wrong| format!("{place}{wrong}"))
 }
 
-fn read(value: &Bound<'_, PyAny>, place: &mut String, depth: usize) -> Result<Value, String> {
+/// The error goes on behind the place of `value`, which only an error needs.
+fn read(value: &Bound<'_, PyAny>, depth: usize) -> Result<Value, String> {
     if depth == 0 {
-        return Err(format!("{place} nests deeper than {MAX_DEPTH} levels"));
+        return Err(format!(" nests deeper than {MAX_DEPTH} levels"));
     }
     if value.is_none() {
         Ok(Value::Null)
     } else if let Ok(flag) = value.cast::<PyBool>() {
         Ok(Value::Bool(flag.is_true()))
     } else if value.is_instance_of::<PyInt>() {
-        integer(value, place)
+        integer(value)
     } else if let Ok(float) = value.cast::<PyFloat>() {
-        number(float.value(), place)
+        number(float.value())
     } else if let Ok(text) = value.cast::<PyString>() {
-        let text = text.to_str().map_err(|error| format!("{place}: {error}"))?;
+        let text = text.to_str().map_err(raised)?;
         Ok(Value::String(text.to_owned()))
     } else if let Ok(mapping) = value.cast::<PyMapping>() {
-        object(mapping, place, depth)
+        object(mapping, depth)
     } else if value.is_instance_of::<PyList>() || value.is_instance_of::<PyTuple>() {
-        let mut items = Vec::new();
-        let entries = value
-            .try_iter()
-            .map_err(|error| format!("{place}: {error}"))?;
-        for (index, item) in entries.enumerate() {
-            let item = item.map_err(|error| format!("{place}: {error}"))?;
-            let length = place.len();
-            place.push_str(&format!("[{index}]"));
-            items.push(read(&item, place, depth - 1)?);
-            place.truncate(length);
+        let mut items = Vec::with_capacity(value.len().unwrap_or(0));
+        for (index, item) in value.try_iter().map_err(raised)?.enumerate() {
+            let item = read(&item.map_err(raised)?, depth - 1);
+            items.push(item.map_err(|wrong| format!("[{index}]{wrong}"))?);
         }
         Ok(Value::Array(items))
     } else if let Some(plain) = plain(value) {
-        read(&plain, place, depth - 1)
+        read(&plain, depth - 1)
     } else if value
         .hasattr(intern!(value.py(), "__index__"))
         .unwrap_or(false)
     {
-        integer(value, place)
+        integer(value)
     } else if let Ok(float) = value.extract::<f64>() {
-        number(float, place)
+        number(float)
     } else {
         Err(format!(
-            "{place} is of type {}, which is no JSON value",
+            " is of type {}, which is no JSON value",
             type_name(value)
         ))
     }
 }
 
-fn number(float: f64, place: &str) -> Result<Value, String> {
+fn number(float: f64) -> Result<Value, String> {
     Number::from_f64(float)
         .map(Value::Number)
-        .ok_or_else(|| format!("{place} is {float}, which JSON has no number for"))
+        .ok_or_else(|| format!(" is {float}, which JSON has no number for"))
 }
 
-fn integer(value: &Bound<'_, PyAny>, place: &str) -> Result<Value, String> {
+fn integer(value: &Bound<'_, PyAny>) -> Result<Value, String> {
     value
         .extract::<i64>()
         .map(Value::from)
         .or_else(|_| value.extract::<u64>().map(Value::from))
-        .map_err(|_| format!("{place} is an integer that does not fit 64 bits"))
+        .map_err(|_| " is an integer that does not fit 64 bits".to_owned())
 }
 
-fn object(
-    mapping: &Bound<'_, PyMapping>,
-    place: &mut String,
-    depth: usize,
-) -> Result<Value, String> {
+fn object(mapping: &Bound<'_, PyMapping>, depth: usize) -> Result<Value, String> {
     let mut entries = Map::new();
-    let items = mapping
-        .items()
-        .map_err(|error| format!("{place}: {error}"))?;
-    for item in items {
+    for item in mapping.items().map_err(raised)? {
         let (key, value) = item
             .extract::<(Bound<'_, PyAny>, Bound<'_, PyAny>)>()
-            .map_err(|error| format!("{place}: {error}"))?;
+            .map_err(raised)?;
         let Ok(key) = key.extract::<String>() else {
             return Err(format!(
-                "{place} has a key of type {}; keys are strings",
+                " has a key of type {}; keys are strings",
                 type_name(&key)
             ));
         };
-        let length = place.len();
-        place.push_str(&format!("[{}]", shown::text(&key)));
-        let value = read(&value, place, depth - 1)?;
-        place.truncate(length);
+        let value =
+            read(&value, depth - 1).map_err(|wrong| format!("[{}]{wrong}", shown::text(&key)))?;
         entries.insert(key, value);
     }
     Ok(Value::Object(entries))
+}
+
+fn raised(error: PyErr) -> String {
+    format!(": {error}")
 }

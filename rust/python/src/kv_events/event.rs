@@ -157,7 +157,7 @@ impl<'py> Keys<'_, 'py> {
 
     /// A typo would leave out what it stands for.
     fn only(&self, known: &[&str]) -> PyResult<()> {
-        for key in self.event.keys() {
+        for (key, _) in self.event.iter() {
             let name = key.extract::<&str>().ok();
             if !name.is_some_and(|name| known.contains(&name)) {
                 return Err(refused(

@@ -1,6 +1,6 @@
 //! Images and videos in blocks, as engines have them in Python.
 
-use std::fmt::Display;
+use std::fmt::{Arguments, Display};
 
 use dynamo_backend_worker::publish::{BlockExtraInfo, BlockMmObjectInfo, mm_hash};
 use pyo3::intern;
@@ -22,19 +22,19 @@ pub(super) fn read(
             if info.is_none() {
                 return Ok(None);
             }
-            let place = format!("{place}[{number}]");
-            let objects = wanted(&info, intern!(info.py(), "mm_objects"), &place)?;
-            let place = format!("{place}['mm_objects']");
-            let mm_objects = items(&objects, &place, "images and videos")?
+            let key = intern!(info.py(), "mm_objects");
+            let objects = wanted(&info, key, format_args!("{place}[{number}]"))?;
+            let of_objects = format_args!("{place}[{number}]['mm_objects']");
+            let mm_objects = items(&objects, of_objects, "images and videos")?
                 .enumerate()
-                .map(|(number, object)| self::object(&object?, &format!("{place}[{number}]")))
+                .map(|(at, object)| self::object(&object?, format_args!("{of_objects}[{at}]")))
                 .collect::<PyResult<_>>()?;
             Ok(Some(BlockExtraInfo { mm_objects }))
         })
         .collect()
 }
 
-fn object(object: &Bound<'_, PyAny>, place: &str) -> PyResult<BlockMmObjectInfo> {
+fn object(object: &Bound<'_, PyAny>, place: Arguments<'_>) -> PyResult<BlockMmObjectInfo> {
     let py = object.py();
     let hash = wanted(object, intern!(py, "mm_hash"), place)?;
     let mm_hash = hash_of(&hash).ok_or_else(|| {
@@ -49,7 +49,7 @@ fn object(object: &Bound<'_, PyAny>, place: &str) -> PyResult<BlockMmObjectInfo>
         Err(_) => None,
     };
     let offsets = match offsets.filter(|offsets| !offsets.is_none()) {
-        Some(offsets) => ranges(&offsets, &format!("{place}['offsets']"))?,
+        Some(offsets) => ranges(&offsets, format_args!("{place}['offsets']"))?,
         None => Vec::new(),
     };
     Ok(BlockMmObjectInfo { mm_hash, offsets })
@@ -64,7 +64,7 @@ fn hash_of(value: &Bound<'_, PyAny>) -> Option<u64> {
     signed.or_else(|| integers::of_any(value))
 }
 
-fn ranges(offsets: &Bound<'_, PyAny>, place: &str) -> PyResult<Vec<(usize, usize)>> {
+fn ranges(offsets: &Bound<'_, PyAny>, place: Arguments<'_>) -> PyResult<Vec<(usize, usize)>> {
     let accepted = "(start, end) pairs";
     items(offsets, place, accepted)?
         .enumerate()
@@ -90,7 +90,7 @@ fn ranges(offsets: &Bound<'_, PyAny>, place: &str) -> PyResult<Vec<(usize, usize
 fn wanted<'py>(
     of: &Bound<'py, PyAny>,
     key: &Bound<'py, PyString>,
-    place: &str,
+    place: Arguments<'_>,
 ) -> PyResult<Bound<'py, PyAny>> {
     let found = match of.cast::<PyDict>() {
         Ok(of) => of.get_item(key)?,

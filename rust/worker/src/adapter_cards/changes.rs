@@ -58,6 +58,14 @@ impl CardChanges {
         CURRENT.scope(self, work).await
     }
 
+    /// Does `work` as a part of `update`, where there is one.
+    pub async fn part_of<W: Future>(update: Option<Self>, work: W) -> W::Output {
+        match update {
+            Some(changes) => changes.scope(work).await,
+            None => work.await,
+        }
+    }
+
     /// # Errors
     ///
     /// The update has failed, and what it had done is undone.

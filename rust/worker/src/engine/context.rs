@@ -61,7 +61,7 @@ impl RequestContext {
 
     /// Has the router told of the first token. Only before it is cloned.
     pub(crate) fn telling_the_router(mut self, router: Option<FirstTokenNotifier>) -> Self {
-        self.first_token = FirstToken::telling(router);
+        self.first_token.tell(router);
         self
     }
 
@@ -136,7 +136,9 @@ impl RequestContext {
         Self::new(inner, self.metadata().clone()).with_trace(self.sent.trace.clone())
     }
 
-    /// Stops the request, as its client may.
+    /// Stops the request, as its client may. It is meant for a [`detached`](Self::detached) context:
+    /// the answer of one that a client waits for would break off, which a frontend takes for a lost
+    /// worker. End its stream instead.
     pub fn stop_generating(&self) {
         self.sent.inner.stop_generating();
     }

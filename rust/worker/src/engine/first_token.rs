@@ -15,11 +15,9 @@ pub(super) struct FirstToken {
 }
 
 impl FirstToken {
-    pub(super) fn telling(router: Option<FirstTokenNotifier>) -> Self {
-        Self {
-            router,
-            ..Self::default()
-        }
+    /// Has the router told. Only before it is cloned.
+    pub(super) fn tell(&mut self, router: Option<FirstTokenNotifier>) {
+        self.router = router;
     }
 
     /// It is there.

@@ -90,10 +90,7 @@ impl ForeignEngine {
 
     /// A call without argument and answer.
     async fn tell(&self, function: &'static str, begin: Option<Begin>) -> Result<(), DynamoError> {
-        match self.call(function, begin, None).await {
-            None => Ok(()),
-            Some(answered) => answered.map(|_| ()),
-        }
+        self.call(function, begin, None).await.transpose().map(drop)
     }
 }
 
@@ -251,13 +248,8 @@ impl LLMEngine for ForeignEngine {
     async fn validate_engine_control(&self, name: &str, body: &Value) -> Result<(), DynamoError> {
         let begin = self.engine.table.validate_engine_control;
         let argument = json!({"name": name, "body": body});
-        match self
-            .call("validate_engine_control", begin, Some(argument))
-            .await
-        {
-            None => Ok(()),
-            Some(answered) => answered.map(|_| ()),
-        }
+        let answered = self.call("validate_engine_control", begin, Some(argument));
+        answered.await.transpose().map(drop)
     }
 
     async fn supported_updates(&self) -> Result<Vec<String>, DynamoError> {

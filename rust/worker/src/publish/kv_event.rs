@@ -8,7 +8,6 @@ pub use dynamo_llm::kv_router::protocols::hash_mm_identifier as mm_hash;
 pub use dynamo_llm::kv_router::protocols::{BlockExtraInfo, BlockMmObjectInfo};
 use dynamo_llm::kv_router::protocols::{
     ExternalSequenceBlockHash, KvCacheEventData, KvCacheRemoveData, KvCacheStoreData,
-    KvCacheStoredBlockData,
 };
 
 use super::media_tokens::MediaTokens;
@@ -163,19 +162,18 @@ impl StoredBlocks {
             } = block;
             create_stored_block_from_parts(block_size, *block_hash, token_ids, options)
         };
-        let blocks: Vec<KvCacheStoredBlockData> = self.blocks.iter().map(described).collect();
+        let mut described = self.blocks.iter().map(described);
         let mut parent = self.parent_hash.map(ExternalSequenceBlockHash);
-        blocks
-            .chunks(LONGEST_EVENT)
-            .map(|chunk| {
-                let behind = chunk.last().map(|last| last.block_hash);
-                KvCacheEventData::Stored(KvCacheStoreData {
-                    parent_hash: std::mem::replace(&mut parent, behind),
-                    start_position: None,
-                    blocks: chunk.to_vec(),
-                })
-            })
-            .collect()
+        std::iter::from_fn(|| {
+            let blocks: Vec<_> = described.by_ref().take(LONGEST_EVENT).collect();
+            let behind = blocks.last()?.block_hash;
+            Some(KvCacheEventData::Stored(KvCacheStoreData {
+                parent_hash: parent.replace(behind),
+                start_position: None,
+                blocks,
+            }))
+        })
+        .collect()
     }
 }
 

@@ -23,7 +23,7 @@ use crate::config::WorkerConfig;
 use crate::credentials;
 use crate::discovery::Backend;
 use crate::error::{BackendError, cannot_connect, invalid_argument, kind};
-use crate::guarded::panic_message;
+use crate::panics::panic_message;
 
 /// How long the runtime may try NATS within one attempt; what went wrong is told after each.
 const NATS_ATTEMPT: Duration = Duration::from_secs(5);

@@ -19,9 +19,9 @@ use crate::discovery::topology::Topology;
 use crate::discovery::{Instance, card};
 use crate::engine::{MetricsBindings, MetricsContext};
 use crate::error::{at_step, unknown};
-use crate::guarded::panicked;
 use crate::health;
 use crate::metrics::{self, EngineTexts, RequestMetrics};
+use crate::panics::panicked;
 use crate::publish::{SnapshotPublisher, check_kv_event_sources, check_ranks, start_kv_publishers};
 
 impl StartedWorker {

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::kind::Items;
 use crate::admission::Admitted;
 use crate::error::{BackendError, backend};
-use crate::guarded::panicked;
+use crate::panics::panicked;
 
 /// Owns the request: dropped, it is in flight no more.
 pub(super) struct InFlight<I = LLMEngineOutput> {

@@ -218,23 +218,21 @@ impl<I: Item> Stream for RequestStream<I> {
                         return this.fail(error);
                     }
                 }
-                this.handover = None;
-                // Whatever it has: the decode worker is sent what is in this one.
-                this.link(&mut chunk);
             }
-            let output = chunk.as_output().filter(|_| this.encodes);
+            let encoded = this.encodes && chunk.ending().is_some();
+            let output = chunk.as_output().filter(|_| encoded);
             if let Some(error) = output.and_then(|chunk| missing(chunk, &this.engine_name)) {
                 tracing::error!(request_id = this.context.id(), "{}", error.message());
                 return this.fail(error);
             }
-            if this.encodes && chunk.ending().is_some() {
-                // The worker that goes on with what was encoded is sent what is in this one.
-                this.link(&mut chunk);
-            }
             this.saw_item = true;
-            if !this.saw_token && chunk.has_tokens() {
+            let is_first_token = !this.saw_token && chunk.has_tokens();
+            if is_first_token {
                 this.saw_token = true;
                 this.context.notify_first_token();
+            }
+            // What is handed over, whatever else it has: the worker that goes on is sent what is in it.
+            if this.handover.take().is_some() || encoded || is_first_token {
                 this.link(&mut chunk);
             }
             this.measure.item(&chunk);

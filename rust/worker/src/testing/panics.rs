@@ -9,7 +9,7 @@ use dynamo_runtime::error::DynamoError;
 use futures::FutureExt;
 use parking_lot::Mutex;
 
-use crate::guarded::panicked;
+use crate::panics::panicked;
 
 /// Remembers them; each becomes the error that it is in a worker.
 #[derive(Clone)]

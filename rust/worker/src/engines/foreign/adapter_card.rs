@@ -12,9 +12,9 @@ use dynamo_runtime::error::DynamoError;
 use tokio::runtime::Handle;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::lent::code;
+use super::lent::fail;
 use crate::adapter_cards::{AdapterCards, CardChanges};
-use crate::error::{kind, unknown};
+use crate::error::unknown;
 
 struct Registering {
     /// It runs on the worker's own runtime, as an engine polls it outside of that.
@@ -36,10 +36,7 @@ pub(super) fn begin(
         }
     };
     // What an update asks for while it is polled is undone with it.
-    let task = match CardChanges::current() {
-        Some(update) => runtime.spawn(update.scope(work)),
-        None => runtime.spawn(work),
-    };
+    let task = runtime.spawn(CardChanges::part_of(CardChanges::current(), work));
     let registering = Registering {
         task: AbortOnDropHandle::new(task),
         waker: KeptWaker::default(),
@@ -78,14 +75,9 @@ unsafe extern "C" fn poll(
         Poll::Ready(registered) => registered,
     };
     this.is_over = true;
-    match (registered, unsafe { answer.as_mut() }) {
-        (Ok(()), _) => Status::READY,
-        (Err(error), Some(answer)) => {
-            answer.kind = code(kind(&error));
-            answer.text = abi::Text::give(error.message().to_owned());
-            Status::FAILED
-        }
-        (Err(_), None) => Status::FAILED,
+    match registered {
+        Ok(()) => Status::READY,
+        Err(error) => unsafe { fail(&error, answer) },
     }
 }
 

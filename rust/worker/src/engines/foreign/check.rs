@@ -116,5 +116,11 @@ pub(super) unsafe fn whole<T: Copy>(table: *const T) -> Result<T, String> {
             header.major, header.minor, header.size
         ));
     }
+    let unknown = header.features & REQUIRED_FEATURES;
+    if unknown != 0 {
+        return Err(format!(
+            "with a table that needs features which this worker does not have: {unknown:#018x}"
+        ));
+    }
     Ok(unsafe { table.read() })
 }

@@ -14,9 +14,9 @@ use parking_lot::RwLock;
 use tokio::runtime::Handle;
 
 use super::adapter_card;
-use super::lent::{code, null, optional};
+use super::lent::{fail, null, optional};
 use crate::adapter_cards::AdapterCards;
-use crate::error::{invalid_argument, kind};
+use crate::error::invalid_argument;
 use crate::publish::{KvPublisher, Snapshot, SnapshotPublisher, StoredBlock, StoredBlocks};
 
 /// What one engine's host has.
@@ -222,15 +222,6 @@ unsafe extern "C" fn publish_stored(
         Ok(status) => status,
         Err(error) => unsafe { fail(&error, answer) },
     }
-}
-
-/// Writes an error.
-unsafe fn fail(error: &DynamoError, answer: *mut abi::Answer) -> Status {
-    if let Some(answer) = unsafe { answer.as_mut() } {
-        answer.kind = code(kind(error));
-        answer.text = abi::Text::give(error.message().to_owned());
-    }
-    Status::FAILED
 }
 
 unsafe extern "C" fn publish_removed(

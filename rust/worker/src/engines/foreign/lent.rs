@@ -1,9 +1,10 @@
 //! Reads what an engine lends or gives away, and believes none of it.
 
 use dynamo_engine_abi as abi;
+use dynamo_engine_abi::Status;
 use dynamo_runtime::error::DynamoError;
 
-use crate::error::{BackendError, backend};
+use crate::error::{BackendError, backend, kind};
 
 /// What is wrong with what an engine wrote.
 pub(super) type Wrong = String;
@@ -96,4 +97,17 @@ pub(super) fn code(kind: BackendError) -> abi::ErrorKind {
         BackendError::EngineShutdown => abi::ErrorKind::ENGINE_SHUTDOWN,
         BackendError::StreamIncomplete => abi::ErrorKind::STREAM_INCOMPLETE,
     }
+}
+
+/// Writes an error.
+///
+/// # Safety
+///
+/// `answer` is null, or that of a call.
+pub(super) unsafe fn fail(error: &DynamoError, answer: *mut abi::Answer) -> Status {
+    if let Some(answer) = unsafe { answer.as_mut() } {
+        answer.kind = code(kind(error));
+        answer.text = abi::Text::give(error.message().to_owned());
+    }
+    Status::FAILED
 }

@@ -31,15 +31,17 @@ pub(super) async fn call(
 /// A call that was begun. Dropped, it is cancelled.
 struct Calling {
     function: &'static str,
-    operation: abi::Operation,
+    operation: Raw,
     table: Option<abi::OperationTable>,
     /// What it answered at once.
     at_once: Option<Answered>,
     engine: Arc<Taken>,
 }
 
+struct Raw(abi::Operation);
+
 // SAFETY: an operation's functions may be called on any thread, one at a time.
-unsafe impl Send for Calling {}
+unsafe impl Send for Raw {}
 
 impl Calling {
     fn begin(
@@ -55,7 +57,7 @@ impl Calling {
         let status = unsafe { begin(engine.data, lent, &mut operation, &mut answer) };
         let mut calling = Self {
             function,
-            operation,
+            operation: Raw(operation),
             table: None,
             at_once: None,
             engine: engine.clone(),
@@ -118,7 +120,7 @@ impl Future for Calling {
         let waker = crossing::lend_waker(cx.waker());
         let mut answer = abi::Answer::NONE;
         // SAFETY: the operation is ours, and this is its only call.
-        let status = unsafe { poll(self.operation.data, &waker, &mut answer) };
+        let status = unsafe { poll(self.operation.0.data, &waker, &mut answer) };
         if status == Status::PENDING {
             return Poll::Pending;
         }
@@ -132,7 +134,7 @@ impl Calling {
     fn release(&mut self) {
         if let Some(release) = self.table.take().and_then(|table| table.release) {
             // SAFETY: the operation is ours, and this is its end.
-            unsafe { release(self.operation.data) }
+            unsafe { release(self.operation.0.data) }
         }
     }
 }

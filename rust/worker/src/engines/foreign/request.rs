@@ -24,8 +24,10 @@ pub(super) struct LentRequest {
     stopped: Mutex<Stopped>,
     json: OnceLock<Option<String>>,
     context_json: OnceLock<Option<String>>,
-    raw: abi::Request,
+    raw: Raw,
 }
+
+struct Raw(abi::Request);
 
 /// Who waits for the stop.
 #[derive(Default)]
@@ -35,10 +37,10 @@ struct Stopped {
     waker: KeptWaker,
 }
 
-// SAFETY: `raw` points to the request itself, which is not changed.
-unsafe impl Send for LentRequest {}
+// SAFETY: it points to the request that it is part of, which is not changed.
+unsafe impl Send for Raw {}
 // SAFETY: as above.
-unsafe impl Sync for LentRequest {}
+unsafe impl Sync for Raw {}
 
 impl LentRequest {
     pub(super) fn new(request: PreprocessedRequest, context: RequestContext) -> Arc<Self> {
@@ -56,14 +58,14 @@ impl LentRequest {
                 stopped: Mutex::default(),
                 json: OnceLock::new(),
                 context_json: OnceLock::new(),
-                raw,
+                raw: Raw(raw),
             }
         })
     }
 
     /// Lent for as long as it lives.
     pub(super) fn raw(&self) -> &abi::Request {
-        &self.raw
+        &self.raw.0
     }
 
     fn context_text(&self) -> Option<String> {

@@ -21,7 +21,7 @@ type Item = Result<LLMEngineOutput, DynamoError>;
 
 /// The answer to a request. Dropped, it is cancelled.
 pub(super) struct Answer {
-    stream: abi::Stream,
+    stream: Raw,
     table: abi::StreamTable,
     /// What came while it was begun.
     first: Option<Item>,
@@ -31,8 +31,10 @@ pub(super) struct Answer {
     engine: Arc<Taken>,
 }
 
+struct Raw(abi::Stream);
+
 // SAFETY: a stream's functions may be called on any thread, one at a time.
-unsafe impl Send for Answer {}
+unsafe impl Send for Raw {}
 
 impl Answer {
     /// Begins it. What an engine refuses at once is an error before there is a stream.
@@ -77,7 +79,7 @@ impl Answer {
             return Err(engine.fault("generate", "answered a stream without poll or release"));
         }
         Ok(Self {
-            stream,
+            stream: Raw(stream),
             table,
             first: None,
             is_over: false,
@@ -93,7 +95,7 @@ impl Answer {
         let waker = crossing::lend_waker(cx.waker());
         let mut lent = abi::Chunk::EMPTY;
         // SAFETY: the stream is ours, and this is its only call.
-        let status = unsafe { poll(self.stream.data, &waker, &mut lent) };
+        let status = unsafe { poll(self.stream.0.data, &waker, &mut lent) };
         let item = match status {
             // SAFETY: what it points to is lent until the next poll.
             Status::READY => unsafe { chunk::read(&lent) }.map_err(|wrong| {
@@ -135,7 +137,7 @@ impl Drop for Answer {
     fn drop(&mut self) {
         if let Some(release) = self.table.release {
             // SAFETY: the stream is ours, and this is its end.
-            unsafe { release(self.stream.data) }
+            unsafe { release(self.stream.0.data) }
         }
     }
 }

@@ -223,6 +223,22 @@ async fn a_stream_that_cannot_be_polled_is_an_error() {
         unsafe { (*stream).table = &SMALL };
         Status::READY
     }
+    unsafe extern "C" fn needs_more(
+        _: *mut std::ffi::c_void,
+        _: *const abi::Request,
+        stream: *mut abi::Stream,
+        _: *mut abi::Answer,
+    ) -> Status {
+        const MORE: abi::StreamTable = abi::StreamTable {
+            header: abi::Header {
+                features: 1 << 40 | 1,
+                ..raw::STREAM.header
+            },
+            ..raw::STREAM
+        };
+        unsafe { (*stream).table = &MORE };
+        Status::READY
+    }
     unsafe extern "C" fn null(
         _: *mut std::ffi::c_void,
         _: *const abi::Request,
@@ -237,7 +253,7 @@ async fn a_stream_that_cannot_be_polled_is_an_error() {
         };
         Status::READY
     }
-    let wrong: [(abi::Generate, &str); 4] = [
+    let wrong: [(abi::Generate, &str); 5] = [
         (
             pending,
             "answered the status 0, which is none of a generate",
@@ -246,6 +262,11 @@ async fn a_stream_that_cannot_be_polled_is_an_error() {
         (
             small,
             "answered a stream with a table of version 0.1 and 24 bytes, where 0.1 has 32",
+        ),
+        (
+            needs_more,
+            "answered a stream with a table that needs features which this worker does not have: \
+             0x0000010000000000",
         ),
         (null, "answered a stream without poll or release"),
     ];
@@ -289,6 +310,36 @@ async fn an_answer_that_waits_is_cancelled_when_its_client_leaves() {
     assert_eq!(
         chunks.last().unwrap().finish_reason,
         Some(FinishReason::Cancelled)
+    );
+}
+
+/// Ends its answer by itself when the request is stopped.
+struct Heeds;
+
+impl Engine for Heeds {
+    async fn start(&self, _host: Host, _worker_id: u64) -> Result<EngineConfig, Error> {
+        Ok(EngineConfig::new("heeds"))
+    }
+    async fn generate(&self, request: &Request, answer: &mut Answer) -> Result<Finish, Error> {
+        answer.token(1).await?;
+        request.stopped().await;
+        Ok(Finish::length())
+    }
+    async fn cleanup(&self) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn an_engine_that_waits_for_the_stop_sees_it() {
+    let stopped = collect(shared(export(Heeds)), request([1]), Some(1));
+    let chunks = tokio::time::timeout(Duration::from_secs(10), stopped)
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(
+        chunks.last().unwrap().finish_reason,
+        Some(FinishReason::Length)
     );
 }
 
