@@ -77,7 +77,7 @@ def test_their_sample_engine_prefills_and_decodes_in_two_workers(
     answer = api.complete(PROMPT, model=model_folder, max_tokens=6, **WHOLE)
     assert answer.status == 200, answer.text
     assert answer.json["usage"]["completion_tokens"] == 6
-    assert "does not define is_quiescent" in workers[0].output
+    workers[0].wait_for_line("does not define is_quiescent")
     for worker in workers:
         worker.send(signal.SIGTERM)
     assert [worker.wait() for worker in workers] == [0, 0]
@@ -138,7 +138,7 @@ def test_its_metrics_snapshots_and_blocks_are_seen(launcher: Launcher, model_fol
     assert sample(shown, "dynamo_component_gpu_cache_usage_percent", dp_rank="0") == 0.25
     assert sample(shown, "dynamo_component_total_blocks", dp_rank="0") == 100
     # The last block is not whole.
-    assert "a KV block that has not 4 tokens is not published" in served.worker.output
+    served.worker.wait_for_line("a KV block that has not 4 tokens is not published")
 
 
 def test_routers_are_told_of_its_blocks(launcher: Launcher, model_folder: str) -> None:
@@ -208,9 +208,9 @@ def test_what_kind_they_have_is_counted(errors: Served) -> None:
         errors.api.complete(PROMPT, model="told", **case(name))
         text = errors.system.get("/metrics").text
         assert sample(text, "dynamo_component_worker_request_errors_total", kind=kind) >= 1
-    assert "WorkerUnavailable: no peer" in errors.worker.output
+    errors.worker.wait_for_line("WorkerUnavailable: no peer")
     # An engine's own traceback is in the log, with where it was raised.
-    assert "referenced.OfItsOwn: the peer is gone" in errors.worker.output
+    errors.worker.wait_for_line("referenced.OfItsOwn: the peer is gone")
 
 
 def test_controls_are_a_set_there(launcher: Launcher, model_folder: str) -> None:

@@ -152,7 +152,7 @@ def test_generations_with_a_suffix_are_ready_side_by_side(
         str(copy),
         env={"DYN_NAMESPACE_WORKER_SUFFIX": "v2"},
     )
-    assert "Serving on dynamo-v2.backend.generate" in process.output
+    process.wait_for_line("Serving on dynamo-v2.backend.generate")
     becomes_ready(new)
     assert old.is_ready()
     assert new.health()[1]["workers"][0]["endpoint"] == "dynamo-v2.backend.generate"

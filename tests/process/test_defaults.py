@@ -72,7 +72,7 @@ def test_one_process_listens_on_loopback_and_waits_no_grace(
     assert {address for address, _ in ports} == {LOOPBACK}
     assert (LOOPBACK, server.api.port) in ports
     # Discovery is nobody else's: neither files nor a server.
-    assert "discovery backend: Memory" in server.process.output
+    server.process.wait_for_line("discovery backend: Memory")
     assert records(launcher, "instances") == []
     # Who failed is asked again at once, as nobody else is there.
     assert server.api.complete(PROMPT, **case("gone")).status >= 500
