@@ -47,8 +47,8 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Launcher]:
 def model_folder(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The folder of SmolLM2's tokenizer, template and configuration, which a card needs."""
     # Here, so that collecting the tests does not need the extra.
-    from dynamo_backend_common.engines.llama_cpp.model_file import ModelFile
-    from dynamo_backend_common.engines.llama_cpp.model_folder import model_folder
+    from dynamo_backend_common.engines.llama_cpp.files.model_file import ModelFile
+    from dynamo_backend_common.engines.llama_cpp.files.model_folder import model_folder
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))

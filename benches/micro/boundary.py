@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 from dynamo_backend_common import EngineConfig, RuntimeConfig, WorkerConfig
 from dynamo_backend_common._core import WorkerCore, log_to_stderr, prepare
-from dynamo_backend_common.engines.llama_cpp.model_file import ModelFile
-from dynamo_backend_common.engines.llama_cpp.model_folder import model_folder
+from dynamo_backend_common.engines.llama_cpp.files.model_file import ModelFile
+from dynamo_backend_common.engines.llama_cpp.files.model_folder import model_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable

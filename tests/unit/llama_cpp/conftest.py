@@ -15,8 +15,8 @@ import llama_cpp
 import pytest
 
 from dynamo_backend_common.engines.llama_cpp import LlamaCpp, Options
-from dynamo_backend_common.engines.llama_cpp.binding import Model
-from dynamo_backend_common.engines.llama_cpp.model_file import ModelFile
+from dynamo_backend_common.engines.llama_cpp.binding.model import Model
+from dynamo_backend_common.engines.llama_cpp.files.model_file import ModelFile
 
 if TYPE_CHECKING:
     from collections.abc import (

@@ -7,7 +7,7 @@ import pytest
 
 from dynamo_backend_common import EngineConfig
 from dynamo_backend_common.engines.llama_cpp import LlamaCpp
-from dynamo_backend_common.engines.llama_cpp.scheduler import Scheduler
+from dynamo_backend_common.engines.llama_cpp.steps.scheduler import Scheduler
 from dynamo_backend_common.exceptions import EngineShutdown, InvalidArgument
 
 ENDLESS = {"max_tokens": None, "ignore_eos": True}

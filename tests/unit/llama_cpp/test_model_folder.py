@@ -13,13 +13,13 @@ import pytest
 
 from dynamo_backend_common import WorkerConfig
 from dynamo_backend_common.engines.llama_cpp import LlamaCpp
-from dynamo_backend_common.engines.llama_cpp.gguf_metadata import GgufMetadata, read_metadata
-from dynamo_backend_common.engines.llama_cpp.model_config import (
+from dynamo_backend_common.engines.llama_cpp.files.gguf_metadata import GgufMetadata, read_metadata
+from dynamo_backend_common.engines.llama_cpp.files.model_config import (
     config_json,
     generation_config_json,
 )
-from dynamo_backend_common.engines.llama_cpp.model_file import ModelFile
-from dynamo_backend_common.engines.llama_cpp.model_folder import model_folder
+from dynamo_backend_common.engines.llama_cpp.files.model_file import ModelFile
+from dynamo_backend_common.engines.llama_cpp.files.model_folder import model_folder
 from dynamo_backend_common.exceptions import InvalidArgument
 
 
@@ -124,8 +124,8 @@ def test_without_a_cache_a_temporary_folder_serves(monkeypatch, tmp_path, tempor
 def test_a_forked_child_leaves_the_temporary_folder_to_its_parent(tmp_path):
     program = """
 import os, sys
-from dynamo_backend_common.engines.llama_cpp.model_file import ModelFile
-from dynamo_backend_common.engines.llama_cpp.model_folder import model_folder
+from dynamo_backend_common.engines.llama_cpp.files.model_file import ModelFile
+from dynamo_backend_common.engines.llama_cpp.files.model_folder import model_folder
 folder = model_folder(ModelFile())
 if os.fork() == 0:
     sys.exit()

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from dynamo_backend_common.engines.llama_cpp import LlamaCpp, Options
-from dynamo_backend_common.engines.llama_cpp.model_file import ModelFile
+from dynamo_backend_common.engines.llama_cpp.files.model_file import ModelFile
 from dynamo_backend_common.engines.llama_cpp.options import parse_options
 from dynamo_backend_common.exceptions import InvalidArgument
 
@@ -98,7 +98,7 @@ def test_the_name_is_the_files_without_quantisation(tmp_path, file, name):
     [
         (
             "llama_cpp",
-            "import dynamo_backend_common.engines.llama_cpp",
+            "import dynamo_backend_common.engines.llama_cpp as m; m.LlamaCpp()",
             ["ImportError: ", "pip install 'dynamo-backend-common[llama-cpp]'"],
         ),
         (
@@ -121,3 +121,13 @@ def test_what_is_not_installed_is_said(missing, code, words):
     assert result.returncode == 1
     last = result.stderr.strip().splitlines()[-1]
     assert [word for word in words if word not in last] == []
+
+
+def test_an_import_changes_nothing_of_the_process():
+    code = (
+        "import os, sys; before = dict(os.environ)\n"
+        "from dynamo_backend_common.engines.llama_cpp import LlamaCpp; LlamaCpp()\n"
+        "assert dict(os.environ) == before, os.environ\n"
+        "assert 'llama_cpp' not in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -4,8 +4,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from dynamo_backend_common.engines.llama_cpp.kv_reports import KvReports
-from dynamo_backend_common.engines.llama_cpp.prefix_cache import PrefixCache
+from dynamo_backend_common.engines.llama_cpp.cache.kv_reports import KvReports
+from dynamo_backend_common.engines.llama_cpp.cache.prefix_cache import PrefixCache
 from support.kv_index import KvIndex
 
 SIZE = 4

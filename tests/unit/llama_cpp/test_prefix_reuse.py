@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from dynamo_backend_common.engines.llama_cpp.binding import Model
+from dynamo_backend_common.engines.llama_cpp.binding.model import Model
 from dynamo_backend_common.exceptions import EngineShutdown
 from support.kv_index import KvIndex
 

@@ -6,11 +6,12 @@ import random
 import pytest
 from tokenizers import Tokenizer
 
-from dynamo_backend_common.engines.llama_cpp.binding import _c
-from dynamo_backend_common.engines.llama_cpp.pretokenizers import KNOWN, pre_tokenizer
-from dynamo_backend_common.engines.llama_cpp.tokenizer_files import tokenizer_json
+from dynamo_backend_common.engines.llama_cpp.binding.library import library
+from dynamo_backend_common.engines.llama_cpp.tokenizer.pretokenizers import KNOWN, pre_tokenizer
+from dynamo_backend_common.engines.llama_cpp.tokenizer.tokenizer_files import tokenizer_json
 from dynamo_backend_common.exceptions import InvalidArgument
 
+_c = library()
 _TEXTS = (
     "",
     "Hello world",

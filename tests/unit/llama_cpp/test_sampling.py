@@ -2,7 +2,7 @@
 
 import pytest
 
-from dynamo_backend_common.engines.llama_cpp.unsupported import refuse_unsupported
+from dynamo_backend_common.engines.llama_cpp.request.unsupported import refuse_unsupported
 from dynamo_backend_common.exceptions import InvalidArgument
 
 QUESTION = "Tell me a story about a fox."

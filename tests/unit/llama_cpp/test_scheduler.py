@@ -2,12 +2,12 @@
 
 import itertools
 
-from dynamo_backend_common.engines.llama_cpp.generation import read_request
-from dynamo_backend_common.engines.llama_cpp.kv_reports import KvReports
-from dynamo_backend_common.engines.llama_cpp.prefill import next_piece
-from dynamo_backend_common.engines.llama_cpp.prefix_cache import PrefixCache
-from dynamo_backend_common.engines.llama_cpp.scheduler import Scheduler
-from dynamo_backend_common.engines.llama_cpp.sequence import Sequence
+from dynamo_backend_common.engines.llama_cpp.cache.kv_reports import KvReports
+from dynamo_backend_common.engines.llama_cpp.cache.prefix_cache import PrefixCache
+from dynamo_backend_common.engines.llama_cpp.request.generation import read_request
+from dynamo_backend_common.engines.llama_cpp.steps.prefill import next_piece
+from dynamo_backend_common.engines.llama_cpp.steps.scheduler import Scheduler
+from dynamo_backend_common.engines.llama_cpp.steps.sequence import Sequence
 
 STREAMS = itertools.count(1)
 

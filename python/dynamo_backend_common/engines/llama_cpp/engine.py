@@ -14,16 +14,17 @@ from ..._core import Steps
 from ...config import EngineConfig, WorkerConfig
 from ...exceptions import EngineShutdown, InvalidArgument
 from ...publish import MetricsBindings, PushKvEvents
-from .binding import Model
-from .generation import read_request
-from .kv_reports import DP_RANK, KvReports
-from .model_file import ModelFile
-from .model_folder import model_folder
+from .binding.library import require_library
+from .binding.model import Model
+from .cache.kv_reports import DP_RANK, KvReports
+from .cache.prefix_cache import PrefixCache
+from .files.model_file import ModelFile
+from .files.model_folder import model_folder
 from .options import Options, parse_options
-from .prefix_cache import PrefixCache
-from .scheduler import Load, Scheduler
-from .sequence import Sequence
-from .step_loop import StepLoop
+from .request.generation import read_request
+from .steps.scheduler import Load, Scheduler
+from .steps.sequence import Sequence
+from .steps.step_loop import StepLoop
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -77,6 +78,7 @@ class LlamaCpp:
         Raises:
             InvalidArgument: A value is out of range, there is no such file, or no path was given
                 and the extra ``smollm2`` is not installed.
+            ImportError: The extra ``llama-cpp`` is not installed.
         """
         given: dict[str, Any] = {
             "model_path": model_path,
@@ -89,6 +91,7 @@ class LlamaCpp:
             "kv_cache_block_size": kv_cache_block_size,
             "prefix_caching": prefix_caching,
         }
+        require_library()
         self._options = Options(**{key: value for key, value in given.items() if value is not None})
         self._file = ModelFile(self._options.model_path)
         self._steps = Steps()

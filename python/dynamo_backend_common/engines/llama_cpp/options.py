@@ -8,10 +8,12 @@ from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING
 
 from ...exceptions import InvalidArgument
-from .prefill import SMALLEST_LIMIT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+SMALLEST_PREFILL_CHUNK = 8
+"""Least number of tokens that a piece of a prompt may be allowed to have."""
 
 _DEFAULT_CONTEXT = 4096
 # Whole blocks fill a context, which is a multiple of 256. Of blocks of one token, one could be the
@@ -71,9 +73,10 @@ class Options:
                 continue
             if not isinstance(value, int) or value < 1:
                 raise InvalidArgument(f"{name} is {value!r}; it must be an integer of 1 or more")
-        if self.prefill_chunk < SMALLEST_LIMIT:
+        if self.prefill_chunk < SMALLEST_PREFILL_CHUNK:
             raise InvalidArgument(
-                f"prefill_chunk is {self.prefill_chunk}; it must be {SMALLEST_LIMIT} or more"
+                f"prefill_chunk is {self.prefill_chunk}; "
+                f"it must be {SMALLEST_PREFILL_CHUNK} or more"
             )
         if self.kv_cache_block_size not in _BLOCK_SIZES:
             raise InvalidArgument(

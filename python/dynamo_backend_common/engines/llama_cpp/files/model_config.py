@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ...exceptions import InvalidArgument
+from ....exceptions import InvalidArgument
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

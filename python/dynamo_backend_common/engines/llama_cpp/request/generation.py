@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ...exceptions import InvalidArgument
-from ...generation_options import GenerationOptions
+from ....exceptions import InvalidArgument
+from ....generation_options import GenerationOptions
 from .unsupported import refuse_unsupported
 
 if TYPE_CHECKING:

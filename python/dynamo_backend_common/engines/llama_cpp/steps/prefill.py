@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-SMALLEST_LIMIT = 8
-"""Least length that a piece may be allowed to have."""
-
 
 def next_piece(left: int, limit: int) -> int:
     """Length of the next piece of a prompt.
@@ -14,7 +11,7 @@ def next_piece(left: int, limit: int) -> int:
 
     Args:
         left: Tokens that the prompt still has, at least 1.
-        limit: Tokens that a piece may have, at least `SMALLEST_LIMIT`.
+        limit: Tokens that a piece may have, at least `options.SMALLEST_PREFILL_CHUNK`.
 
     Returns:
         A length of 1 only where ``left`` is 1.

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 if TYPE_CHECKING:
-    from ...messages import TopLogprob
-    from .binding import Model
+    from ....messages import TopLogprob
+    from ..binding.model import Model
 
 
 class TokenLogprobs:
@@ -16,6 +14,8 @@ class TokenLogprobs:
 
     def __init__(self, model: Model, index: int) -> None:
         """Reads the logits at ``index`` of the last batch; must come before any change of them."""
+        import numpy as np  # a dependency of llama-cpp-python
+
         self._model = model
         logits = model.logits(index).astype(np.float64)
         highest = logits.max()
@@ -30,8 +30,8 @@ class TokenLogprobs:
         count = min(count, len(self._values))
         if count == 0:
             return []
-        likeliest = np.argpartition(self._values, -count)[-count:]
-        ordered = likeliest[np.argsort(-self._values[likeliest], kind="stable")]
+        likeliest = self._values.argpartition(-count)[-count:]
+        ordered = likeliest[(-self._values[likeliest]).argsort(kind="stable")]
         return [self._entry(rank, int(token)) for rank, token in enumerate(ordered, start=1)]
 
     def _entry(self, rank: int, token: int) -> TopLogprob:

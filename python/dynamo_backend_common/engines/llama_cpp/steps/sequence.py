@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ...messages import Usage
-    from .binding import Sampler
-    from .generation import Generation
+    from ....messages import Usage
+    from ..binding.sampler import Sampler
+    from ..request.generation import Generation
 
 
 class Sequence:

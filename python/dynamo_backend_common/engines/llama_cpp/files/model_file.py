@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from ...exceptions import InvalidArgument
+from ....exceptions import InvalidArgument
 from .gguf_metadata import GgufMetadata, read_metadata
 from .model_config import sampling_defaults
 

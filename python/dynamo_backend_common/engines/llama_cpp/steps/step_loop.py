@@ -8,12 +8,12 @@ from concurrent.futures import Future
 from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
-from ...exceptions import EngineShutdown
+from ....exceptions import EngineShutdown
 
 if TYPE_CHECKING:
-    from ..._core import Steps, StepStream
-    from ...messages import Step
-    from .kv_reports import KvReports
+    from ...._core import Steps, StepStream
+    from ....messages import Step
+    from ..cache.kv_reports import KvReports
     from .scheduler import Load, Scheduler
     from .sequence import Sequence
 

@@ -1,44 +1,25 @@
-"""The only module that calls llama.cpp: a model with its context, its batch, and samplers, typed.
+"""A model with its context and its batch, typed.
 
-`llama-cpp-python` binds the C functions through ctypes, which lets go of the GIL for the time of
-each call. Nothing here is safe to call from two threads at once: after loading, everything belongs
-to the thread of the step loop.
+Nothing here is safe to call from two threads at once: after loading, everything belongs to the
+thread of the step loop.
 """
 
 from __future__ import annotations
 
 import ctypes
-import os
-from typing import TYPE_CHECKING, Any, Final
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
-from ...exceptions import InvalidArgument, Unknown
-from .llama_log import LOG
+from ....exceptions import InvalidArgument, Unknown
+from .library import library
+from .log import LOG
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
-    from .options import Options
-
-# Threads of llama.cpp wait for each other some hundred times per token. Where another process wants
-# the same processors, the OpenMP runtime's default, waiting in a loop, takes the time from just the
-# thread that is waited for: on two busy processors 1 to 7 tokens a second instead of 25 to 45.
-# The variable is read when the library is loaded.
-os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-
-try:
-    from llama_cpp import llama_cpp as _c
-except ImportError as error:
-    raise ImportError(
-        "the llama-cpp engine needs llama-cpp-python: "
-        f"pip install 'dynamo-backend-common[llama-cpp]' ({error})"
-    ) from error
-
-LOG.install(_c)
-_c.llama_backend_init()
-
-RANDOM_SEED: Final = 0xFFFFFFFF
-"""The seed that makes llama.cpp draw one."""
+    from ..options import Options
+    from .sampler import Sampler
 
 _PHYSICAL_BATCH = 512
 _FLASH_ATTENTION_OFF = 0
@@ -74,6 +55,7 @@ class Model:
                 model was trained for.
             Unknown: There is no memory for a context of this size.
         """
+        self._c = library()
         self._model: Any = None
         self._context: Any = None
         self._batch: Any = None
@@ -84,45 +66,44 @@ class Model:
         except BaseException:
             self.close()
             raise
-        vocabulary = _c.llama_model_get_vocab(self._model)
-        self._memory = _c.llama_get_memory(self._context)
+        vocabulary = self._c.llama_model_get_vocab(self._model)
+        self._memory = self._c.llama_get_memory(self._context)
         self._vocabulary = vocabulary
-        self.context_length: int = _c.llama_n_ctx_seq(self._context)
-        self.total_tokens: int = _c.llama_n_ctx(self._context)
-        self.max_num_seqs: int = _c.llama_n_seq_max(self._context)
-        self.max_num_batched_tokens: int = _c.llama_n_batch(self._context)
-        self.vocab_size: int = _c.llama_vocab_n_tokens(vocabulary)
-        self.end_tokens = frozenset(
-            token for token in range(self.vocab_size) if _c.llama_vocab_is_eog(vocabulary, token)
-        )
-        bos: int = _c.llama_vocab_bos(vocabulary)
+        self.context_length: int = self._c.llama_n_ctx_seq(self._context)
+        self.total_tokens: int = self._c.llama_n_ctx(self._context)
+        self.max_num_seqs: int = self._c.llama_n_seq_max(self._context)
+        self.max_num_batched_tokens: int = self._c.llama_n_batch(self._context)
+        self.vocab_size: int = self._c.llama_vocab_n_tokens(vocabulary)
+        ends = partial(self._c.llama_vocab_is_eog, vocabulary)
+        self.end_tokens = frozenset(filter(ends, range(self.vocab_size)))
+        bos: int = self._c.llama_vocab_bos(vocabulary)
         self.bos_token = bos if bos >= 0 else None
         self.keeps_prefixes = not (
-            _c.llama_model_is_recurrent(self._model)
-            or _c.llama_model_is_hybrid(self._model)
-            or _c.llama_model_n_swa(self._model)
+            self._c.llama_model_is_recurrent(self._model)
+            or self._c.llama_model_is_hybrid(self._model)
+            or self._c.llama_model_n_swa(self._model)
         )
-        self._batch = _c.llama_batch_init(self.max_num_batched_tokens, 0, 1)
+        self._batch = self._c.llama_batch_init(self.max_num_batched_tokens, 0, 1)
 
     def _load(self, path: Path, options: Options, proceed: Callable[[float], bool]) -> None:
-        callback = _c.llama_progress_callback(lambda fraction, _: proceed(fraction))
-        parameters = _c.llama_model_default_params()
+        callback = self._c.llama_progress_callback(lambda fraction, _: proceed(fraction))
+        parameters = self._c.llama_model_default_params()
         parameters.n_gpu_layers = options.gpu_layers
         parameters.progress_callback = callback
         LOG.last_error = ""
-        self._model = _c.llama_model_load_from_file(str(path).encode(), parameters)
+        self._model = self._c.llama_model_load_from_file(str(path).encode(), parameters)
         if not self._model:
             raise InvalidArgument(f"llama.cpp cannot load '{path}': {LOG.last_error or 'given up'}")
 
     def _open(self, path: Path, options: Options) -> None:
-        trained: int = _c.llama_model_n_ctx_train(self._model)
+        trained: int = self._c.llama_model_n_ctx_train(self._model)
         length = options.context_length_for(trained)
         if length > trained:
             raise InvalidArgument(
                 f"context_length {length} is more than the {trained} tokens that '{path.name}' was "
                 "trained for"
             )
-        parameters = _c.llama_context_default_params()
+        parameters = self._c.llama_context_default_params()
         parameters.n_ctx = length * options.max_num_seqs
         parameters.n_batch = options.max_num_batched_tokens
         parameters.n_ubatch = min(options.max_num_batched_tokens, _PHYSICAL_BATCH)
@@ -131,7 +112,7 @@ class Model:
         # Automatic flash attention gives other tokens than the class Llama, which has it off.
         parameters.flash_attn_type = _FLASH_ATTENTION_OFF
         LOG.last_error = ""
-        self._context = _c.llama_init_from_model(self._model, parameters)
+        self._context = self._c.llama_init_from_model(self._model, parameters)
         if not self._context:
             raise Unknown(
                 f"llama.cpp cannot make a context of {length} tokens for each of "
@@ -167,13 +148,13 @@ class Model:
         """
         self._batch.n_tokens, self._size = self._size, 0
         LOG.last_error = ""
-        code = _c.llama_decode(self._context, self._batch)
+        code = self._c.llama_decode(self._context, self._batch)
         if code != 0:
             raise RuntimeError(f"llama_decode answered {code}: {LOG.last_error or 'no details'}")
 
     def forbid(self, index: int, tokens: Iterable[int]) -> None:
         """Makes ``tokens`` impossible at a place of the batch that was decoded last."""
-        logits = _c.llama_get_logits_ith(self._context, index)
+        logits = self._c.llama_get_logits_ith(self._context, index)
         for token in tokens:
             logits[token] = float("-inf")
 
@@ -181,12 +162,12 @@ class Model:
         """The numpy array of the logits at a place of the last batch; valid until `decode`."""
         import numpy as np  # a dependency of llama-cpp-python
 
-        pointer = _c.llama_get_logits_ith(self._context, index)
+        pointer = self._c.llama_get_logits_ith(self._context, index)
         return np.ctypeslib.as_array(pointer, (self.vocab_size,))
 
     def sample(self, index: int, sampler: Sampler) -> int:
         """Chooses the token that follows a place of the batch that was decoded last."""
-        token: int = _c.llama_sampler_sample(sampler.chain, self._context, index)
+        token: int = self._c.llama_sampler_sample(sampler.chain, self._context, index)
         return token
 
     def keep(self, sequence: int, count: int) -> None:
@@ -195,93 +176,31 @@ class Model:
         Raises:
             RuntimeError: llama.cpp cannot cut the sequence there.
         """
-        if not _c.llama_memory_seq_rm(self._memory, sequence, count, -1):
+        if not self._c.llama_memory_seq_rm(self._memory, sequence, count, -1):
             raise RuntimeError(f"llama_memory_seq_rm cannot cut sequence {sequence} at {count}")
 
     def copy(self, source: int, target: int) -> None:
         """Makes ``target`` a copy of the sequence ``source``; needs `keeps_prefixes`."""
         # Sequences have cells of their own here: llama.cpp copies all of them, or refuses.
-        _c.llama_memory_seq_cp(self._memory, source, target, -1, -1)
+        self._c.llama_memory_seq_cp(self._memory, source, target, -1, -1)
 
     def last_position(self, sequence: int) -> int:
         """The place of a sequence's last token; -1 where it is empty."""
-        position: int = _c.llama_memory_seq_pos_max(self._memory, sequence)
+        position: int = self._c.llama_memory_seq_pos_max(self._memory, sequence)
         return position
 
     def piece(self, token: int) -> bytes:
         """The text of a token, which need not be whole characters."""
         buffer = ctypes.create_string_buffer(256)
-        length = _c.llama_token_to_piece(self._vocabulary, token, buffer, len(buffer), 0, True)
+        length = self._c.llama_token_to_piece(self._vocabulary, token, buffer, len(buffer), 0, True)
         return buffer.raw[: max(length, 0)]
 
     def close(self) -> None:
         """Frees everything; may be called again."""
         if self._batch is not None:
-            _c.llama_batch_free(self._batch)
+            self._c.llama_batch_free(self._batch)
         if self._context:
-            _c.llama_free(self._context)
+            self._c.llama_free(self._context)
         if self._model:
-            _c.llama_model_free(self._model)
+            self._c.llama_model_free(self._model)
         self._batch = self._context = self._model = None
-
-
-class Sampler:
-    """A chain of llama.cpp's samplers, applied in the order in which they are added.
-
-    Attributes:
-        chain: llama.cpp's own handle.
-    """
-
-    def __init__(self) -> None:
-        self.chain: Any = _c.llama_sampler_chain_init(_c.llama_sampler_chain_default_params())
-
-    def add_penalties(
-        self,
-        vocab_size: int,
-        window: int,
-        *,
-        repetition: float = 1.0,
-        frequency: float = 0.0,
-        presence: float = 0.0,
-        seen: Sequence[int] = (),
-    ) -> None:
-        """Makes tokens less likely that are ``seen`` or were chosen, of the last ``window``."""
-        penalties = _c.llama_sampler_init_penalties(
-            vocab_size, window, repetition, frequency, presence
-        )
-        for token in seen:
-            _c.llama_sampler_accept(penalties, token)
-        self._add(penalties)
-
-    def add_temperature(self, temperature: float) -> None:
-        """Divides the logits by ``temperature``."""
-        self._add(_c.llama_sampler_init_temp(temperature))
-
-    def add_top_k(self, count: int) -> None:
-        """Keeps the ``count`` likeliest tokens."""
-        self._add(_c.llama_sampler_init_top_k(count))
-
-    def add_top_p(self, probability: float) -> None:
-        """Keeps the likeliest tokens that have ``probability`` together."""
-        self._add(_c.llama_sampler_init_top_p(probability, 1))
-
-    def add_min_p(self, probability: float) -> None:
-        """Keeps tokens that have ``probability`` relative to the likeliest one."""
-        self._add(_c.llama_sampler_init_min_p(probability, 1))
-
-    def add_greedy(self) -> None:
-        """Chooses the likeliest token."""
-        self._add(_c.llama_sampler_init_greedy())
-
-    def add_random(self, seed: int) -> None:
-        """Chooses at random, by probability."""
-        self._add(_c.llama_sampler_init_dist(seed))
-
-    def _add(self, sampler: Any) -> None:
-        _c.llama_sampler_chain_add(self.chain, sampler)
-
-    def close(self) -> None:
-        """Frees the chain with all that is in it; may be called again."""
-        if self.chain:
-            _c.llama_sampler_free(self.chain)
-        self.chain = None

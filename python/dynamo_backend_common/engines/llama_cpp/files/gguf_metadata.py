@@ -12,7 +12,7 @@ import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ...exceptions import InvalidArgument
+from ....exceptions import InvalidArgument
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

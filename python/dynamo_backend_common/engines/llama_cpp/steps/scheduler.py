@@ -13,6 +13,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ..cache.kv_reports import KvUse
 from .logprobs import TokenLogprobs
 from .prefill import next_piece
 from .sampling import make_sampler
@@ -20,9 +21,9 @@ from .sampling import make_sampler
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
-    from ...messages import Chunk, Step
-    from .binding import Model
-    from .prefix_cache import PrefixCache
+    from ....messages import Chunk, Step
+    from ..binding.model import Model
+    from ..cache.prefix_cache import PrefixCache
     from .sequence import Sequence
 
 
@@ -41,21 +42,6 @@ class Load:
     running: int
     waiting: int
     free_slots: int
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class KvUse:
-    """The state of the KV cache.
-
-    Attributes:
-        total_blocks: Blocks that there are.
-        used_blocks: Blocks of the requests that are running; what is kept of others gives way.
-        hit_rate: Part of all prompt tokens so far that were found; None: not measured.
-    """
-
-    total_blocks: int
-    used_blocks: int
-    hit_rate: float | None
 
 
 class Scheduler:

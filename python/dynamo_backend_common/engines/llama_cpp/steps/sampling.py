@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .binding import RANDOM_SEED, Sampler
+from ..binding.sampler import RANDOM_SEED, Sampler
 
 if TYPE_CHECKING:
-    from .binding import Model
-    from .generation import Generation
+    from ..binding.model import Model
+    from ..request.generation import Generation
 
 
 def make_sampler(generation: Generation, model: Model) -> Sampler:

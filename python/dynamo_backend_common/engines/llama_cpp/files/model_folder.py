@@ -11,9 +11,9 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ...exceptions import InvalidArgument
+from ....exceptions import InvalidArgument
+from ..tokenizer.tokenizer_files import tokenizer_config_json, tokenizer_json
 from .model_config import config_json, context_length, generation_config_json
-from .tokenizer_files import tokenizer_config_json, tokenizer_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ..._core import KvPublisher, SnapshotPublisher
-    from .scheduler import KvUse
+    from ...._core import KvPublisher, SnapshotPublisher
 
 DP_RANK = 0
 """The only data-parallel rank that there is."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class KvUse:
+    """The state of the KV cache.
+
+    Attributes:
+        total_blocks: Blocks that there are.
+        used_blocks: Blocks of the requests that are running; what is kept of others gives way.
+        hit_rate: Part of all prompt tokens so far that were found; None: not measured.
+    """
+
+    total_blocks: int
+    used_blocks: int
+    hit_rate: float | None
 
 
 class KvReports:

@@ -1,0 +1,1 @@
+"""What one request asks for, checked."""
