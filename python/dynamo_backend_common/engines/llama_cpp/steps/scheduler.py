@@ -159,16 +159,16 @@ class Scheduler:
         """Computes the next token of every request of ``producing``."""
         if not producing:
             return
-        places = []
-        for sequence in producing:
-            place = self._model.add(
+        places = {}
+        # llama.cpp computes only those at once whose slots follow one another in the batch.
+        for sequence in sorted(producing, key=lambda sequence: sequence.slot):
+            places[sequence.stream] = self._model.add(
                 sequence.last_token, sequence.decoded, sequence.slot, sample=True
             )
             sequence.decoded += 1
-            places.append((sequence, place))
         self._model.decode()
-        for sequence, place in places:
-            yield self._advance(sequence, place)
+        for sequence in producing:
+            yield self._advance(sequence, places[sequence.stream])
 
     def _read_prompts(self, room: int) -> Iterator[Step]:
         """Reads pieces of prompts in turn, at most ``room`` tokens."""
