@@ -14,14 +14,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..cache.kv_reports import KvUse
-from .logprobs import TokenLogprobs
+from .output import as_step, choose
 from .prefill import next_piece
 from .sampling import make_sampler
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
-    from ....messages import Chunk, Step
+    from ....messages import Step
     from ..binding.model import Model
     from ..cache.prefix_cache import PrefixCache
     from .sequence import Sequence
@@ -216,43 +216,11 @@ class Scheduler:
 
     def _advance(self, sequence: Sequence, place: int) -> Step:
         """Chooses the next token of a request, and retires it when that was the last one."""
-        generation, stream = sequence.generation, sequence.stream
-        assert sequence.sampler is not None
-        # Before any logit is forbidden: log probabilities are the model's own.
-        wanted = generation.options.logprobs
-        logprobs = None if wanted is None else TokenLogprobs(self._model, place)
-        if sequence.produced < generation.options.min_tokens:
-            self._model.forbid(place, generation.options.ends)
-        token = self._model.sample(place, sequence.sampler)
-        reason = generation.options.ends.get(token)
-        tokens = [token] if reason is None or token in generation.options.visible_ends else []
-        sequence.last_token = token
-        sequence.produced += len(tokens)
-        if reason is None and sequence.produced >= generation.options.max_tokens:
-            reason = "length"
-        if reason is not None:
+        output = choose(self._model, sequence, place)
+        if output.reason is not None:
             self._producing.remove(sequence)
             self._release(sequence)
-        # With the first token too: who ends the output early has that chunk only.
-        tells_cached = sequence.produced == len(tokens) == 1 and sequence.cached is not None
-        if reason is None and logprobs is None and not tells_cached:
-            return stream, tokens
-        if logprobs is None and reason is not None and token not in generation.options.asked_ends:
-            return stream, tokens, reason, sequence.usage
-        chunk: Chunk = {"token_ids": tokens}
-        if tells_cached:
-            chunk["completion_usage"] = sequence.usage
-        if logprobs is not None and wanted is not None and tokens:
-            sequence.cumulative_logprob += logprobs.of(token)
-            chunk["log_probs"] = [logprobs.of(token)]
-            chunk["cum_log_probs"] = sequence.cumulative_logprob
-            chunk["top_logprobs"] = [logprobs.top(wanted)]
-        if reason is not None:
-            chunk["finish_reason"] = reason
-            chunk["completion_usage"] = sequence.usage
-            if token in generation.options.asked_ends:
-                chunk["stop_reason"] = token
-        return stream, chunk
+        return as_step(sequence, output)
 
     def _release(self, sequence: Sequence) -> None:
         """Frees what a request holds; its slot keeps what others may begin with."""
