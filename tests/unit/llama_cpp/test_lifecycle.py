@@ -34,6 +34,7 @@ async def test_start_says_what_the_context_really_is():
         total_kv_blocks=96,
         max_num_seqs=3,
         max_num_batched_tokens=64,
+        max_gpu_lora_count=8,
     )
     assert {text for text, _ in seen} == {"loading SmolLM2-135M-Instruct"}
     parts = [part for _, part in seen]
