@@ -218,7 +218,7 @@ async def test_a_wrong_file_is_named_and_nothing_else_ends(
     with pytest.raises(InvalidArgument, match="no LoRA adapter 'wrong' is loaded here"):
         await _ask(client, prompt, "wrong")
     assert (await _ask(client, prompt, None)).tokens == expected[None]
-    with pytest.raises(InvalidArgument, match="llama.cpp cannot load the LoRA adapter"):
+    with pytest.raises(InvalidArgument, match=r"llama\.cpp cannot load the LoRA adapter"):
         await start(lora=[str(path)])
 
 
