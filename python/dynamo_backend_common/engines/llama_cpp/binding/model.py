@@ -11,8 +11,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ....exceptions import InvalidArgument, Unknown
+from .devices import uses_gpu
 from .library import library
 from .log import LOG
+from .parameters import context_parameters, model_parameters
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -21,9 +23,6 @@ if TYPE_CHECKING:
     from ..options import Options
     from .adapter import Adapter
     from .sampler import Sampler
-
-_PHYSICAL_BATCH = 512
-_FLASH_ATTENTION_OFF = 0
 
 
 class Model:
@@ -52,8 +51,8 @@ class Model:
             proceed: Called with the loaded part, 0 to 1; False gives up.
 
         Raises:
-            InvalidArgument: llama.cpp cannot load the file, or the context is longer than the
-                model was trained for.
+            InvalidArgument: llama.cpp cannot load the file, or not with these options, or the
+                context is longer than the model was trained for.
             Unknown: There is no memory for a context of this size.
         """
         self._c = library()
@@ -88,8 +87,7 @@ class Model:
 
     def _load(self, path: Path, options: Options, proceed: Callable[[float], bool]) -> None:
         callback = self._c.llama_progress_callback(lambda fraction, _: proceed(fraction))
-        parameters = self._c.llama_model_default_params()
-        parameters.n_gpu_layers = options.gpu_layers
+        parameters = model_parameters(options, self._c)
         parameters.progress_callback = callback
         LOG.last_error = ""
         self._model = self._c.llama_model_load_from_file(str(path).encode(), parameters)
@@ -99,19 +97,16 @@ class Model:
     def _open(self, path: Path, options: Options) -> None:
         trained: int = self._c.llama_model_n_ctx_train(self._model)
         length = options.context_length_for(trained)
-        if length > trained:
+        if length > trained and not options.extends_context:
             raise InvalidArgument(
                 f"context_length {length} is more than the {trained} tokens that '{path.name}' was "
-                "trained for"
+                "trained for: give less, or scale positions (rope_scaling yarn, rope_scale "
+                f"{-(-length // trained)})"
             )
-        parameters = self._c.llama_context_default_params()
+        on_gpu = uses_gpu(options, self._c)
+        parameters = context_parameters(options, self._c, on_gpu=on_gpu)
         parameters.n_ctx = length * options.max_num_seqs
-        parameters.n_batch = options.max_num_batched_tokens
-        parameters.n_ubatch = min(options.max_num_batched_tokens, _PHYSICAL_BATCH)
         parameters.n_seq_max = options.max_num_seqs
-        parameters.n_threads = parameters.n_threads_batch = options.threads
-        # Automatic flash attention gives other tokens than the class Llama, which has it off.
-        parameters.flash_attn_type = _FLASH_ATTENTION_OFF
         LOG.last_error = ""
         self._context = self._c.llama_init_from_model(self._model, parameters)
         if not self._context:
