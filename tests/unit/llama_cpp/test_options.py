@@ -7,6 +7,7 @@ import pytest
 
 from dynamo_backend_common.engines.llama_cpp import LlamaCpp, Options
 from dynamo_backend_common.engines.llama_cpp.files.model_file import ModelFile
+from dynamo_backend_common.engines.llama_cpp.option import flag, specs
 from dynamo_backend_common.engines.llama_cpp.options import parse_options
 from dynamo_backend_common.exceptions import InvalidArgument
 
@@ -40,16 +41,18 @@ def test_help_names_every_option(capsys):
         LlamaCpp.from_args(["--help"])
     assert caught.value.code == 0
     text = capsys.readouterr().out
-    for option in Options.__dataclass_fields__:
-        assert f"--{option.replace('_', '-')}" in text
+    words = " ".join(text.split())
+    for name, spec in specs(Options).items():
+        assert flag(name) in words
+        assert f"{spec.help} (default: {spec.default})" in words
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--context-length", "x"], "invalid int value: 'x'"),
+        (["--context-length", "x"], "context_length is 'x'; it must be an integer of 1 or more"),
         (["--max-num-seqs", "0"], "max_num_seqs is 0; it must be an integer of 1 or more"),
-        (["--prefill-chunk", "4"], "prefill_chunk is 4; it must be 8 or more"),
+        (["--prefill-chunk", "4"], "prefill_chunk is 4; it must be an integer of 8 or more"),
         (["--kv-cache-block-size", "24"], "kv_cache_block_size is 24; it must be one of 8, 16, 32"),
         (["--max-num-seqs", "500"], "max_num_batched_tokens is 512; it must be 628 or more"),
         (["--context", "5"], "unrecognized arguments: --context 5"),
@@ -70,6 +73,17 @@ def test_a_wrong_value_is_named():
         LlamaCpp(context_length=-1)
     with pytest.raises(InvalidArgument, match="prefix_caching is 'no'; it must be True or False"):
         LlamaCpp(prefix_caching="no")
+
+
+def test_a_wrong_name_is_named():
+    with pytest.raises(TypeError, match="no option 'thread': did you mean threads"):
+        LlamaCpp(thread=2)
+    with pytest.raises(TypeError, match="no option 'x': there are model_path, context_length"):
+        LlamaCpp(x=2)
+
+
+def test_none_is_the_default():
+    assert Options.of(dict.fromkeys(specs(Options))) == Options()
 
 
 def test_a_folder_is_no_model(tmp_path):

@@ -47,52 +47,21 @@ class LlamaCpp:
     OpenAI API: temperature 1, all tokens are candidates. Temperature 0 is greedy.
     """
 
-    def __init__(
-        self,
-        *,
-        model_path: str | None = None,
-        context_length: int | None = None,
-        max_num_seqs: int | None = None,
-        max_num_batched_tokens: int | None = None,
-        prefill_chunk: int | None = None,
-        threads: int | None = None,
-        gpu_layers: int | None = None,
-        kv_cache_block_size: int | None = None,
-        prefix_caching: bool | None = None,
-    ) -> None:
+    def __init__(self, **options: Any) -> None:
         """Finds the model file; `start` loads it.
 
         Args:
-            model_path: Path of a GGUF file. None: SmolLM2-135M-Instruct of the extra ``smollm2``.
-            context_length: Tokens that prompt and output of one request may have together.
-            max_num_seqs: Requests that run at once; more wait in a queue.
-            max_num_batched_tokens: Tokens of one step at most.
-            prefill_chunk: Tokens of prompts in one step at most while others produce output.
-            threads: Threads of llama.cpp.
-            gpu_layers: Layers that are kept on a GPU.
-            kv_cache_block_size: Tokens of a KV block.
-            prefix_caching: Whether what was read of a prompt is kept for requests that begin alike.
-
-        What is None has the default of `Options`.
+            options: What `Options` has, by name, such as ``model_path`` and ``threads``; what is
+                None has its default.
 
         Raises:
+            TypeError: There is no option of such a name.
             InvalidArgument: A value is out of range, there is no such file, or no path was given
                 and the extra ``smollm2`` is not installed.
             ImportError: The extra ``llama-cpp`` is not installed.
         """
-        given: dict[str, Any] = {
-            "model_path": model_path,
-            "context_length": context_length,
-            "max_num_seqs": max_num_seqs,
-            "max_num_batched_tokens": max_num_batched_tokens,
-            "prefill_chunk": prefill_chunk,
-            "threads": threads,
-            "gpu_layers": gpu_layers,
-            "kv_cache_block_size": kv_cache_block_size,
-            "prefix_caching": prefix_caching,
-        }
         require_library()
-        self._options = Options(**{key: value for key, value in given.items() if value is not None})
+        self._options = Options.of(options)
         self._file = ModelFile(self._options.model_path)
         self._steps = Steps()
         self._kv_reports = KvReports()
