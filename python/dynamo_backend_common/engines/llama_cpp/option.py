@@ -71,6 +71,25 @@ class Text(Kind):
         return text
 
 
+class Texts(Kind):
+    """Texts that are not empty; as an argument divided by commas, or given several times."""
+
+    must = "a list of texts"
+
+    def __init__(self, metavar: str) -> None:
+        self.metavar = metavar
+
+    def accepts(self, value: Any) -> bool:
+        """Whether it is a list, or tuple, of such texts."""
+        return isinstance(value, (list, tuple)) and all(
+            isinstance(each, str) and each != "" for each in value
+        )
+
+    def read(self, text: str) -> tuple[str, ...]:
+        """The argument's parts."""
+        return tuple(text.split(","))
+
+
 class Choice(Kind):
     """One of some texts."""
 
@@ -224,11 +243,21 @@ def add_arguments(parser: argparse.ArgumentParser, options: type) -> None:
         else:
             parser.add_argument(
                 flag(each.name),
+                action=_More if isinstance(spec.kind, Texts) else "store",
                 type=_reader(spec.kind),
                 default=default,
                 metavar=spec.kind.metavar,
                 help=text,
             )
+
+
+class _More(argparse.Action):
+    """Adds to what was given before."""
+
+    def __call__(
+        self, _parser: Any, namespace: argparse.Namespace, values: Any, _option: Any = None
+    ) -> None:
+        setattr(namespace, self.dest, (*getattr(namespace, self.dest), *values))
 
 
 def _kind(each: Field[Any]) -> Kind:

@@ -16,6 +16,7 @@ from .option import (
     Numbers,
     Switch,
     Text,
+    Texts,
     add_arguments,
     check,
     option,
@@ -180,6 +181,21 @@ class Options:
         "keep what was read of a prompt for requests that begin alike; it takes no memory of its "
         "own, and no output is another with it",
     )
+
+    lora: tuple[str, ...] = option(
+        (),
+        Texts("[NAME=]FNAME,..."),
+        "GGUF files of LoRA adapters, each served as a model of its own, by default under its "
+        "file's name",
+        default_text="none",
+    )
+    lora_scaled: tuple[str, ...] = option(
+        (),
+        Texts("[NAME=]FNAME:SCALE,..."),
+        "the same, each with the factor by which it is added; 1: as it was trained",
+        default_text="none",
+    )
+    max_loras: int = option(8, Integer(), "LoRA adapters that may be loaded at once")
 
     @classmethod
     def of(cls, given: Mapping[str, Any]) -> Options:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ..options import Options
+    from .adapter import Adapter
     from .sampler import Sampler
 
 
@@ -189,6 +190,37 @@ class Model:
         buffer = ctypes.create_string_buffer(256)
         length = self._c.llama_token_to_piece(self._vocabulary, token, buffer, len(buffer), 0, True)
         return buffer.raw[: max(length, 0)]
+
+    def load_adapter(self, adapter: Adapter) -> None:
+        """Reads an adapter's weights into memory; `use_adapter` then makes steps with it.
+
+        Raises:
+            InvalidArgument: llama.cpp cannot load it for this model.
+        """
+        LOG.last_error = ""
+        handle = self._c.llama_adapter_lora_init(self._model, str(adapter.path).encode())
+        if not handle:
+            raise InvalidArgument(
+                f"llama.cpp cannot load the LoRA adapter '{adapter.path}': "
+                f"{LOG.last_error or 'no details'}"
+            )
+        adapter.handle = handle
+
+    def unload_adapter(self, adapter: Adapter) -> None:
+        """Frees an adapter that `load_adapter` loaded; no step is made with it any more."""
+        # The context must not be left with what is freed.
+        self.use_adapter(None)
+        self._c.llama_adapter_lora_free(adapter.handle)
+        adapter.handle = None
+
+    def use_adapter(self, adapter: Adapter | None) -> None:
+        """Makes every `decode` from now on one with ``adapter``; None: with none."""
+        if adapter is None:
+            self._c.llama_set_adapters_lora(self._context, None, 0, None)
+            return
+        handles = (self._c.llama_adapter_lora_p_ctypes * 1)(adapter.handle)
+        scales = (ctypes.c_float * 1)(adapter.scale)
+        self._c.llama_set_adapters_lora(self._context, handles, 1, scales)
 
     def close(self) -> None:
         """Frees everything; may be called again."""

@@ -5,6 +5,9 @@ produces output until it ends. A step computes the next token of every request t
 all in one batch, and then pieces of prompts, each as a batch of its own: llama.cpp cuts a batch of
 unequal parts at places that depend on all of them, and by the cut its rounding differs. So the
 output of a request does not depend on who else is running.
+
+llama.cpp computes a batch with one LoRA adapter, or none: a step is for the requests of one of
+them, and they take turns.
 """
 
 from __future__ import annotations
@@ -17,11 +20,13 @@ from ..cache.kv_reports import KvUse
 from .output import as_step, choose
 from .prefill import next_piece
 from .sampling import make_sampler
+from .turns import Turns
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Iterable, Iterator
 
     from ....messages import Step
+    from ..binding.adapter import Adapter
     from ..binding.model import Model
     from ..cache.prefix_cache import PrefixCache
     from .sequence import Sequence
@@ -68,6 +73,7 @@ class Scheduler:
         # Those that want no output: they need no slot.
         self._empty: list[Sequence] = []
         self._stages = (self._producing, self._reading, self._waiting, self._empty)
+        self._turns: Turns[Adapter | None] = Turns()
         self._steps = 0
         self.paused = False
 
@@ -128,8 +134,29 @@ class Scheduler:
         if producing or self._reading:
             self._steps += 1
             room = self._prefill_chunk if producing else self._model.max_num_batched_tokens
-            yield from self._produce(producing)
-            yield from self._read_prompts(room)
+            adapter = self._turns.next(
+                each.generation.adapter for each in (*producing, *self._reading)
+            )
+            self._model.use_adapter(adapter)
+            yield from self._produce(_of(adapter, producing))
+            yield from self._read_prompts(room, adapter)
+
+    def uses(self, adapter: Adapter) -> bool:
+        """Whether a request needs ``adapter``."""
+        return any(_of(adapter, stage) for stage in self._stages)
+
+    def load_adapter(self, adapter: Adapter) -> None:
+        """Loads an adapter.
+
+        Raises:
+            InvalidArgument: llama.cpp cannot load it.
+        """
+        self._model.load_adapter(adapter)
+
+    def unload_adapter(self, adapter: Adapter) -> None:
+        """Frees an adapter that no request uses, and what was read with it."""
+        self._cache.forget(adapter.name)
+        self._model.unload_adapter(adapter)
 
     def close(self) -> None:
         """Gives up every request."""
@@ -170,10 +197,10 @@ class Scheduler:
         for sequence in producing:
             yield self._advance(sequence, places[sequence.stream])
 
-    def _read_prompts(self, room: int) -> Iterator[Step]:
-        """Reads pieces of prompts in turn, at most ``room`` tokens."""
-        while self._reading:
-            sequence = self._reading[0]
+    def _read_prompts(self, room: int, adapter: Adapter | None) -> Iterator[Step]:
+        """Reads pieces of an adapter's prompts in turn, at most ``room`` tokens."""
+        while mine := _of(adapter, self._reading):
+            sequence = mine[0]
             if sequence.slot < 0:
                 self._place(sequence)
             length = next_piece(sequence.prompt_left, self._prefill_chunk)
@@ -182,7 +209,7 @@ class Scheduler:
             room -= length
             place = self._read_piece(sequence, length)
             # Not before: if the model fails, it is among those that are told.
-            self._reading.popleft()
+            self._reading.remove(sequence)
             if sequence.prompt_left:
                 self._reading.append(sequence)
             else:
@@ -195,7 +222,11 @@ class Scheduler:
         Of several that came at once, the later ones find what the first has read by then.
         """
         wanted = sequence.generation
-        lease = self._cache.take(wanted.prompt, shares=wanted.shares_prefix)
+        lease = self._cache.take(
+            wanted.prompt,
+            shares=wanted.shares_prefix,
+            adapter=wanted.adapter.name if wanted.adapter else None,
+        )
         assert lease is not None
         if lease.source is not None:
             self._model.copy(lease.source, lease.slot)
@@ -229,3 +260,7 @@ class Scheduler:
             sequence.sampler = None
         if sequence.slot >= 0:
             self._model.keep(sequence.slot, self._cache.give_back(sequence.slot))
+
+
+def _of(adapter: Adapter | None, sequences: Iterable[Sequence]) -> list[Sequence]:
+    return [each for each in sequences if each.generation.adapter is adapter]
