@@ -114,7 +114,7 @@ class LlamaCpp:
         if self._options.prefix_caching and not model.keeps_prefixes:
             logger.warning("prefix caching is off: '%s' cannot keep a prefix", self._file.name)
         cache = PrefixCache(
-            model.max_num_seqs,
+            model.max_slots,
             block_size=self._options.kv_cache_block_size,
             listener=self._kv_reports,
             enabled=self._caches_prefixes(model),

@@ -62,6 +62,18 @@ class Options:
         "tokens of prompt and output of one request together, rounded up to a multiple of 256",
         default_text=f"what the model was trained for, at most {_DEFAULT_CONTEXT}",
     )
+    kv_unified: bool = option(
+        False,
+        Switch(),
+        "one KV cache for all requests in the place of a part for each: one may be as long as the "
+        "whole, and what several begin with is there once; but output may depend on who else runs",
+    )
+    kv_cache_tokens: int | None = option(
+        None,
+        Integer(),
+        "tokens that all requests may have together, with `kv_unified`",
+        default_text="as `context_length`",
+    )
     max_num_seqs: int = option(8, Integer(), "requests that run at once; more wait in a queue")
     max_num_batched_tokens: int = option(512, Integer(), "tokens of one step at most")
     prefill_chunk: int = option(
@@ -221,6 +233,17 @@ class Options:
                 f"max_num_batched_tokens is {self.max_num_batched_tokens}; it must be {step} or "
                 "more, the sum of max_num_seqs and prefill_chunk"
             )
+        if self.kv_cache_tokens is not None:
+            if not self.kv_unified:
+                raise InvalidArgument(
+                    "kv_cache_tokens is for kv_unified; without it each request has a part of "
+                    "context_length tokens"
+                )
+            if self.kv_cache_tokens < (self.context_length or 0):
+                raise InvalidArgument(
+                    f"kv_cache_tokens is {self.kv_cache_tokens}; it must be {self.context_length} "
+                    "or more, the context_length"
+                )
         if self.flash_attn == "off" and self.quantises_values:
             raise InvalidArgument(
                 f"cache_type_v {self.cache_type_v} needs flash attention, and flash_attn is off"
@@ -243,7 +266,15 @@ class Options:
 
     def context_length_for(self, trained: int) -> int:
         """The context length to use for a model that was trained for ``trained`` tokens."""
-        return self.context_length or min(trained, _DEFAULT_CONTEXT)
+        return self.context_length or min(
+            trained, _DEFAULT_CONTEXT, self.kv_cache_tokens or _DEFAULT_CONTEXT
+        )
+
+    def total_tokens_for(self, length: int) -> int:
+        """Tokens that the KV cache has room for, with contexts of ``length``."""
+        if self.kv_unified:
+            return self.kv_cache_tokens or length
+        return length * self.max_num_seqs
 
 
 def parse_options(argv: Sequence[str]) -> Options:

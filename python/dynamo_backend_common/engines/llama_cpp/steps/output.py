@@ -64,6 +64,7 @@ def _choose_one(model: Model, sequence: Sequence, place: int, output: Output) ->
         model.forbid(place, options.ends)
     token = model.sample(place, sequence.sampler)
     sequence.last_token = token
+    sequence.output.append(token)
     output.reason = options.ends.get(token)
     if output.reason is None or token in options.visible_ends:
         sequence.produced += 1

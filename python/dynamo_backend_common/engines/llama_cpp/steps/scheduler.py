@@ -16,6 +16,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ..binding.model import NoCells
 from ..cache.kv_reports import KvUse
 from .output import as_step, choose
 from .prefill import next_piece
@@ -75,6 +76,8 @@ class Scheduler:
         self._stages = (self._producing, self._reading, self._waiting, self._empty)
         self._turns: Turns[Adapter | None] = Turns()
         self._steps = 0
+        # Whether somebody gave way to others since the last request ended.
+        self._crowded = False
         self.paused = False
 
     @property
@@ -84,7 +87,7 @@ class Scheduler:
             steps=self._steps,
             running=self._running,
             waiting=len(self._waiting),
-            free_slots=self._cache.total - self._running,
+            free_slots=self._model.max_num_seqs - self._running,
         )
 
     @property
@@ -92,9 +95,12 @@ class Scheduler:
         """What is in the KV cache now."""
         size = self._cache.block_size
         running = (*self._reading, *self._producing)
+        total = self._model.total_tokens // size
+        # Of what requests share, each counts the whole.
+        used = sum(-(-sequence.decoded // size) for sequence in running)
         return KvUse(
-            total_blocks=self._model.total_tokens // size,
-            used_blocks=sum(-(-sequence.decoded // size) for sequence in running),
+            total_blocks=total,
+            used_blocks=min(used, total),
             hit_rate=self._cache.hit_rate,
         )
 
@@ -177,25 +183,35 @@ class Scheduler:
                 self._release(sequence)
 
     def _start_waiting(self) -> None:
-        while self._waiting and self._running < self._cache.total:
+        room = 0 if self._crowded and self._running else self._model.max_num_seqs
+        while self._waiting and self._running < room:
             sequence = self._waiting.popleft()
-            sequence.sampler = make_sampler(sequence.generation, self._model)
+            if sequence.sampler is None:
+                sequence.sampler = make_sampler(sequence.generation, self._model)
             self._reading.append(sequence)
 
     def _produce(self, producing: list[Sequence]) -> Iterator[Step]:
         """Computes the next token of every request of ``producing``."""
-        if not producing:
-            return
-        places = {}
-        # llama.cpp computes only those at once whose slots follow one another in the batch.
-        for sequence in sorted(producing, key=lambda sequence: sequence.slot):
-            places[sequence.stream] = self._model.add(
-                sequence.last_token, sequence.decoded, sequence.slot, sample=True
-            )
-            sequence.decoded += 1
-        self._model.decode()
+        places: dict[int, int] = {}
+        while producing and not places:
+            try:
+                places = self._enter(producing)
+            except NoCells:
+                self._make_room()
+                producing = [each for each in producing if each.slot >= 0]
         for sequence in producing:
+            sequence.decoded += 1
             yield self._advance(sequence, places[sequence.stream])
+
+    def _enter(self, producing: list[Sequence]) -> dict[int, int]:
+        """Computes what follows the newest tokens; returns the places of each, by stream."""
+        # llama.cpp computes only those at once whose slots follow one another in the batch.
+        places = {
+            each.stream: self._model.add(each.last_token, each.decoded, each.slot, sample=True)
+            for each in sorted(producing, key=lambda each: each.slot)
+        }
+        self._model.decode()
+        return places
 
     def _read_prompts(self, room: int, adapter: Adapter | None) -> Iterator[Step]:
         """Reads pieces of an adapter's prompts in turn, at most ``room`` tokens."""
@@ -203,17 +219,23 @@ class Scheduler:
             sequence = mine[0]
             if sequence.slot < 0:
                 self._place(sequence)
-            length = next_piece(sequence.prompt_left, self._prefill_chunk)
+            length = next_piece(sequence.left, self._prefill_chunk)
             if length > room:
                 break
+            try:
+                place = self._read_piece(sequence, length)
+            except NoCells:
+                self._make_room()
+                continue
             room -= length
-            place = self._read_piece(sequence, length)
             # Not before: if the model fails, it is among those that are told.
             self._reading.remove(sequence)
-            if sequence.prompt_left:
+            if sequence.left:
                 self._reading.append(sequence)
-            else:
-                self._producing.append(sequence)
+                continue
+            self._producing.append(sequence)
+            # Who had given way has its newest token already.
+            if not sequence.output:
                 yield self._advance(sequence, place)
 
     def _place(self, sequence: Sequence) -> None:
@@ -232,14 +254,15 @@ class Scheduler:
             self._model.copy(lease.source, lease.slot)
         self._model.keep(lease.slot, lease.cached)
         sequence.slot, sequence.decoded = lease.slot, lease.cached
-        sequence.cached = lease.cached if self._cache.enabled else None
+        if self._cache.enabled and not sequence.output:
+            sequence.cached = lease.cached
 
     def _read_piece(self, sequence: Sequence, length: int) -> int:
-        """Reads the next ``length`` tokens of a prompt; returns the last one's place."""
-        prompt, start, place = sequence.generation.prompt, sequence.decoded, -1
+        """Reads the next ``length`` tokens of a text; returns the last one's place."""
+        text, start, place = sequence.text, sequence.decoded, -1
         for position in range(start, start + length):
-            last = position == len(prompt) - 1
-            place = self._model.add(prompt[position], position, sequence.slot, sample=last)
+            last = position == len(text) - 1 and not sequence.output
+            place = self._model.add(text[position], position, sequence.slot, sample=last)
         self._model.decode()
         sequence.decoded += length
         self._cache.read(sequence.slot, sequence.decoded)
@@ -253,13 +276,41 @@ class Scheduler:
             self._release(sequence)
         return as_step(sequence, output)
 
+    def _make_room(self) -> None:
+        """Frees cells of the KV cache that all share.
+
+        What is kept of earlier prompts goes first. Then who came last gives way: it waits until a
+        request has ended, and its text is read once more.
+        """
+        if (slot := self._cache.evict()) is not None:
+            self._model.keep(slot, 0)
+            return
+        youngest, stage = max(
+            (
+                (each, stage)
+                for stage in (self._reading, self._producing)
+                for each in stage
+                if each.slot >= 0
+            ),
+            key=lambda found: found[0].stream,
+        )
+        stage.remove(youngest)
+        self._give_back(youngest)
+        self._waiting.appendleft(youngest)
+        self._crowded = True
+
     def _release(self, sequence: Sequence) -> None:
         """Frees what a request holds; its slot keeps what others may begin with."""
         if sequence.sampler is not None:
             sequence.sampler.close()
             sequence.sampler = None
+        self._crowded = False
+        self._give_back(sequence)
+
+    def _give_back(self, sequence: Sequence) -> None:
         if sequence.slot >= 0:
             self._model.keep(sequence.slot, self._cache.give_back(sequence.slot))
+            sequence.slot, sequence.decoded = -1, 0
 
 
 def _of(adapter: Adapter | None, sequences: Iterable[Sequence]) -> list[Sequence]:

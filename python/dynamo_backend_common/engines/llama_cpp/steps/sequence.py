@@ -23,6 +23,7 @@ class Sequence:
             yet, or nothing is ever kept.
         decoded: Number of tokens, of prompt and output, that are in the context.
         produced: Number of tokens of the output.
+        output: Every token that was chosen.
         last_token: Newest token of the output; it enters the context with the next step.
         cumulative_logprob: Sum of the log probabilities of the output.
     """
@@ -33,6 +34,7 @@ class Sequence:
         "decoded",
         "generation",
         "last_token",
+        "output",
         "produced",
         "sampler",
         "slot",
@@ -47,13 +49,21 @@ class Sequence:
         self.cached: int | None = None
         self.decoded = 0
         self.produced = 0
+        self.output: list[int] = []
         self.last_token = -1
         self.cumulative_logprob = 0.0
 
     @property
-    def prompt_left(self) -> int:
-        """Number of tokens of the prompt that are not in the context."""
-        return max(len(self.generation.prompt) - self.decoded, 0)
+    def text(self) -> tuple[int, ...]:
+        """What is in the context when its newest token is to enter it: the prompt, and output."""
+        return (
+            (*self.generation.prompt, *self.output[:-1]) if self.output else self.generation.prompt
+        )
+
+    @property
+    def left(self) -> int:
+        """Number of tokens of `text` that are not in the context."""
+        return max(len(self.generation.prompt) + max(len(self.output) - 1, 0) - self.decoded, 0)
 
     @property
     def usage(self) -> Usage:
