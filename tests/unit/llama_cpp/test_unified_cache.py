@@ -66,10 +66,10 @@ async def test_memory_is_for_all_together(unified, tokenize):
 async def test_more_than_fits_is_finished_all_the_same(unified, chat, model, preempted):
     """Each alone takes about half of the room."""
     prompts = [chat(f"{STORY} {number}") for number in ("One?", "Two?", "Three?", "Four?")]
-    options = {"stop": {"max_tokens": 40, "ignore_eos": True}, "routing": {"cache_salt": "own"}}
-    assert len(prompts[0]) + 40 > TOTAL / 3
+    options = {"stop": {"max_tokens": 24, "ignore_eos": True}, "routing": {"cache_salt": "own"}}
+    assert len(prompts[0]) + 24 > TOTAL / 3
     outputs = await asyncio.gather(*(unified.ask(prompt, **options) for prompt in prompts))
-    assert [len(output.tokens) for output in outputs] == [40] * 4
+    assert [len(output.tokens) for output in outputs] == [24] * 4
     assert [output.reason for output in outputs] == ["length"] * 4
     # Who came first was never sent back.
     assert preempted
@@ -125,7 +125,7 @@ async def test_who_gave_way_can_be_cancelled(unified, chat, preempted):
         asyncio.ensure_future(
             unified.ask(
                 prompt,
-                stop=ENDLESS | {"max_tokens": 60},
+                stop=ENDLESS | {"max_tokens": 40},
                 routing={"cache_salt": "own"},
                 context=context if number == 2 else None,
             )
@@ -136,4 +136,4 @@ async def test_who_gave_way_can_be_cancelled(unified, chat, preempted):
     context.stop()
     outputs = await asyncio.gather(*streams)
     assert [output.reason for output in outputs][2] == "cancelled"
-    assert [len(output.tokens) for output in outputs[:2]] == [60, 60]
+    assert [len(output.tokens) for output in outputs[:2]] == [40, 40]
