@@ -33,6 +33,8 @@ class Model:
         total_tokens: Tokens that all sequences may have together.
         max_num_seqs: Sequences that fit at once, numbered from 0.
         max_num_batched_tokens: Tokens that fit into one batch.
+        ubatch_size: Tokens of a batch that are computed at once.
+        vocabulary: llama.cpp's own handle of the vocabulary.
         vocab_size: Number of tokens of the vocabulary.
         end_tokens: Tokens by which the model itself ends a text or its turn.
         bos_token: Token that begins a text, or None.
@@ -68,11 +70,12 @@ class Model:
             raise
         vocabulary = self._c.llama_model_get_vocab(self._model)
         self._memory = self._c.llama_get_memory(self._context)
-        self._vocabulary = vocabulary
+        self.vocabulary = vocabulary
         self.context_length: int = self._c.llama_n_ctx_seq(self._context)
         self.total_tokens: int = self._c.llama_n_ctx(self._context)
         self.max_num_seqs: int = self._c.llama_n_seq_max(self._context)
         self.max_num_batched_tokens: int = self._c.llama_n_batch(self._context)
+        self.ubatch_size: int = self._c.llama_n_ubatch(self._context)
         self.vocab_size: int = self._c.llama_vocab_n_tokens(vocabulary)
         ends = partial(self._c.llama_vocab_is_eog, vocabulary)
         self.end_tokens = frozenset(filter(ends, range(self.vocab_size)))
@@ -192,7 +195,7 @@ class Model:
     def piece(self, token: int) -> bytes:
         """The text of a token, which need not be whole characters."""
         buffer = ctypes.create_string_buffer(256)
-        length = self._c.llama_token_to_piece(self._vocabulary, token, buffer, len(buffer), 0, True)
+        length = self._c.llama_token_to_piece(self.vocabulary, token, buffer, len(buffer), 0, True)
         return buffer.raw[: max(length, 0)]
 
     def close(self) -> None:

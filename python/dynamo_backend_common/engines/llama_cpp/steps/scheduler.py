@@ -4,7 +4,8 @@ A request waits for a slot, then its prompt is read, but for what is in the cont
 produces output until it ends. A step computes the next token of every request that produces output,
 all in one batch, and then pieces of prompts, each as a batch of its own: llama.cpp cuts a batch of
 unequal parts at places that depend on all of them, and by the cut its rounding differs. So the
-output of a request does not depend on who else is running.
+output of a request does not depend on who else is running. Drafts of the same length are a batch,
+for the same reason.
 """
 
 from __future__ import annotations
@@ -14,12 +15,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..cache.kv_reports import KvUse
+from .batches import equal_batches
 from .output import as_step, choose
 from .prefill import next_piece
 from .sampling import make_sampler
+from .speculation import Speculation
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
+    from collections.abc import Sequence as List
 
     from ....messages import Step
     from ..binding.model import Model
@@ -49,15 +53,23 @@ class Scheduler:
 
     Attributes:
         paused: Whether the last step had nothing to compute, though there are requests.
+        speculation: Drafts, and how many of them were right.
     """
 
-    def __init__(self, model: Model, prefill_chunk: int, cache: PrefixCache) -> None:
+    def __init__(
+        self,
+        model: Model,
+        prefill_chunk: int,
+        cache: PrefixCache,
+        speculation: Speculation | None = None,
+    ) -> None:
         """Takes charge of ``model``.
 
         Args:
             model: The loaded model; nobody else may use it from now on.
             prefill_chunk: Tokens of prompts in a step at most while others produce output.
             cache: The slots of the model.
+            speculation: Who makes drafts. None: nobody.
         """
         self._model = model
         self._prefill_chunk = prefill_chunk
@@ -70,6 +82,7 @@ class Scheduler:
         self._stages = (self._producing, self._reading, self._waiting, self._empty)
         self._steps = 0
         self.paused = False
+        self.speculation = speculation or Speculation()
 
     @property
     def load(self) -> Load:
@@ -156,19 +169,22 @@ class Scheduler:
             self._reading.append(sequence)
 
     def _produce(self, producing: list[Sequence]) -> Iterator[Step]:
-        """Computes the next token of every request of ``producing``."""
-        if not producing:
-            return
-        places = []
-        for sequence in producing:
-            place = self._model.add(
-                sequence.last_token, sequence.decoded, sequence.slot, sample=True
-            )
-            sequence.decoded += 1
-            places.append((sequence, place))
-        self._model.decode()
-        for sequence, place in places:
-            yield self._advance(sequence, place)
+        """Computes the next token of every request of ``producing``, and those behind a draft."""
+        drafts = self.speculation.draft(producing)
+        drafted = zip(producing, drafts, strict=True)
+        for batch in equal_batches(drafted, lambda each: 1 + len(each[1]), self._model.ubatch_size):
+            places = [self._add(sequence, draft) for sequence, draft in batch]
+            self._model.decode()
+            for (sequence, draft), place in zip(batch, places, strict=True):
+                yield self._advance(sequence, place, draft)
+
+    def _add(self, sequence: Sequence, draft: List[int]) -> int:
+        """Puts a request's newest token and its draft into the batch; returns the place."""
+        place = self._model.add(sequence.last_token, sequence.decoded, sequence.slot, sample=True)
+        sequence.decoded += 1
+        for position, token in enumerate(draft, start=sequence.decoded):
+            self._model.add(token, position, sequence.slot, sample=True)
+        return place
 
     def _read_prompts(self, room: int) -> Iterator[Step]:
         """Reads pieces of prompts in turn, at most ``room`` tokens."""
@@ -212,14 +228,19 @@ class Scheduler:
         self._model.decode()
         sequence.decoded += length
         self._cache.read(sequence.slot, sequence.decoded)
+        self.speculation.read(sequence)
         return place
 
-    def _advance(self, sequence: Sequence, place: int) -> Step:
-        """Chooses the next token of a request, and retires it when that was the last one."""
-        output = choose(self._model, sequence, place)
+    def _advance(self, sequence: Sequence, place: int, draft: List[int] = ()) -> Step:
+        """Chooses the next tokens of a request, and retires it when these were the last."""
+        output = choose(self._model, sequence, place, draft)
+        sequence.decoded += output.accepted
+        self.speculation.count(len(draft), output.accepted)
         if output.reason is not None:
             self._producing.remove(sequence)
             self._release(sequence)
+        elif output.accepted < len(draft):
+            self._model.keep(sequence.slot, sequence.decoded)
         return as_step(sequence, output)
 
     def _release(self, sequence: Sequence) -> None:
@@ -227,5 +248,6 @@ class Scheduler:
         if sequence.sampler is not None:
             sequence.sampler.close()
             sequence.sampler = None
+        self.speculation.forget(sequence)
         if sequence.slot >= 0:
             self._model.keep(sequence.slot, self._cache.give_back(sequence.slot))
