@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ...exceptions import InvalidArgument
 from .option import (
     Choice,
+    Choices,
     Integer,
     Number,
     Numbers,
@@ -208,6 +209,33 @@ class Options:
         default_text="none",
     )
     max_loras: int = option(8, Integer(), "LoRA adapters that may be loaded at once")
+    model_draft: str | None = option(
+        None,
+        Text("PATH"),
+        "GGUF file of a small model with the same vocabulary, which drafts tokens for the model",
+        default_text="none",
+    )
+    spec_type: str | None = option(
+        None,
+        Choices("none", "draft-simple", "ngram-simple"),
+        "who drafts tokens for speculative decoding: `draft-simple`, the draft model; "
+        "`ngram-simple`, the request's own prompt and output; with both, separated by a comma, the "
+        "draft model where the text does not repeat itself; `none`",
+        default_text="`draft-simple` with a draft model, else `none`",
+    )
+    spec_draft_n_max: int = option(3, Integer(), "tokens that the draft model drafts at most")
+    spec_draft_n_min: int = option(
+        0, Integer(0), "tokens that the draft model drafts at least; a shorter draft is not used"
+    )
+    spec_draft_p_min: float = option(
+        0.0, Number(0.0), "probability, up to 1, that the draft model must give a token of a draft"
+    )
+    spec_ngram_simple_size_n: int = option(
+        12, Integer(), "tokens that must have occurred before, for what followed them to be a draft"
+    )
+    spec_ngram_simple_size_m: int = option(
+        48, Integer(), "tokens of what followed that are a draft, at most"
+    )
 
     @classmethod
     def of(cls, given: Mapping[str, Any]) -> Options:
@@ -252,6 +280,30 @@ class Options:
             raise InvalidArgument(
                 "rope_scale and rope_freq_scale are the same, one as 1 / the other: give one"
             )
+        self._check_speculation()
+
+    def _check_speculation(self) -> None:
+        if self.spec_draft_p_min > 1.0:
+            raise InvalidArgument(f"spec_draft_p_min is {self.spec_draft_p_min}; it must be 0 to 1")
+        if self.spec_draft_n_min > self.spec_draft_n_max:
+            raise InvalidArgument(
+                f"spec_draft_n_min is {self.spec_draft_n_min}; it must be at most "
+                f"spec_draft_n_max, {self.spec_draft_n_max}"
+            )
+        types = self.spec_types
+        if "none" in types and len(types) > 1:
+            raise InvalidArgument(f"spec_type is '{self.spec_type}'; none goes with nothing else")
+        if ("draft-simple" in types) != (self.model_draft is not None):
+            raise InvalidArgument(
+                f"spec_type is '{self.spec_type}', and model_draft is {self.model_draft!r}; "
+                "draft-simple and a draft model go together"
+            )
+        if types != {"none"} and self.longest_draft < 1:
+            raise InvalidArgument(
+                f"max_num_batched_tokens is {self.max_num_batched_tokens}; with drafts it must be "
+                f"{2 * self.max_num_seqs + self.prefill_chunk} or more, twice max_num_seqs and "
+                "prefill_chunk"
+            )
 
     @property
     def extends_context(self) -> bool:
@@ -263,6 +315,17 @@ class Options:
     def quantises_values(self) -> bool:
         """Whether the values in the KV cache are quantised, which needs flash attention."""
         return self.cache_type_v not in _UNQUANTISED
+
+    @property
+    def spec_types(self) -> frozenset[str]:
+        """Who drafts tokens."""
+        default = "none" if self.model_draft is None else "draft-simple"
+        return frozenset((self.spec_type or default).split(","))
+
+    @property
+    def longest_draft(self) -> int:
+        """Tokens of a draft for which a step has room, however many requests run."""
+        return (self.max_num_batched_tokens - self.prefill_chunk) // self.max_num_seqs - 1
 
     def context_length_for(self, trained: int) -> int:
         """The context length to use for a model that was trained for ``trained`` tokens."""

@@ -44,6 +44,8 @@ class Model:
         max_num_seqs: Requests that may run at once.
         max_slots: Sequences that there are, numbered from 0; at least as many.
         max_num_batched_tokens: Tokens that fit into one batch.
+        ubatch_size: Tokens of a batch that are computed at once.
+        vocabulary: llama.cpp's own handle of the vocabulary.
         vocab_size: Number of tokens of the vocabulary.
         end_tokens: Tokens by which the model itself ends a text or its turn.
         bos_token: Token that begins a text, or None.
@@ -79,11 +81,12 @@ class Model:
             raise
         vocabulary = self._c.llama_model_get_vocab(self._model)
         self._memory = self._c.llama_get_memory(self._context)
-        self._vocabulary = vocabulary
+        self.vocabulary = vocabulary
         self.total_tokens: int = self._c.llama_n_ctx(self._context)
         self.max_num_seqs = options.max_num_seqs
         self.max_slots: int = self._c.llama_n_seq_max(self._context)
         self.max_num_batched_tokens: int = self._c.llama_n_batch(self._context)
+        self.ubatch_size: int = self._c.llama_n_ubatch(self._context)
         self.vocab_size: int = self._c.llama_vocab_n_tokens(vocabulary)
         ends = partial(self._c.llama_vocab_is_eog, vocabulary)
         self.end_tokens = frozenset(filter(ends, range(self.vocab_size)))
@@ -118,7 +121,9 @@ class Model:
             or self._c.llama_model_is_hybrid(self._model)
             or self._c.llama_model_n_swa(self._model)
         )
-        more = _KEPT_SEQUENCES if options.kv_unified and self.keeps_prefixes else 0
+        # A draft model has one for each request.
+        shares = options.kv_unified and self.keeps_prefixes and options.model_draft is None
+        more = _KEPT_SEQUENCES if shares else 0
         most = self._c.llama_max_parallel_sequences()
         parameters.n_seq_max = max(min(options.max_num_seqs + more, most), options.max_num_seqs)
         LOG.last_error = ""
@@ -211,7 +216,7 @@ class Model:
     def piece(self, token: int) -> bytes:
         """The text of a token, which need not be whole characters."""
         buffer = ctypes.create_string_buffer(256)
-        length = self._c.llama_token_to_piece(self._vocabulary, token, buffer, len(buffer), 0, True)
+        length = self._c.llama_token_to_piece(self.vocabulary, token, buffer, len(buffer), 0, True)
         return buffer.raw[: max(length, 0)]
 
     def load_adapter(self, adapter: Adapter) -> None:

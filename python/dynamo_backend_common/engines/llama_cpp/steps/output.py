@@ -64,15 +64,14 @@ def _choose_one(model: Model, sequence: Sequence, place: int, output: Output) ->
         model.forbid(place, options.ends)
     token = model.sample(place, sequence.sampler)
     sequence.last_token = token
-    sequence.output.append(token)
     output.reason = options.ends.get(token)
     if output.reason is None or token in options.visible_ends:
-        sequence.produced += 1
+        sequence.output.append(token)
         output.tokens.append(token)
         if logprobs is not None and options.logprobs is not None:
             output.log_probs.append(logprobs.of(token))
             output.top_logprobs.append(logprobs.top(options.logprobs))
-    if output.reason is None and sequence.produced >= options.max_tokens:
+    if output.reason is None and sequence.left <= 0:
         output.reason = "length"
     return token
 

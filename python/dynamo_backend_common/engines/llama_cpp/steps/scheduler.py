@@ -4,7 +4,8 @@ A request waits for a slot, then its prompt is read, but for what is in the cont
 produces output until it ends. A step computes the next token of every request that produces output,
 all in one batch, and then pieces of prompts, each as a batch of its own: llama.cpp cuts a batch of
 unequal parts at places that depend on all of them, and by the cut its rounding differs. So the
-output of a request does not depend on who else is running.
+output of a request does not depend on who else is running. Drafts of the same length are a batch,
+for the same reason. Only where all share the cells of one KV cache it does, see `Options`.
 
 llama.cpp computes a batch with one LoRA adapter, or none: a step is for the requests of one of
 them, and they take turns.
@@ -18,13 +19,16 @@ from typing import TYPE_CHECKING
 
 from ..binding.model import NoCells
 from ..cache.kv_reports import KvUse
+from .batches import equal_batches
 from .output import as_step, choose
 from .prefill import next_piece
 from .sampling import make_sampler
+from .speculation import Speculation
 from .turns import Turns
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
+    from collections.abc import Sequence as List
 
     from ....messages import Step
     from ..binding.adapter import Adapter
@@ -55,15 +59,23 @@ class Scheduler:
 
     Attributes:
         paused: Whether the last step had nothing to compute, though there are requests.
+        speculation: Drafts, and how many of them were right.
     """
 
-    def __init__(self, model: Model, prefill_chunk: int, cache: PrefixCache) -> None:
+    def __init__(
+        self,
+        model: Model,
+        prefill_chunk: int,
+        cache: PrefixCache,
+        speculation: Speculation | None = None,
+    ) -> None:
         """Takes charge of ``model``.
 
         Args:
             model: The loaded model; nobody else may use it from now on.
             prefill_chunk: Tokens of prompts in a step at most while others produce output.
             cache: The slots of the model.
+            speculation: Who makes drafts. None: nobody.
         """
         self._model = model
         self._prefill_chunk = prefill_chunk
@@ -79,6 +91,7 @@ class Scheduler:
         # Whether somebody gave way to others since the last request ended.
         self._crowded = False
         self.paused = False
+        self.speculation = speculation or Speculation()
 
     @property
     def load(self) -> Load:
@@ -191,27 +204,42 @@ class Scheduler:
             self._reading.append(sequence)
 
     def _produce(self, producing: list[Sequence]) -> Iterator[Step]:
-        """Computes the next token of every request of ``producing``."""
-        places: dict[int, int] = {}
-        while producing and not places:
+        """Computes the next token of every request of ``producing``, and those behind a draft."""
+        drafts = self.speculation.draft(producing)
+        drafted = zip(producing, drafts, strict=True)
+        for batch in equal_batches(drafted, lambda each: 1 + len(each[1]), self._model.ubatch_size):
+            for sequence, draft, place in self._enter(batch):
+                yield self._advance(sequence, place, draft)
+
+    def _enter(
+        self, batch: List[tuple[Sequence, List[int]]]
+    ) -> List[tuple[Sequence, List[int], int]]:
+        """Computes what follows the newest token of each request, and its draft.
+
+        Returns:
+            The batch with the place of each newest token, without who gave way to the others.
+        """
+        while batch := [each for each in batch if each[0].slot >= 0]:
+            # llama.cpp computes only those at once whose slots follow one another in the batch.
+            in_order = sorted(batch, key=lambda each: each[0].slot)
+            places = {each.stream: self._add(each, draft) for each, draft in in_order}
             try:
-                places = self._enter(producing)
+                self._model.decode()
             except NoCells:
                 self._make_room()
-                producing = [each for each in producing if each.slot >= 0]
-        for sequence in producing:
-            sequence.decoded += 1
-            yield self._advance(sequence, places[sequence.stream])
+                continue
+            for sequence, _ in batch:
+                sequence.decoded += 1
+            return [(each, draft, places[each.stream]) for each, draft in batch]
+        return []
 
-    def _enter(self, producing: list[Sequence]) -> dict[int, int]:
-        """Computes what follows the newest tokens; returns the places of each, by stream."""
-        # llama.cpp computes only those at once whose slots follow one another in the batch.
-        places = {
-            each.stream: self._model.add(each.last_token, each.decoded, each.slot, sample=True)
-            for each in sorted(producing, key=lambda each: each.slot)
-        }
-        self._model.decode()
-        return places
+    def _add(self, sequence: Sequence, draft: List[int]) -> int:
+        """Puts a request's newest token and its draft into the batch; returns the place."""
+        first = sequence.decoded
+        place = self._model.add(sequence.last_token, first, sequence.slot, sample=True)
+        for position, token in enumerate(draft, start=first + 1):
+            self._model.add(token, position, sequence.slot, sample=True)
+        return place
 
     def _read_prompts(self, room: int, adapter: Adapter | None) -> Iterator[Step]:
         """Reads pieces of an adapter's prompts in turn, at most ``room`` tokens."""
@@ -219,7 +247,7 @@ class Scheduler:
             sequence = mine[0]
             if sequence.slot < 0:
                 self._place(sequence)
-            length = next_piece(sequence.left, self._prefill_chunk)
+            length = next_piece(sequence.unread, self._prefill_chunk)
             if length > room:
                 break
             try:
@@ -230,7 +258,7 @@ class Scheduler:
             room -= length
             # Not before: if the model fails, it is among those that are told.
             self._reading.remove(sequence)
-            if sequence.left:
+            if sequence.unread:
                 self._reading.append(sequence)
                 continue
             self._producing.append(sequence)
@@ -266,14 +294,19 @@ class Scheduler:
         self._model.decode()
         sequence.decoded += length
         self._cache.read(sequence.slot, sequence.decoded)
+        self.speculation.read(sequence)
         return place
 
-    def _advance(self, sequence: Sequence, place: int) -> Step:
-        """Chooses the next token of a request, and retires it when that was the last one."""
-        output = choose(self._model, sequence, place)
+    def _advance(self, sequence: Sequence, place: int, draft: List[int] = ()) -> Step:
+        """Chooses the next tokens of a request, and retires it when these were the last."""
+        output = choose(self._model, sequence, place, draft)
+        sequence.decoded += output.accepted
+        self.speculation.count(len(draft), output.accepted)
         if output.reason is not None:
             self._producing.remove(sequence)
             self._release(sequence)
+        elif output.accepted < len(draft):
+            self._model.keep(sequence.slot, sequence.decoded)
         return as_step(sequence, output)
 
     def _make_room(self) -> None:
@@ -308,6 +341,7 @@ class Scheduler:
         self._give_back(sequence)
 
     def _give_back(self, sequence: Sequence) -> None:
+        self.speculation.forget(sequence)
         if sequence.slot >= 0:
             self._model.keep(sequence.slot, self._cache.give_back(sequence.slot))
             sequence.slot, sequence.decoded = -1, 0
