@@ -78,7 +78,7 @@ def test_a_wrong_value_is_named():
 def test_a_wrong_name_is_named():
     with pytest.raises(TypeError, match="no option 'thread': did you mean threads"):
         LlamaCpp(thread=2)
-    with pytest.raises(TypeError, match="no option 'x': there are model_path, context_length"):
+    with pytest.raises(TypeError, match="no option 'x': there are model, model_path, context_length"):
         LlamaCpp(x=2)
 
 

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from ..._core import Steps
 from ...config import EngineConfig, WorkerConfig
-from ...exceptions import EngineShutdown, InvalidArgument
+from ...exceptions import DynamoError, EngineShutdown, InvalidArgument
 from ...publish import MetricsBindings, PushKvEvents
 from .binding.library import require_library
 from .binding.model import Model
 from .cache.kv_reports import DP_RANK, KvReports
 from .cache.prefix_cache import PrefixCache
-from .files.model_file import ModelFile
-from .files.model_folder import model_folder
+from .controls import Controls
+from .files.model_source import ModelSource
 from .options import Options, parse_options
 from .request.generation import read_request
 from .steps.scheduler import Load, Scheduler
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from ..._core import RequestContext, StepStream
     from ...publish import MetricsContext
+    from .files.model_file import ModelFile
 
 logger = logging.getLogger(__name__)
 
@@ -48,7 +49,7 @@ class LlamaCpp:
     """
 
     def __init__(self, **options: Any) -> None:
-        """Finds the model file; `start` loads it.
+        """Finds the model; `start` fetches it, where it is of a hub, and loads it.
 
         Args:
             options: What `Options` has, by name, such as ``model_path`` and ``threads``; what is
@@ -62,14 +63,17 @@ class LlamaCpp:
         """
         require_library()
         self._options = Options.of(options)
-        self._file = ModelFile(self._options.model_path)
+        self._source = ModelSource(self._options.model, self._options.model_path)
         self._steps = Steps()
         self._kv_reports = KvReports()
         self._loading: asyncio.Future[Model] | None = None
         self._model: Model | None = None
         self._step_loop: StepLoop | None = None
+        self._controls = Controls(self)
         self._closing = threading.Event()
-        self._cleaning = asyncio.Lock()
+        self._changing = asyncio.Lock()
+        # Set while the step loop runs, or none will any more.
+        self._settled = asyncio.Event()
 
     @classmethod
     def from_args(cls, argv: List[str]) -> Self:
@@ -91,19 +95,52 @@ class LlamaCpp:
             InvalidArgument: The file's tokenizer is not known, or the file is damaged.
         """
         if not config.model_name:
-            config = dataclasses.replace(config, model_name=str(model_folder(self._file)))
+            config = dataclasses.replace(config, model_name=str(self._source.folder))
         if config.served_model_name is None:
-            config = dataclasses.replace(config, served_model_name=self._file.name)
+            config = dataclasses.replace(config, served_model_name=self._source.name)
         return config
 
-    async def start(self, worker_id: int, progress: _Progress | None = None) -> EngineConfig:  # noqa: ARG002
-        """Loads the model in a thread and starts the step loop.
+    async def start(
+        self,
+        worker_id: int,  # noqa: ARG002
+        progress: _Progress | None = None,
+        shutdown: asyncio.Event | None = None,
+    ) -> EngineConfig:
+        """Fetches and loads the model in a thread, and starts the step loop.
 
         Raises:
-            InvalidArgument: llama.cpp cannot load the file, or not with these options.
+            InvalidArgument: llama.cpp cannot load the file, or not with these options; or the hub
+                has no such model.
+            CannotConnect: The hub cannot be reached.
         """
-        load = partial(Model, self._file.path, self._options, partial(self._proceed, progress))
-        self._loading = asyncio.ensure_future(asyncio.to_thread(load))
+        giving_up = asyncio.ensure_future(self._give_up(shutdown))
+        try:
+            model = await self._run_up(progress)
+        except DynamoError:
+            if shutdown is None or not shutdown.is_set():
+                raise
+            return EngineConfig(model=self._source.name or "llama-cpp")
+        finally:
+            giving_up.cancel()
+        block_size = self._options.kv_cache_block_size
+        return EngineConfig(
+            model=self._file.name,
+            served_model_name=self._file.name,
+            context_length=model.context_length,
+            kv_cache_block_size=block_size,
+            total_kv_blocks=model.total_tokens // block_size,
+            max_num_seqs=model.max_num_seqs,
+            max_num_batched_tokens=model.max_num_batched_tokens,
+        )
+
+    async def _give_up(self, shutdown: asyncio.Event | None) -> None:
+        if shutdown is not None:
+            await shutdown.wait()
+            self._closing.set()
+
+    async def _run_up(self, progress: _Progress | None) -> Model:
+        """Loads the model, and begins to make steps."""
+        self._loading = asyncio.ensure_future(asyncio.to_thread(self._load, progress))
         # A start that is cancelled leaves the thread to `cleanup`.
         model = self._model = await asyncio.shield(self._loading)
         if self._options.prefix_caching and not model.keeps_prefixes:
@@ -119,15 +156,13 @@ class LlamaCpp:
         self._steps = Steps()
         self._step_loop = StepLoop(scheduler, self._steps, self._kv_reports)
         self._step_loop.start()
-        return EngineConfig(
-            model=self._file.name,
-            served_model_name=self._file.name,
-            context_length=model.context_length,
-            kv_cache_block_size=cache.block_size,
-            total_kv_blocks=model.total_tokens // cache.block_size,
-            max_num_seqs=model.max_num_seqs,
-            max_num_batched_tokens=model.max_num_batched_tokens,
-        )
+        self._settled.set()
+        return model
+
+    def _load(self, progress: _Progress | None) -> Model:
+        proceed = partial(self._proceed, progress)
+        file = self._source.fetch(proceed)
+        return Model(file.path, self._options, partial(proceed, f"loading {file.name}"))
 
     async def generate(self, request: Mapping[str, Any], context: RequestContext) -> StepStream:
         """Serves one request: its tokens come by the steps, one a step.
@@ -149,9 +184,13 @@ class LlamaCpp:
         return stream
 
     async def watch(self) -> None:
-        """Waits for the step loop, and raises what that fails with."""
-        _, step_loop = self._started()
-        await step_loop.watch()
+        """Waits for the end of the engine, and raises what its step loop fails with."""
+        self._started()
+        while not self._closing.is_set():
+            if self._step_loop is not None:
+                await self._step_loop.watch()
+            # It ended for a sleep, or the engine ends.
+            await self._settled.wait()
 
     async def is_quiescent(self) -> bool:
         """Whether no request is running or waiting."""
@@ -180,19 +219,59 @@ class LlamaCpp:
             "sampling_options": {"temperature": 0.0},
         }
 
+    async def supported_controls(self) -> List[str]:
+        """Those that an operator has, see `Controls`."""
+        return self._controls.names
+
+    async def validate_engine_control(self, name: str, body: Mapping[str, Any]) -> None:
+        """Looks at a body for which the worker would leave discovery.
+
+        Raises:
+            InvalidArgument: The control would not accept it.
+        """
+        self._controls.validate(name, body)
+
+    async def engine_control(self, name: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Performs a control.
+
+        Raises:
+            InvalidArgument: There is none of that name, or its body is not accepted.
+        """
+        return await self._controls(name, body)
+
+    async def let_go(self) -> None:
+        """Gives the memory of weights and KV cache back to the system; there are no requests."""
+        async with self._changing:
+            self._settled.clear()
+            await self._run_down()
+
+    async def take_back(self) -> None:
+        """Loads what `let_go` gave back.
+
+        Raises:
+            DynamoError: It cannot be loaded; the engine is as it was.
+        """
+        async with self._changing:
+            if self._model is None:
+                await self._run_up(None)
+
     async def cleanup(self) -> None:
         """Ends the step loop and frees the model; may be called again, and after a failed start."""
         self._closing.set()
-        async with self._cleaning:
+        async with self._changing:
             if self._loading is not None:
                 await asyncio.wait([self._loading])
                 if not self._loading.cancelled() and self._loading.exception() is None:
                     self._model = self._loading.result()
-            if self._step_loop is not None:
-                await asyncio.to_thread(self._step_loop.stop)
-            if self._model is not None:
-                await asyncio.to_thread(self._model.close)
-            self._loading = self._step_loop = self._model = None
+            await self._run_down()
+            self._settled.set()
+
+    async def _run_down(self) -> None:
+        if self._step_loop is not None:
+            await asyncio.to_thread(self._step_loop.stop)
+        if self._model is not None:
+            await asyncio.to_thread(self._model.close)
+        self._loading = self._step_loop = self._model = None
 
     @property
     def load(self) -> Load:
@@ -204,11 +283,17 @@ class LlamaCpp:
     def _caches_prefixes(self, model: Model) -> bool:
         return self._options.prefix_caching and model.keeps_prefixes
 
-    def _proceed(self, progress: _Progress | None, fraction: float) -> bool:
-        """Called by llama.cpp while it loads; False makes it give up."""
+    def _proceed(
+        self, progress: _Progress | None, message: str, fraction: float | None = None
+    ) -> bool:
+        """Called while the model is fetched and loaded; False makes that give up."""
         if progress is not None:
-            progress(f"loading {self._file.name}", fraction)
+            progress(message, fraction)
         return not self._closing.is_set()
+
+    @property
+    def _file(self) -> ModelFile:
+        return self._source.file
 
     def _started(self) -> tuple[Model, StepLoop]:
         if self._model is None or self._step_loop is None or self._closing.is_set():

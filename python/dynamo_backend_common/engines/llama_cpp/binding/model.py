@@ -23,6 +23,12 @@ if TYPE_CHECKING:
 
 _PHYSICAL_BATCH = 512
 _FLASH_ATTENTION_OFF = 0
+# What llama_decode answers where it was interrupted.
+_ABORTED = 2
+
+
+class Interrupted(Exception):
+    """`Model.interrupt` was called: the context is good for nothing any more but to be freed."""
 
 
 class Model:
@@ -60,6 +66,8 @@ class Model:
         self._context: Any = None
         self._batch: Any = None
         self._size = 0
+        # A text of no length, until it is to be interrupted.
+        self._interrupted = ctypes.create_string_buffer(2)
         try:
             self._load(path, options, proceed)
             self._open(path, options)
@@ -118,6 +126,12 @@ class Model:
                 f"llama.cpp cannot make a context of {length} tokens for each of "
                 f"{options.max_num_seqs} sequences: {LOG.last_error or 'no memory'}"
             )
+        # It is asked some hundred times per token: by C's strlen, which needs no GIL and says
+        # whether there is a text.
+        is_interrupted = ctypes.cast(ctypes.CDLL(None).strlen, self._c.ggml_abort_callback)
+        self._c.llama_set_abort_callback(
+            self._context, is_interrupted, ctypes.addressof(self._interrupted)
+        )
 
     def add(self, token: int, position: int, sequence: int, *, sample: bool) -> int:
         """Puts a token into the batch.
@@ -145,10 +159,13 @@ class Model:
 
         Raises:
             RuntimeError: llama.cpp refused it; the context is then in an unknown state.
+            Interrupted: It was interrupted.
         """
         self._batch.n_tokens, self._size = self._size, 0
         LOG.last_error = ""
         code = self._c.llama_decode(self._context, self._batch)
+        if code == _ABORTED:
+            raise Interrupted
         if code != 0:
             raise RuntimeError(f"llama_decode answered {code}: {LOG.last_error or 'no details'}")
 
@@ -194,6 +211,10 @@ class Model:
         buffer = ctypes.create_string_buffer(256)
         length = self._c.llama_token_to_piece(self._vocabulary, token, buffer, len(buffer), 0, True)
         return buffer.raw[: max(length, 0)]
+
+    def interrupt(self) -> None:
+        """Makes `decode` give up, also the one that runs; from any thread."""
+        self._interrupted.value = b"!"
 
     def close(self) -> None:
         """Frees everything; may be called again."""

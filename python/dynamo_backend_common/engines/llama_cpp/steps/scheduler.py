@@ -131,6 +131,10 @@ class Scheduler:
             yield from self._produce(producing)
             yield from self._read_prompts(room)
 
+    def interrupt(self) -> None:
+        """Makes the step that runs give up, and each from then on; from any thread."""
+        self._model.interrupt()
+
     def close(self) -> None:
         """Gives up every request."""
         for stage in self._stages:

@@ -9,6 +9,7 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 from ....exceptions import EngineShutdown
+from ..binding.model import Interrupted
 
 if TYPE_CHECKING:
     from ...._core import Steps, StepStream
@@ -52,8 +53,9 @@ class StepLoop:
         self._inbox.put((sequence, stream))
 
     def stop(self) -> None:
-        """Ends the thread after the step that it is in, and with it every request; waits for it."""
+        """Ends the thread, in the middle of a step too, and every request; waits for it."""
         self._inbox.put(None)
+        self._scheduler.interrupt()
         self._steps.wake()
         self._thread.join()
 
@@ -80,6 +82,9 @@ class StepLoop:
                 for made in step:
                     output.append(made)
                 self._reports.snapshot(self._scheduler.kv_use)
+        except Interrupted:
+            # By `stop`.
+            pass
         except BaseException as error:
             failure = error
         # Who waits for the end is told of it first, whatever fails in the rest.
