@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -42,9 +41,9 @@ def fetch(name, proceed=lambda *_: True):
 
 
 def children():
-    return subprocess.run(
-        ["pgrep", "-P", str(os.getpid()), "-f", "hub_fetch"], check=False, capture_output=True
-    ).stdout
+    """What runs of those that fetch, or has not been waited for."""
+    tasks = Path(f"/proc/{os.getpid()}/task").iterdir()
+    return [number for task in tasks for number in (task / "children").read_text().split()]
 
 
 def test_it_is_fetched_once_and_is_there_without_the_hub(

@@ -250,10 +250,16 @@ class LlamaCpp:
 
         Raises:
             DynamoError: It cannot be loaded; the engine is as it was.
+            EngineShutdown: It has ended, or ends meanwhile.
         """
         async with self._changing:
-            if self._model is None:
-                await self._run_up(None)
+            if self._model is None and not self._closing.is_set():
+                try:
+                    await self._run_up(None)
+                except DynamoError:
+                    if not self._closing.is_set():
+                        raise
+            self._started()
 
     async def cleanup(self) -> None:
         """Ends the step loop and frees the model; may be called again, and after a failed start."""
