@@ -20,8 +20,10 @@ from .cache.kv_reports import DP_RANK, KvReports
 from .cache.prefix_cache import PrefixCache
 from .controls import Controls
 from .files.model_source import ModelSource
+from .metrics import metrics_text
 from .options import Options, parse_options
 from .request.generation import read_request
+from .steps.counts import Counts
 from .steps.scheduler import Load, Scheduler
 from .steps.sequence import Sequence
 from .steps.step_loop import StepLoop
@@ -66,6 +68,7 @@ class LlamaCpp:
         self._source = ModelSource(self._options.model, self._options.model_path)
         self._steps = Steps()
         self._kv_reports = KvReports()
+        self._counts = Counts()
         self._loading: asyncio.Future[Model] | None = None
         self._model: Model | None = None
         self._step_loop: StepLoop | None = None
@@ -151,7 +154,7 @@ class LlamaCpp:
             listener=self._kv_reports,
             enabled=self._caches_prefixes(model),
         )
-        scheduler = Scheduler(model, self._options.prefill_chunk, cache)
+        scheduler = Scheduler(model, self._options.prefill_chunk, cache, self._counts)
         # Those of a loop that has ended take no more.
         self._steps = Steps()
         self._step_loop = StepLoop(scheduler, self._steps, self._kv_reports)
@@ -197,8 +200,14 @@ class LlamaCpp:
         load = self.load
         return not len(self._steps) and load.running == 0 and load.waiting == 0
 
-    async def setup_metrics(self, ctx: MetricsContext) -> MetricsBindings:  # noqa: ARG002
-        """Snapshots of the KV cache come from its one rank."""
+    async def setup_metrics(self, ctx: MetricsContext) -> MetricsBindings:
+        """Shows the engine's metrics; snapshots of the KV cache come from its one rank."""
+        labels = ctx.metrics.labels
+        ctx.metrics.register_text(
+            lambda: metrics_text(
+                counts=self._counts, load=self.load, kv_use=self._kv_reports.use, labels=labels
+            )
+        )
         return MetricsBindings(
             dp_ranks=[DP_RANK], on_publisher_ready=self._kv_reports.publish_snapshots
         )

@@ -11,9 +11,11 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from ..cache.kv_reports import KvUse
+from .counts import Counts
 from .logprobs import TokenLogprobs
 from .prefill import next_piece
 from .sampling import make_sampler
@@ -51,17 +53,25 @@ class Scheduler:
         paused: Whether the last step had nothing to compute, though there are requests.
     """
 
-    def __init__(self, model: Model, prefill_chunk: int, cache: PrefixCache) -> None:
+    def __init__(
+        self,
+        model: Model,
+        prefill_chunk: int,
+        cache: PrefixCache,
+        counts: Counts | None = None,
+    ) -> None:
         """Takes charge of ``model``.
 
         Args:
             model: The loaded model; nobody else may use it from now on.
             prefill_chunk: Tokens of prompts in a step at most while others produce output.
             cache: The slots of the model.
+            counts: Where it counts what it computes; None: of its own.
         """
         self._model = model
         self._prefill_chunk = prefill_chunk
         self._cache = cache
+        self._counts = Counts() if counts is None else counts
         self._waiting: deque[Sequence] = deque()
         self._reading: deque[Sequence] = deque()
         self._producing: list[Sequence] = []
@@ -163,6 +173,7 @@ class Scheduler:
         """Computes the next token of every request of ``producing``."""
         if not producing:
             return
+        begun = monotonic()
         places = []
         for sequence in producing:
             place = self._model.add(
@@ -173,6 +184,8 @@ class Scheduler:
         self._model.decode()
         for sequence, place in places:
             yield self._advance(sequence, place)
+        self._counts.n_decode += 1
+        self._counts.tokens_predicted_seconds += monotonic() - begun
 
     def _read_prompts(self, room: int) -> Iterator[Step]:
         """Reads pieces of prompts in turn, at most ``room`` tokens."""
@@ -206,9 +219,13 @@ class Scheduler:
         self._model.keep(lease.slot, lease.cached)
         sequence.slot, sequence.decoded = lease.slot, lease.cached
         sequence.cached = lease.cached if self._cache.enabled else None
+        if self._cache.enabled:
+            self._counts.prefix_cache_queries += len(wanted.prompt)
+            self._counts.prefix_cache_hits += lease.cached
 
     def _read_piece(self, sequence: Sequence, length: int) -> int:
         """Reads the next ``length`` tokens of a prompt; returns the last one's place."""
+        begun = monotonic()
         prompt, start, place = sequence.generation.prompt, sequence.decoded, -1
         for position in range(start, start + length):
             last = position == len(prompt) - 1
@@ -216,6 +233,9 @@ class Scheduler:
         self._model.decode()
         sequence.decoded += length
         self._cache.read(sequence.slot, sequence.decoded)
+        self._counts.prompt_tokens += length
+        self._counts.n_decode += 1
+        self._counts.prompt_seconds += monotonic() - begun
         return place
 
     def _advance(self, sequence: Sequence, place: int) -> Step:
@@ -232,6 +252,7 @@ class Scheduler:
         tokens = [token] if reason is None or token in generation.options.visible_ends else []
         sequence.last_token = token
         sequence.produced += len(tokens)
+        self._counts.tokens_predicted += len(tokens)
         if reason is None and sequence.produced >= generation.options.max_tokens:
             reason = "length"
         if reason is not None:
