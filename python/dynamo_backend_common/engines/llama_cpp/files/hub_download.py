@@ -6,7 +6,6 @@ import json
 import logging
 import os
 import select
-import signal
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -104,7 +103,7 @@ def _lines(descriptor: int) -> Iterator[dict[str, Any]]:
 
 def _end(process: subprocess.Popen[bytes]) -> None:
     if process.poll() is None:
-        process.send_signal(signal.SIGINT)
+        process.terminate()
         try:
             process.wait(_SECONDS_TO_END)
         except subprocess.TimeoutExpired:

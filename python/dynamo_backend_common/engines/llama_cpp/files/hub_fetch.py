@@ -8,6 +8,7 @@ last ``path`` or ``refused`` or ``failed``.
 from __future__ import annotations
 
 import json
+import signal
 import sys
 from io import StringIO
 from pathlib import Path
@@ -96,8 +97,12 @@ def _say(**what: Any) -> None:
 
 def main() -> None:
     """Takes a repository, and a quantisation or file, as `HubModel` has them."""
+    # As by Ctrl-C the library ends its threads, and removes what it has written of a file.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         _say(path=str(fetch(HubModel(*sys.argv[1:]))))
+    except KeyboardInterrupt:
+        pass
     except InvalidArgument as error:
         _say(refused=str(error))
     except Exception as error:
