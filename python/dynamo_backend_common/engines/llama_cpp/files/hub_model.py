@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 _NAME = re.compile(r"(?P<repository>[\w.-]+/[\w.-]+)(:(?P<wanted>[\w./-]+))?")
 # What is preferred where nothing is asked for, as by `llama-server -hf`.
-_PREFERRED = ("Q4_K_M", "Q8_0")
+_PREFERRED = ("q4_k_m", "q8_0")
 # Files of a repository that are no model by themselves.
 _NO_MODEL = ("mmproj", "imatrix", "mtp-", "eagle3-", "dflash-", "dspark-")
 

@@ -35,7 +35,7 @@ class ModelSource:
             raise InvalidArgument("model and model_path are both given; give one of them")
         self._file: ModelFile | None = None
         self._hub_model = HubModel("")
-        if model is None or Path(model).expanduser().exists():
+        if model is None or Path(model).expanduser().is_file():
             self._file = ModelFile(model_path if model is None else model)
             return
         found = HubModel.read(model)
@@ -84,4 +84,4 @@ class ModelSource:
 
     @cached_property
     def _promised(self) -> PromisedFolder:
-        return PromisedFolder(str(self._hub_model).replace("/", "--"))
+        return PromisedFolder(str(self._hub_model).replace("/", "--").replace(":", "--"))
