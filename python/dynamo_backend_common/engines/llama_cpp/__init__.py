@@ -8,9 +8,11 @@ From a request to its output:
 - `cache`: who reads a prompt where, what is kept of it, and what the router is told of it.
 - `binding`: the only caller of llama.cpp.
 
+What operators do and see: `controls`, to sleep and to wake up, and `metrics`.
+
 From the model's file to the folder that a model deployment card needs:
 
-- `files`: the file, what it says of itself, and the folder.
+- `files`: the file, of this machine or from a hub, what it says of itself, and the folder.
 - `tokenizer`: the folder's tokenizer, from the file's vocabulary.
 
 `options` has what can be configured, and the command line. Needs the extra ``llama-cpp``.

@@ -27,12 +27,17 @@ if TYPE_CHECKING:
 
 # Sequences that hold only what was read of earlier prompts, where they take no memory of their own.
 _KEPT_SEQUENCES = 32
-_NO_CELLS = 1
 _ROUNDED = 256
+# What llama_decode answers where there is no room, and where it was interrupted.
+_NO_CELLS, _ABORTED = 1, 2
 
 
 class NoCells(Exception):
     """The KV cache has no room for the batch; nothing has changed but that the batch is empty."""
+
+
+class Interrupted(Exception):
+    """`Model.interrupt` was called: the context is good for nothing any more but to be freed."""
 
 
 class Model:
@@ -73,6 +78,8 @@ class Model:
         self._context: Any = None
         self._batch: Any = None
         self._size = 0
+        # A text of no length, until it is to be interrupted.
+        self._interrupted = ctypes.create_string_buffer(2)
         try:
             self._load(path, options, proceed)
             self._open(path, options)
@@ -136,6 +143,12 @@ class Model:
         # Rounded up as llama.cpp does it.
         whole: int = self._c.llama_n_ctx_seq(self._context)
         self.context_length = min(-(-length // _ROUNDED) * _ROUNDED, whole)
+        # It is asked some hundred times per token: by C's strlen, which needs no GIL and says
+        # whether there is a text.
+        is_interrupted = ctypes.cast(ctypes.CDLL(None).strlen, self._c.ggml_abort_callback)
+        self._c.llama_set_abort_callback(
+            self._context, is_interrupted, ctypes.addressof(self._interrupted)
+        )
 
     def add(self, token: int, position: int, sequence: int, *, sample: bool) -> int:
         """Puts a token into the batch.
@@ -164,6 +177,7 @@ class Model:
         Raises:
             NoCells: There is no room for it in the KV cache that all sequences share.
             RuntimeError: llama.cpp refused it; the context is then in an unknown state.
+            Interrupted: It was interrupted.
         """
         self._batch.n_tokens, self._size = self._size, 0
         LOG.last_error = ""
@@ -172,6 +186,8 @@ class Model:
         LOG.withholds_warnings = False
         if code == _NO_CELLS and self._shares_cells:
             raise NoCells
+        if code == _ABORTED:
+            raise Interrupted
         if code != 0:
             raise RuntimeError(f"llama_decode answered {code}: {LOG.last_error or 'no details'}")
 
@@ -249,6 +265,10 @@ class Model:
         handles = (self._c.llama_adapter_lora_p_ctypes * 1)(adapter.handle)
         scales = (ctypes.c_float * 1)(adapter.scale)
         self._c.llama_set_adapters_lora(self._context, handles, 1, scales)
+
+    def interrupt(self) -> None:
+        """Makes `decode` give up, also the one that runs; from any thread."""
+        self._interrupted.value = b"!"
 
     def close(self) -> None:
         """Frees everything; may be called again."""
