@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ....exceptions import InvalidArgument
+from .newlines import whole_newlines
 
 if TYPE_CHECKING:
     from .vocabulary import Vocabulary
@@ -29,8 +30,10 @@ def bpe(vocabulary: Vocabulary) -> dict[str, Any]:
     Raises:
         InvalidArgument: A merge makes what is no token.
     """
-    recipe = vocabulary.recipe
-    model = bpe_model(vocabulary, _merges(vocabulary))
+    recipe, merges = vocabulary.recipe, _merges(vocabulary)
+    if recipe.whole_newlines:
+        recipe, merges = whole_newlines(recipe, vocabulary.tokens, merges)
+    model = bpe_model(vocabulary, merges)
     model["ignore_merges"] = recipe.ignore_merges
     model["byte_fallback"] = not recipe.byte_level
     if recipe.byte_level:

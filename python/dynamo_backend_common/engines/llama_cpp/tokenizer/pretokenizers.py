@@ -31,12 +31,15 @@ class PreTokenizer:
         add_bos: Whether its models want a text's beginning marked, where their file does not say.
         byte_level: Whether the vocabulary has a character for each byte. Else it has the characters
             themselves, "▁" for a space, and bytes by names.
+        whole_newlines: Whether newlines that are a token together are taken as that one; where
+            no file can say otherwise, these models also have a text's beginning marked.
     """
 
     patterns: tuple[str, ...]
     ignore_merges: bool = False
     add_bos: bool = False
     byte_level: bool = True
+    whole_newlines: bool = False
 
     def splits(self) -> list[dict[str, Any]]:
         """The splitting steps of the ``pre_tokenizer`` of `tokenizer.json`."""
@@ -220,7 +223,7 @@ _NAMES: dict[PreTokenizer, str] = {
             + r"|\s{1,2}(?!\S)|\s{1}",
         )
     ): "jais-2",
-    replace(_WHOLE_LINES, ignore_merges=True, add_bos=True): "gemma4 granite-embed-multi-311m",
+    replace(_WHOLE_LINES, whole_newlines=True, add_bos=True): "gemma4 granite-embed-multi-311m",
     _WHOLE_LINES: "sarvam-moe",
 }
 

@@ -93,6 +93,9 @@ def read_vocabulary(values: Mapping[str, Any]) -> Vocabulary:
     given = _sequence(values, "token_type", len(tokens))
     types = token_types(tokens, given)
     left, right = _strips(values, tokens, types)
+    if recipe.whole_newlines:
+        # Some files of Gemma 4 say that it wants none; llama.cpp knows better.
+        values = {**values, "tokenizer.ggml.add_bos_token": True}
     lowercase = bool(_get(values, "normalizer.lowercase", default=True))
     return Vocabulary(
         kind=kind,
