@@ -53,12 +53,17 @@ def _value(value: Any) -> bytes:
 
 
 class LlamaVocabulary:
-    """A file's vocabulary in llama.cpp."""
+    """A file's vocabulary in llama.cpp.
+
+    Attributes:
+        vocabulary: llama.cpp's own handle.
+        size: Number of tokens.
+    """
 
     def __init__(self, model: Any) -> None:
         self._c = library()
-        self._vocabulary = self._c.llama_model_get_vocab(model)
-        self.size: int = self._c.llama_vocab_n_tokens(self._vocabulary)
+        self.vocabulary = self._c.llama_model_get_vocab(model)
+        self.size: int = self._c.llama_vocab_n_tokens(self.vocabulary)
 
     def ids(self, text: str, *, add_special: bool = False) -> list[int]:
         """Tokens of a text; special ones are found in it."""
@@ -66,7 +71,7 @@ class LlamaVocabulary:
         room = 2 * len(data) + 16
         tokens = (self._c.llama_token * room)()
         count = self._c.llama_tokenize(
-            self._vocabulary, data, len(data), tokens, room, add_special, True
+            self.vocabulary, data, len(data), tokens, room, add_special, True
         )
         assert count >= 0
         return list(tokens[:count])
@@ -77,17 +82,17 @@ class LlamaVocabulary:
 
     def _piece(self, token: int, special: bool) -> bytes:
         buffer = (self._c.ctypes.c_char * 512)()
-        size = self._c.llama_token_to_piece(self._vocabulary, token, buffer, 512, 0, special)
+        size = self._c.llama_token_to_piece(self.vocabulary, token, buffer, 512, 0, special)
         assert size >= 0
         return bytes(buffer[:size])
 
     def ends(self) -> set[int]:
         """Tokens that end a text."""
-        return {n for n in range(self.size) if self._c.llama_vocab_is_eog(self._vocabulary, n)}
+        return {n for n in range(self.size) if self._c.llama_vocab_is_eog(self.vocabulary, n)}
 
     def special(self, name: str) -> int | None:
         """The number of ``bos``, ``eos``, ``eot``, ``sep`` or ``pad``; None: there is none."""
-        number: int = getattr(self._c, f"llama_vocab_{name}")(self._vocabulary)
+        number: int = getattr(self._c, f"llama_vocab_{name}")(self.vocabulary)
         return None if number < 0 else number
 
 
