@@ -197,7 +197,9 @@ def _place(
     units: dict[int, int], number: int, label: int, prefix: bytes, places: dict[bytes, int]
 ) -> None:
     """Puts the node of ``prefix`` at ``number``, and all behind it where there is room."""
-    following = sorted({key[len(prefix)] for key in places if key.startswith(prefix) and key != prefix})
+    following = sorted(
+        {key[len(prefix)] for key in places if key.startswith(prefix) and key != prefix}
+    )
     wanted = [*following, *([0] if prefix in places else [])]
     units[number] = 0
     offset = next(

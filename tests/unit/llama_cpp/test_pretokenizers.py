@@ -10,7 +10,8 @@ from dynamo_backend_common.engines.llama_cpp.tokenizer.pretokenizers import KNOW
 from dynamo_backend_common.engines.llama_cpp.tokenizer.tokenizer_files import tokenizer_json
 from dynamo_backend_common.engines.llama_cpp.tokenizer.vocabulary import read_vocabulary
 from dynamo_backend_common.exceptions import InvalidArgument
-from tests.support.gguf_files import llama_vocabulary, write_gguf
+from support.gguf_writer import write_gguf
+from support.llama_vocabulary import llama_vocabulary
 
 _TEXTS = (
     "",

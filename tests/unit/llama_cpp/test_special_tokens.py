@@ -8,8 +8,9 @@ from dynamo_backend_common.engines.llama_cpp.tokenizer.token_types import ENDS, 
 from dynamo_backend_common.engines.llama_cpp.tokenizer.tokenizer_files import tokenizer_config_json
 from dynamo_backend_common.engines.llama_cpp.tokenizer.vocabulary import read_vocabulary
 from dynamo_backend_common.engines.llama_cpp.tokenizer.whole_tokens import added_tokens
-from tests.support.gguf_files import llama_vocabulary, write_gguf
-from tests.support.vocabularies import metadata
+from support.gguf_writer import write_gguf
+from support.llama_vocabulary import llama_vocabulary
+from support.vocabularies import metadata
 
 _NORMAL, _CONTROL = 1, 3
 _CHANNELS = ("<|channel|>", "<|message|>", "<|start|>", "<|constrain|>", "<|end|>")

@@ -11,9 +11,10 @@ from dynamo_backend_common.engines.llama_cpp.files.gguf_metadata import read_met
 from dynamo_backend_common.engines.llama_cpp.tokenizer.tokenizer_files import tokenizer_json
 from dynamo_backend_common.engines.llama_cpp.tokenizer.vocabulary import read_vocabulary
 from dynamo_backend_common.exceptions import InvalidArgument
-from tests.support.gguf_files import llama_vocabulary, write_gguf
-from tests.support.token_texts import MANY_STRINGS
-from tests.support.vocabularies import TEXTS, charsmap, metadata
+from support.gguf_writer import write_gguf
+from support.llama_vocabulary import llama_vocabulary
+from support.token_texts import MANY_STRINGS
+from support.vocabularies import TEXTS, charsmap, metadata
 
 _CHARSMAP = charsmap(
     {"\n": " ", "\t": " ", "\u00a0": " ", "\u3000": " ", "\u200b": "", "ﬁ": "fi", "½": "1⁄2"}

@@ -21,6 +21,7 @@ from .cache.prefix_cache import PrefixCache
 from .files.model_file import ModelFile
 from .files.model_folder import model_folder
 from .options import Options, parse_options
+from .request.beginning import with_beginning
 from .request.generation import read_request
 from .steps.scheduler import Load, Scheduler
 from .steps.sequence import Sequence
@@ -169,7 +170,7 @@ class LlamaCpp:
         """
         model, step_loop = self._started()
         generation = read_request(
-            request,
+            with_beginning(request, model.begin_token),
             context_length=model.context_length,
             vocab_size=model.vocab_size,
             end_tokens=model.end_tokens,

@@ -36,6 +36,7 @@ class Model:
         vocab_size: Number of tokens of the vocabulary.
         end_tokens: Tokens by which the model itself ends a text or its turn.
         bos_token: Token that begins a text, or None.
+        begin_token: The same, where a prompt must begin with it; else None.
         keeps_prefixes: Whether a part of a sequence can be kept, and copied: not where layers of
             the model are recurrent, or see only a window.
     """
@@ -78,6 +79,10 @@ class Model:
         self.end_tokens = frozenset(filter(ends, range(self.vocab_size)))
         bos: int = self._c.llama_vocab_bos(vocabulary)
         self.bos_token = bos if bos >= 0 else None
+        begins = self._c.llama_vocab_get_add_bos(vocabulary)
+        # A file may not name it: llama.cpp then takes a token of BPE that is text.
+        named = bos >= 0 and self._c.llama_vocab_is_control(vocabulary, bos)
+        self.begin_token = bos if begins and named else None
         self.keeps_prefixes = not (
             self._c.llama_model_is_recurrent(self._model)
             or self._c.llama_model_is_hybrid(self._model)

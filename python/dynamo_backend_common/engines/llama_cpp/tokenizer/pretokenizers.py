@@ -201,9 +201,7 @@ _NAMES: dict[PreTokenizer, str] = {
         )
     ): "bailingmoe bailingmoe2 llada-moe",
     PreTokenizer(
-        patterns=(
-            rf"{_CONTRACTIONS}|{_WORDS}|\p{{N}}| ?[^\s\p{{L}}\p{{N}}\r\n]+|{_SPACES}",
-        )
+        patterns=(rf"{_CONTRACTIONS}|{_WORDS}|\p{{N}}| ?[^\s\p{{L}}\p{{N}}\r\n]+|{_SPACES}",)
     ): "seed-coder",
     PreTokenizer(patterns=(rf"{_WORDS}|\p{{N}}|{_REST}",)): "ufakzeka",
     PreTokenizer(patterns=(_LINES, _QWEN2_PATTERN)): "laguna",

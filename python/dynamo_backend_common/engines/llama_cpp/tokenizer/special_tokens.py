@@ -79,9 +79,7 @@ def read_special_tokens(
         begins: Whether the file's pre-tokenizer belongs to models that want a beginning.
     """
     defaults = _DEFAULTS.get(kind, {})
-    numbers = {
-        name: _number(values, key, size, defaults.get(name)) for name, key in _KEYS.items()
-    }
+    numbers = {name: _number(values, key, size, defaults.get(name)) for name, key in _KEYS.items()}
     added = _ADDED.get(kind, {"bos"} if begins else set())
     adds = {
         f"add_{name}": bool(values.get(f"tokenizer.ggml.add_{name}_token", name in added))

@@ -105,9 +105,9 @@ def token_types(tokens: Sequence[str], given: Sequence[int]) -> list[TokenType]:
     else:
         types = [TokenType.NORMAL] * len(tokens)
     numbers = {token: number for number, token in enumerate(tokens)}
-    found = [
-        next((numbers[text] for text in row if text in numbers), None) for row in _FILL_IN
-    ] + [numbers[text] for text in ENDS if text in numbers]
+    found = [next((numbers[text] for text in row if text in numbers), None) for row in _FILL_IN] + [
+        numbers[text] for text in ENDS if text in numbers
+    ]
     for number in found:
         if number is not None:
             types[number] |= TokenType.CONTROL

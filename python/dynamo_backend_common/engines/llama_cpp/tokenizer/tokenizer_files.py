@@ -103,9 +103,7 @@ def _post_processor(vocabulary: Vocabulary) -> dict[str, Any] | None:
 
 
 def _places(vocabulary: Vocabulary, numbers: Sequence[int]) -> list[dict[str, Any]]:
-    return [
-        {"SpecialToken": {"id": vocabulary.tokens[number], "type_id": 0}} for number in numbers
-    ]
+    return [{"SpecialToken": {"id": vocabulary.tokens[number], "type_id": 0}} for number in numbers]
 
 
 def _text(name: str) -> dict[str, Any]:

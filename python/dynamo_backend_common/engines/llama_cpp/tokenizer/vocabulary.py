@@ -107,9 +107,7 @@ def read_vocabulary(values: Mapping[str, Any]) -> Vocabulary:
         special=read_special_tokens(
             values, size=len(tokens), kind=kind.value, begins=recipe.add_bos
         ),
-        add_space_prefix=bool(
-            _get(values, "add_space_prefix", default=kind is Kind.SENTENCEPIECE)
-        ),
+        add_space_prefix=bool(_get(values, "add_space_prefix", default=kind is Kind.SENTENCEPIECE)),
         remove_extra_whitespaces=bool(_get(values, "remove_extra_whitespaces", default=False)),
         lowercase=lowercase,
         strip_accents=bool(_get(values, "normalizer.strip_accents", default=lowercase)),

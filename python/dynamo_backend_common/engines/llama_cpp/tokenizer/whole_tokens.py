@@ -85,7 +85,9 @@ def _first_place(text: str, tokens: Sequence[str]) -> list[str]:
     found: list[str] = []
     rest, place = 0, 0
     while place < len(text):
-        token = max((token for token in tokens if text.startswith(token, place)), key=len, default="")
+        token = max(
+            (token for token in tokens if text.startswith(token, place)), key=len, default=""
+        )
         if token:
             found += [text[rest:place]] * (place > rest) + [token]
             place = rest = place + len(token)

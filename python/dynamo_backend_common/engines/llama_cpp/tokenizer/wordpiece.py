@@ -17,7 +17,10 @@ _CHINESE = (
 _ALONE = rf"\p{{P}}$+<=>^`|~{_CHINESE}"
 # Syllables of each first consonant: the rest of them counts as an accent.
 _SYLLABLES = [
-    (chr(0x1100 + number), rf"[\x{{{0xAC00 + number * 588:x}}}-\x{{{0xAC00 + number * 588 + 587:x}}}]")
+    (
+        chr(0x1100 + number),
+        rf"[\x{{{0xAC00 + number * 588:x}}}-\x{{{0xAC00 + number * 588 + 587:x}}}]",
+    )
     for number in range(19)
 ]
 # Longer than any word: there is no limit in llama.cpp.
