@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 _LETTERS = (
     *"abc XYZ 019 \n\t\r'.,!?-_$#@()[]{}<>|~`^=+\"\\/",
-    *"éñßжщ中文字かな한글가각힣عरनไ😀🎉½²Ⅳ٣①ſİıK’„–…。、ﬁｱ㍿▁",
-    *"\u0301\u0327\u0903\u0338\u00a0\u2028\u3000\x85\u200b\u200d\ufeff\ufffd\x01\x7f",
+    *"éñßжщ中文字かな한글가각힣عरनไ😀🎉½²Ⅳ٣①İ„…。、ﬁｱ㍿▁",
+    *"\u017f\u0131\u212a\u2019\u2013\u0301\u0327\u0903\u0338\u00a0\u2028\u3000\x85\u200b\u200d\ufeff\ufffd\x01\x7f",
 )
 _PARTS = (
     *("hello", "Hello", " the", "'ll", "'S", "http://", "banana", "aaaa", "\n\n\n", "\r\n", "   "),

@@ -125,7 +125,7 @@ def _learn_merges(pieces: str = r".+|\n+") -> tuple[list[str], list[str], list[s
 
 @cache
 def _wordpiece() -> dict[str, Any]:
-    learner = Tokenizer(models.WordPiece(unk_token="[UNK]"))  # type: ignore[call-arg]
+    learner = Tokenizer(models.WordPiece(unk_token="[UNK]"))
     learner.normalizer = normalizers.BertNormalizer()
     learner.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]

@@ -17,7 +17,7 @@ from support.token_texts import MANY_STRINGS
 from support.vocabularies import TEXTS, charsmap, metadata
 
 _CHARSMAP = charsmap(
-    {"\n": " ", "\t": " ", "\u00a0": " ", "\u3000": " ", "\u200b": "", "ﬁ": "fi", "½": "1⁄2"}
+    {"\n": " ", "\t": " ", "\u00a0": " ", "\u3000": " ", "\u200b": "", "ﬁ": "fi", "½": "1\u20442"}
     | {"²": "2", "①": "1", "ｱ": "ア", "㍿": "株式会社", "e\u0301": "é", "Ⅳ": "IV", "\ufeff": ""}
 )
 KINDS = {

@@ -6,6 +6,7 @@ llama.cpp takes such a token as it is where a run of newlines is exactly that lo
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from ....exceptions import InvalidArgument
@@ -46,7 +47,7 @@ def _join(length: int, merges: list[tuple[str, str]]) -> list[str]:
     ranks = {pair: rank for rank, pair in reversed(list(enumerate(merges)))}
     parts = ["\n"] * length
     while True:
-        pairs = list(zip(parts, parts[1:], strict=False))
+        pairs = list(pairwise(parts))
         best = min((pair for pair in pairs if pair in ranks), key=ranks.__getitem__, default=None)
         if best is None:
             return parts

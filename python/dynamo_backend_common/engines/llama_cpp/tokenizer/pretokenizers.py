@@ -62,8 +62,10 @@ _QWEN2_PATTERN = rf"{_CONTRACTIONS}|{_WORDS}|\p{{N}}|{_REST}"
 _QWEN2 = PreTokenizer(patterns=(_QWEN2_PATTERN,))
 _QWEN35 = PreTokenizer(
     patterns=(
-        rf"{_CONTRACTIONS}|[^\r\n\p{{L}}\p{{N}}]?[\p{{L}}\p{{M}}]+|\p{{N}}"
-        rf"| ?[^\s\p{{L}}\p{{M}}\p{{N}}]+[\r\n]*|{_SPACES}",
+        (
+            rf"{_CONTRACTIONS}|[^\r\n\p{{L}}\p{{N}}]?[\p{{L}}\p{{M}}]+|\p{{N}}"
+            rf"| ?[^\s\p{{L}}\p{{M}}\p{{N}}]+[\r\n]*|{_SPACES}"
+        ),
     )
 )
 _DEFAULT = PreTokenizer(patterns=(r"[\p{P}\$\+<=>\^~\|]+", _GPT2, r"\p{N}+", r"[0-9][0-9][0-9]"))
@@ -133,8 +135,10 @@ _TINY_AYA = PreTokenizer(patterns=(_THREES_FROM_THE_RIGHT, _letters_and_marks(_T
 _AFMOE = PreTokenizer(
     patterns=(
         _THREES_FROM_THE_RIGHT,
-        "[一-鿿㐀-䶿豈-\ufaff぀-ゟ゠-ヿ･-ﾟ⼀-⿟เ-\u0e7f\u0e80-\u0effក-\u17ff"
-        "က-႟ꩠ-ꩿꧠ-\ua9ff가-\ud7afᄀ-ᇿ]+",
+        (
+            "[一-鿿㐀-䶿豈-\ufaff぀-ゟ゠-ヿ･-ﾟ⼀-⿟เ-\u0e7f\u0e80-\u0effក-\u17ff"
+            "က-႟ꩠ-ꩿꧠ-\ua9ff가-\ud7afᄀ-ᇿ]+"
+        ),
         _PUNCTUATION,
     )
 )
@@ -151,8 +155,10 @@ _HAN = (
 )
 _KIMI = PreTokenizer(
     patterns=(
-        rf"[{_HAN}]+|[^\r\n\p{{L}}\p{{N}}]?[\p{{L}}&&[^{_HAN}]]+{_CONTRACTIONS}?|\p{{N}}{{1,3}}"
-        rf"|{_REST}",
+        (
+            rf"[{_HAN}]+|[^\r\n\p{{L}}\p{{N}}]?[\p{{L}}&&[^{_HAN}]]+{_CONTRACTIONS}?|\p{{N}}{{1,3}}"
+            rf"|{_REST}"
+        ),
     )
 )
 _BLOOM = r" ?[^(\s|.,!?…。，、।۔،)]+"
@@ -196,8 +202,10 @@ _NAMES: dict[PreTokenizer, str] = {
     PreTokenizer(patterns=(r"\p{N}+", r"(?=(?:[0-9]{3})+(?![0-9]))")): "superbpe",
     PreTokenizer(
         patterns=(
-            r"'(?:[sSdDmMtT]|[lL][lL]|[vV][eE]|[rR][eE])"
-            rf"|{_WORDS}|\p{{N}}| ?[^\s\p{{L}}\p{{N}}]+[\r\n]*|\s*[\r\n]|\s+(?!\S)|\s+",
+            (
+                r"'(?:[sSdDmMtT]|[lL][lL]|[vV][eE]|[rR][eE])"
+                rf"|{_WORDS}|\p{{N}}| ?[^\s\p{{L}}\p{{N}}]+[\r\n]*|\s*[\r\n]|\s+(?!\S)|\s+"
+            ),
         )
     ): "bailingmoe bailingmoe2 llada-moe",
     PreTokenizer(
@@ -207,8 +215,10 @@ _NAMES: dict[PreTokenizer, str] = {
     PreTokenizer(patterns=(_LINES, _QWEN2_PATTERN)): "laguna",
     PreTokenizer(
         patterns=(
-            rf"{_CONTRACTIONS}|[^\r\n\p{{L}}\p{{N}}]?(?:\p{{L}}\p{{M}}*(?: \p{{L}}\p{{M}}*)*)+"
-            r"|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]?|\s*[\r\n]|\s+(?!\S)|\s+",
+            (
+                rf"{_CONTRACTIONS}|[^\r\n\p{{L}}\p{{N}}]?(?:\p{{L}}\p{{M}}*(?: \p{{L}}\p{{M}}*)*)+"
+                r"|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]?|\s*[\r\n]|\s+(?!\S)|\s+"
+            ),
         )
     ): "exaone-moe",
     PreTokenizer(
