@@ -40,11 +40,14 @@ def _merges(vocabulary: Vocabulary) -> list[tuple[str, str]]:
     numbers = {token: number for number, token in enumerate(vocabulary.tokens)}
     pairs: list[tuple[float, str, str]] = []
     for token, number in numbers.items():
+        if vocabulary.types[number].is_whole and SPACE not in token:
+            # Where it is in a text, it has been cut out before.
+            continue
         for place in range(1, len(token)):
             left, right = token[:place], token[place:]
             if left in numbers and right in numbers:
                 pairs.append((vocabulary.scores[number], left, right))
-            elif not vocabulary.types[number].is_whole:
+            else:
                 _refuse_unknown_character(token, left, right, numbers)
     # Of equal scores, llama.cpp takes the pair that is first in the text. Within a run of spaces
     # that is the one that has grown already.
