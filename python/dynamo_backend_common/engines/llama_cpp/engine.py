@@ -25,6 +25,7 @@ from .files.model_source import ModelSource
 from .loaded import Loaded, load
 from .metrics import metrics_text
 from .options import Options, parse_options
+from .request.beginning import with_beginning
 from .request.generation import read_request
 from .steps.counts import Counts
 from .steps.scheduler import Load, Scheduler
@@ -197,7 +198,7 @@ class LlamaCpp:
         """
         model, step_loop = self._started()
         generation = read_request(
-            request,
+            with_beginning(request, model.begin_token),
             context_length=model.context_length,
             vocab_size=model.vocab_size,
             end_tokens=model.end_tokens,

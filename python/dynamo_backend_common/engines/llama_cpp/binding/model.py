@@ -54,6 +54,7 @@ class Model:
         vocab_size: Number of tokens of the vocabulary.
         end_tokens: Tokens by which the model itself ends a text or its turn.
         bos_token: Token that begins a text, or None.
+        begin_token: The same, where a prompt must begin with it; else None.
         keeps_prefixes: Whether a part of a sequence can be kept, and copied: not where layers of
             the model are recurrent, or see only a window.
     """
@@ -99,6 +100,10 @@ class Model:
         self.end_tokens = frozenset(filter(ends, range(self.vocab_size)))
         bos: int = self._c.llama_vocab_bos(vocabulary)
         self.bos_token = bos if bos >= 0 else None
+        begins = self._c.llama_vocab_get_add_bos(vocabulary)
+        # A file may not name it: llama.cpp then takes a token of BPE that is text.
+        named = bos >= 0 and self._c.llama_vocab_is_control(vocabulary, bos)
+        self.begin_token = bos if begins and named else None
         self._batch = self._c.llama_batch_init(self.max_num_batched_tokens, 0, 1)
 
     def _load(self, path: Path, options: Options, proceed: Callable[[float], bool]) -> None:
