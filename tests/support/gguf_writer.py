@@ -23,8 +23,8 @@ def write_gguf(
 
     Args:
         path: The file; one that is there is replaced.
-        values: Metadata: int (32 bits, without sign where not negative), float, bool, str, or a
-            list of one of these that is not empty.
+        values: Metadata: int (UINT32; in a list INT32), float (FLOAT32), bool, str, or a list of
+            these that is not empty.
         tensors: Name to array; the last axis of an array is the first dimension of the format.
 
     Returns:
@@ -50,6 +50,8 @@ def _string(text: str) -> bytes:
 
 def _value(value: Any) -> bytes:
     if isinstance(value, list):
+        if isinstance(value[0], int):
+            return struct.pack(f"<IIQ{len(value)}i", _ARRAY, _INT32, len(value), *value)
         kind, _ = _scalar(value[0])
         content = b"".join(_scalar(each)[1] for each in value)
         return struct.pack("<IIQ", _ARRAY, kind, len(value)) + content
@@ -61,8 +63,6 @@ def _scalar(value: Any) -> tuple[int, bytes]:
     match value:
         case bool():
             return _BOOL, struct.pack("<?", value)
-        case int() if value < 0:
-            return _INT32, struct.pack("<i", value)
         case int():
             return _UINT32, struct.pack("<I", value)
         case float():

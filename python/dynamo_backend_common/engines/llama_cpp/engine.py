@@ -23,6 +23,7 @@ from .cache.prefix_cache import PrefixCache
 from .files.model_file import ModelFile
 from .files.model_folder import model_folder
 from .options import Options, parse_options
+from .pooling.engine import LlamaCppPooling
 from .request.generation import read_request
 from .steps.scheduler import Load, Scheduler
 from .steps.sequence import Sequence
@@ -64,6 +65,10 @@ class LlamaCpp:
         """
         require_library()
         self._options = Options.of(options)
+        if self._options.embeddings or self._options.reranking:
+            raise InvalidArgument(
+                "LlamaCpp has no embeddings and no reranking: LlamaCppPooling has"
+            )
         self._file = ModelFile(self._options.model_path)
         self._adapters = Adapters(
             given_adapters(self._options), self._file, self._options.max_loras
@@ -77,14 +82,19 @@ class LlamaCpp:
         self._cleaning = asyncio.Lock()
 
     @classmethod
-    def from_args(cls, argv: List[str]) -> Self:
+    def from_args(cls, argv: List[str]) -> Self | LlamaCppPooling:
         """Makes the engine from command-line arguments; ``--help`` lists them.
+
+        Returns:
+            The engine: with ``--embeddings`` and ``--reranking`` it is that of vectors.
 
         Raises:
             SystemExit: With status 2 after a message for a wrong argument, with 0 after ``--help``.
         """
         try:
-            return cls(**dataclasses.asdict(parse_options(argv)))
+            options = parse_options(argv)
+            made = LlamaCppPooling if options.embeddings or options.reranking else cls
+            return made(**dataclasses.asdict(options))
         except InvalidArgument as error:
             print(f"llama-cpp: error: {error}", file=sys.stderr)
             raise SystemExit(2) from error
@@ -234,6 +244,11 @@ class LlamaCpp:
     def _load(self, proceed: Callable[[float], bool]) -> Model:
         model = Model(self._file.path, self._options, proceed)
         try:
+            if model.is_encoder:
+                raise InvalidArgument(
+                    f"'{self._file.path.name}' is an encoder, which makes no text: serve it with "
+                    "--embeddings or --reranking"
+                )
             self._adapters.load_into(model)
         except BaseException:
             model.close()

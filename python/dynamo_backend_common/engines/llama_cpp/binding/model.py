@@ -35,6 +35,7 @@ class Model:
         max_num_batched_tokens: Tokens that fit into one batch.
         vocab_size: Number of tokens of the vocabulary.
         end_tokens: Tokens by which the model itself ends a text or its turn.
+        is_encoder: Whether it has no decoder, and so makes no text.
         bos_token: Token that begins a text, or None.
         keeps_prefixes: Whether a part of a sequence can be kept, and copied: not where layers of
             the model are recurrent, or see only a window.
@@ -69,6 +70,7 @@ class Model:
         vocabulary = self._c.llama_model_get_vocab(self._model)
         self._memory = self._c.llama_get_memory(self._context)
         self._vocabulary = vocabulary
+        self.is_encoder = not self._c.llama_model_has_decoder(self._model) or not self._memory
         self.context_length: int = self._c.llama_n_ctx_seq(self._context)
         self.total_tokens: int = self._c.llama_n_ctx(self._context)
         self.max_num_seqs: int = self._c.llama_n_seq_max(self._context)
@@ -94,7 +96,7 @@ class Model:
         if not self._model:
             raise InvalidArgument(f"llama.cpp cannot load '{path}': {LOG.last_error or 'given up'}")
 
-    def _open(self, path: Path, options: Options) -> None:
+    def _length(self, path: Path, options: Options) -> int:
         trained: int = self._c.llama_model_n_ctx_train(self._model)
         length = options.context_length_for(trained)
         if length > trained and not options.extends_context:
@@ -103,6 +105,10 @@ class Model:
                 "trained for: give less, or scale positions (rope_scaling yarn, rope_scale "
                 f"{-(-length // trained)})"
             )
+        return length
+
+    def _open(self, path: Path, options: Options) -> None:
+        length = self._length(path, options)
         on_gpu = uses_gpu(options, self._c)
         parameters = context_parameters(options, self._c, on_gpu=on_gpu)
         parameters.n_ctx = length * options.max_num_seqs
