@@ -8,11 +8,12 @@ from collections import deque
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
-from ....exceptions import EngineShutdown
+from ..ended import ended
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from ....exceptions import EngineShutdown
     from ..binding.pooled_model import PooledModel
 
 
@@ -69,7 +70,7 @@ class Batches:
         request = Texts(texts)
         with self._changed:
             if self._is_ending:
-                raise EngineShutdown("the llama-cpp engine was shut down")
+                raise ended(None)
             self._requests.append(request)
             self._changed.notify()
         return request
@@ -101,7 +102,7 @@ class Batches:
             self._is_ending = True
             left, self._requests = self._requests, deque()
         for request in left:
-            self._end(request, _gone(failure))
+            self._end(request, ended(failure))
         if failure is None:
             self._ended.set_result(None)
         else:
@@ -152,13 +153,3 @@ class Batches:
 
 def _has_more(request: Texts) -> bool:
     return request.taken < len(request.texts)
-
-
-def _gone(cause: BaseException | None) -> EngineShutdown:
-    if cause is None:
-        return EngineShutdown("the llama-cpp engine was shut down")
-    error = EngineShutdown(
-        f"the llama-cpp engine failed and must be restarted: {type(cause).__name__}: {cause}"
-    )
-    error.__cause__ = cause
-    return error
