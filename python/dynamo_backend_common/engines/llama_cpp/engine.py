@@ -25,6 +25,7 @@ from .files.model_source import ModelSource
 from .loaded import Loaded, load
 from .metrics import metrics_text
 from .options import Options, parse_options
+from .pooling.engine import LlamaCppPooling
 from .request.beginning import with_beginning
 from .request.generation import read_request
 from .steps.counts import Counts
@@ -69,6 +70,10 @@ class LlamaCpp:
         """
         require_library()
         self._options = Options.of(options)
+        if self._options.embeddings or self._options.reranking:
+            raise InvalidArgument(
+                "LlamaCpp has no embeddings and no reranking: LlamaCppPooling has"
+            )
         self._source = ModelSource(self._options.model, self._options.model_path)
         self._adapters = Adapters(given_adapters(self._options), self._options.max_loras)
         draft = self._options.model_draft
@@ -86,14 +91,19 @@ class LlamaCpp:
         self._settled = asyncio.Event()
 
     @classmethod
-    def from_args(cls, argv: List[str]) -> Self:
+    def from_args(cls, argv: List[str]) -> Self | LlamaCppPooling:
         """Makes the engine from command-line arguments; ``--help`` lists them.
+
+        Returns:
+            The engine: with ``--embeddings`` and ``--reranking`` it is that of vectors.
 
         Raises:
             SystemExit: With status 2 after a message for a wrong argument, with 0 after ``--help``.
         """
         try:
-            return cls(**dataclasses.asdict(parse_options(argv)))
+            options = parse_options(argv)
+            made = LlamaCppPooling if options.embeddings or options.reranking else cls
+            return made(**dataclasses.asdict(options))
         except InvalidArgument as error:
             print(f"llama-cpp: error: {error}", file=sys.stderr)
             raise SystemExit(2) from error
@@ -183,6 +193,11 @@ class LlamaCpp:
         file = self._source.fetch(proceed)
         loaded = load(file, self._draft_file, self._options, proceed)
         try:
+            if loaded.model.is_encoder:
+                raise InvalidArgument(
+                    f"'{file.path.name}' is an encoder, which makes no text: serve it with "
+                    "--embeddings or --reranking"
+                )
             self._adapters.load_into(loaded.model, file)
         except BaseException:
             loaded.close()

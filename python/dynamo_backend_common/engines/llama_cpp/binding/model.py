@@ -53,6 +53,7 @@ class Model:
         vocabulary: llama.cpp's own handle of the vocabulary.
         vocab_size: Number of tokens of the vocabulary.
         end_tokens: Tokens by which the model itself ends a text or its turn.
+        is_encoder: Whether it has no decoder, and so makes no text.
         bos_token: Token that begins a text, or None.
         begin_token: The same, where a prompt must begin with it; else None.
         keeps_prefixes: Whether a part of a sequence can be kept, and copied: not where layers of
@@ -90,6 +91,7 @@ class Model:
         vocabulary = self._c.llama_model_get_vocab(self._model)
         self._memory = self._c.llama_get_memory(self._context)
         self.vocabulary = vocabulary
+        self.is_encoder = not self._c.llama_model_has_decoder(self._model) or not self._memory
         self.total_tokens: int = self._c.llama_n_ctx(self._context)
         self.max_num_seqs = options.max_num_seqs
         self.max_slots: int = self._c.llama_n_seq_max(self._context)
@@ -115,7 +117,7 @@ class Model:
         if not self._model:
             raise InvalidArgument(f"llama.cpp cannot load '{path}': {LOG.last_error or 'given up'}")
 
-    def _open(self, path: Path, options: Options) -> None:
+    def _length(self, path: Path, options: Options) -> int:
         trained: int = self._c.llama_model_n_ctx_train(self._model)
         length = options.context_length_for(trained)
         if length > trained and not options.extends_context:
@@ -124,6 +126,10 @@ class Model:
                 "trained for: give less, or scale positions (rope_scaling yarn, rope_scale "
                 f"{-(-length // trained)})"
             )
+        return length
+
+    def _open(self, path: Path, options: Options) -> None:
+        length = self._length(path, options)
         on_gpu = uses_gpu(options, self._c)
         parameters = context_parameters(options, self._c, on_gpu=on_gpu)
         parameters.n_ctx = options.total_tokens_for(length)
