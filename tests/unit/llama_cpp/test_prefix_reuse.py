@@ -7,6 +7,7 @@ import pytest
 
 from dynamo_backend_common.engines.llama_cpp.binding.model import Model
 from dynamo_backend_common.exceptions import EngineShutdown
+from dynamo_backend_common.testing import context as made_context
 from support.kv_index import KvIndex
 
 SIZE = 16
@@ -255,13 +256,13 @@ async def test_a_slot_in_use_is_never_taken(begin, prompts, greedy):
 
 async def test_what_a_cancelled_request_has_read_is_kept(begin, prompts, greedy, monkeypatch):
     client = await begin(max_num_seqs=1)
-    context = SimpleNamespace(stopped=False)
-    context.is_stopped = lambda: context.stopped
+    context = made_context()
     decode, pieces = Model.decode, iter(range(10_000))
 
     def decode_and_stop(model):
         decode(model)
-        context.stopped = next(pieces) == 2
+        if next(pieces) == 2:
+            context.stop()
 
     long = [*prompts[0], *prompts[1]][: 512 - 8]
     # A step reads more than this test leaves it, unless others produce output.

@@ -14,6 +14,8 @@ from ..._core import Steps
 from ...config import EngineConfig, WorkerConfig
 from ...exceptions import EngineShutdown, InvalidArgument
 from ...publish import MetricsBindings, PushKvEvents
+from .adapters.given import given_adapters
+from .adapters.registry import UPDATES, Adapters
 from .binding.library import require_library
 from .cache.kv_reports import DP_RANK, KvReports
 from .cache.prefix_cache import PrefixCache
@@ -27,10 +29,10 @@ from .steps.sequence import Sequence
 from .steps.step_loop import StepLoop
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from collections.abc import Sequence as List
 
-    from ..._core import RequestContext, StepStream
+    from ..._core import AdapterCards, RequestContext, StepStream
     from ...publish import MetricsContext
     from .binding.model import Model
 
@@ -64,6 +66,9 @@ class LlamaCpp:
         require_library()
         self._options = Options.of(options)
         self._file = ModelFile(self._options.model_path)
+        self._adapters = Adapters(
+            given_adapters(self._options), self._file, self._options.max_loras
+        )
         draft = self._options.model_draft
         self._draft_file = None if draft is None else ModelFile(draft)
         self._steps = Steps()
@@ -106,16 +111,14 @@ class LlamaCpp:
             InvalidArgument: llama.cpp cannot load the file, or not with these options.
         """
         proceed = partial(self._proceed, progress)
-        self._loading = asyncio.ensure_future(
-            asyncio.to_thread(load, self._file, self._draft_file, self._options, proceed)
-        )
+        self._loading = asyncio.ensure_future(asyncio.to_thread(self._load, proceed))
         # A start that is cancelled leaves the thread to `cleanup`.
         self._loaded = await asyncio.shield(self._loading)
         model = self._loaded.model
         if self._options.prefix_caching and not model.keeps_prefixes:
             logger.warning("prefix caching is off: '%s' cannot keep a prefix", self._file.name)
         cache = PrefixCache(
-            model.max_num_seqs,
+            model.max_slots,
             block_size=self._options.kv_cache_block_size,
             listener=self._kv_reports,
             enabled=self._caches_prefixes(model),
@@ -125,6 +128,7 @@ class LlamaCpp:
         self._steps = Steps()
         self._step_loop = StepLoop(scheduler, self._steps, self._kv_reports)
         self._step_loop.start()
+        self._adapters.serve(self._step_loop)
         return EngineConfig(
             model=self._file.name,
             served_model_name=self._file.name,
@@ -133,6 +137,7 @@ class LlamaCpp:
             total_kv_blocks=model.total_tokens // cache.block_size,
             max_num_seqs=model.max_num_seqs,
             max_num_batched_tokens=model.max_num_batched_tokens,
+            max_gpu_lora_count=self._options.max_loras,
         )
 
     async def generate(self, request: Mapping[str, Any], context: RequestContext) -> StepStream:
@@ -149,6 +154,7 @@ class LlamaCpp:
             vocab_size=model.vocab_size,
             end_tokens=model.end_tokens,
             defaults=self._file.sampling_defaults,
+            adapters=self._adapters.by_name,
         )
         stream = self._steps.open(context)
         step_loop.submit(Sequence(generation, stream.id), stream)
@@ -177,6 +183,24 @@ class LlamaCpp:
             return []
         return [PushKvEvents(on_ready=self._kv_reports.publish_events, dp_rank=DP_RANK)]
 
+    async def on_adapter_cards(self, cards: AdapterCards) -> None:
+        """Has frontends know of each LoRA adapter as of a model of its own."""
+        await self._adapters.register_with(cards)
+
+    async def supported_updates(self) -> List[str]:
+        """Those of LoRA adapters: load, unload, list."""
+        return UPDATES
+
+    async def engine_update(self, name: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Loads or unloads a LoRA adapter, or lists them.
+
+        Raises:
+            InvalidArgument: It cannot be done; the message says why.
+            EngineShutdown: The engine is not running.
+        """
+        self._started()
+        return await self._adapters.update(name, body)
+
     async def health_check_payload(self) -> dict[str, Any] | None:
         """A request for one token."""
         model, _ = self._started()
@@ -194,6 +218,7 @@ class LlamaCpp:
                 await asyncio.wait([self._loading])
                 if not self._loading.cancelled() and self._loading.exception() is None:
                     self._loaded = self._loading.result()
+            self._adapters.serve(None)
             if self._step_loop is not None:
                 await asyncio.to_thread(self._step_loop.stop)
             if self._loaded is not None:
@@ -209,6 +234,15 @@ class LlamaCpp:
 
     def _caches_prefixes(self, model: Model) -> bool:
         return self._options.prefix_caching and model.keeps_prefixes
+
+    def _load(self, proceed: Callable[[str, float], bool]) -> Loaded:
+        loaded = load(self._file, self._draft_file, self._options, proceed)
+        try:
+            self._adapters.load_into(loaded.model)
+        except BaseException:
+            loaded.close()
+            raise
+        return loaded
 
     def _proceed(self, progress: _Progress | None, name: str, fraction: float) -> bool:
         """Called by llama.cpp while it loads; False makes it give up."""

@@ -103,7 +103,10 @@ def _load_draft(
     if not _can_cut(model, "the model"):
         return None
     length = min(model.context_length, context_length(file.metadata.values))
-    own = dataclasses.replace(options, context_length=length)
+    # A part for each request: what it keeps it can then always have.
+    own = dataclasses.replace(
+        options, context_length=length, kv_unified=False, kv_cache_tokens=None
+    )
     draft = Model(file.path, own, partial(proceed, file.name))
     try:
         require_same_vocabulary(model, draft, file.path)

@@ -13,6 +13,8 @@ from .unsupported import refuse_unsupported
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from ..binding.adapter import Adapter
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Generation:
@@ -23,11 +25,13 @@ class Generation:
         options: How its output is to be made.
         shares_prefix: Whether the prompt may be kept for requests of others, and begin with what
             was kept of theirs: not where the caller asked for a cache apart by a salt.
+        adapter: The LoRA adapter that it is for; None: the model alone.
     """
 
     prompt: tuple[int, ...]
     options: GenerationOptions
     shares_prefix: bool
+    adapter: Adapter | None = None
 
 
 def read_request(
@@ -37,6 +41,7 @@ def read_request(
     vocab_size: int,
     end_tokens: frozenset[int],
     defaults: Mapping[str, Any],
+    adapters: Mapping[str, Adapter] | None = None,
 ) -> Generation:
     """Reads a request.
 
@@ -46,12 +51,14 @@ def read_request(
         vocab_size: Number of tokens of the vocabulary.
         end_tokens: The model's own tokens that end a text.
         defaults: Sampling options where the request has none.
+        adapters: The LoRA adapters that there are, by name.
 
     Raises:
         InvalidArgument: Something in it cannot be served; the message names it.
     """
     prompt = _prompt(request.get("token_ids"), context_length, vocab_size)
     refuse_unsupported(request)
+    routing = request.get("routing") or {}
     return Generation(
         prompt=prompt,
         options=GenerationOptions.read(
@@ -61,8 +68,18 @@ def read_request(
             end_tokens=end_tokens,
             defaults=defaults,
         ),
-        shares_prefix=not (request.get("routing") or {}).get("cache_salt"),
+        shares_prefix=not routing.get("cache_salt"),
+        adapter=_adapter(routing.get("lora_name"), adapters or {}),
     )
+
+
+def _adapter(name: str | None, adapters: Mapping[str, Adapter]) -> Adapter | None:
+    if not name:
+        return None
+    if name not in adapters:
+        loaded = ", ".join(sorted(adapters)) or "none"
+        raise InvalidArgument(f"no LoRA adapter '{name}' is loaded here; loaded: {loaded}")
+    return adapters[name]
 
 
 def _prompt(tokens: Any, context_length: int, vocab_size: int) -> tuple[int, ...]:

@@ -51,6 +51,17 @@ class Sequence:
         self.cumulative_logprob = 0.0
 
     @property
+    def text(self) -> tuple[int, ...]:
+        """What is in the context when its newest token is to enter it: the prompt, and output."""
+        prompt = self.generation.prompt
+        return (*prompt, *self.output[:-1]) if self.output else prompt
+
+    @property
+    def unread(self) -> int:
+        """Number of tokens of `text` that are not in the context."""
+        return max(len(self.generation.prompt) + max(len(self.output) - 1, 0) - self.decoded, 0)
+
+    @property
     def produced(self) -> int:
         """Number of tokens of the output."""
         return len(self.output)
@@ -66,11 +77,6 @@ class Sequence:
         if place >= len(prompt):
             return self.output[place - len(prompt) :]
         return [*prompt[place:], *self.output]
-
-    @property
-    def prompt_left(self) -> int:
-        """Number of tokens of the prompt that are not in the context."""
-        return max(len(self.generation.prompt) - self.decoded, 0)
 
     @property
     def usage(self) -> Usage:
