@@ -4,23 +4,17 @@ With flash attention, and one thread, llama.cpp rounds several tokens of a seque
 the tests see output that is equal to the last bit.
 """
 
-import itertools
-
 import pytest
 
 from dynamo_backend_common.engines.llama_cpp import Options
-from dynamo_backend_common.engines.llama_cpp.cache.kv_reports import KvReports
-from dynamo_backend_common.engines.llama_cpp.cache.prefix_cache import PrefixCache
 from dynamo_backend_common.engines.llama_cpp.loaded import load
-from dynamo_backend_common.engines.llama_cpp.request.generation import read_request
 from dynamo_backend_common.engines.llama_cpp.steps.draft_model import ModelDrafter
 from dynamo_backend_common.engines.llama_cpp.steps.ngrams import NGramDrafter
-from dynamo_backend_common.engines.llama_cpp.steps.scheduler import Scheduler
-from dynamo_backend_common.engines.llama_cpp.steps.sequence import Sequence
 from dynamo_backend_common.engines.llama_cpp.steps.speculation import Speculation
+from support.stepped import Stepped
 
-STREAMS = itertools.count(1)
 PIECE = 32
+LONGEST = 20
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +46,7 @@ class Guesser:
     def forget(self, sequence): ...
 
     def draft(self, wanted):
+        assert all(most <= min(LONGEST, sequence.left - 1) for sequence, most in wanted)
         return [self._guess(sequence, most) for sequence, most in wanted]
 
     def _guess(self, sequence, most):
@@ -60,60 +55,6 @@ class Guesser:
             (token + 1) % self.vocab_size if place % 4 == 3 else token
             for place, token in enumerate(coming, start=sequence.produced)
         ]
-
-
-class Served:
-    """Requests served by a scheduler of their own, step by step."""
-
-    def __init__(self, loaded, drafters):
-        self.model = loaded.model
-        cache = PrefixCache(4, block_size=16, listener=KvReports())
-        self.scheduler = Scheduler(self.model, PIECE, cache, Speculation(drafters, longest=20))
-        self.chunks = {}
-        self.steps = 0
-
-    def sequence(self, prompt, *, stop=None, sampling=None, output=None, **more):
-        request = {
-            "token_ids": list(prompt),
-            "stop_conditions": {"max_tokens": 16, "ignore_eos": True} | (stop or {}),
-            "sampling_options": {"temperature": 0} | (sampling or {}),
-            "output_options": output or {},
-            **more,
-        }
-        generation = read_request(
-            request,
-            context_length=self.model.context_length,
-            vocab_size=self.model.vocab_size,
-            end_tokens=self.model.end_tokens,
-            defaults={},
-        )
-        sequence = Sequence(generation, next(STREAMS))
-        self.chunks[sequence.stream] = []
-        return sequence
-
-    def step(self, **report):
-        self.steps += 1
-        for stream, made, *end in self.scheduler.step(**report):
-            chunk = made if isinstance(made, dict) else {"token_ids": made}
-            chunk |= dict(zip(("finish_reason", "completion_usage"), end, strict=False))
-            self.chunks[stream].append(chunk)
-
-    def finish(self, *sequences):
-        for sequence in sequences:
-            self.scheduler.add(sequence)
-        while not self.scheduler.idle:
-            self.step()
-        return [self.result(sequence) for sequence in sequences]
-
-    def result(self, sequence):
-        """What all chunks of a request have together."""
-        chunks = self.chunks[sequence.stream]
-        joined = {
-            name: [each for chunk in chunks for each in chunk.get(name, ())]
-            for name in ("token_ids", "log_probs", "top_logprobs")
-        }
-        last = ("finish_reason", "completion_usage", "stop_reason", "cum_log_probs")
-        return joined | {name: chunks[-1].get(name) for name in last}
 
 
 def _ngrams():
@@ -145,7 +86,7 @@ def repeating(tokenize):
 @pytest.fixture(scope="module")
 def without(loaded, repeating):
     """What each request answers without drafts."""
-    served = Served(loaded, [])
+    served = Stepped(loaded.model)
     sequences = [served.sequence(repeating, **request) for request in REQUESTS.values()]
     return dict(zip(REQUESTS, served.finish(*sequences), strict=True)), served.steps
 
@@ -160,10 +101,90 @@ def test_the_output_is_the_one_without(loaded, without, repeating, who):
         "both": lambda: [_ngrams(), _draft_model(loaded, p_min=0.4, n_max=3)],
         "who is often wrong": lambda: [Guesser(plain, loaded.model.vocab_size)],
     }[who]()
-    served = Served(loaded, drafters)
+    served = Stepped(loaded.model, Speculation(drafters, longest=LONGEST))
     sequences = [served.sequence(repeating, **request) for request in REQUESTS.values()]
     assert dict(zip(REQUESTS, served.finish(*sequences), strict=True)) == results
     speculation = served.scheduler.speculation
     assert 0 < speculation.accepted <= speculation.drafted
     assert served.steps < steps
     served.scheduler.close()
+
+
+def _guesser(loaded, prompts, results):
+    outputs = {
+        tuple(prompt): result["token_ids"] for prompt, result in zip(prompts, results, strict=True)
+    }
+    return Speculation([Guesser(outputs, loaded.model.vocab_size)], longest=LONGEST)
+
+
+@pytest.mark.parametrize(
+    "stop",
+    [
+        {"stop_token_ids_hidden": None},
+        {"stop_token_ids_visible": None},
+        {"stop_token_ids": None},
+        {"stop_token_ids": None, "min_tokens": 14},
+        {"stop_token_ids": None, "max_tokens": 5},
+    ],
+)
+def test_an_end_among_the_guessed(loaded, tokenize, stop):
+    prompt = tokenize("The capital of France is Paris, and the capital of Italy is")
+    alone = Stepped(loaded.model)
+    [plain] = alone.finish(alone.sequence(prompt))
+    tokens = plain["token_ids"]
+    end = next(
+        token for place, token in enumerate(tokens[5:], start=5) if token not in tokens[:place]
+    )
+    wanted = {name: value or [end] for name, value in stop.items()}
+    results = []
+    for speculation in (None, _guesser(loaded, [prompt], [plain])):
+        served = Stepped(loaded.model, speculation)
+        sequence = served.sequence(prompt, stop=wanted, output={"logprobs": 1})
+        results += served.finish(sequence)
+        assert served.model.last_position(0) < len(prompt) + 16
+        served.scheduler.close()
+    assert results[0] == results[1]
+    assert len(results[0]["token_ids"]) >= 5
+    assert (results[0]["finish_reason"] == "stop") == (stop.keys() == {next(iter(stop))})
+
+
+def test_what_was_guessed_wrong_leaves_the_context(loaded, repeating):
+    alone = Stepped(loaded.model)
+    [plain] = alone.finish(alone.sequence(repeating))
+    served = Stepped(loaded.model, _guesser(loaded, [repeating], [plain]))
+    sequence = served.sequence(repeating)
+    served.scheduler.add(sequence)
+    counts = []
+    while not served.scheduler.idle:
+        before = sequence.produced
+        served.step()
+        counts.append(sequence.produced - before)
+        if sequence.output and not served.scheduler.idle:
+            assert sequence.decoded == len(repeating) + sequence.produced - 1
+            assert served.model.last_position(sequence.slot) == sequence.decoded - 1
+    # The prompt in two pieces or more, then up to each fourth token, which is guessed wrong.
+    assert [count for count in counts if count] == [1, 3, 4, 4, 4]
+    assert served.scheduler.speculation.accepted == 2 + 3 * 3
+    # 15 of 16 tokens are guessed of at first, and less by what is there already.
+    assert served.scheduler.speculation.drafted == 14 + 11 + 7 + 3
+    assert served.result(sequence) == plain
+
+
+def test_one_draft_of_many_is_cancelled_and_another_stalled(loaded, repeating, tokenize):
+    prompts = [repeating, tuple(tokenize("a b c d a b c d a b c d a b c d")), (5, 6, 7, 8)]
+    alone = Stepped(loaded.model)
+    expected = alone.finish(*(alone.sequence(prompt) for prompt in prompts))
+    served = Stepped(loaded.model, _guesser(loaded, prompts, expected))
+    gone, slow, other = (served.sequence(prompt) for prompt in prompts)
+    for sequence in (gone, slow, other):
+        served.scheduler.add(sequence)
+    while len(served.chunks[other.stream]) < 2:
+        served.step()
+    had = slow.produced
+    served.step(cancelled=[gone.stream], stalled=[slow.stream])
+    assert slow.produced == had
+    while not served.scheduler.idle:
+        served.step()
+    assert [served.result(each) for each in (slow, other)] == expected[1:]
+    assert "finish_reason" not in served.chunks[gone.stream][-1]
+    assert served.scheduler.load.free_slots == 4
