@@ -92,7 +92,9 @@ def as_step(sequence: Sequence, output: Output) -> Step:
     if tells_cached:
         chunk["completion_usage"] = sequence.usage
     if output.log_probs:
-        sequence.cumulative_logprob += sum(output.log_probs)
+        # One by one: the sum does not depend on how many come at once.
+        for log_prob in output.log_probs:
+            sequence.cumulative_logprob += log_prob
         chunk["log_probs"] = output.log_probs
         chunk["cum_log_probs"] = sequence.cumulative_logprob
         chunk["top_logprobs"] = output.top_logprobs
