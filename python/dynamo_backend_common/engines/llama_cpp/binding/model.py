@@ -11,6 +11,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ....exceptions import InvalidArgument, Unknown
+from .candidates import Candidates
+from .grammar import Grammar
 from .library import library
 from .log import LOG
 
@@ -33,6 +35,7 @@ class Model:
         total_tokens: Tokens that all sequences may have together.
         max_num_seqs: Sequences that fit at once, numbered from 0.
         max_num_batched_tokens: Tokens that fit into one batch.
+        vocabulary: llama.cpp's own handle of the vocabulary.
         vocab_size: Number of tokens of the vocabulary.
         end_tokens: Tokens by which the model itself ends a text or its turn.
         bos_token: Token that begins a text, or None.
@@ -68,7 +71,7 @@ class Model:
             raise
         vocabulary = self._c.llama_model_get_vocab(self._model)
         self._memory = self._c.llama_get_memory(self._context)
-        self._vocabulary = vocabulary
+        self.vocabulary = vocabulary
         self.context_length: int = self._c.llama_n_ctx_seq(self._context)
         self.total_tokens: int = self._c.llama_n_ctx(self._context)
         self.max_num_seqs: int = self._c.llama_n_seq_max(self._context)
@@ -83,6 +86,7 @@ class Model:
             or self._c.llama_model_is_hybrid(self._model)
             or self._c.llama_model_n_swa(self._model)
         )
+        self._candidates = Candidates(self.vocab_size)
         self._batch = self._c.llama_batch_init(self.max_num_batched_tokens, 0, 1)
 
     def _load(self, path: Path, options: Options, proceed: Callable[[float], bool]) -> None:
@@ -118,6 +122,14 @@ class Model:
                 f"llama.cpp cannot make a context of {length} tokens for each of "
                 f"{options.max_num_seqs} sequences: {LOG.last_error or 'no memory'}"
             )
+
+    def grammar(self, text: str) -> Grammar:
+        """A grammar for outputs of this model; may be called by any thread.
+
+        Raises:
+            InvalidArgument: llama.cpp does not take it.
+        """
+        return Grammar(self.vocabulary, text)
 
     def add(self, token: int, position: int, sequence: int, *, sample: bool) -> int:
         """Puts a token into the batch.
@@ -165,8 +177,14 @@ class Model:
         pointer = self._c.llama_get_logits_ith(self._context, index)
         return np.ctypeslib.as_array(pointer, (self.vocab_size,))
 
-    def sample(self, index: int, sampler: Sampler) -> int:
-        """Chooses the token that follows a place of the batch that was decoded last."""
+    def sample(self, index: int, sampler: Sampler) -> int | None:
+        """Chooses the token that follows a place of the batch that was decoded last.
+
+        Returns:
+            The token; None: the grammar allows none of those that are not forbidden.
+        """
+        if sampler.grammar or not sampler.counts_impossible:
+            return self._candidates.choose(self.logits(index), sampler)
         token: int = self._c.llama_sampler_sample(sampler.chain, self._context, index)
         return token
 
@@ -192,7 +210,7 @@ class Model:
     def piece(self, token: int) -> bytes:
         """The text of a token, which need not be whole characters."""
         buffer = ctypes.create_string_buffer(256)
-        length = self._c.llama_token_to_piece(self._vocabulary, token, buffer, len(buffer), 0, True)
+        length = self._c.llama_token_to_piece(self.vocabulary, token, buffer, len(buffer), 0, True)
         return buffer.raw[: max(length, 0)]
 
     def close(self) -> None:

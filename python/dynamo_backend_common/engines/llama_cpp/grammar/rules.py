@@ -12,12 +12,13 @@ if TYPE_CHECKING:
 MOST_REPETITIONS: Final = 65536
 """How often something may be repeated where a limit is given; more than fits most contexts."""
 
+LARGEST: Final = 1 << 18
+"""Characters of a grammar at most."""
 EMPTY: Final = '""'
 """The expression of the empty text."""
 
 # llama.cpp makes a rule of each repetition, and refuses more than 2000 of one symbol.
 _BLOCK = 512
-_LARGEST = 1 << 20
 
 
 class Rules:
@@ -61,9 +62,9 @@ class Rules:
         """
         self._bodies[name] = body
         self._size += len(body)
-        if self._size > _LARGEST:
+        if self._size > LARGEST:
             raise InvalidArgument(
-                f"the grammar has more than {_LARGEST} characters: make the schema or the pattern "
+                f"the grammar has more than {LARGEST} characters: make the schema or the pattern "
                 "smaller"
             )
 
