@@ -14,7 +14,7 @@ Constraint: TypeAlias = Literal["json", "regex", "choice", "grammar", "structura
 """The kinds of constraints that Dynamo's frontend passes on."""
 
 _TYPES: Mapping[str, tuple[type, ...]] = {
-    "json": (str, dict, bool),
+    "json": (str, dict),
     "regex": (str,),
     "choice": (list,),
     "grammar": (str,),

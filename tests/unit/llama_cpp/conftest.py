@@ -17,6 +17,7 @@ import pytest
 from dynamo_backend_common.engines.llama_cpp import LlamaCpp, Options
 from dynamo_backend_common.engines.llama_cpp.binding.model import Model
 from dynamo_backend_common.engines.llama_cpp.files.model_file import ModelFile
+from support.grammar_texts import GrammarTexts
 
 if TYPE_CHECKING:
     from collections.abc import (
@@ -321,3 +322,9 @@ def model(model_file: ModelFile) -> Iterator[Model]:
     loaded = Model(model_file.path, options)
     yield loaded
     loaded.close()
+
+
+@pytest.fixture(scope="session")
+def grammar_texts(model: Model) -> GrammarTexts:
+    """What grammars allow, for the real model's vocabulary."""
+    return GrammarTexts(model)

@@ -22,6 +22,7 @@ from .files.model_file import ModelFile
 from .files.model_folder import model_folder
 from .options import Options, parse_options
 from .request.generation import read_request
+from .request.grammars import Grammars
 from .steps.scheduler import Load, Scheduler
 from .steps.sequence import Sequence
 from .steps.step_loop import StepLoop
@@ -146,6 +147,7 @@ class LlamaCpp:
             enabled=self._caches_prefixes(model),
         )
         scheduler = Scheduler(model, self._options.prefill_chunk, cache)
+        self._grammars = Grammars(model.grammar)
         # Those of a loop that has ended take no more.
         self._steps = Steps()
         self._step_loop = StepLoop(scheduler, self._steps, self._kv_reports)
@@ -175,6 +177,9 @@ class LlamaCpp:
             end_tokens=model.end_tokens,
             defaults=self._file.sampling_defaults,
         )
+        if generation.options.guided_decoding is not None:
+            grammar = await self._grammars.of(generation.options.guided_decoding)
+            generation = dataclasses.replace(generation, grammar=grammar)
         stream = self._steps.open(context)
         step_loop.submit(Sequence(generation, stream.id), stream)
         return stream

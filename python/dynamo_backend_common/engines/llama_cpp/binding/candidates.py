@@ -91,6 +91,6 @@ class Candidates:
 
     def _allows(self, grammar: Any, token: int) -> bool:
         self._one[0].id, self._one[0].logit = token, 0.0
-        array = self._c.llama_token_data_array(self._one, 1, -1, False)  # noqa: FBT003
+        array = self._c.llama_token_data_array(self._one, 1, -1, False)
         self._c.llama_sampler_apply(grammar, ctypes.byref(array))
         return bool(self._one[0].logit == 0.0)

@@ -10,7 +10,9 @@ if TYPE_CHECKING:
 
 # Without NUL, which ends a token's text in llama.cpp, and without surrogates, which are no text.
 _ALL = ((0x01, 0xD7FF), (0xE000, 0x10FFFF))
-_PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 _,.:;/+*=<>{}()!?%&@~#'")
+_PLAIN = frozenset(
+    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 _,.:;/+*=<>{}()!?%&@~#'"
+)
 
 
 @dataclass(frozen=True, slots=True)

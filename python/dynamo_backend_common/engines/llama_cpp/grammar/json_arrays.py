@@ -36,9 +36,7 @@ def array(reader: Reader, found: dict[str, Any], place: str) -> str:
     if more is False:
         high = len(first)
     most = None if high is None else high - len(first)
-    items = [
-        reader.inner(each, f"{place}/prefixItems/{at}") for at, each in enumerate(first)
-    ]
+    items = [reader.inner(each, f"{place}/prefixItems/{at}") for at, each in enumerate(first)]
     separator = rules.add(f'"," {values.space}')
     listed = f" {separator} ".join(items)
     if most == 0:

@@ -43,14 +43,10 @@ def constants(found: dict[str, Any], place: str) -> list[Any]:
 
 def are_exclusive(reader: Reader, branches: list[dict[str, Any]], place: str) -> bool:
     """Whether a value can be seen to fit one of ``branches`` at most."""
-    return all(
-        _differ(reader, one, other, place) for one, other in combinations(branches, 2)
-    )
+    return all(_differ(reader, one, other, place) for one, other in combinations(branches, 2))
 
 
-def _differ(
-    reader: Reader, one: dict[str, Any], other: dict[str, Any], place: str
-) -> bool:
+def _differ(reader: Reader, one: dict[str, Any], other: dict[str, Any], place: str) -> bool:
     mine, others = _listed(one, place), _listed(other, place)
     if mine is not None and others is not None and not mine & others:
         return True
@@ -62,7 +58,9 @@ def _differ(
     required = set(one.get("required") or ()) & set(other.get("required") or ())
     for name in required:
         inner = [
-            reader.resolved(constraints((each.get("properties") or {}).get(name, True), place), place)
+            reader.resolved(
+                constraints((each.get("properties") or {}).get(name, True), place), place
+            )
             for each in (one, other)
         ]
         if all(inner) and _differ(reader, inner[0], inner[1], place):
@@ -75,20 +73,17 @@ def _kinds(found: dict[str, Any], place: str) -> set[str]:
     values = _listed(found, place)
     names = type_names(found["type"], place) if "type" in found else list(KINDS)
     if values is not None:
-        names = [
-            name for name in names if any(_TYPES[name](json.loads(value)) for value in values)
-        ]
+        names = [name for name in names if any(_TYPES[name](json.loads(value)) for value in values)]
     return {"number" if name == "integer" else name for name in names}
 
 
 def _listed(found: dict[str, Any], place: str) -> set[str] | None:
     if "enum" not in found and "const" not in found:
         return None
-    about = {name: found[name] for name in ("enum", "const", "type") if name in found}
+    about: dict[str, Any] = {name: found[name] for name in ("enum", "const", "type") if name in found}
     return set(map(same_key, constants(about, place)))
 
 
 def _is_about(name: str, values: list[Any]) -> bool:
     kinds = [kind for kind, keywords in KINDS.items() if name in keywords]
     return any(_TYPES[kind](value) for kind in kinds for value in values)
-

@@ -12,14 +12,30 @@ if TYPE_CHECKING:
 
 KINDS: Final[Mapping[str, frozenset[str]]] = {
     "object": frozenset(
-        "properties required additionalProperties minProperties maxProperties "
-        "unevaluatedProperties".split()
+        [
+            "properties",
+            "required",
+            "additionalProperties",
+            "minProperties",
+            "maxProperties",
+            "unevaluatedProperties",
+        ]
     ),
     "array": frozenset(
-        "items prefixItems additionalItems minItems maxItems uniqueItems unevaluatedItems".split()
+        [
+            "items",
+            "prefixItems",
+            "additionalItems",
+            "minItems",
+            "maxItems",
+            "uniqueItems",
+            "unevaluatedItems",
+        ]
     ),
-    "string": frozenset("minLength maxLength pattern format".split()),
-    "number": frozenset("minimum maximum exclusiveMinimum exclusiveMaximum multipleOf".split()),
+    "string": frozenset(["minLength", "maxLength", "pattern", "format"]),
+    "number": frozenset(
+        ["minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"]
+    ),
     "integer": frozenset(),
     "boolean": frozenset(),
     "null": frozenset(),
@@ -27,11 +43,31 @@ KINDS: Final[Mapping[str, frozenset[str]]] = {
 """The types of values, and the keywords that are about each; those of numbers are integers' too."""
 
 _ANNOTATIONS = frozenset(
-    "title description default examples example deprecated readOnly writeOnly $comment $schema $id "
-    "$defs definitions discriminator contentMediaType contentEncoding contentSchema xml "
-    "externalDocs".split()
+    [
+        "title",
+        "description",
+        "default",
+        "examples",
+        "example",
+        "deprecated",
+        "readOnly",
+        "writeOnly",
+        "$comment",
+        "$schema",
+        "$id",
+        "$defs",
+        "definitions",
+        "discriminator",
+        "contentMediaType",
+        "contentEncoding",
+        "contentSchema",
+        "xml",
+        "externalDocs",
+    ]
 )
-_KNOWN = frozenset("type enum const anyOf oneOf allOf $ref".split()).union(*KINDS.values())
+_KNOWN = frozenset(["type", "enum", "const", "anyOf", "oneOf", "allOf", "$ref"]).union(
+    *KINDS.values()
+)
 
 
 def refuse(what: str, place: str) -> NoReturn:
@@ -110,9 +146,7 @@ def type_names(value: Any, place: str) -> list[str]:
     return names
 
 
-def _close(
-    found: dict[str, Any], one: dict[str, Any], other: dict[str, Any], place: str
-) -> None:
+def _close(found: dict[str, Any], one: dict[str, Any], other: dict[str, Any], place: str) -> None:
     """A property that one of two schemas does not name is what that says of additional ones."""
     for mine, others in ((one, other), (other, one)):
         more = mine.get("additionalProperties", True)

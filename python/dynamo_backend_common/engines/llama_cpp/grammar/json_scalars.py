@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from .json_values import JsonValues
     from .rules import Rules
 
+
 def string(values: JsonValues, found: dict[str, Any], place: str) -> str:
     """The rule of strings."""
     low, high = count(found, "minLength", place) or 0, count(found, "maxLength", place)
@@ -23,7 +24,7 @@ def string(values: JsonValues, found: dict[str, Any], place: str) -> str:
         form = None
     if form is not None and form not in FORMATS:
         refuse(f"the format {form!r}", place)
-    given = [name for name in ("pattern", "format") if name in found and found[name]]
+    given = [name for name in ("pattern", "format") if found.get(name)]
     if low or high is not None:
         given.append("minLength or maxLength")
     if len(given) > 1 and (pattern or form):
@@ -94,7 +95,11 @@ def _limit(
         value = found.get(name)
         if value is None:
             continue
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, int | float)
+            or not math.isfinite(value)
+        ):
             wrong(f"{name} is {value!r}; it must be a number", place)
         if abs(value) > 1e15:
             refuse(f"{name!r} of more than 15 digits", place)

@@ -116,10 +116,9 @@ class _Writer:
         return self._symbol(node)
 
     def _repeat(self, node: Repeat) -> str:
-        part, low = node.part, node.low
-        if is_empty(part):
-            # Else a repetition could go on without a character, which llama.cpp refuses.
-            part, low = without_empty(part), 0
+        # Else a repetition could go on without a character, which llama.cpp refuses.
+        part = without_empty(node.part)
+        low = 0 if is_empty(node.part) else node.low
         if part is None or node.high == 0:
             return ""
         symbol = self._part(part)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from ....exceptions import InvalidArgument
 from .characters import Characters
 from .regex_tree import END, START, Alternatives, Anchor, Node, Repeat, Run
 from .rules import MOST_REPETITIONS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _LONGEST = 20_000
 _DEEPEST = 100
@@ -17,12 +20,15 @@ _WORD = Characters.joined([(0x30, 0x39), (0x41, 0x5A), (0x5F, 0x5F), (0x61, 0x7A
 _SPACE = Characters.of("\t\n\v\f\r ")
 # All that ECMA-262 takes for white space: no text should have it where \S is asked for.
 _SPACES = _SPACE | Characters.joined(
-    [(0xA0, 0xA0), (0x1680, 0x1680), (0x2000, 0x200A), (0x2028, 0x2029), (0x202F, 0x202F)]
-    + [(0x205F, 0x205F), (0x3000, 0x3000), (0xFEFF, 0xFEFF)]
+    [
+        *((0xA0, 0xA0), (0x1680, 0x1680), (0x2000, 0x200A), (0x2028, 0x2029), (0x202F, 0x202F)),
+        *((0x205F, 0x205F), (0x3000, 0x3000), (0xFEFF, 0xFEFF)),
+    ]
 )
 _CLASSES = {"d": _DIGITS, "D": ~_DIGITS, "w": _WORD, "W": ~_WORD, "s": _SPACE, "S": ~_SPACES}
 _CONTROLS = {"t": "\t", "n": "\n", "r": "\r", "f": "\f", "v": "\v", "0": "\0"}
 _DOT = ~Characters.of("\n\r\u2028\u2029")
+_SIGNS: Mapping[str, Node] = {"^": START, "$": END, ".": _DOT}
 _COUNT = re.compile(r"\{(\d+)(,?)(\d*)\}")
 _CODE = re.compile(r"x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|u\{([0-9a-fA-F]{1,6})\}|c([a-zA-Z])")
 _GROUP = re.compile(r"\?:|\?P?<[A-Za-z_]\w*>")
@@ -92,7 +98,7 @@ class _Parser:
             return self._escape()
         if sign in "*+?":
             self._wrong(f"a '{sign}' that repeats nothing")
-        return {"^": START, "$": END, ".": _DOT}.get(sign) or Characters.of(sign)
+        return _SIGNS.get(sign) or Characters.of(sign)
 
     def _quantified(self, node: Node) -> Node:
         while (found := self._quantifier()) is not None:
@@ -216,6 +222,6 @@ class _Parser:
 
     def _unsupported(self, what: str) -> NoReturn:
         raise InvalidArgument(
-            f"the pattern {self._pattern!r} has {what} at character {self._at}, which the llama-cpp "
-            "engine does not have"
+            f"the pattern {self._pattern!r} has {what} at character {self._at}, which the "
+            "llama-cpp engine does not have"
         )

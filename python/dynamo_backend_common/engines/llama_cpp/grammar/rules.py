@@ -83,7 +83,9 @@ class Rules:
         """
         if high is None:
             return f"{self._times(symbol, low)} {symbol}*"
-        return f"{self._times(symbol, low)} {self._up_to(symbol, min(high, MOST_REPETITIONS) - low)}"
+        return (
+            f"{self._times(symbol, low)} {self._up_to(symbol, min(high, MOST_REPETITIONS) - low)}"
+        )
 
     def text(self, root: str) -> str:
         """The whole grammar.

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..cache.kv_reports import KvUse
+from .end_reason import end_reason
 from .logprobs import TokenLogprobs
 from .prefill import next_piece
 from .sampling import make_sampler
@@ -224,9 +225,10 @@ class Scheduler:
         if sequence.produced < generation.options.min_tokens:
             self._model.forbid(place, generation.options.ends)
         token = self._model.sample(place, sequence.sampler)
-        reason = generation.options.ends.get(token)
-        tokens = [token] if reason is None or token in generation.options.visible_ends else []
-        sequence.last_token = token
+        reason = end_reason(token, generation, self._model)
+        is_output = reason is None or token in generation.options.visible_ends
+        tokens = [token] if token is not None and is_output else []
+        sequence.last_token = -1 if token is None else token
         sequence.produced += len(tokens)
         if reason is None and sequence.produced >= generation.options.max_tokens:
             reason = "length"
@@ -243,14 +245,14 @@ class Scheduler:
         if tells_cached:
             chunk["completion_usage"] = sequence.usage
         if logprobs is not None and wanted is not None and tokens:
-            sequence.cumulative_logprob += logprobs.of(token)
-            chunk["log_probs"] = [logprobs.of(token)]
+            sequence.cumulative_logprob += logprobs.of(tokens[0])
+            chunk["log_probs"] = [logprobs.of(tokens[0])]
             chunk["cum_log_probs"] = sequence.cumulative_logprob
             chunk["top_logprobs"] = [logprobs.top(wanted)]
         if reason is not None:
             chunk["finish_reason"] = reason
             chunk["completion_usage"] = sequence.usage
-            if token in generation.options.asked_ends:
+            if token is not None and token in generation.options.asked_ends:
                 chunk["stop_reason"] = token
         return stream, chunk
 
