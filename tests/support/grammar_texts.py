@@ -27,7 +27,8 @@ class GrammarTexts:
 
     @staticmethod
     def _is_short(piece: bytes) -> bool:
-        return len(piece) == 1 or piece in ("é".encode(), "中".encode(), b'":', b'",', b'"}', b" {")
+        more = ("é".encode(), "中".encode(), b'":', b'",', b'"}', b" {")
+        return (len(piece) == 1 and piece.isascii()) or piece in more
 
     def takes(self, grammar: str, text: str) -> bool:
         """Whether ``text`` is all of an output that ``grammar`` allows."""

@@ -86,7 +86,15 @@ def _gbnf(schema, **more):
         ({"type": "array", "minItems": 2}, ["[1, []]"], ["[1]", "[]"]),
         ({"prefixItems": [{"const": 1}, {"const": 2}]}, ["[1,2]"], ["[1]", "[1,2,3]"]),
         ({"prefixItems": [{"const": 1}], "items": {"const": 2}}, ["[1]", "[1,2,2]"], ["[2]"]),
-        ({"items": [{"const": 1}], "additionalItems": False}, ["[1]"], ["[1,1]"]),
+        (
+            {
+                "$schema": "http://json-schema.org/draft-07/schema#",
+                "items": [{"const": 1}],
+                "additionalItems": False,
+            },
+            ["[1]"],
+            ["[1,1]"],
+        ),
         (
             {"properties": {"a": {"const": 1}, "b": {"const": 2}, "c": {"const": 3}}, "required": ["b"]},
             ['{"b":2}', '{"a":1,"b":2}', '{"b":2,"c":3}', '{ "a": 1, "b": 2, "c": 3 }'],
