@@ -145,7 +145,12 @@ def sampling_options(request: Mapping[str, Any]) -> dict[str, Any]:
     """
     passed_on = (request.get("extra_args") or {}).get("sampling_options") or {}
     known = request.get("sampling_options") or {}
-    return {name: value for name, value in (known | passed_on).items() if value is not None}
+    return {
+        name: value
+        for part in (known, passed_on)
+        for name, value in part.items()
+        if value is not None
+    }
 
 
 def _bias(given: Any, vocab_size: int | None) -> dict[int, float]:

@@ -55,9 +55,12 @@ class Prompt:
                 f"the prompt has {len(tokens)} tokens, the context {context_length}: shorten the "
                 "prompt, or serve with a larger --context-length"
             )
-        for token in tokens:
-            if type(token) is not int or not 0 <= token < vocab_size:
-                raise InvalidArgument(f"token_ids has {token!r}; tokens are 0 to {vocab_size - 1}")
+        # All at once, as a prompt can be long; one by one only to name what is wrong.
+        if set(map(type, tokens)) != {int} or min(tokens) < 0 or max(tokens) >= vocab_size:
+            wrong = next(
+                token for token in tokens if type(token) is not int or not 0 <= token < vocab_size
+            )
+            raise InvalidArgument(f"token_ids has {wrong!r}; tokens are 0 to {vocab_size - 1}")
         return cls(token_ids=tokens, cache_salt=_cache_salt(request))
 
 

@@ -97,13 +97,17 @@ def some_schema(chance: random.Random, depth: int = 0) -> Any:
         return {"type": "string", "minLength": low % 4, "maxLength": low % 4 + chance.randint(0, 9)}
     if kind == "integer":
         limits = {"minimum": low, "exclusiveMaximum": low + chance.randint(1, 3000)}
-        return {"type": "integer"} | dict(chance.sample(sorted(limits.items()), chance.randint(0, 2)))
+        return {"type": "integer"} | dict(
+            chance.sample(sorted(limits.items()), chance.randint(0, 2))
+        )
     if kind == "number":
         first = low / chance.choice([1, 7, 1000])
         limits = {"exclusiveMinimum": first, "maximum": first + chance.random() * 20 + 0.01}
-        return {"type": "number"} | dict(chance.sample(sorted(limits.items()), chance.randint(0, 2)))
+        return {"type": "number"} | dict(
+            chance.sample(sorted(limits.items()), chance.randint(0, 2))
+        )
     if kind in ("enum", "const"):
-        values = [1, "a\n\"b\\", None, True, {"k": [1, {}]}, 2.5, "中é", []]
+        values = [1, 'a\n"b\\', None, True, {"k": [1, {}]}, 2.5, "中é", []]
         return {"const": chance.choice(values)} if kind == "const" else {"enum": values[:3]}
     if kind == "format":
         names = ("date", "time", "date-time", "duration", "email", "ipv4", "ipv6", "uuid", "uri")
@@ -116,7 +120,7 @@ def some_schema(chance: random.Random, depth: int = 0) -> Any:
     if kind == "any":
         return chance.choice([{}, True])
     if kind in ("object", "map"):
-        names = chance.sample(["a", "ab", "b\"", "é", "x y", "\\n", ""], chance.randint(0, 4))
+        names = chance.sample(["a", "ab", 'b"', "é", "x y", "\\n", ""], chance.randint(0, 4))
         made = {"type": "object", "properties": {name: inner() for name in names}}
         made["required"] = [name for name in names if chance.random() < 0.6]
         if kind == "map" or chance.random() < 0.3:

@@ -21,9 +21,13 @@ def _gbnf(text):
         ('root ::= "a" | ( "b" | ) "c"\r\n', "c", "b"),
         (r'root ::= "\"\\\n" [\x41-\u0043\]\-] .', '"\\\nB-', '"\\\nDx'),
         ('root ::= [^"\\\\] "x"?', "é", '"'),
-        ('root ::= expr\nexpr ::= term ("+" term)*\nterm ::= "(" expr ")" | [0-9]+', "(1+2)+3", "(1"),
+        (
+            'root ::= expr\nexpr ::= term ("+" term)*\nterm ::= "(" expr ")" | [0-9]+',
+            "(1+2)+3",
+            "(1",
+        ),
         ('root ::= ("a" | "b"){2} "c"{0,2} "d"{1,}', "abccd", "aadc"),
-        ('root ::= <[504]>\n', "The", "the"),
+        ("root ::= <[504]>\n", "The", "the"),
         ('root ::= "x"\nunused-rule ::= root root', "x", "xx"),
     ],
 )

@@ -72,7 +72,11 @@ def _gbnf(schema, **more):
         ({"type": "integer", "exclusiveMinimum": -12}, ["-11", "0", "10000"], ["-12", "-100"]),
         ({"type": "number", "minimum": 0, "maximum": 1}, ["0", "0.25", "1"], ["1.1", "-0.1"]),
         ({"minimum": 0.25, "maximum": 0.26, "type": "number"}, ["0.255"], ["0.3", "0", "0.261"]),
-        ({"type": "string", "minLength": 2, "maxLength": 3}, ['"ab"', '"é中\\n"'], ['"a"', '"abcd"']),
+        (
+            {"type": "string", "minLength": 2, "maxLength": 3},
+            ['"ab"', '"é中\\n"'],
+            ['"a"', '"abcd"'],
+        ),
         ({"type": "string", "maxLength": 3000}, [f'"{"a" * 3000}"'], [f'"{"a" * 3001}"']),
         ({"type": "string", "pattern": "^a.b$"}, ['"a\\"b"', '"axb"'], ['"ab"', '"axbc"']),
         ({"type": "string", "pattern": "b"}, ['"b"', '"abc"'], ['"ac"']),
@@ -82,7 +86,11 @@ def _gbnf(schema, **more):
         ({"enum": [1, "1", 2.0], "type": "integer"}, ["1", "2.0"], ['"1"']),
         ({"const": "x\n"}, ['"x\\n"'], ['"x"']),
         ({"type": ["string", "null"], "maxLength": 1}, ["null", '"a"'], ['"ab"', "1"]),
-        ({"items": {"type": "boolean"}, "maxItems": 2}, ["[]", "[true, false]"], ["[true,true,true]"]),
+        (
+            {"items": {"type": "boolean"}, "maxItems": 2},
+            ["[]", "[true, false]"],
+            ["[true,true,true]"],
+        ),
         ({"type": "array", "minItems": 2}, ["[1, []]"], ["[1]", "[]"]),
         ({"prefixItems": [{"const": 1}, {"const": 2}]}, ["[1,2]"], ["[1]", "[1,2,3]"]),
         ({"prefixItems": [{"const": 1}], "items": {"const": 2}}, ["[1]", "[1,2,2]"], ["[2]"]),
@@ -96,7 +104,10 @@ def _gbnf(schema, **more):
             ["[1,1]"],
         ),
         (
-            {"properties": {"a": {"const": 1}, "b": {"const": 2}, "c": {"const": 3}}, "required": ["b"]},
+            {
+                "properties": {"a": {"const": 1}, "b": {"const": 2}, "c": {"const": 3}},
+                "required": ["b"],
+            },
             ['{"b":2}', '{"a":1,"b":2}', '{"b":2,"c":3}', '{ "a": 1, "b": 2, "c": 3 }'],
             ["{}", '{"a":1}', '{"b":2,"a":1}', '{"b":2,}', '{"b":2,"d":4}'],
         ),

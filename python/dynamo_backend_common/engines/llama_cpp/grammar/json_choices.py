@@ -80,7 +80,9 @@ def _kinds(found: dict[str, Any], place: str) -> set[str]:
 def _listed(found: dict[str, Any], place: str) -> set[str] | None:
     if "enum" not in found and "const" not in found:
         return None
-    about: dict[str, Any] = {name: found[name] for name in ("enum", "const", "type") if name in found}
+    about: dict[str, Any] = {
+        name: found[name] for name in ("enum", "const", "type") if name in found
+    }
     return set(map(same_key, constants(about, place)))
 
 

@@ -18,7 +18,7 @@ _LIMITS: Mapping[str, tuple[float, float]] = {
     "typical_p": (0.0, 1.0),
     "top_n_sigma": (-1.0, 1e6),
     "dynatemp_range": (0.0, 100.0),
-    "dynatemp_exponent": (0.0, 100.0),
+    "dynatemp_exponent": (0.0, 10.0),
     "xtc_probability": (0.0, 1.0),
     "xtc_threshold": (0.0, 1.0),
     "dry_multiplier": (0.0, 1e6),

@@ -76,9 +76,9 @@ def _add_choice(sampler: Sampler, generation: Generation, model: Model, seed: in
     if options.top_k:
         sampler.add_top_k(options.top_k)
     if more.dynatemp_range:
-        sampler.add_dynamic_temperature(
-            options.temperature, more.dynatemp_range, more.dynatemp_exponent
-        )
+        # Not down to 0: there llama.cpp divides by what a float cannot hold.
+        width = min(more.dynatemp_range, 0.99 * options.temperature)
+        sampler.add_dynamic_temperature(options.temperature, width, more.dynatemp_exponent)
     else:
         sampler.add_temperature(options.temperature)
     if more.typical_p < 1.0:
