@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import ctypes
-import random
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from llama_cpp import llama_cpp as functions
 
-from dynamo_backend_common.engines.llama_cpp.binding.model import Model
 from dynamo_backend_common.engines.llama_cpp.binding.sampler import Sampler
+
+if TYPE_CHECKING:
+    import random
+
+    from dynamo_backend_common.engines.llama_cpp.binding.model import Model
 
 LENGTH = 400
 

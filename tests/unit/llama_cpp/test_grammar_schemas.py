@@ -160,9 +160,9 @@ def test_a_schema_may_come_as_text_and_with_white_space_of_its_own(grammar_texts
     grammar = _gbnf('{"type": "array"}', whitespace_pattern="[ ]?")
     assert grammar_texts.takes(grammar, "[ 1, 2]")
     assert not grammar_texts.takes(grammar, "[\n1]")
-    with pytest.raises(InvalidArgument, match="whitespace_pattern matches what is no white space"):
+    with pytest.raises(InvalidArgument, match="matches what is no white space"):
         _gbnf({}, whitespace_pattern="[a ]")
-    with pytest.raises(InvalidArgument, match="guided_decoding.json: the JSON schema is no JSON"):
+    with pytest.raises(InvalidArgument, match="the JSON schema is no JSON"):
         _gbnf("{")
 
 
@@ -208,5 +208,5 @@ def test_no_schema_is_too_deep_for_an_error():
     schema = {}
     for _ in range(5000):
         schema = {"items": schema}
-    with pytest.raises(InvalidArgument, match="guided_decoding.json"):
+    with pytest.raises(InvalidArgument, match=r"nested too deeply|in each other"):
         _gbnf(schema)
