@@ -63,17 +63,17 @@ class GrammarTexts:
                     if self._pieces[token] in (b'"', b"}", b"]"):
                         logits[token] += 5.0
                 logits[self._end] = 5.0
-                token = self._model._candidates.choose(logits, sampler)
-                if token is None or token == self._end:
+                chosen = self._model._candidates.choose(logits, sampler)
+                if chosen is None or chosen == self._end:
                     return output
-                output += self._pieces[token]
+                output += self._pieces[chosen]
             return None
         finally:
             sampler.close()
 
     def _allows(self, sampler: Sampler, token: int) -> bool:
         one = (functions.llama_token_data * 1)()
-        one[0].id = token
+        one[0] = functions.llama_token_data(token, 0.0, 0.0)
         array = functions.llama_token_data_array(one, 1, -1, False)
         functions.llama_sampler_apply(sampler.grammar, ctypes.byref(array))
         return bool(one[0].logit == 0.0)
@@ -94,18 +94,24 @@ def some_schema(chance: random.Random, depth: int = 0) -> Any:
     if depth < 3:
         kinds += ["object", "object", "array", "tuple", "anyOf", "map", "allOf", "oneOf"] * 2
     kind = chance.choice(kinds)
-    inner = lambda: some_schema(chance, depth + 1)  # noqa: E731
+
+    def inner() -> Any:
+        return some_schema(chance, depth + 1)
+
     low = chance.randint(-500, 500)
     if kind == "sized":
         return {"type": "string", "minLength": low % 4, "maxLength": low % 4 + chance.randint(0, 9)}
     if kind == "integer":
-        limits = {"minimum": low, "exclusiveMaximum": low + chance.randint(1, 3000)}
+        sizes: dict[str, Any] = {"minimum": low, "exclusiveMaximum": low + chance.randint(1, 3000)}
         return {"type": "integer"} | dict(
-            chance.sample(sorted(limits.items()), chance.randint(0, 2))
+            chance.sample(sorted(sizes.items()), chance.randint(0, 2))
         )
     if kind == "number":
         first = low / chance.choice([1, 7, 1000])
-        limits = {"exclusiveMinimum": first, "maximum": first + chance.random() * 20 + 0.01}
+        limits: dict[str, Any] = {
+            "exclusiveMinimum": first,
+            "maximum": first + chance.random() * 20 + 0.01,
+        }
         return {"type": "number"} | dict(
             chance.sample(sorted(limits.items()), chance.randint(0, 2))
         )
@@ -121,13 +127,13 @@ def some_schema(chance: random.Random, depth: int = 0) -> Any:
     if kind == "nullable":
         return {"type": ["null", "integer", "string"], "maxLength": 5, "minimum": 3}
     if kind == "any":
-        return chance.choice([{}, True])
+        return chance.choice((dict[str, Any](), True))
     if kind in ("object", "map"):
-        names = chance.sample(["a", "ab", 'b"', "é", "x y", "\\n", ""], chance.randint(0, 4))
-        made = {"type": "object", "properties": {name: inner() for name in names}}
-        made["required"] = [name for name in names if chance.random() < 0.6]
+        keys = chance.sample(["a", "ab", 'b"', "é", "x y", "\\n", ""], chance.randint(0, 4))
+        made: dict[str, Any] = {"type": "object", "properties": {name: inner() for name in keys}}
+        made["required"] = [name for name in keys if chance.random() < 0.6]
         if kind == "map" or chance.random() < 0.3:
-            made["additionalProperties"] = chance.choice([True, False, {"type": "integer"}])
+            made["additionalProperties"] = chance.choice((True, False, {"type": "integer"}))
         return made
     if kind == "array":
         return {"items": inner(), "minItems": low % 3, "maxItems": low % 3 + chance.randint(0, 3)}
