@@ -84,7 +84,7 @@ def test_choices_are_texts_and_no_patterns(grammar_texts):
     [
         ({"kind": "choice", "value": ["\0"]}, "guided_decoding.choice: a choice has a character"),
         ({"kind": "structural_tag", "value": {}}, "guided_decoding.structural_tag: "),
-        ({"kind": "regex", "value": "a", "whitespace_pattern": " "}, "goes with json only"),
+        ({"kind": "regex", "value": "a", "whitespace_pattern": " "}, "goes with JSON only"),
     ],
 )
 def test_what_there_is_not_is_named(guided, message):

@@ -12,6 +12,7 @@ from .json_schema import schema_gbnf
 from .json_values import JsonValues
 from .regex import regex_gbnf
 from .rules import EMPTY, Rules
+from .structural_tag import structural_tag_gbnf
 
 if TYPE_CHECKING:
     from ....guided_decoding import GuidedDecoding
@@ -38,17 +39,18 @@ def _gbnf(guided: GuidedDecoding) -> str:
     if guided.kind == "json":
         values = JsonValues(rules, guided.whitespace_pattern)
         return rules.text(schema_gbnf(_schema(guided.value), rules, values))
+    if guided.kind == "structural_tag":
+        values = JsonValues(rules, guided.whitespace_pattern)
+        return rules.text(structural_tag_gbnf(guided.value, rules, values))
     if guided.whitespace_pattern is not None:
-        raise InvalidArgument("whitespace_pattern goes with json only; leave it out")
+        raise InvalidArgument("whitespace_pattern goes with JSON only; leave it out")
     if guided.kind == "regex":
         return rules.text(regex_gbnf(guided.value, rules) or EMPTY)
     if guided.kind == "choice":
         if any("\0" in choice for choice in guided.value):
             raise InvalidArgument("a choice has a character NUL, which no output can have")
         return rules.text(" | ".join(map(literal, dict.fromkeys(guided.value))))
-    if guided.kind == "grammar":
-        return str(guided.value)
-    raise InvalidArgument("the llama-cpp engine does not have it; leave it out")
+    return str(guided.value)
 
 
 def _schema(value: Any) -> Any:
