@@ -62,6 +62,8 @@ def test_a_grammar_is_taken_as_it_is(grammar_texts, grammar, yes, no):
         (f"root ::= {'(' * 5000}{')' * 5000}", "at most 200 groups in each other"),
         (f'root ::= "{"a" * 9000}"{{1999}}', "more than 1000000 elements"),
         (f'root ::= "{"a" * 300000}"', "262144 is the limit"),
+        ('root ::= s\ns ::= "a" s s s | "a" s s | "a" s | "a"', "the grammar is too ambiguous"),
+        ('root ::= x{1,500}\nx ::= y{1,500}\ny ::= "b"{1,500}', "the grammar is too ambiguous"),
         ('root ::= "a\0"', "a character NUL"),
     ],
 )

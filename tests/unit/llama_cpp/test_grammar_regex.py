@@ -73,6 +73,7 @@ def test_it_allows_what_the_pattern_matches(grammar_texts, pattern, texts):
         ("a\\", "a '\\' at its end"),
         ("[^\\d\\D]", "a class of characters that matches none"),
         ("(" * 200 + ")" * 200, "more than 100 groups in each other"),
+        ("((a{1,99}){1,99}){1,99}", "the grammar is too ambiguous"),
         ("a" * 30000, "20000 is the limit"),
     ],
 )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ....exceptions import InvalidArgument
 from .gbnf_parser import Choice, Item, Repetition, Rule, Terminal, parse_gbnf
+from .gbnf_stacks import refuse_ambiguous
 from .rules import LARGEST
 
 if TYPE_CHECKING:
@@ -21,13 +22,15 @@ def check_gbnf(text: str) -> None:
 
     Raises:
         InvalidArgument: It is not valid, too large, has no rule ``root``, refers to a rule that
-            there is not, or to one that begins with itself.
+            there is not, to one that begins with itself, or is too ambiguous.
     """
     if len(text) > LARGEST:
         raise InvalidArgument(f"the grammar has {len(text)} characters; {LARGEST} is the limit")
     if "\0" in text:
         raise InvalidArgument("the grammar has a character NUL, which ends it for llama.cpp")
-    _Check(parse_gbnf(text)).whole()
+    rules = parse_gbnf(text)
+    _Check(rules).whole()
+    refuse_ambiguous(rules)
 
 
 class _Check:

@@ -7,17 +7,20 @@ from dataclasses import dataclass
 from typing import NoReturn, TypeAlias
 
 from ....exceptions import InvalidArgument
+from .characters import ALL, Characters
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Terminal:
     """Something that takes characters, or a token.
 
     Attributes:
+        characters: For each character, which ones it may be; empty for a token.
         size: How many characters it names.
     """
 
-    size: int = 1
+    characters: tuple[Characters, ...]
+    size: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,14 +30,14 @@ class Rule:
     name: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Choice:
     """One of some sequences."""
 
     branches: tuple[tuple[Item, ...], ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Repetition:
     """An item, ``low`` to ``high`` times; None: without a limit."""
 
@@ -51,9 +54,14 @@ _MOST_REPETITIONS = 2000
 _NAME = re.compile(r"[a-zA-Z0-9-]+")
 _INLINE_SPACE = re.compile(r"(?:[ \t]|#[^\r\n]*)*")
 _SPACE = re.compile(r"(?:[ \t\r\n]|#[^\r\n]*)*")
-_CHARACTER = r"(?:\\(?:x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|[trn\\\"\[\]-])|[^\\%s])"
+_CHARACTER = (
+    r"(?:\\(?:x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U00(?:0[0-9a-fA-F]|10)[0-9a-fA-F]{4}"
+    r"|[trn\\\"\[\]-])|[^\\%s])"
+)
 _LITERAL = re.compile(f'"{_CHARACTER % chr(34)}*"', re.DOTALL)
 _CLASS = re.compile(rf"\[\^?(?:{_CHARACTER % re.escape(']')})*\]", re.DOTALL)
+_ONE = re.compile(_CHARACTER % "", re.DOTALL)
+_ESCAPES = {"t": "\t", "r": "\r", "n": "\n"}
 _TOKEN = re.compile(r"!?<(?:\[\d{1,9}\]|[^>\[][^>]*)>")
 _COUNT = re.compile(r"\{[ \t]*(\d{1,9})[ \t]*(,?)[ \t]*(\d{0,9})[ \t]*\}")
 _TIMES = {"*": (0, None), "+": (1, None), "?": (0, 1)}
@@ -122,19 +130,22 @@ class _Parser:
             literal = self._take(_LITERAL)
             if not literal:
                 self._wrong("a literal that ends, with escapes that are known,")
-            return Terminal(len(literal)) if len(literal) > len('""') else Choice(((),))
+            if literal == '""':
+                return Choice(((),))
+            characters = map(Characters.of, _characters(literal[1:-1]))
+            return Terminal(tuple(characters), len(literal))
         if sign == "[":
             names = self._take(_CLASS)
             if not names:
                 self._wrong("a class of characters that ends, with escapes that are known,")
-            return Terminal(len(names))
+            return Terminal((_class(names),), len(names))
         if sign and sign in "<!":
             if not self._take(_TOKEN):
                 self._wrong("a token, as <[id]> or <text>,")
-            return Terminal()
+            return Terminal((), 1)
         if sign == ".":
             self._at += 1
-            return Terminal()
+            return Terminal((ALL,), 1)
         if sign == "(":
             return self._group()
         name = self._take(_NAME)
@@ -191,3 +202,30 @@ class _Parser:
             f"the grammar is not valid: at line {line}, column {column} there must be {expected} "
             f"not {there!r}"
         )
+
+
+def _characters(written: str) -> list[str]:
+    """The characters that are written, some of them by escapes."""
+    return [_character(each) for each in _ONE.findall(written)]
+
+
+def _character(written: str) -> str:
+    if len(written) <= len(r"\n"):
+        return _ESCAPES.get(written[-1], written[-1]) if len(written) > 1 else written
+    return chr(int(written.lstrip(r"\xuU"), 16))
+
+
+def _class(written: str) -> Characters:
+    """The characters of a class: ``[^a-z]``."""
+    inside = written[1:-1]
+    is_inverted = inside.startswith("^")
+    parts = _ONE.findall(inside[is_inverted:])
+    ranges, at = [], 0
+    while at < len(parts):
+        is_range = at + 2 < len(parts) and parts[at + 1] == "-"
+        ends = (parts[at], parts[at + 2] if is_range else parts[at])
+        first, last = (ord(_character(end)) for end in ends)
+        ranges.append((first, last))
+        at += 3 if is_range else 1
+    found = Characters.joined(each for each in ranges if each[0] <= each[1])
+    return ~found if is_inverted else found & ALL

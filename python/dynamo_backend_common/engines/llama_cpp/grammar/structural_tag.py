@@ -74,8 +74,8 @@ class _Formats:
         kind = found.get("type") if isinstance(found, dict) else None
         if kind not in self._by_type:
             raise InvalidArgument(
-                f"the structural tag has a {place} of type {kind!r}, which the llama-cpp engine does "
-                f"not have: it has {', '.join(self._by_type)}"
+                f"the structural tag has a {place} of type {kind!r}, which the llama-cpp engine "
+                f"does not have: it has {', '.join(self._by_type)}"
             )
         self._depth += 1
         if self._depth > _DEEPEST:
