@@ -134,6 +134,15 @@ def test_a_constraint_that_is_not_valid_is_the_clients_fault(server: Server) -> 
     assert server.api.complete("Once upon a time", max_tokens=3).status == 200
 
 
+def test_lists_of_tokens_come_through_the_frontend(server: Server) -> None:
+    options = {"max_tokens": 4, "temperature": 0}
+    free = server.api.complete("Once upon a time", **options).json["choices"][0]["text"]
+    only = server.api.complete("Once upon a time", allowed_token_ids=[504], **options)
+    assert only.json["choices"][0]["text"] == "TheTheTheThe" != free
+    wrong = server.api.complete("Once upon a time", bad_words_token_ids=[[]], **options)
+    assert wrong.status == 400, wrong.text
+
+
 def test_a_stop_text_does_not_leak_its_beginning(server: Server) -> None:
     options = {"max_tokens": 20, "guided_regex": "one two three four five"}
     with server.api.stream_completion("Count:", stop=["o three fo"], **options) as stream:

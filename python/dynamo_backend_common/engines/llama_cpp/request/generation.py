@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ....generation_options import GenerationOptions, sampling_options
 from ....prompt import Prompt
 from .samplers import Samplers
+from .token_lists import TokenLists
 from .unsupported import refuse_unsupported
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ class Generation:
         prompt: Tokens of the prompt, at least one.
         options: How its output is to be made.
         samplers: What llama.cpp has beyond them.
+        token_lists: Tokens that it may have, or may not; None: there are no such lists.
         shares_prefix: Whether the prompt may be kept for requests of others, and begin with what
             was kept of theirs: not where the caller asked for a cache apart by a salt.
         grammar: What the output is held to: the options' ``guided_decoding``, read by llama.cpp.
@@ -32,6 +34,7 @@ class Generation:
     prompt: tuple[int, ...]
     options: GenerationOptions
     samplers: Samplers
+    token_lists: TokenLists | None
     shares_prefix: bool
     grammar: Grammar | None = None
 
@@ -58,6 +61,7 @@ def read_request(
     """
     prompt = Prompt.read(request, vocab_size=vocab_size, context_length=context_length)
     refuse_unsupported(request)
+    given = sampling_options(request)
     return Generation(
         prompt=prompt.token_ids,
         options=GenerationOptions.read(
@@ -67,6 +71,7 @@ def read_request(
             end_tokens=end_tokens,
             defaults=defaults,
         ),
-        samplers=Samplers.read(sampling_options(request)),
+        samplers=Samplers.read(given),
+        token_lists=TokenLists.read(given, vocab_size=vocab_size),
         shares_prefix=prompt.cache_salt is None,
     )

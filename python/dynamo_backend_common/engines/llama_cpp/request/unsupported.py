@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from ....generation_options import sampling_options
 from ....unsupported import Unsupported
-from .samplers import NAMES
+from . import samplers, token_lists
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -46,7 +46,8 @@ _KNOWN = frozenset(
         "best_of",
         "use_beam_search",
         "length_penalty",
-        *NAMES,
+        *samplers.NAMES,
+        *token_lists.NAMES,
     }
 )
 # Of the others, that which asks for nothing.

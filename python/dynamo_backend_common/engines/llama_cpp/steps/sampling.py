@@ -20,6 +20,9 @@ def make_sampler(generation: Generation, model: Model) -> Sampler:
     sampler = Sampler()
     if generation.grammar is not None:
         sampler.constrain(generation.grammar)
+    if generation.token_lists is not None:
+        # They may leave no token at all.
+        sampler.counts_impossible = False
     _add_penalties(sampler, generation, model)
     if generation.options.temperature == 0.0:
         sampler.add_greedy()

@@ -18,6 +18,7 @@ from .end_reason import end_reason
 from .logprobs import TokenLogprobs
 from .prefill import next_piece
 from .sampling import make_sampler
+from .token_limits import TokenLimits
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -154,6 +155,8 @@ class Scheduler:
         while self._waiting and self._running < self._cache.total:
             sequence = self._waiting.popleft()
             sequence.sampler = make_sampler(sequence.generation, self._model)
+            lists = sequence.generation.token_lists
+            sequence.limits = None if lists is None else TokenLimits(lists)
             self._reading.append(sequence)
 
     def _produce(self, producing: list[Sequence]) -> Iterator[Step]:
@@ -224,7 +227,11 @@ class Scheduler:
         logprobs = None if wanted is None else TokenLogprobs(self._model, place)
         if sequence.produced < generation.options.min_tokens:
             self._model.forbid(place, generation.options.ends)
+        if sequence.limits is not None:
+            sequence.limits.apply(self._model.logits(place))
         token = self._model.sample(place, sequence.sampler)
+        if sequence.limits is not None and token is not None:
+            sequence.limits.took(token)
         reason = end_reason(token, generation, self._model)
         is_output = reason is None or token in generation.options.visible_ends
         tokens = [token] if token is not None and is_output else []
