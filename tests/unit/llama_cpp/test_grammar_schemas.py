@@ -81,6 +81,11 @@ def _gbnf(schema, **more):
         ({"type": "string", "pattern": "^a.b$"}, ['"a\\"b"', '"axb"'], ['"ab"', '"axbc"']),
         ({"type": "string", "pattern": "b"}, ['"b"', '"abc"'], ['"ac"']),
         ({"type": "string", "format": "date"}, ['"2026-11-27"'], ['"2026-02-30"', '"now"']),
+        (
+            {"type": "string", "format": "uuid4"},
+            ['"0f8fad5b-d9cb-469f-a165-70867728950e"'],
+            ['"0f8fad5b-d9cb-569f-a165-70867728950e"', '"0f8fad5b"'],
+        ),
         ({"type": "string", "format": "password"}, ['"x"'], ["1"]),
         ({"enum": [1, "a", None, {"b": [True]}]}, ["1", '"a"', "null", '{"b":[true]}'], ["2"]),
         ({"enum": [1, "1", 2.0], "type": "integer"}, ["1", "2.0"], ['"1"']),

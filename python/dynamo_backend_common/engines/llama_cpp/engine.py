@@ -100,6 +100,7 @@ class LlamaCpp:
         self._loading: asyncio.Future[Model] | None = None
         self._model: Model | None = None
         self._step_loop: StepLoop | None = None
+        self._grammars: Grammars | None = None
         self._closing = threading.Event()
         self._cleaning = asyncio.Lock()
 
@@ -178,6 +179,7 @@ class LlamaCpp:
             defaults=self._file.sampling_defaults,
         )
         if generation.options.guided_decoding is not None:
+            assert self._grammars is not None
             grammar = await self._grammars.of(generation.options.guided_decoding)
             generation = dataclasses.replace(generation, grammar=grammar)
         stream = self._steps.open(context)
@@ -228,7 +230,7 @@ class LlamaCpp:
                 await asyncio.to_thread(self._step_loop.stop)
             if self._model is not None:
                 await asyncio.to_thread(self._model.close)
-            self._loading = self._step_loop = self._model = None
+            self._loading = self._step_loop = self._model = self._grammars = None
 
     @property
     def load(self) -> Load:

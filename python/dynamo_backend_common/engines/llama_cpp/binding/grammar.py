@@ -14,6 +14,8 @@ _ROOT = b"root"
 class Grammar:
     """A grammar of llama.cpp's, at its beginning. It frees itself."""
 
+    _handle: Any = None
+
     def __init__(self, vocabulary: Any, text: str) -> None:
         """Has llama.cpp read it; may take its time, and may be called by any thread.
 
@@ -26,7 +28,8 @@ class Grammar:
             InvalidArgument: llama.cpp does not take it.
         """
         self._c = library()
-        self._handle: Any = None
+        # Kept here, as at the end of the process the module may have lost it before.
+        self._free = self._c.llama_sampler_free
         LOG.last_error = ""
         self._handle = self._c.llama_sampler_init_grammar(vocabulary, text.encode(), _ROOT)
         if not self._handle:
@@ -40,4 +43,4 @@ class Grammar:
 
     def __del__(self) -> None:
         if self._handle:
-            self._c.llama_sampler_free(self._handle)
+            self._free(self._handle)

@@ -24,6 +24,9 @@ _DURATION = rf"(?:\d{{1,4}}Y(?:{_MONTHS})?|{_MONTHS}|\d{{1,3}}D)(?:{_HOURS})?|{_
 _BYTE = r"(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)"
 _NAME = r"[a-zA-Z0-9_+-]{1,32}"
 _HEX = "[0-9a-fA-F]"
+_UUID = (
+    f"{_HEX}{{{{8}}}}-{_HEX}{{{{4}}}}-{{}}{_HEX}{{{{3}}}}-[89abAB]{_HEX}{{{{3}}}}-{_HEX}{{{{12}}}}"
+)
 _PATH = r"[a-zA-Z0-9._~+=-]"
 
 FORMATS: Final[Mapping[str, str]] = {
@@ -35,7 +38,8 @@ FORMATS: Final[Mapping[str, str]] = {
     "hostname": _HOST,
     "ipv4": rf"{_BYTE}(?:\.{_BYTE}){{3}}",
     "ipv6": rf"{_HEX}{{1,4}}(?::{_HEX}{{1,4}}){{7}}",
-    "uuid": rf"{_HEX}{{8}}-{_HEX}{{4}}-[1-8]{_HEX}{{3}}-[89abAB]{_HEX}{{3}}-{_HEX}{{12}}",
+    "uuid": _UUID.format("[1-8]"),
+    **{f"uuid{version}": _UUID.format(version) for version in (1, 3, 4, 5)},
     "uri": rf"https?://{_HOST}(?::[1-9]\d{{1,3}})?(?:/{_PATH}{{0,64}}){{0,16}}(?:[?#]{_PATH}+)?",
 }
 """By the format's name."""
