@@ -4,6 +4,7 @@ From a request to its output:
 
 - `engine`: `LlamaCpp`, the engine that a worker serves.
 - `request`: a request, checked.
+- `grammar`: what its output is held to, in llama.cpp's notation.
 - `steps`: the thread, and its steps.
 - `cache`: who reads a prompt where, what is kept of it, and what the router is told of it.
 - `adapters`: LoRA adapters, and what loads them while it serves.

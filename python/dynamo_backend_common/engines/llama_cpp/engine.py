@@ -28,6 +28,7 @@ from .options import Options, parse_options
 from .pooling.engine import LlamaCppPooling
 from .request.beginning import with_beginning
 from .request.generation import read_request
+from .request.grammars import Grammars
 from .steps.counts import Counts
 from .steps.scheduler import Load, Scheduler
 from .steps.sequence import Sequence
@@ -84,6 +85,7 @@ class LlamaCpp:
         self._loading: asyncio.Future[Loaded] | None = None
         self._loaded: Loaded | None = None
         self._step_loop: StepLoop | None = None
+        self._grammars: Grammars | None = None
         self._controls = Controls(self)
         self._closing = threading.Event()
         self._changing = asyncio.Lock()
@@ -180,6 +182,7 @@ class LlamaCpp:
             self._counts,
             self._loaded.speculation(),
         )
+        self._grammars = Grammars(model.grammar)
         # Those of a loop that has ended take no more.
         self._steps = Steps()
         self._step_loop = StepLoop(scheduler, self._steps, self._kv_reports)
@@ -220,6 +223,11 @@ class LlamaCpp:
             defaults=self._file.sampling_defaults,
             adapters=self._adapters.by_name,
         )
+        if generation.options.guided_decoding is not None:
+            assert self._grammars is not None
+            grammar = await self._grammars.of(generation.options.guided_decoding)
+            generation = dataclasses.replace(generation, grammar=grammar)
+            _, step_loop = self._started()
         stream = self._steps.open(context)
         step_loop.submit(Sequence(generation, stream.id), stream)
         return stream
@@ -343,7 +351,7 @@ class LlamaCpp:
             await asyncio.to_thread(self._step_loop.stop)
         if self._loaded is not None:
             await asyncio.to_thread(self._loaded.close)
-        self._loading = self._step_loop = self._loaded = None
+        self._loading = self._step_loop = self._loaded = self._grammars = None
 
     @property
     def load(self) -> Load:

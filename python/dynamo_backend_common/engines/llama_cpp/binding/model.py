@@ -11,7 +11,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ....exceptions import InvalidArgument, Unknown
+from .candidates import Candidates
 from .devices import uses_gpu
+from .grammar import Grammar
 from .library import library
 from .log import LOG
 from .parameters import context_parameters, model_parameters
@@ -106,6 +108,7 @@ class Model:
         # A file may not name it: llama.cpp then takes a token of BPE that is text.
         named = bos >= 0 and self._c.llama_vocab_is_control(vocabulary, bos)
         self.begin_token = bos if begins and named else None
+        self._candidates = Candidates(self.vocab_size)
         self._batch = self._c.llama_batch_init(self.max_num_batched_tokens, 0, 1)
 
     def _load(self, path: Path, options: Options, proceed: Callable[[float], bool]) -> None:
@@ -161,6 +164,14 @@ class Model:
             self._context, is_interrupted, ctypes.addressof(self._interrupted)
         )
 
+    def grammar(self, text: str) -> Grammar:
+        """A grammar for outputs of this model; may be called by any thread.
+
+        Raises:
+            InvalidArgument: llama.cpp does not take it.
+        """
+        return Grammar(self.vocabulary, text)
+
     def add(self, token: int, position: int, sequence: int, *, sample: bool) -> int:
         """Puts a token into the batch.
 
@@ -215,8 +226,14 @@ class Model:
         pointer = self._c.llama_get_logits_ith(self._context, index)
         return np.ctypeslib.as_array(pointer, (self.vocab_size,))
 
-    def sample(self, index: int, sampler: Sampler) -> int:
-        """Chooses the token that follows a place of the batch that was decoded last."""
+    def sample(self, index: int, sampler: Sampler) -> int | None:
+        """Chooses the token that follows a place of the batch that was decoded last.
+
+        Returns:
+            The token; None: the grammar allows none of those that are not forbidden.
+        """
+        if sampler.grammar or not sampler.counts_impossible:
+            return self._candidates.choose(self.logits(index), sampler)
         token: int = self._c.llama_sampler_sample(sampler.chain, self._context, index)
         return token
 

@@ -26,6 +26,7 @@ from .output import as_step, choose
 from .prefill import next_piece
 from .sampling import make_sampler
 from .speculation import Speculation
+from .token_limits import TokenLimits
 from .turns import Turns
 
 if TYPE_CHECKING:
@@ -210,6 +211,8 @@ class Scheduler:
             sequence = self._waiting.popleft()
             if sequence.sampler is None:
                 sequence.sampler = make_sampler(sequence.generation, self._model)
+                lists = sequence.generation.token_lists
+                sequence.limits = None if lists is None else TokenLimits(lists)
             self._reading.append(sequence)
 
     def _produce(self, producing: list[Sequence]) -> Iterator[Step]:
