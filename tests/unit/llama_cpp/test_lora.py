@@ -236,9 +236,11 @@ async def test_a_wrong_file_is_named_and_nothing_else_ends(
         ({"lora_name": "a", "lora_path": __file__}, "is no GGUF file.*convert_lora_to_gguf"),
     ],
 )
-async def test_a_wrong_update_is_named(model_file, body, message):
+async def test_a_wrong_update_is_named(model, model_file, body, message):
+    adapters = Adapters([], limit=8)
+    adapters.load_into(model, model_file)
     with pytest.raises(InvalidArgument, match=message):
-        await Adapters([], limit=8).update("load_lora", body)
+        await adapters.update("load_lora", body)
 
 
 @pytest.mark.parametrize(
