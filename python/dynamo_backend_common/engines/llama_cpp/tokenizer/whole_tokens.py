@@ -63,8 +63,10 @@ def _overlaps(tokens: Sequence[str]) -> Iterator[tuple[str, str, str]]:
     for first in tokens:
         for place in range(1, len(first)):
             for second in beginning.get(first[place:], ()):
-                if len(second.encode()) >= len(first.encode()) and second != first:
-                    yield first, second, first[:place] + second
+                text = first[:place] + second
+                # Of a run, both take the longest part from the left.
+                if len(second.encode()) >= len(first.encode()) and len(set(text)) > 1:
+                    yield first, second, text
 
 
 def _longest_first(text: str, tokens: Sequence[str]) -> list[str]:
