@@ -34,7 +34,7 @@ def refuse_overlaps(vocabulary: Vocabulary) -> None:
     """Refuses tokens that overlap in a text so that the order of the search decides.
 
     llama.cpp looks for the longest token first, everywhere; `tokenizers` for the longest one at
-    the first place.
+    the first place. Where a token takes the space behind it, none may begin with one.
 
     Raises:
         InvalidArgument: There are two such tokens.
@@ -44,6 +44,13 @@ def refuse_overlaps(vocabulary: Vocabulary) -> None:
         for token, kind in zip(vocabulary.tokens, vocabulary.types, strict=True)
         if kind.is_whole
     ]
+    spaces = [token for token in tokens if token[0].isspace()]
+    if vocabulary.strips_right and spaces:
+        raise InvalidArgument(
+            f"token {spaces[0]!r} begins with a space, which the token before it may take: "
+            "tokenizer.json cannot express this. Give --model-name the model's own folder or hub "
+            "name"
+        )
     for first, second, text in _overlaps(tokens):
         near = [token for token in tokens if token in text]
         if _longest_first(text, near) != _first_place(text, near):
