@@ -18,6 +18,7 @@ from .binding.library import require_library
 from .binding.model import Model
 from .cache.kv_reports import DP_RANK, KvReports
 from .cache.prefix_cache import PrefixCache
+from .files.chat_template import endpoint_types
 from .files.model_file import ModelFile
 from .files.model_folder import model_folder
 from .options import Options, parse_options
@@ -119,11 +120,15 @@ class LlamaCpp:
     def configure(self, config: WorkerConfig) -> WorkerConfig:
         """Fills in model folder and name where the operator gave none.
 
+        A model without a chat template is served without chat.
+
         Raises:
             InvalidArgument: The file's tokenizer is not known, or the file is damaged.
         """
         if not config.model_name:
-            config = dataclasses.replace(config, model_name=str(model_folder(self._file)))
+            folder = model_folder(self._file)
+            endpoints = endpoint_types(folder, config.endpoint_types)
+            config = dataclasses.replace(config, model_name=str(folder), endpoint_types=endpoints)
         if config.served_model_name is None:
             config = dataclasses.replace(config, served_model_name=self._file.name)
         return config
