@@ -13,7 +13,10 @@ if TYPE_CHECKING:
 
 
 def added_tokens(vocabulary: Vocabulary) -> dict[int, dict[str, Any]]:
-    """These tokens by number, in the form of ``added_tokens_decoder``."""
+    """These tokens by number, in the form of ``added_tokens_decoder``.
+
+    Of the spaces beside a token that takes them, llama.cpp knows those of ASCII, `tokenizers` all.
+    """
     return {
         number: {
             "content": vocabulary.tokens[number],
