@@ -51,3 +51,12 @@ def test_a_chat_begins_once(server: Server, files: tuple[str, LlamaVocabulary]) 
     answer = server.api.chat(("user", "Hello there"), max_tokens=1)
     assert answer.status == 200, answer.text
     assert answer.json["usage"]["prompt_tokens"] == len(wanted)
+
+
+def test_a_model_without_a_template_completes_texts(launcher: Launcher) -> None:
+    path = write_tiny_llama(launcher.folder / "base.gguf", metadata("llama"))
+    cache = {"XDG_CACHE_HOME": str(launcher.folder / "cache")}
+    server = launcher.serve("llama-cpp", "--", "--model-path", str(path), env=cache)
+    assert server.api.complete("Hello", max_tokens=1).status == 200
+    answer = server.api.chat(("user", "Hello"), max_tokens=1)
+    assert 400 <= answer.status < 500, answer.text

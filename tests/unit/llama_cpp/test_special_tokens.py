@@ -2,7 +2,9 @@
 
 import pytest
 
+from dynamo_backend_common.engines.llama_cpp import Options
 from dynamo_backend_common.engines.llama_cpp.binding.library import library
+from dynamo_backend_common.engines.llama_cpp.binding.model import Model
 from dynamo_backend_common.engines.llama_cpp.files.gguf_metadata import read_metadata
 from dynamo_backend_common.engines.llama_cpp.tokenizer.token_types import ENDS, TokenType
 from dynamo_backend_common.engines.llama_cpp.tokenizer.tokenizer_files import tokenizer_config_json
@@ -10,6 +12,7 @@ from dynamo_backend_common.engines.llama_cpp.tokenizer.vocabulary import read_vo
 from dynamo_backend_common.engines.llama_cpp.tokenizer.whole_tokens import added_tokens
 from support.gguf_writer import write_gguf
 from support.llama_vocabulary import llama_vocabulary
+from support.tiny_llama import write_tiny_llama
 from support.vocabularies import metadata
 
 _NORMAL, _CONTROL = 1, 3
@@ -128,6 +131,26 @@ def test_no_end_and_no_padding():
     config = tokenizer_config_json(vocabulary, context_length=8, chat_template=None)
     assert not {"bos_token", "eos_token", "pad_token", "chat_template"} & set(config)
     assert vocabulary.special.ends == []
+
+
+@pytest.mark.parametrize(
+    ("texts", "named", "wanted"),
+    [
+        (["<|im_end|>"], None, {"<|im_end|>"}),
+        (["<|im_end|>"], 20, {"<|im_end|>", "5"}),
+        ([], None, set()),
+    ],
+)
+def test_text_ends_nothing_unless_the_file_says_so(tmp_path, texts, named, wanted):
+    values = _bpe(*texts, bos_token_id=None, eos_token_id=named)
+    path = write_tiny_llama(tmp_path / "model.gguf", values)
+    model = Model(path, Options(context_length=64, threads=1))
+    try:
+        tokens = values["tokenizer.ggml.tokens"]
+        assert {tokens[number] for number in model.end_tokens} == wanted
+        assert model.begin_token is None
+    finally:
+        model.close()
 
 
 def test_tokens_of_channels_stay_in_the_output():

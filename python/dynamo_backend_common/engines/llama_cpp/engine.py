@@ -20,6 +20,7 @@ from .binding.library import require_library
 from .cache.kv_reports import DP_RANK, KvReports
 from .cache.prefix_cache import PrefixCache
 from .controls import Controls
+from .files.chat_template import endpoint_types
 from .files.model_file import ModelFile
 from .files.model_source import ModelSource
 from .loaded import Loaded, load
@@ -113,11 +114,15 @@ class LlamaCpp:
     def configure(self, config: WorkerConfig) -> WorkerConfig:
         """Fills in model folder and name where the operator gave none.
 
+        A model without a chat template is served without chat.
+
         Raises:
             InvalidArgument: The file's tokenizer is not known, or the file is damaged.
         """
         if not config.model_name:
-            config = dataclasses.replace(config, model_name=str(self._source.folder))
+            folder = self._source.folder
+            endpoints = endpoint_types(folder, config.endpoint_types)
+            config = dataclasses.replace(config, model_name=str(folder), endpoint_types=endpoints)
         if config.served_model_name is None:
             config = dataclasses.replace(config, served_model_name=self._source.name)
         return config

@@ -101,7 +101,7 @@ class Model:
         self.ubatch_size: int = self._c.llama_n_ubatch(self._context)
         self.vocab_size: int = self._c.llama_vocab_n_tokens(vocabulary)
         ends = partial(self._c.llama_vocab_is_eog, vocabulary)
-        self.end_tokens = frozenset(filter(ends, range(self.vocab_size)))
+        self.end_tokens = frozenset(filter(ends, range(self.vocab_size))) - self._assumed_end()
         bos: int = self._c.llama_vocab_bos(vocabulary)
         self.bos_token = bos if bos >= 0 else None
         begins = self._c.llama_vocab_get_add_bos(vocabulary)
@@ -110,6 +110,17 @@ class Model:
         self.begin_token = bos if begins and named else None
         self._candidates = Candidates(self.vocab_size)
         self._batch = self._c.llama_batch_init(self.max_num_batched_tokens, 0, 1)
+
+    def _assumed_end(self) -> set[int]:
+        """The end that llama.cpp assumes of BPE where the file names none, though it is text."""
+        value = ctypes.create_string_buffer(32)
+        named = self._c.llama_model_meta_val_str(
+            self._model, b"tokenizer.ggml.eos_token_id", value, len(value)
+        )
+        end: int = self._c.llama_vocab_eos(self._vocabulary)
+        if named >= 0 or end < 0 or self._c.llama_vocab_is_control(self._vocabulary, end):
+            return set()
+        return {end}
 
     def _load(self, path: Path, options: Options, proceed: Callable[[float], bool]) -> None:
         callback = self._c.llama_progress_callback(lambda fraction, _: proceed(fraction))

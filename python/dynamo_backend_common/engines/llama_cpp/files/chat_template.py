@@ -7,12 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from ..tokenizer.vocabulary import Vocabulary
 
 logger = logging.getLogger(__name__)
 
+TEMPLATE_FILE = "chat_template.jinja"
+"""Its name in a model folder."""
 _KEY = "tokenizer.chat_template"
+_BOTH, _TEXTS_ONLY = "chat,completions", "completions"
 
 
 def chat_template(values: Mapping[str, Any], vocabulary: Vocabulary) -> str | None:
@@ -31,6 +35,23 @@ def chat_template(values: Mapping[str, Any], vocabulary: Vocabulary) -> str | No
     if "bos_token" in template or vocabulary.tokens[special.bos] in template:
         return template
     return "{{ bos_token }}" + template
+
+
+def endpoint_types(folder: Path, wanted: str) -> str:
+    """The endpoints that the model of ``folder`` can have: without a template, no chat.
+
+    Args:
+        folder: A model folder; one that is not there yet is taken to have a template.
+        wanted: ``endpoint_types`` of the configuration; only its default is changed.
+    """
+    if wanted != _BOTH or not folder.is_dir() or (folder / TEMPLATE_FILE).is_file():
+        return wanted
+    logger.warning(
+        "the GGUF file has no chat template (%s): served are completions, and no chat; give"
+        " --model-name a folder with a template for it",
+        _KEY,
+    )
+    return _TEXTS_ONLY
 
 
 def _default(values: Mapping[str, Any]) -> str | None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ....exceptions import InvalidArgument
 from ..tokenizer.tokenizer_files import tokenizer_config_json, tokenizer_json
 from ..tokenizer.vocabulary import read_vocabulary
-from .chat_template import chat_template
+from .chat_template import TEMPLATE_FILE, chat_template
 from .model_config import (
     config_json,
     context_length,
@@ -119,7 +119,7 @@ def _files(values: Mapping[str, Any]) -> dict[str, str]:
         for name, document in documents.items()
     }
     if template is not None:
-        files["chat_template.jinja"] = template
+        files[TEMPLATE_FILE] = template
     return files
 
 

@@ -38,17 +38,18 @@ def sentencepiece(vocabulary: Vocabulary) -> dict[str, Any]:
 
 def _merges(vocabulary: Vocabulary) -> list[tuple[str, str]]:
     numbers = {token: number for number, token in enumerate(vocabulary.tokens)}
+    unknown = set[str]().union(*numbers) - numbers.keys()
     pairs: list[tuple[float, str, str]] = []
     for token, number in numbers.items():
         if vocabulary.types[number].is_whole and SPACE not in token:
             # Where it is in a text, it has been cut out before.
             continue
+        if not unknown.isdisjoint(token):
+            _refuse_unknown_character(token, numbers)
         for place in range(1, len(token)):
             left, right = token[:place], token[place:]
             if left in numbers and right in numbers:
                 pairs.append((vocabulary.scores[number], left, right))
-            else:
-                _refuse_unknown_character(token, left, right, numbers)
     # Of equal scores, llama.cpp takes the pair that is first in the text. Within a run of spaces
     # that is the one that has grown already.
     pairs.sort(key=lambda pair: (-pair[0], -len(pair[1])))
@@ -56,15 +57,17 @@ def _merges(vocabulary: Vocabulary) -> list[tuple[str, str]]:
     return [(left, right) for _, left, right in pairs]
 
 
-def _refuse_unknown_character(token: str, left: str, right: str, numbers: dict[str, int]) -> None:
+def _refuse_unknown_character(token: str, numbers: dict[str, int]) -> None:
     """llama.cpp joins characters that are no tokens; in `tokenizer.json` these are bytes."""
-    if all(part in numbers or len(part) == 1 for part in (left, right)):
-        missing = left if left not in numbers else right
-        raise InvalidArgument(
-            f"tokenizer.ggml.tokens has {token!r}, but not {missing!r}, of which it is made: "
-            "tokenizer.json cannot express this. Give --model-name the model's own folder or hub "
-            "name"
-        )
+    for place in range(1, len(token)):
+        parts = token[:place], token[place:]
+        missing = [part for part in parts if part not in numbers]
+        if missing and all(len(part) == 1 for part in missing):
+            raise InvalidArgument(
+                f"tokenizer.ggml.tokens has {token!r}, but not {missing[0]!r}, of which it is made:"
+                " tokenizer.json cannot express this. Give --model-name the model's own folder or "
+                "hub name"
+            )
 
 
 def _refuse_equal_scores(pairs: list[tuple[float, str, str]]) -> None:

@@ -27,14 +27,17 @@ class TokenType(IntFlag):
     @property
     def is_whole(self) -> bool:
         """Whether it is found in a text as a whole, before anything is split."""
-        return bool(self & (TokenType.CONTROL | TokenType.USER_DEFINED | TokenType.UNKNOWN))
+        return bool(int(self) & _WHOLE)
 
     @property
     def is_special(self) -> bool:
         """Whether it is left out where special tokens are not wanted in a text."""
-        return bool(self & (TokenType.CONTROL | TokenType.UNKNOWN))
+        return bool(int(self) & _SPECIAL)
 
 
+# Plain numbers: of a vocabulary's quarter million of tokens, each is asked.
+_SPECIAL = int(TokenType.CONTROL | TokenType.UNKNOWN)
+_WHOLE = _SPECIAL | int(TokenType.USER_DEFINED)
 # Number in ``tokenizer.ggml.token_type``.
 _NUMBERS = {
     1: TokenType.NORMAL,

@@ -15,7 +15,12 @@ _MATCHED = TokenType.NORMAL | TokenType.USER_DEFINED | TokenType.UNUSED
 
 
 def unigram(vocabulary: Vocabulary) -> dict[str, Any]:
-    """The parts of `tokenizer.json` for a Unigram vocabulary."""
+    """The parts of `tokenizer.json` for a Unigram vocabulary.
+
+    The table of replacements is applied by `tokenizers` to what a reader sees as one character, by
+    llama.cpp to the longest text that it has: they differ where marks stand behind a character that
+    the table replaces without them.
+    """
     normalizers: list[dict[str, Any]] = []
     if vocabulary.charsmap:
         charsmap = base64.b64encode(vocabulary.charsmap).decode()

@@ -13,7 +13,10 @@ if TYPE_CHECKING:
 
 
 def added_tokens(vocabulary: Vocabulary) -> dict[int, dict[str, Any]]:
-    """These tokens by number, in the form of ``added_tokens_decoder``."""
+    """These tokens by number, in the form of ``added_tokens_decoder``.
+
+    Of the spaces beside a token that takes them, llama.cpp knows those of ASCII, `tokenizers` all.
+    """
     return {
         number: {
             "content": vocabulary.tokens[number],
@@ -34,7 +37,7 @@ def refuse_overlaps(vocabulary: Vocabulary) -> None:
     """Refuses tokens that overlap in a text so that the order of the search decides.
 
     llama.cpp looks for the longest token first, everywhere; `tokenizers` for the longest one at
-    the first place.
+    the first place. Where a token takes the space behind it, none may begin with one.
 
     Raises:
         InvalidArgument: There are two such tokens.
@@ -44,6 +47,13 @@ def refuse_overlaps(vocabulary: Vocabulary) -> None:
         for token, kind in zip(vocabulary.tokens, vocabulary.types, strict=True)
         if kind.is_whole
     ]
+    spaces = [token for token in tokens if token[0].isspace()]
+    if vocabulary.strips_right and spaces:
+        raise InvalidArgument(
+            f"token {spaces[0]!r} begins with a space, which the token before it may take: "
+            "tokenizer.json cannot express this. Give --model-name the model's own folder or hub "
+            "name"
+        )
     for first, second, text in _overlaps(tokens):
         near = [token for token in tokens if token in text]
         if _longest_first(text, near) != _first_place(text, near):
@@ -63,8 +73,10 @@ def _overlaps(tokens: Sequence[str]) -> Iterator[tuple[str, str, str]]:
     for first in tokens:
         for place in range(1, len(first)):
             for second in beginning.get(first[place:], ()):
-                if len(second.encode()) >= len(first.encode()) and second != first:
-                    yield first, second, first[:place] + second
+                text = first[:place] + second
+                # Of a run, both take the longest part from the left.
+                if len(second.encode()) >= len(first.encode()) and len(set(text)) > 1:
+                    yield first, second, text
 
 
 def _longest_first(text: str, tokens: Sequence[str]) -> list[str]:
