@@ -18,6 +18,7 @@ from dynamo_backend_common.publish import MetricsContext
 from dynamo_backend_common.testing import context as made_context
 from dynamo_backend_common.testing import request as made_request
 from dynamo_backend_common.testing.driven import Driven
+from support.grammar_texts import GrammarTexts
 
 if TYPE_CHECKING:
     from collections.abc import (
@@ -207,3 +208,9 @@ def model(model_file: ModelFile) -> Iterator[Model]:
     loaded = Model(model_file.path, options)
     yield loaded
     loaded.close()
+
+
+@pytest.fixture(scope="session")
+def grammar_texts(model: Model) -> GrammarTexts:
+    """What grammars allow, for the real model's vocabulary."""
+    return GrammarTexts(model)

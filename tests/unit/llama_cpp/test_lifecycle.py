@@ -35,6 +35,7 @@ async def test_start_says_what_the_context_really_is():
         total_kv_blocks=96,
         max_num_seqs=3,
         max_num_batched_tokens=64,
+        max_gpu_lora_count=8,
     )
     assert {text for text, _ in seen} == {"loading SmolLM2-135M-Instruct"}
     parts = [part for _, part in seen]
@@ -186,8 +187,8 @@ async def test_a_step_is_one_push_from_the_thread_of_the_steps(start, chat, monk
 async def test_who_ended_in_the_step_that_failed_has_ended(client, chat, monkeypatch):
     read_prompts = Scheduler._read_prompts
 
-    def broken(self, room):
-        yield from read_prompts(self, room)
+    def broken(self, *arguments):
+        yield from read_prompts(self, *arguments)
         if self.load.steps == 5:
             raise RuntimeError("llama_decode answered -3")
 

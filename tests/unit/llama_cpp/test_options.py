@@ -15,7 +15,8 @@ def test_every_option_is_an_argument():
     arguments = (
         "--model-path m.gguf --context-length 1024 --max-num-seqs 2 --max-num-batched-tokens 100 "
         "--prefill-chunk 64 --threads 3 --gpu-layers -1 "
-        "--kv-cache-block-size 32 --no-prefix-caching"
+        "--kv-cache-block-size 32 --no-prefix-caching --tensor-split 3,1 --flash-attn on "
+        "--cache-type-k q8_0 --rope-scale 2.5 --no-kv-offload"
     )
     assert parse_options(arguments.split()) == Options(
         model_path="m.gguf",
@@ -27,6 +28,11 @@ def test_every_option_is_an_argument():
         gpu_layers=-1,
         kv_cache_block_size=32,
         prefix_caching=False,
+        tensor_split=(3.0, 1.0),
+        flash_attn="on",
+        cache_type_k="q8_0",
+        rope_scale=2.5,
+        kv_offload=False,
     )
 
 
@@ -40,10 +46,11 @@ def test_help_names_every_option(capsys):
         LlamaCpp.from_args(["--help"])
     assert caught.value.code == 0
     text = capsys.readouterr().out
-    words = " ".join(text.split())
+    # A line may end at a hyphen.
+    letters = "".join(text.split())
     for name, spec in specs(Options).items():
-        assert flag(name) in words
-        assert f"{spec.help} (default: {spec.default})" in words
+        assert flag(name) in letters
+        assert "".join(f"{spec.help} (default: {spec.default})".split()) in letters
 
 
 @pytest.mark.parametrize(
@@ -54,6 +61,15 @@ def test_help_names_every_option(capsys):
         (["--prefill-chunk", "4"], "prefill_chunk is 4; it must be an integer of 8 or more"),
         (["--kv-cache-block-size", "24"], "kv_cache_block_size is 24; it must be one of 8, 16, 32"),
         (["--max-num-seqs", "500"], "max_num_batched_tokens is 512; it must be 628 or more"),
+        (["--gpu-layers", "most"], "gpu_layers is 'most'; it must be auto, all, an integer of -1"),
+        (["--tensor-split", "3,x"], "tensor_split is '3,x'; it must be numbers of 0 or more"),
+        (["--cache-type-k", "q9"], "cache_type_k is 'q9'; it must be one of f32, f16"),
+        (["--rope-scale", "0"], "rope_scale is 0.0; it must be a number above 0"),
+        (
+            ["--cache-type-v", "q8_0", "--flash-attn", "off"],
+            "cache_type_v q8_0 needs flash attention",
+        ),
+        (["--rope-scale", "2", "--rope-freq-scale", "0.5"], "are the same, one as 1 / the other"),
         (["--context", "5"], "unrecognized arguments: --context 5"),
         (["--model-path", "/nowhere/m.gguf"], "'/nowhere/m.gguf' does not exist"),
     ],

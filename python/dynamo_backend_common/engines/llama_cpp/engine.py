@@ -14,15 +14,21 @@ from ..._core import Steps
 from ...config import EngineConfig, WorkerConfig
 from ...exceptions import DynamoError, EngineShutdown, InvalidArgument
 from ...publish import MetricsBindings, PushKvEvents
+from .adapters.given import given_adapters
+from .adapters.registry import UPDATES, Adapters
 from .binding.library import require_library
-from .binding.model import Model
 from .cache.kv_reports import DP_RANK, KvReports
 from .cache.prefix_cache import PrefixCache
 from .controls import Controls
+from .files.model_file import ModelFile
 from .files.model_source import ModelSource
+from .loaded import Loaded, load
 from .metrics import metrics_text
 from .options import Options, parse_options
+from .pooling.engine import LlamaCppPooling
+from .request.beginning import with_beginning
 from .request.generation import read_request
+from .request.grammars import Grammars
 from .steps.counts import Counts
 from .steps.scheduler import Load, Scheduler
 from .steps.sequence import Sequence
@@ -32,9 +38,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from collections.abc import Sequence as List
 
-    from ..._core import RequestContext, StepStream
+    from ..._core import AdapterCards, RequestContext, StepStream
     from ...publish import MetricsContext
-    from .files.model_file import ModelFile
+    from .binding.model import Model
 
 logger = logging.getLogger(__name__)
 
@@ -65,13 +71,21 @@ class LlamaCpp:
         """
         require_library()
         self._options = Options.of(options)
+        if self._options.embeddings or self._options.reranking:
+            raise InvalidArgument(
+                "LlamaCpp has no embeddings and no reranking: LlamaCppPooling has"
+            )
         self._source = ModelSource(self._options.model, self._options.model_path)
+        self._adapters = Adapters(given_adapters(self._options), self._options.max_loras)
+        draft = self._options.model_draft
+        self._draft_file = None if draft is None else ModelFile(draft)
         self._steps = Steps()
         self._kv_reports = KvReports()
         self._counts = Counts()
-        self._loading: asyncio.Future[Model] | None = None
-        self._model: Model | None = None
+        self._loading: asyncio.Future[Loaded] | None = None
+        self._loaded: Loaded | None = None
         self._step_loop: StepLoop | None = None
+        self._grammars: Grammars | None = None
         self._controls = Controls(self)
         self._closing = threading.Event()
         self._changing = asyncio.Lock()
@@ -79,14 +93,19 @@ class LlamaCpp:
         self._settled = asyncio.Event()
 
     @classmethod
-    def from_args(cls, argv: List[str]) -> Self:
+    def from_args(cls, argv: List[str]) -> Self | LlamaCppPooling:
         """Makes the engine from command-line arguments; ``--help`` lists them.
+
+        Returns:
+            The engine: with ``--embeddings`` and ``--reranking`` it is that of vectors.
 
         Raises:
             SystemExit: With status 2 after a message for a wrong argument, with 0 after ``--help``.
         """
         try:
-            return cls(**dataclasses.asdict(parse_options(argv)))
+            options = parse_options(argv)
+            made = LlamaCppPooling if options.embeddings or options.reranking else cls
+            return made(**dataclasses.asdict(options))
         except InvalidArgument as error:
             print(f"llama-cpp: error: {error}", file=sys.stderr)
             raise SystemExit(2) from error
@@ -134,6 +153,7 @@ class LlamaCpp:
             total_kv_blocks=model.total_tokens // block_size,
             max_num_seqs=model.max_num_seqs,
             max_num_batched_tokens=model.max_num_batched_tokens,
+            max_gpu_lora_count=self._options.max_loras,
         )
 
     async def _give_up(self, shutdown: asyncio.Event | None) -> None:
@@ -145,30 +165,50 @@ class LlamaCpp:
         """Loads the model, and begins to make steps."""
         self._loading = asyncio.ensure_future(asyncio.to_thread(self._load, progress))
         # A start that is cancelled leaves the thread to `cleanup`.
-        model = self._model = await asyncio.shield(self._loading)
+        self._loaded = await asyncio.shield(self._loading)
+        model = self._loaded.model
         if self._options.prefix_caching and not model.keeps_prefixes:
             logger.warning("prefix caching is off: '%s' cannot keep a prefix", self._file.name)
         cache = PrefixCache(
-            model.max_num_seqs,
+            model.max_slots,
             block_size=self._options.kv_cache_block_size,
             listener=self._kv_reports,
             enabled=self._caches_prefixes(model),
         )
-        scheduler = Scheduler(model, self._options.prefill_chunk, cache, self._counts)
+        scheduler = Scheduler(
+            model,
+            self._options.prefill_chunk,
+            cache,
+            self._counts,
+            self._loaded.speculation(),
+        )
+        self._grammars = Grammars(model.grammar)
         # Those of a loop that has ended take no more.
         self._steps = Steps()
         self._step_loop = StepLoop(scheduler, self._steps, self._kv_reports)
         self._step_loop.start()
+        self._adapters.serve(self._step_loop)
         self._settled.set()
         return model
 
-    def _load(self, progress: _Progress | None) -> Model:
+    def _load(self, progress: _Progress | None) -> Loaded:
         proceed = partial(self._proceed, progress)
         file = self._source.fetch(proceed)
-        return Model(file.path, self._options, partial(proceed, f"loading {file.name}"))
+        loaded = load(file, self._draft_file, self._options, proceed)
+        try:
+            if loaded.model.is_encoder:
+                raise InvalidArgument(
+                    f"'{file.path.name}' is an encoder, which makes no text: serve it with "
+                    "--embeddings or --reranking"
+                )
+            self._adapters.load_into(loaded.model, file)
+        except BaseException:
+            loaded.close()
+            raise
+        return loaded
 
     async def generate(self, request: Mapping[str, Any], context: RequestContext) -> StepStream:
-        """Serves one request: its tokens come by the steps, one a step.
+        """Serves one request: its tokens come by the steps, one a step, or more by a draft.
 
         Raises:
             InvalidArgument: The request cannot be served; the message says why.
@@ -176,12 +216,18 @@ class LlamaCpp:
         """
         model, step_loop = self._started()
         generation = read_request(
-            request,
+            with_beginning(request, model.begin_token),
             context_length=model.context_length,
             vocab_size=model.vocab_size,
             end_tokens=model.end_tokens,
             defaults=self._file.sampling_defaults,
+            adapters=self._adapters.by_name,
         )
+        if generation.options.guided_decoding is not None:
+            assert self._grammars is not None
+            grammar = await self._grammars.of(generation.options.guided_decoding)
+            generation = dataclasses.replace(generation, grammar=grammar)
+            _, step_loop = self._started()
         stream = self._steps.open(context)
         step_loop.submit(Sequence(generation, stream.id), stream)
         return stream
@@ -218,6 +264,24 @@ class LlamaCpp:
         if not self._caches_prefixes(model):
             return []
         return [PushKvEvents(on_ready=self._kv_reports.publish_events, dp_rank=DP_RANK)]
+
+    async def on_adapter_cards(self, cards: AdapterCards) -> None:
+        """Has frontends know of each LoRA adapter as of a model of its own."""
+        await self._adapters.register_with(cards)
+
+    async def supported_updates(self) -> List[str]:
+        """Those of LoRA adapters: load, unload, list."""
+        return UPDATES
+
+    async def engine_update(self, name: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Loads or unloads a LoRA adapter, or lists them.
+
+        Raises:
+            InvalidArgument: It cannot be done; the message says why.
+            EngineShutdown: The engine is not running.
+        """
+        self._started()
+        return await self._adapters.update(name, body)
 
     async def health_check_payload(self) -> dict[str, Any] | None:
         """A request for one token."""
@@ -262,7 +326,7 @@ class LlamaCpp:
             EngineShutdown: It has ended, or ends meanwhile.
         """
         async with self._changing:
-            if self._model is None and not self._closing.is_set():
+            if self._loaded is None and not self._closing.is_set():
                 try:
                     await self._run_up(None)
                 except DynamoError:
@@ -277,16 +341,17 @@ class LlamaCpp:
             if self._loading is not None:
                 await asyncio.wait([self._loading])
                 if not self._loading.cancelled() and self._loading.exception() is None:
-                    self._model = self._loading.result()
+                    self._loaded = self._loading.result()
             await self._run_down()
             self._settled.set()
 
     async def _run_down(self) -> None:
+        self._adapters.serve(None)
         if self._step_loop is not None:
             await asyncio.to_thread(self._step_loop.stop)
-        if self._model is not None:
-            await asyncio.to_thread(self._model.close)
-        self._loading = self._step_loop = self._model = None
+        if self._loaded is not None:
+            await asyncio.to_thread(self._loaded.close)
+        self._loading = self._step_loop = self._loaded = self._grammars = None
 
     @property
     def load(self) -> Load:
@@ -311,6 +376,6 @@ class LlamaCpp:
         return self._source.file
 
     def _started(self) -> tuple[Model, StepLoop]:
-        if self._model is None or self._step_loop is None or self._closing.is_set():
+        if self._loaded is None or self._step_loop is None or self._closing.is_set():
             raise EngineShutdown("the llama-cpp engine is not running")
-        return self._model, self._step_loop
+        return self._loaded.model, self._step_loop

@@ -71,6 +71,25 @@ class Text(Kind):
         return text
 
 
+class Texts(Kind):
+    """Texts that are not empty; as an argument divided by commas, or given several times."""
+
+    must = "a list of texts"
+
+    def __init__(self, metavar: str) -> None:
+        self.metavar = metavar
+
+    def accepts(self, value: Any) -> bool:
+        """Whether it is a list, or tuple, of such texts."""
+        return isinstance(value, (list, tuple)) and all(
+            isinstance(each, str) and each != "" for each in value
+        )
+
+    def read(self, text: str) -> tuple[str, ...]:
+        """The argument's parts."""
+        return tuple(text.split(","))
+
+
 class Choice(Kind):
     """One of some texts."""
 
@@ -88,27 +107,41 @@ class Choice(Kind):
         return text
 
 
-class Integer(Kind):
-    """An integer, from ``low``, or one of some."""
+class Choices(Choice):
+    """Some of some texts, with commas between them."""
 
-    metavar = "N"
-
-    def __init__(self, low: int = 1, *, among: tuple[int, ...] = ()) -> None:
-        self.low = low
-        self.among = among
-        self.must = (
-            "one of " + ", ".join(map(str, among)) if among else f"an integer of {low} or more"
-        )
+    def __init__(self, *values: str) -> None:
+        super().__init__(*values)
+        self.metavar = "LIST"
+        self.must = "some of " + ", ".join(values) + ", with commas between them"
 
     def accepts(self, value: Any) -> bool:
-        """Whether it is such an integer."""
+        """Whether it has only these."""
+        return isinstance(value, str) and all(map(super().accepts, value.split(",")))
+
+
+class Integer(Kind):
+    """An integer, from ``low`` or one of some; or one of some words."""
+
+    def __init__(
+        self, low: int = 1, *, among: tuple[int, ...] = (), words: tuple[str, ...] = ()
+    ) -> None:
+        self.low = low
+        self.among = among
+        self.words = words
+        self.metavar = "{" + ",".join(("N", *words)) + "}" if words else "N"
+        least = f"an integer of {low} or more"
+        self.must = "one of " + ", ".join(map(str, among)) if among else ", ".join((*words, least))
+
+    def accepts(self, value: Any) -> bool:
+        """Whether it is such an integer, or such a word."""
         if not isinstance(value, int) or isinstance(value, bool):
-            return False
+            return value in self.words
         return value in self.among if self.among else value >= self.low
 
-    def read(self, text: str) -> int:
-        """The argument as an integer."""
-        return int(text)
+    def read(self, text: str) -> int | str:
+        """The argument as an integer, or the word."""
+        return text if text in self.words else int(text)
 
 
 class Number(Kind):
@@ -131,6 +164,22 @@ class Number(Kind):
     def read(self, text: str) -> float:
         """The argument as a number."""
         return float(text)
+
+
+class Numbers(Kind):
+    """Finite numbers of 0 or more, at least one; on the command line with commas between them."""
+
+    metavar = "X,X,..."
+    must = "numbers of 0 or more, such as 3,1"
+
+    def accepts(self, value: Any) -> bool:
+        """Whether it is a sequence of such numbers."""
+        each = Number(0)
+        return isinstance(value, (list, tuple)) and bool(value) and all(map(each.accepts, value))
+
+    def read(self, text: str) -> tuple[float, ...]:
+        """The numbers of the argument."""
+        return tuple(float(part) for part in text.split(","))
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,11 +256,21 @@ def add_arguments(parser: argparse.ArgumentParser, options: type) -> None:
         else:
             parser.add_argument(
                 flag(each.name),
+                action=_More if isinstance(spec.kind, Texts) else "store",
                 type=_reader(spec.kind),
                 default=default,
                 metavar=spec.kind.metavar,
                 help=text,
             )
+
+
+class _More(argparse.Action):
+    """Adds to what was given before."""
+
+    def __call__(
+        self, _parser: Any, namespace: argparse.Namespace, values: Any, _option: Any = None
+    ) -> None:
+        setattr(namespace, self.dest, (*getattr(namespace, self.dest), *values))
 
 
 def _kind(each: Field[Any]) -> Kind:

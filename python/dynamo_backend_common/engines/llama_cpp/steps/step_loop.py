@@ -8,8 +8,9 @@ from concurrent.futures import Future
 from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
-from ....exceptions import EngineShutdown
 from ..binding.model import Interrupted
+from ..ended import ended
+from .between import Work, do_ready
 
 if TYPE_CHECKING:
     from ...._core import Steps, StepStream
@@ -34,9 +35,13 @@ class StepLoop:
         self._steps = steps
         self._reports = reports
         # None asks the thread to end.
-        self._inbox: SimpleQueue[tuple[Sequence, StepStream] | None] = SimpleQueue()
+        self._inbox: SimpleQueue[tuple[Sequence, StepStream] | Work | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="llama-cpp-steps", daemon=True)
         self._ended: Future[None] = Future()
+        self._works: list[Work] = []
+        # From then on nobody looks into the inbox.
+        self._closed = False
+        self._closing = threading.Lock()
 
     @property
     def load(self) -> Load:
@@ -51,6 +56,20 @@ class StepLoop:
     def submit(self, sequence: Sequence, stream: StepStream) -> None:
         """Hands over a request; never blocks."""
         self._inbox.put((sequence, stream))
+
+    async def between_steps(self, work: Work) -> None:
+        """Has something done in the thread, behind what was submitted before.
+
+        Raises:
+            EngineShutdown: The loop ended before that.
+            Exception: What it raised.
+        """
+        with self._closing:
+            if self._closed:
+                raise ended(None)
+            self._inbox.put(work)
+        self._steps.wake()
+        await asyncio.wrap_future(work.done)
 
     def stop(self) -> None:
         """Ends the thread, in the middle of a step too, and every request; waits for it."""
@@ -73,6 +92,7 @@ class StepLoop:
         failure: BaseException | None = None
         try:
             while self._receive():
+                self._works = do_ready(self._works, self._scheduler)
                 before, output = output, []
                 # One push a step, after who has come in: who is stopped by now is never started.
                 is_free = not before and (self._scheduler.idle or self._scheduler.paused)
@@ -90,13 +110,14 @@ class StepLoop:
         # Who waits for the end is told of it first, whatever fails in the rest.
         try:
             self._steps.push(output)
-            self._steps.fail(_gone(failure))
+            self._steps.fail(ended(failure))
         finally:
             if failure is None:
                 self._ended.set_result(None)
             else:
                 self._ended.set_exception(failure)
             self._scheduler.close()
+            self._give_up_works(ended(failure))
             self._reports.snapshot(self._scheduler.kv_use)
 
     def _receive(self) -> bool:
@@ -109,18 +130,21 @@ class StepLoop:
             submitted = self._inbox.get()
             if submitted is None:
                 return False
+            if isinstance(submitted, Work):
+                self._works.append(submitted)
+                continue
             sequence, stream = submitted
             # A report may have told of its end already.
             if stream.is_open:
                 self._scheduler.add(sequence)
         return True
 
-
-def _gone(cause: BaseException | None) -> EngineShutdown:
-    if cause is None:
-        return EngineShutdown("the llama-cpp engine was shut down")
-    error = EngineShutdown(
-        f"the llama-cpp engine failed and must be restarted: {type(cause).__name__}: {cause}"
-    )
-    error.__cause__ = cause
-    return error
+    def _give_up_works(self, error: BaseException) -> None:
+        with self._closing:
+            self._closed = True
+            while not self._inbox.empty():
+                submitted = self._inbox.get()
+                if isinstance(submitted, Work):
+                    self._works.append(submitted)
+        for work in self._works:
+            work.give_up(error)
