@@ -10,6 +10,7 @@ from dynamo_backend_common import WorkerConfig
 from dynamo_backend_common.engines.llama_cpp import LlamaCpp
 from dynamo_backend_common.engines.llama_cpp.files.hub_download import download
 from dynamo_backend_common.engines.llama_cpp.files.hub_model import HubModel
+from dynamo_backend_common.engines.llama_cpp.pooling.engine import LlamaCppPooling
 from dynamo_backend_common.exceptions import Cancelled, CannotConnect, InvalidArgument
 from support.hub import Hub
 
@@ -110,9 +111,21 @@ def test_who_gives_up_leaves_no_half_file_and_can_begin_anew(hub, tmp_path, duri
     assert fetch(NAME).stat().st_size > 3_000_000
 
 
-async def test_a_shutdown_ends_the_start_that_fetches(hub):
+ENGINES = pytest.mark.parametrize(
+    "make",
+    [
+        lambda: LlamaCpp(model=NAME),
+        lambda: LlamaCpp(model_draft=NAME),
+        lambda: LlamaCppPooling(model=NAME, embeddings=True),
+    ],
+    ids=["tokens", "draft", "vectors"],
+)
+
+
+@ENGINES
+async def test_a_shutdown_ends_the_start_that_fetches(hub, make):
     hub.goes_on.clear()
-    engine = LlamaCpp(model=NAME)
+    engine = make()
     shutdown, loop = asyncio.Event(), asyncio.get_running_loop()
 
     def progress(message, part):
@@ -124,8 +137,9 @@ async def test_a_shutdown_ends_the_start_that_fetches(hub):
     assert not children()
 
 
-async def test_a_file_that_is_no_model_is_said_by_the_start(hub):
-    engine = LlamaCpp(model=NAME)
+@ENGINES
+async def test_a_file_that_is_no_model_is_said_by_the_start(hub, make):
+    engine = make()
     with pytest.raises(InvalidArgument, match=r"m-Q4_K_M\.gguf"):
         await engine.start(1)
     await engine.cleanup()

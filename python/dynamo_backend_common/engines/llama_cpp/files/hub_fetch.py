@@ -100,13 +100,16 @@ def main() -> None:
     # As by Ctrl-C the library ends its threads, and removes what it has written of a file.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        _say(path=str(fetch(HubModel(*sys.argv[1:]))))
+        said = {"path": str(fetch(HubModel(*sys.argv[1:])))}
     except KeyboardInterrupt:
-        pass
+        return
     except InvalidArgument as error:
-        _say(refused=str(error))
+        said = {"refused": str(error)}
     except Exception as error:
-        _say(failed=f"{type(error).__name__}: {error}")
+        said = {"failed": f"{type(error).__name__}: {error}"}
+    # Whoever has heard the last word need not wait for the library's own end.
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    _say(**said)
 
 
 if __name__ == "__main__":
