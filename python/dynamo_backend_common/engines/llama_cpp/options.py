@@ -219,7 +219,8 @@ class Options:
     model_draft: str | None = option(
         None,
         Text("NAME"),
-        "small model with the same vocabulary, named as by --model, which drafts tokens for the model",
+        "small model with the same vocabulary, named as by --model, which drafts tokens for the "
+        "model",
         default_text="none",
     )
     spec_type: str | None = option(
