@@ -106,7 +106,7 @@ def main() -> None:
     except InvalidArgument as error:
         said = {"refused": str(error)}
     except Exception as error:
-        said = {"failed": f"{type(error).__name__}: {error}"}
+        said = {"failed": f"{constants.ENDPOINT}: {type(error).__name__}: {error}"}
     # Whoever has heard the last word need not wait for the library's own end.
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     _say(**said)
