@@ -14,7 +14,7 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
-from huggingface_hub import HfApi, constants, hf_hub_download, snapshot_download
+from huggingface_hub import HfApi, constants, hf_hub_download, scan_cache_dir
 from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError
 from tqdm import tqdm
 
@@ -87,8 +87,18 @@ def fetch(model: HubModel) -> Path:
 
 
 def _cached(model: HubModel) -> list[str]:
-    folder = Path(snapshot_download(model.repository, local_files_only=True))
-    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if not path.is_dir())
+    """The files that the cache has of the repository, complete or not."""
+    found = [
+        str(file.file_path.relative_to(revision.snapshot_path))
+        for repository in scan_cache_dir().repos
+        if (repository.repo_type, repository.repo_id) == ("model", model.repository)
+        for revision in repository.revisions
+        if "main" in revision.refs
+        for file in revision.files
+    ]
+    if not found:
+        raise FileNotFoundError(f"the cache has nothing of '{model.repository}'")
+    return sorted(found)
 
 
 def _say(**what: Any) -> None:
