@@ -74,7 +74,8 @@ def split(path: Path, folder: Path, stem: str, count: int) -> list[Path]:
                 ("split.tensors.count", _INT32, "i", tensors),
             )
         )
-        told, body, size = b"", [], 0
+        told, size = b"", 0
+        body: list[bytes | memoryview] = []
         for index in mine:
             told += bytes(infos[index]) + struct.pack("<Q", size)
             tensor = data[offsets[index] : ends[offsets[index]]]

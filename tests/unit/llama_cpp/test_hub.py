@@ -10,6 +10,7 @@ from dynamo_backend_common import WorkerConfig
 from dynamo_backend_common.engines.llama_cpp import LlamaCpp
 from dynamo_backend_common.engines.llama_cpp.files.hub_download import download
 from dynamo_backend_common.engines.llama_cpp.files.hub_model import HubModel
+from dynamo_backend_common.engines.llama_cpp.pooling.engine import LlamaCppPooling
 from dynamo_backend_common.exceptions import Cancelled, CannotConnect, InvalidArgument
 from support.hub import Hub
 
@@ -67,7 +68,7 @@ def test_it_is_fetched_once_and_is_there_without_the_hub(
     assert fetch(NAME) == path
     with pytest.raises(InvalidArgument, match=r"'Q8_0'; it has m-Q4_K_M\.gguf"):
         fetch(f"{NAME}:Q8_0")
-    with pytest.raises(CannotConnect, match="cannot be fetched: "):
+    with pytest.raises(CannotConnect, match=r"cannot be fetched from http://127\.0\.0\.1:1: "):
         fetch("someone/else")
 
 
@@ -94,7 +95,9 @@ def test_a_private_repository_needs_a_token(hub, monkeypatch):
 
 def test_a_hub_that_cannot_be_reached_is_named(hub, monkeypatch):
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:1")
-    with pytest.raises(CannotConnect, match=f"model '{NAME}' cannot be fetched: "):
+    with pytest.raises(
+        CannotConnect, match=f"model '{NAME}' cannot be fetched from http://127.0.0.1:1: "
+    ):
         fetch(NAME)
 
 
@@ -110,9 +113,21 @@ def test_who_gives_up_leaves_no_half_file_and_can_begin_anew(hub, tmp_path, duri
     assert fetch(NAME).stat().st_size > 3_000_000
 
 
-async def test_a_shutdown_ends_the_start_that_fetches(hub):
+ENGINES = pytest.mark.parametrize(
+    "make",
+    [
+        lambda: LlamaCpp(model=NAME),
+        lambda: LlamaCpp(model_draft=NAME),
+        lambda: LlamaCppPooling(model=NAME, embeddings=True),
+    ],
+    ids=["tokens", "draft", "vectors"],
+)
+
+
+@ENGINES
+async def test_a_shutdown_ends_the_start_that_fetches(hub, make):
     hub.goes_on.clear()
-    engine = LlamaCpp(model=NAME)
+    engine = make()
     shutdown, loop = asyncio.Event(), asyncio.get_running_loop()
 
     def progress(message, part):
@@ -124,8 +139,9 @@ async def test_a_shutdown_ends_the_start_that_fetches(hub):
     assert not children()
 
 
-async def test_a_file_that_is_no_model_is_said_by_the_start(hub):
-    engine = LlamaCpp(model=NAME)
+@ENGINES
+async def test_a_file_that_is_no_model_is_said_by_the_start(hub, make):
+    engine = make()
     with pytest.raises(InvalidArgument, match=r"m-Q4_K_M\.gguf"):
         await engine.start(1)
     await engine.cleanup()

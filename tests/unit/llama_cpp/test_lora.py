@@ -107,6 +107,18 @@ async def test_each_has_its_own_output_whoever_else_runs(client, prompt, expecte
     assert [output.tokens for output in outputs] == [expected[adapter] for adapter in adapters]
 
 
+async def test_a_sleep_loses_none(start, files, prompt, expected):
+    client = await start(max_num_seqs=1, lora=[str(files["poet"])])
+    update = {"lora_name": "clerk", "lora_path": str(files["clerk"]), "scale": 1.5}
+    await client.engine.engine_update("load_lora", update)
+    await client.engine.engine_control("sleep", {})
+    with pytest.raises(EngineShutdown, match="not running"):
+        await client.engine.engine_update("list_loras", {})
+    await client.engine.engine_control("wake_up", {})
+    for adapter in ("clerk", None, "poet"):
+        assert (await _ask(client, prompt, adapter)).tokens == expected[adapter]
+
+
 async def test_nobody_goes_on_from_what_another_adapter_read(client, prompt):
     for adapter in ("poet", None, "clerk"):
         assert _cached(await _ask(client, prompt, adapter, 1)) == 0

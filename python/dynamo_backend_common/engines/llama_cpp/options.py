@@ -218,8 +218,9 @@ class Options:
     max_loras: int = option(8, Integer(), "LoRA adapters that may be loaded at once")
     model_draft: str | None = option(
         None,
-        Text("PATH"),
-        "GGUF file of a small model with the same vocabulary, which drafts tokens for the model",
+        Text("NAME"),
+        "small model with the same vocabulary, named as by --model, which drafts tokens for the "
+        "model",
         default_text="none",
     )
     spec_type: str | None = option(

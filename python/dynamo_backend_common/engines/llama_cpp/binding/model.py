@@ -87,6 +87,7 @@ class Model:
         try:
             self._load(path, options, proceed)
             self._open(path, options)
+            self._make_interruptible()
         except BaseException:
             self.close()
             raise
@@ -168,6 +169,8 @@ class Model:
         # Rounded up as llama.cpp does it.
         whole: int = self._c.llama_n_ctx_seq(self._context)
         self.context_length = min(-(-length // _ROUNDED) * _ROUNDED, whole)
+
+    def _make_interruptible(self) -> None:
         # It is asked some hundred times per token: by C's strlen, which needs no GIL and says
         # whether there is a text.
         is_interrupted = ctypes.cast(ctypes.CDLL(None).strlen, self._c.ggml_abort_callback)

@@ -131,6 +131,7 @@ class PooledModel(Model):
 
         Raises:
             RuntimeError: llama.cpp failed.
+            Interrupted: It was interrupted.
         """
         import numpy as np  # a dependency of llama-cpp-python
 

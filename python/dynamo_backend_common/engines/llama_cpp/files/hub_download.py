@@ -78,7 +78,7 @@ def download(model: HubModel, proceed: Callable[[str, float | None], bool]) -> P
                     case {"refused": why}:
                         raise InvalidArgument(why)
                     case {"failed": why}:
-                        raise CannotConnect(f"model '{model}' cannot be fetched: {why}")
+                        raise CannotConnect(f"model '{model}' cannot be fetched from {why}")
                 if not proceed(message, part):
                     raise Cancelled(f"model '{model}' is not wanted any more")
     finally:

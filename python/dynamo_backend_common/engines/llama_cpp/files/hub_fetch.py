@@ -14,7 +14,7 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
-from huggingface_hub import HfApi, constants, hf_hub_download, snapshot_download
+from huggingface_hub import HfApi, constants, hf_hub_download, scan_cache_dir
 from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError
 from tqdm import tqdm
 
@@ -87,8 +87,18 @@ def fetch(model: HubModel) -> Path:
 
 
 def _cached(model: HubModel) -> list[str]:
-    folder = Path(snapshot_download(model.repository, local_files_only=True))
-    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if not path.is_dir())
+    """The files that the cache has of the repository, complete or not."""
+    found = [
+        str(file.file_path.relative_to(revision.snapshot_path))
+        for repository in scan_cache_dir().repos
+        if (repository.repo_type, repository.repo_id) == ("model", model.repository)
+        for revision in repository.revisions
+        if "main" in revision.refs
+        for file in revision.files
+    ]
+    if not found:
+        raise FileNotFoundError(f"the cache has nothing of '{model.repository}'")
+    return sorted(found)
 
 
 def _say(**what: Any) -> None:
@@ -100,13 +110,16 @@ def main() -> None:
     # As by Ctrl-C the library ends its threads, and removes what it has written of a file.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        _say(path=str(fetch(HubModel(*sys.argv[1:]))))
+        said = {"path": str(fetch(HubModel(*sys.argv[1:])))}
     except KeyboardInterrupt:
-        pass
+        return
     except InvalidArgument as error:
-        _say(refused=str(error))
+        said = {"refused": str(error)}
     except Exception as error:
-        _say(failed=f"{type(error).__name__}: {error}")
+        said = {"failed": f"{constants.ENDPOINT}: {type(error).__name__}: {error}"}
+    # Whoever has heard the last word need not wait for the library's own end.
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    _say(**said)
 
 
 if __name__ == "__main__":

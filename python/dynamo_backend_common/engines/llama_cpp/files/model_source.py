@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,6 +33,7 @@ class ModelSource:
         if model is not None and model_path is not None:
             raise InvalidArgument("model and model_path are both given; give one of them")
         self._file: ModelFile | None = None
+        self._promised: PromisedFolder | None = None
         self._hub_model = HubModel("")
         if model is None or Path(model).expanduser().is_file():
             self._file = ModelFile(model_path if model is None else model)
@@ -65,7 +65,12 @@ class ModelSource:
         Raises:
             InvalidArgument: It cannot be made, see `model_folder`.
         """
-        return self._promised.path if self._file is None else model_folder(self._file)
+        if self._file is not None:
+            return model_folder(self._file)
+        if self._promised is None:
+            name = str(self._hub_model).replace("/", "--").replace(":", "--")
+            self._promised = PromisedFolder(name)
+        return self._promised.path
 
     def fetch(self, proceed: Callable[[str, float | None], bool]) -> ModelFile:
         """The model's file, downloaded where it is not here yet; takes its time.
@@ -78,10 +83,7 @@ class ModelSource:
         """
         if self._file is None:
             file = ModelFile(download(self._hub_model, proceed))
-            self._promised.keep(model_folder(file))
+            if self._promised is not None:
+                self._promised.keep(model_folder(file))
             self._file = file
         return self._file
-
-    @cached_property
-    def _promised(self) -> PromisedFolder:
-        return PromisedFolder(str(self._hub_model).replace("/", "--").replace(":", "--"))
