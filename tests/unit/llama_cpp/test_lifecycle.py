@@ -171,8 +171,8 @@ async def test_a_step_is_one_push_from_the_thread_of_the_steps(start, chat, monk
 async def test_who_ended_in_the_step_that_failed_has_ended(client, chat, monkeypatch):
     read_prompts = Scheduler._read_prompts
 
-    def broken(self, room):
-        yield from read_prompts(self, room)
+    def broken(self, *arguments):
+        yield from read_prompts(self, *arguments)
         if self.load.steps == 5:
             raise RuntimeError("llama_decode answered -3")
 

@@ -2,6 +2,7 @@
 
 import itertools
 
+from dynamo_backend_common.engines.llama_cpp.binding.model import Model
 from dynamo_backend_common.engines.llama_cpp.cache.kv_reports import KvReports
 from dynamo_backend_common.engines.llama_cpp.cache.prefix_cache import PrefixCache
 from dynamo_backend_common.engines.llama_cpp.request.generation import read_request
@@ -94,6 +95,32 @@ def test_a_step_serves_all_running_requests(model):
     for _ in range(3):
         assert _receivers(scheduler) == _streams(*sequences)
     assert scheduler.load.steps == 3
+    scheduler.close()
+
+
+def test_a_batch_is_in_the_order_of_slots(model, monkeypatch):
+    """Else llama.cpp makes several of it, each with the whole model."""
+    scheduler = _scheduler(model)
+    sequences = [_sequence(model, length, 10) for length in (90, 60, 5, 9)]
+    for sequence in sequences:
+        scheduler.add(sequence)
+    _step(scheduler)
+    batches = [[]]
+    add, decode = Model.add, Model.decode
+
+    def added(self, token, position, slot, *, sample):
+        batches[-1].append(slot)
+        return add(self, token, position, slot, sample=sample)
+
+    def decoded(self):
+        batches.append([])
+        decode(self)
+
+    monkeypatch.setattr(Model, "add", added)
+    monkeypatch.setattr(Model, "decode", decoded)
+    first, second, third, fourth = _streams(*sequences)
+    assert _receivers(scheduler) == [second, third, fourth, first]
+    assert batches[0] == [0, 1, 2, 3]
     scheduler.close()
 
 

@@ -17,11 +17,11 @@ from ...publish import MetricsBindings, PushKvEvents
 from .adapters.given import given_adapters
 from .adapters.registry import UPDATES, Adapters
 from .binding.library import require_library
-from .binding.model import Model
 from .cache.kv_reports import DP_RANK, KvReports
 from .cache.prefix_cache import PrefixCache
 from .files.model_file import ModelFile
 from .files.model_folder import model_folder
+from .loaded import Loaded, load
 from .options import Options, parse_options
 from .pooling.engine import LlamaCppPooling
 from .request.generation import read_request
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from ..._core import AdapterCards, RequestContext, StepStream
     from ...publish import MetricsContext
+    from .binding.model import Model
 
 logger = logging.getLogger(__name__)
 
@@ -73,10 +74,12 @@ class LlamaCpp:
         self._adapters = Adapters(
             given_adapters(self._options), self._file, self._options.max_loras
         )
+        draft = self._options.model_draft
+        self._draft_file = None if draft is None else ModelFile(draft)
         self._steps = Steps()
         self._kv_reports = KvReports()
-        self._loading: asyncio.Future[Model] | None = None
-        self._model: Model | None = None
+        self._loading: asyncio.Future[Loaded] | None = None
+        self._loaded: Loaded | None = None
         self._step_loop: StepLoop | None = None
         self._closing = threading.Event()
         self._cleaning = asyncio.Lock()
@@ -117,19 +120,20 @@ class LlamaCpp:
         Raises:
             InvalidArgument: llama.cpp cannot load the file, or not with these options.
         """
-        load = partial(self._load, partial(self._proceed, progress))
-        self._loading = asyncio.ensure_future(asyncio.to_thread(load))
+        proceed = partial(self._proceed, progress)
+        self._loading = asyncio.ensure_future(asyncio.to_thread(self._load, proceed))
         # A start that is cancelled leaves the thread to `cleanup`.
-        model = self._model = await asyncio.shield(self._loading)
+        self._loaded = await asyncio.shield(self._loading)
+        model = self._loaded.model
         if self._options.prefix_caching and not model.keeps_prefixes:
             logger.warning("prefix caching is off: '%s' cannot keep a prefix", self._file.name)
         cache = PrefixCache(
-            model.max_num_seqs,
+            model.max_slots,
             block_size=self._options.kv_cache_block_size,
             listener=self._kv_reports,
             enabled=self._caches_prefixes(model),
         )
-        scheduler = Scheduler(model, self._options.prefill_chunk, cache)
+        scheduler = Scheduler(model, self._options.prefill_chunk, cache, self._loaded.speculation())
         # Those of a loop that has ended take no more.
         self._steps = Steps()
         self._step_loop = StepLoop(scheduler, self._steps, self._kv_reports)
@@ -147,7 +151,7 @@ class LlamaCpp:
         )
 
     async def generate(self, request: Mapping[str, Any], context: RequestContext) -> StepStream:
-        """Serves one request: its tokens come by the steps, one a step.
+        """Serves one request: its tokens come by the steps, one a step, or more by a draft.
 
         Raises:
             InvalidArgument: The request cannot be served; the message says why.
@@ -223,13 +227,13 @@ class LlamaCpp:
             if self._loading is not None:
                 await asyncio.wait([self._loading])
                 if not self._loading.cancelled() and self._loading.exception() is None:
-                    self._model = self._loading.result()
+                    self._loaded = self._loading.result()
             self._adapters.serve(None)
             if self._step_loop is not None:
                 await asyncio.to_thread(self._step_loop.stop)
-            if self._model is not None:
-                await asyncio.to_thread(self._model.close)
-            self._loading = self._step_loop = self._model = None
+            if self._loaded is not None:
+                await asyncio.to_thread(self._loaded.close)
+            self._loading = self._step_loop = self._loaded = None
 
     @property
     def load(self) -> Load:
@@ -241,27 +245,27 @@ class LlamaCpp:
     def _caches_prefixes(self, model: Model) -> bool:
         return self._options.prefix_caching and model.keeps_prefixes
 
-    def _load(self, proceed: Callable[[float], bool]) -> Model:
-        model = Model(self._file.path, self._options, proceed)
+    def _load(self, proceed: Callable[[str, float], bool]) -> Loaded:
+        loaded = load(self._file, self._draft_file, self._options, proceed)
         try:
-            if model.is_encoder:
+            if loaded.model.is_encoder:
                 raise InvalidArgument(
                     f"'{self._file.path.name}' is an encoder, which makes no text: serve it with "
                     "--embeddings or --reranking"
                 )
-            self._adapters.load_into(model)
+            self._adapters.load_into(loaded.model)
         except BaseException:
-            model.close()
+            loaded.close()
             raise
-        return model
+        return loaded
 
-    def _proceed(self, progress: _Progress | None, fraction: float) -> bool:
+    def _proceed(self, progress: _Progress | None, name: str, fraction: float) -> bool:
         """Called by llama.cpp while it loads; False makes it give up."""
         if progress is not None:
-            progress(f"loading {self._file.name}", fraction)
+            progress(f"loading {name}", fraction)
         return not self._closing.is_set()
 
     def _started(self) -> tuple[Model, StepLoop]:
-        if self._model is None or self._step_loop is None or self._closing.is_set():
+        if self._loaded is None or self._step_loop is None or self._closing.is_set():
             raise EngineShutdown("the llama-cpp engine is not running")
-        return self._model, self._step_loop
+        return self._loaded.model, self._step_loop

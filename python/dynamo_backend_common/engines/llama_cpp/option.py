@@ -107,6 +107,19 @@ class Choice(Kind):
         return text
 
 
+class Choices(Choice):
+    """Some of some texts, with commas between them."""
+
+    def __init__(self, *values: str) -> None:
+        super().__init__(*values)
+        self.metavar = "LIST"
+        self.must = "some of " + ", ".join(values) + ", with commas between them"
+
+    def accepts(self, value: Any) -> bool:
+        """Whether it has only these."""
+        return isinstance(value, str) and all(map(super().accepts, value.split(",")))
+
+
 class Integer(Kind):
     """An integer, from ``low`` or one of some; or one of some words."""
 

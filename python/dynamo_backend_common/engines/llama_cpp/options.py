@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ...exceptions import InvalidArgument
 from .option import (
     Choice,
+    Choices,
     Integer,
     Number,
     Numbers,
@@ -61,6 +62,18 @@ class Options:
         Integer(),
         "tokens of prompt and output of one request together, rounded up to a multiple of 256",
         default_text=f"what the model was trained for, at most {_DEFAULT_CONTEXT}",
+    )
+    kv_unified: bool = option(
+        False,
+        Switch(),
+        "one KV cache for all requests in the place of a part for each: one may be as long as the "
+        "whole, and what several begin with is there once; but output may depend on who else runs",
+    )
+    kv_cache_tokens: int | None = option(
+        None,
+        Integer(),
+        "tokens that all requests may have together, with `kv_unified`",
+        default_text="as `context_length`",
     )
     max_num_seqs: int = option(8, Integer(), "requests that run at once; more wait in a queue")
     max_num_batched_tokens: int = option(512, Integer(), "tokens of one step at most")
@@ -196,6 +209,33 @@ class Options:
         default_text="none",
     )
     max_loras: int = option(8, Integer(), "LoRA adapters that may be loaded at once")
+    model_draft: str | None = option(
+        None,
+        Text("PATH"),
+        "GGUF file of a small model with the same vocabulary, which drafts tokens for the model",
+        default_text="none",
+    )
+    spec_type: str | None = option(
+        None,
+        Choices("none", "draft-simple", "ngram-simple"),
+        "who drafts tokens for speculative decoding: `draft-simple`, the draft model; "
+        "`ngram-simple`, the request's own prompt and output; with both, separated by a comma, the "
+        "draft model where the text does not repeat itself; `none`",
+        default_text="`draft-simple` with a draft model, else `none`",
+    )
+    spec_draft_n_max: int = option(3, Integer(), "tokens that the draft model drafts at most")
+    spec_draft_n_min: int = option(
+        0, Integer(0), "tokens that the draft model drafts at least; a shorter draft is not used"
+    )
+    spec_draft_p_min: float = option(
+        0.0, Number(0.0), "probability, up to 1, that the draft model must give a token of a draft"
+    )
+    spec_ngram_simple_size_n: int = option(
+        12, Integer(), "tokens that must have occurred before, for what followed them to be a draft"
+    )
+    spec_ngram_simple_size_m: int = option(
+        48, Integer(), "tokens of what followed that are a draft, at most"
+    )
 
     embeddings: bool = option(
         False, Switch(), "serve embeddings, and nothing else; for models that are made for it"
@@ -240,6 +280,17 @@ class Options:
                 f"max_num_batched_tokens is {self.max_num_batched_tokens}; it must be {step} or "
                 "more, the sum of max_num_seqs and prefill_chunk"
             )
+        if self.kv_cache_tokens is not None:
+            if not self.kv_unified:
+                raise InvalidArgument(
+                    "kv_cache_tokens is for kv_unified; without it each request has a part of "
+                    "context_length tokens"
+                )
+            if self.kv_cache_tokens < (self.context_length or 0):
+                raise InvalidArgument(
+                    f"kv_cache_tokens is {self.kv_cache_tokens}; it must be {self.context_length} "
+                    "or more, the context_length"
+                )
         if self.flash_attn == "off" and self.quantises_values:
             raise InvalidArgument(
                 f"cache_type_v {self.cache_type_v} needs flash attention, and flash_attn is off"
@@ -247,6 +298,30 @@ class Options:
         if self.rope_scale is not None and self.rope_freq_scale is not None:
             raise InvalidArgument(
                 "rope_scale and rope_freq_scale are the same, one as 1 / the other: give one"
+            )
+        self._check_speculation()
+
+    def _check_speculation(self) -> None:
+        if self.spec_draft_p_min > 1.0:
+            raise InvalidArgument(f"spec_draft_p_min is {self.spec_draft_p_min}; it must be 0 to 1")
+        if self.spec_draft_n_min > self.spec_draft_n_max:
+            raise InvalidArgument(
+                f"spec_draft_n_min is {self.spec_draft_n_min}; it must be at most "
+                f"spec_draft_n_max, {self.spec_draft_n_max}"
+            )
+        types = self.spec_types
+        if "none" in types and len(types) > 1:
+            raise InvalidArgument(f"spec_type is '{self.spec_type}'; none goes with nothing else")
+        if ("draft-simple" in types) != (self.model_draft is not None):
+            raise InvalidArgument(
+                f"spec_type is '{self.spec_type}', and model_draft is {self.model_draft!r}; "
+                "draft-simple and a draft model go together"
+            )
+        if types != {"none"} and self.longest_draft < 1:
+            raise InvalidArgument(
+                f"max_num_batched_tokens is {self.max_num_batched_tokens}; with drafts it must be "
+                f"{2 * self.max_num_seqs + self.prefill_chunk} or more, twice max_num_seqs and "
+                "prefill_chunk"
             )
 
     @property
@@ -260,9 +335,28 @@ class Options:
         """Whether the values in the KV cache are quantised, which needs flash attention."""
         return self.cache_type_v not in _UNQUANTISED
 
+    @property
+    def spec_types(self) -> frozenset[str]:
+        """Who drafts tokens."""
+        default = "none" if self.model_draft is None else "draft-simple"
+        return frozenset((self.spec_type or default).split(","))
+
+    @property
+    def longest_draft(self) -> int:
+        """Tokens of a draft for which a step has room, however many requests run."""
+        return (self.max_num_batched_tokens - self.prefill_chunk) // self.max_num_seqs - 1
+
     def context_length_for(self, trained: int) -> int:
         """The context length to use for a model that was trained for ``trained`` tokens."""
-        return self.context_length or min(trained, _DEFAULT_CONTEXT)
+        return self.context_length or min(
+            trained, _DEFAULT_CONTEXT, self.kv_cache_tokens or _DEFAULT_CONTEXT
+        )
+
+    def total_tokens_for(self, length: int) -> int:
+        """Tokens that the KV cache has room for, with contexts of ``length``."""
+        if self.kv_unified:
+            return self.kv_cache_tokens or length
+        return length * self.max_num_seqs
 
 
 def parse_options(argv: Sequence[str]) -> Options:

@@ -25,14 +25,27 @@ if TYPE_CHECKING:
     from .sampler import Sampler
 
 
+# Sequences that hold only what was read of earlier prompts, where they take no memory of their own.
+_KEPT_SEQUENCES = 32
+_NO_CELLS = 1
+_ROUNDED = 256
+
+
+class NoCells(Exception):
+    """The KV cache has no room for the batch; nothing has changed but that the batch is empty."""
+
+
 class Model:
     """A loaded model with room for some sequences, and the batch of the step being built.
 
     Attributes:
         context_length: Tokens that one sequence may have.
         total_tokens: Tokens that all sequences may have together.
-        max_num_seqs: Sequences that fit at once, numbered from 0.
+        max_num_seqs: Requests that may run at once.
+        max_slots: Sequences that there are, numbered from 0; at least as many.
         max_num_batched_tokens: Tokens that fit into one batch.
+        ubatch_size: Tokens of a batch that are computed at once.
+        vocabulary: llama.cpp's own handle of the vocabulary.
         vocab_size: Number of tokens of the vocabulary.
         end_tokens: Tokens by which the model itself ends a text or its turn.
         is_encoder: Whether it has no decoder, and so makes no text.
@@ -69,22 +82,18 @@ class Model:
             raise
         vocabulary = self._c.llama_model_get_vocab(self._model)
         self._memory = self._c.llama_get_memory(self._context)
-        self._vocabulary = vocabulary
+        self.vocabulary = vocabulary
         self.is_encoder = not self._c.llama_model_has_decoder(self._model) or not self._memory
-        self.context_length: int = self._c.llama_n_ctx_seq(self._context)
         self.total_tokens: int = self._c.llama_n_ctx(self._context)
-        self.max_num_seqs: int = self._c.llama_n_seq_max(self._context)
+        self.max_num_seqs = options.max_num_seqs
+        self.max_slots: int = self._c.llama_n_seq_max(self._context)
         self.max_num_batched_tokens: int = self._c.llama_n_batch(self._context)
+        self.ubatch_size: int = self._c.llama_n_ubatch(self._context)
         self.vocab_size: int = self._c.llama_vocab_n_tokens(vocabulary)
         ends = partial(self._c.llama_vocab_is_eog, vocabulary)
         self.end_tokens = frozenset(filter(ends, range(self.vocab_size)))
         bos: int = self._c.llama_vocab_bos(vocabulary)
         self.bos_token = bos if bos >= 0 else None
-        self.keeps_prefixes = not (
-            self._c.llama_model_is_recurrent(self._model)
-            or self._c.llama_model_is_hybrid(self._model)
-            or self._c.llama_model_n_swa(self._model)
-        )
         self._batch = self._c.llama_batch_init(self.max_num_batched_tokens, 0, 1)
 
     def _load(self, path: Path, options: Options, proceed: Callable[[float], bool]) -> None:
@@ -111,15 +120,28 @@ class Model:
         length = self._length(path, options)
         on_gpu = uses_gpu(options, self._c)
         parameters = context_parameters(options, self._c, on_gpu=on_gpu)
-        parameters.n_ctx = length * options.max_num_seqs
-        parameters.n_seq_max = options.max_num_seqs
+        parameters.n_ctx = options.total_tokens_for(length)
+        parameters.kv_unified = self._shares_cells = options.kv_unified
+        self.keeps_prefixes = not (
+            self._c.llama_model_is_recurrent(self._model)
+            or self._c.llama_model_is_hybrid(self._model)
+            or self._c.llama_model_n_swa(self._model)
+        )
+        # A draft model has one for each request.
+        shares = options.kv_unified and self.keeps_prefixes and options.model_draft is None
+        more = _KEPT_SEQUENCES if shares else 0
+        most = self._c.llama_max_parallel_sequences()
+        parameters.n_seq_max = max(min(options.max_num_seqs + more, most), options.max_num_seqs)
         LOG.last_error = ""
         self._context = self._c.llama_init_from_model(self._model, parameters)
         if not self._context:
             raise Unknown(
-                f"llama.cpp cannot make a context of {length} tokens for each of "
-                f"{options.max_num_seqs} sequences: {LOG.last_error or 'no memory'}"
+                f"llama.cpp cannot make a KV cache of {parameters.n_ctx} tokens "
+                f"for {options.max_num_seqs} requests: {LOG.last_error or 'no memory'}"
             )
+        # Rounded up as llama.cpp does it.
+        whole: int = self._c.llama_n_ctx_seq(self._context)
+        self.context_length = min(-(-length // _ROUNDED) * _ROUNDED, whole)
 
     def add(self, token: int, position: int, sequence: int, *, sample: bool) -> int:
         """Puts a token into the batch.
@@ -146,11 +168,16 @@ class Model:
         """Runs the model over the batch and empties it.
 
         Raises:
+            NoCells: There is no room for it in the KV cache that all sequences share.
             RuntimeError: llama.cpp refused it; the context is then in an unknown state.
         """
         self._batch.n_tokens, self._size = self._size, 0
         LOG.last_error = ""
+        LOG.withholds_warnings = self._shares_cells
         code = self._c.llama_decode(self._context, self._batch)
+        LOG.withholds_warnings = False
+        if code == _NO_CELLS and self._shares_cells:
+            raise NoCells
         if code != 0:
             raise RuntimeError(f"llama_decode answered {code}: {LOG.last_error or 'no details'}")
 
@@ -183,7 +210,8 @@ class Model:
 
     def copy(self, source: int, target: int) -> None:
         """Makes ``target`` a copy of the sequence ``source``; needs `keeps_prefixes`."""
-        # Sequences have cells of their own here: llama.cpp copies all of them, or refuses.
+        # Cells of its own llama.cpp replaces by copies, all of them; shared ones it adds.
+        self._c.llama_memory_seq_rm(self._memory, target, -1, -1)
         self._c.llama_memory_seq_cp(self._memory, source, target, -1, -1)
 
     def last_position(self, sequence: int) -> int:
@@ -194,7 +222,7 @@ class Model:
     def piece(self, token: int) -> bytes:
         """The text of a token, which need not be whole characters."""
         buffer = ctypes.create_string_buffer(256)
-        length = self._c.llama_token_to_piece(self._vocabulary, token, buffer, len(buffer), 0, True)
+        length = self._c.llama_token_to_piece(self.vocabulary, token, buffer, len(buffer), 0, True)
         return buffer.raw[: max(length, 0)]
 
     def load_adapter(self, adapter: Adapter) -> None:

@@ -60,7 +60,9 @@ class PooledModel(Model):
             raise InvalidArgument(
                 f"'{path.name}' has an encoder and a decoder, which makes no embeddings"
             )
-        self.longest = self._length(path, options)
+        self.longest = self.context_length = self._length(path, options)
+        # Nothing is kept from one batch to the next, so there is always room.
+        self.keeps_prefixes = self._shares_cells = False
         parameters = context_parameters(options, self._c, on_gpu=uses_gpu(options, self._c))
         # One vector is made of tokens that are computed together. All texts of a batch share the
         # cells, which hold nothing between two batches.
@@ -102,7 +104,7 @@ class PooledModel(Model):
         while True:
             tokens = (self._c.llama_token * room)()
             count: int = self._c.llama_tokenize(
-                self._vocabulary, data, len(data), tokens, room, add_special, parse_special
+                self.vocabulary, data, len(data), tokens, room, add_special, parse_special
             )
             if count >= 0:
                 return list(tokens[:count])
@@ -113,7 +115,7 @@ class PooledModel(Model):
         if self.template is not None:
             text = self.template.replace("{query}", query).replace("{document}", document)
             return self.tokenize(text, add_special=False, parse_special=True)
-        c, vocabulary = self._c, self._vocabulary
+        c, vocabulary = self._c, self.vocabulary
         eos, separator = c.llama_vocab_eos(vocabulary), c.llama_vocab_sep(vocabulary)
         begin = [c.llama_vocab_bos(vocabulary)] if c.llama_vocab_get_add_bos(vocabulary) else []
         end = [eos if eos >= 0 else separator] if c.llama_vocab_get_add_eos(vocabulary) else []

@@ -145,6 +145,19 @@ class PrefixCache:
         lent.prompt, lent.used = None, self._events
         return len(lent.blocks) * self.block_size
 
+    def evict(self) -> int | None:
+        """Drops what the slot keeps that was used least recently, of those that are not lent.
+
+        Returns:
+            The slot, whose cells are to be freed; None: nothing is kept but by who runs.
+        """
+        kept = [slot for slot in self._slots if slot.prompt is None and slot.blocks]
+        if not kept:
+            return None
+        slot = min(kept, key=lambda slot: slot.used)
+        self._tree.drop(slot.number, slot.blocks, 0)
+        return slot.number
+
     def clear(self) -> None:
         """Empties every slot that is not lent."""
         for slot in self._slots:
