@@ -51,6 +51,13 @@ class Options:
         InvalidArgument: A value is not accepted, or does not go with another; the message says why.
     """
 
+    model: str | None = option(
+        None,
+        Text("NAME"),
+        "model of the Hugging Face hub, OWNER/NAME or OWNER/NAME:QUANT, which is fetched where the "
+        "hub's cache does not have it; or a GGUF file",
+        default_text="what --model-path has",
+    )
     model_path: str | None = option(
         None,
         Text("PATH"),

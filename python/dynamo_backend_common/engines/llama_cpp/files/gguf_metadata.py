@@ -42,7 +42,8 @@ class GgufMetadata:
     """What a GGUF file says about its model.
 
     Attributes:
-        values: Key to value: int, float, bool, str, or a list of one of these.
+        values: Key to value: int, float, bool, str, or a list of one of these. Bytes in a list's
+            texts that are no UTF-8 are lone surrogates there (``surrogateescape``).
         digest: SHA-256 of the whole section, in hex.
         tensors: Names of the tensors.
     """
@@ -111,13 +112,15 @@ class _Cursor:
         end = self.scalar("Q") + self.offset
         if end > len(self._data):
             raise ValueError(f"a text ends at byte {end}, the file at {len(self._data)}")
-        text = self._data[self.offset : end].decode()
+        # Whoever needs texts that are UTF-8 can see which are not.
+        text = self._data[self.offset : end].decode(errors="surrogateescape")
         self.offset = end
         return text
 
     def value(self, kind: int) -> Any:
         if kind == _STRING:
-            return self.string()
+            # Names and templates: a character that is damaged is shown as such.
+            return self.string().encode(errors="surrogateescape").decode(errors="replace")
         if kind == _ARRAY:
             return self.array()
         return self.scalar(_SCALARS[kind])
@@ -132,8 +135,10 @@ class _Cursor:
 
     def array(self) -> list[Any]:
         kind, count = self.scalar("I"), self.scalar("Q")
-        if kind in (_STRING, _ARRAY):
-            return [self.value(kind) for _ in range(count)]
+        if kind == _STRING:
+            return [self.string() for _ in range(count)]
+        if kind == _ARRAY:
+            return [self.array() for _ in range(count)]
         code = f"<{count}{_SCALARS[kind]}"
         values = list(struct.unpack_from(code, self._data, self.offset))
         self.offset += struct.calcsize(code)

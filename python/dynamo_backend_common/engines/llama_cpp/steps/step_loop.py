@@ -8,6 +8,7 @@ from concurrent.futures import Future
 from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
+from ..binding.model import Interrupted
 from ..ended import ended
 from .between import Work, do_ready
 
@@ -71,8 +72,9 @@ class StepLoop:
         await asyncio.wrap_future(work.done)
 
     def stop(self) -> None:
-        """Ends the thread after the step that it is in, and with it every request; waits for it."""
+        """Ends the thread, in the middle of a step too, and every request; waits for it."""
         self._inbox.put(None)
+        self._scheduler.interrupt()
         self._steps.wake()
         self._thread.join()
 
@@ -100,6 +102,9 @@ class StepLoop:
                 for made in step:
                     output.append(made)
                 self._reports.snapshot(self._scheduler.kv_use)
+        except Interrupted:
+            # By `stop`.
+            pass
         except BaseException as error:
             failure = error
         # Who waits for the end is told of it first, whatever fails in the rest.
