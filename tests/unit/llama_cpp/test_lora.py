@@ -172,6 +172,42 @@ async def test_it_is_loaded_and_unloaded_while_others_run(start, files, prompt, 
     await other.aclose()
 
 
+async def test_adapters_outlive_a_sleep(client, files, prompt, expected):
+    engine = client.engine
+    await _ask(client, prompt, "poet")
+    await engine.engine_control("sleep", {})
+    body = {"lora_name": "x", "lora_path": str(files["poet"])}
+    reply = await engine.engine_update("load_lora", body)
+    assert reply == {
+        "status": "error",
+        "message": "the engine sleeps: an adapter is loaded once it is awake",
+    }
+    assert (await engine.engine_update("unload_lora", {"lora_name": "poet"}))["status"] == "ok"
+    await engine.engine_control("wake_up", {})
+    assert (await _ask(client, prompt, "clerk")).tokens == expected["clerk"]
+    with pytest.raises(InvalidArgument, match="loaded: clerk"):
+        await _ask(client, prompt, "poet")
+    assert (await engine.engine_update("load_lora", body))["status"] == "ok"
+    assert (await _ask(client, prompt, "x")).tokens == expected["poet"]
+
+
+async def test_a_request_is_not_begun_with_what_was_unloaded_meanwhile(client, prompt):
+    engine = client.engine
+    make, unload = engine._grammars.of, {"lora_name": "poet"}
+
+    async def slowly(guided_decoding):
+        assert (await engine.engine_update("unload_lora", unload))["status"] == "ok"
+        return await make(guided_decoding)
+
+    engine._grammars.of = slowly
+    with pytest.raises(InvalidArgument, match="adapter 'poet' was unloaded meanwhile"):
+        await client.ask(
+            prompt,
+            sampling={"temperature": 0.0, "guided_decoding": {"regex": "[a-z]+"}},
+            routing={"lora_name": "poet"},
+        )
+
+
 async def test_what_has_no_card_is_not_kept(start, files):
     engine = (await start()).engine
     await engine.on_adapter_cards(Cards())
@@ -236,9 +272,11 @@ async def test_a_wrong_file_is_named_and_nothing_else_ends(
         ({"lora_name": "a", "lora_path": __file__}, "is no GGUF file.*convert_lora_to_gguf"),
     ],
 )
-async def test_a_wrong_update_is_named(model_file, body, message):
+async def test_a_wrong_update_is_named(model, model_file, body, message):
+    adapters = Adapters([], limit=8)
+    adapters.load_into(model, model_file)
     with pytest.raises(InvalidArgument, match=message):
-        await Adapters([], model_file, limit=8).update("load_lora", body)
+        await adapters.update("load_lora", body)
 
 
 @pytest.mark.parametrize(

@@ -67,18 +67,22 @@ class ModelSource:
         """
         return self._promised.path if self._file is None else model_folder(self._file)
 
-    def fetch(self, proceed: Callable[[str, float | None], bool]) -> ModelFile:
+    def fetch(
+        self, proceed: Callable[[str, float | None], bool], *, needs_folder: bool = True
+    ) -> ModelFile:
         """The model's file, downloaded where it is not here yet; takes its time.
 
         Args:
             proceed: Called with what happens, and the part that is done; False gives up.
+            needs_folder: Whether the model folder is made, too.
 
         Raises:
             DynamoError: See `download` and `model_folder`.
         """
         if self._file is None:
             file = ModelFile(download(self._hub_model, proceed))
-            self._promised.keep(model_folder(file))
+            if needs_folder:
+                self._promised.keep(model_folder(file))
             self._file = file
         return self._file
 

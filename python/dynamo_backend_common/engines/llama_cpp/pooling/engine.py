@@ -9,11 +9,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ....config import EngineConfig, WorkerConfig
-from ....exceptions import EngineShutdown, InvalidArgument
+from ....exceptions import DynamoError, EngineShutdown, InvalidArgument
 from ....raw import RawEngine
 from ..binding.library import require_library
 from ..binding.pooled_model import PooledModel
-from ..files.model_file import ModelFile
+from ..files.model_source import ModelSource
 from ..options import Options
 from .batches import Batches
 from .embeddings import Embeddings
@@ -42,7 +42,7 @@ class LlamaCppPooling(RawEngine):
     """
 
     def __init__(self, **options: Any) -> None:
-        """Finds the model file; `start` loads it.
+        """Finds the model; `start` fetches it, where it is of a hub, and loads it.
 
         Args:
             options: What `Options` has, by name, with ``embeddings`` or ``reranking``; what is None
@@ -57,7 +57,7 @@ class LlamaCppPooling(RawEngine):
         self._options = Options.of(options)
         if not (self._options.embeddings or self._options.reranking):
             raise InvalidArgument("LlamaCppPooling needs embeddings or reranking, which are False")
-        self._file = ModelFile(self._options.model_path)
+        self._source = ModelSource(self._options.model, self._options.model_path)
         self._read: Callable[[Mapping[str, Any], PooledModel], Embeddings | Reranking] = (
             Reranking.read if self._options.reranking else Embeddings.read
         )
@@ -82,29 +82,52 @@ class LlamaCppPooling(RawEngine):
             )
         config = dataclasses.replace(config, endpoint_types=wanted)
         if config.served_model_name is None:
-            config = dataclasses.replace(config, served_model_name=self._file.name)
+            config = dataclasses.replace(config, served_model_name=self._source.name)
         return config
 
-    async def start(self, worker_id: int, progress: _Progress | None = None) -> EngineConfig:  # noqa: ARG002
-        """Loads the model in a thread and starts the thread of the batches.
+    async def start(
+        self,
+        worker_id: int,  # noqa: ARG002
+        progress: _Progress | None = None,
+        shutdown: asyncio.Event | None = None,
+    ) -> EngineConfig:
+        """Fetches and loads the model in a thread, and starts the thread of the batches.
 
         Raises:
-            InvalidArgument: llama.cpp cannot load the file, or it makes no such vectors.
+            InvalidArgument: llama.cpp cannot load the file, or it makes no such vectors; or the hub
+                has no such model.
+            CannotConnect: The hub cannot be reached.
         """
-        if self._options.reranking and not _CLASSIFIERS & self._file.metadata.tensors:
-            raise InvalidArgument(
-                f"'{self._file.path.name}' is no reranker: it has none of the tensors "
-                + ", ".join(sorted(_CLASSIFIERS))
-            )
-        load = partial(
-            PooledModel, self._file.path, self._options, partial(self._proceed, progress)
-        )
-        self._loading = asyncio.ensure_future(asyncio.to_thread(load))
-        # A start that is cancelled leaves the thread to `cleanup`.
-        self._model = await asyncio.shield(self._loading)
+        giving_up = asyncio.ensure_future(self._give_up(shutdown))
+        self._loading = asyncio.ensure_future(asyncio.to_thread(self._load, progress))
+        try:
+            # A start that is cancelled leaves the thread to `cleanup`.
+            self._model = await asyncio.shield(self._loading)
+        except DynamoError:
+            if shutdown is None or not shutdown.is_set():
+                raise
+            return EngineConfig(model=self._source.name or "llama-cpp")
+        finally:
+            giving_up.cancel()
         self._batches = Batches(self._model)
         self._batches.start()
-        return EngineConfig(model=self._file.name, served_model_name=self._file.name)
+        name = self._source.file.name
+        return EngineConfig(model=name, served_model_name=name)
+
+    async def _give_up(self, shutdown: asyncio.Event | None) -> None:
+        if shutdown is not None:
+            await shutdown.wait()
+            self._closing.set()
+
+    def _load(self, progress: _Progress | None) -> PooledModel:
+        proceed = partial(self._proceed, progress)
+        file = self._source.fetch(proceed, needs_folder=False)
+        if self._options.reranking and not _CLASSIFIERS & file.metadata.tensors:
+            raise InvalidArgument(
+                f"'{file.path.name}' is no reranker: it has none of the tensors "
+                + ", ".join(sorted(_CLASSIFIERS))
+            )
+        return PooledModel(file.path, self._options, partial(proceed, f"loading {file.name}"))
 
     async def generate(
         self, request: Mapping[str, Any], context: RequestContext
@@ -160,10 +183,12 @@ class LlamaCppPooling(RawEngine):
                 await asyncio.to_thread(self._model.close)
             self._loading = self._batches = self._model = None
 
-    def _proceed(self, progress: _Progress | None, fraction: float) -> bool:
-        """Called by llama.cpp while it loads; False makes it give up."""
+    def _proceed(
+        self, progress: _Progress | None, message: str, fraction: float | None = None
+    ) -> bool:
+        """Called while the model is fetched and loaded; False makes that give up."""
         if progress is not None:
-            progress(f"loading {self._file.name}", fraction)
+            progress(message, fraction)
         return not self._closing.is_set()
 
     def _started(self) -> tuple[PooledModel, Batches]:
