@@ -87,6 +87,7 @@ class Model:
         try:
             self._load(path, options, proceed)
             self._open(path, options)
+            self._hear_of_interrupts()
         except BaseException:
             self.close()
             raise
@@ -157,6 +158,8 @@ class Model:
         # Rounded up as llama.cpp does it.
         whole: int = self._c.llama_n_ctx_seq(self._context)
         self.context_length = min(-(-length // _ROUNDED) * _ROUNDED, whole)
+
+    def _hear_of_interrupts(self) -> None:
         # It is asked some hundred times per token: by C's strlen, which needs no GIL and says
         # whether there is a text.
         is_interrupted = ctypes.cast(ctypes.CDLL(None).strlen, self._c.ggml_abort_callback)

@@ -8,6 +8,7 @@ from collections import deque
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
+from ..binding.model import Interrupted
 from ..ended import ended
 
 if TYPE_CHECKING:
@@ -76,10 +77,11 @@ class Batches:
         return request
 
     def stop(self) -> None:
-        """Ends the thread after its batch, and with it every request; waits for it."""
+        """Ends the thread, in the middle of a batch too, and every request; waits for it."""
         with self._changed:
             self._is_ending = True
             self._changed.notify()
+        self._model.interrupt()
         self._thread.join()
 
     async def watch(self) -> None:
@@ -96,6 +98,9 @@ class Batches:
         try:
             while self._wait():
                 self._compute(self._next_batch())
+        except Interrupted:
+            # By `stop`.
+            pass
         except BaseException as error:
             failure = error
         with self._changed:
