@@ -7,8 +7,15 @@ import pytest
 
 from dynamo_backend_common.engines.llama_cpp import LlamaCpp
 from dynamo_backend_common.engines.llama_cpp.adapters.registry import Adapters
+from dynamo_backend_common.engines.llama_cpp.binding.adapter import Adapter
+from dynamo_backend_common.engines.llama_cpp.cache.kv_reports import KvReports
+from dynamo_backend_common.engines.llama_cpp.cache.prefix_cache import PrefixCache
+from dynamo_backend_common.engines.llama_cpp.request.generation import read_request
+from dynamo_backend_common.engines.llama_cpp.steps.scheduler import Scheduler
+from dynamo_backend_common.engines.llama_cpp.steps.sequence import Sequence
 from dynamo_backend_common.engines.llama_cpp.steps.turns import STEPS_OF_A_TURN, Turns
 from dynamo_backend_common.exceptions import EngineShutdown, InvalidArgument
+from dynamo_backend_common.testing import request
 from support.kv_index import KvIndex
 from support.lora_files import write_lora
 
@@ -184,6 +191,42 @@ async def test_it_is_loaded_and_unloaded_while_others_run(start, files, prompt, 
     await other.aclose()
 
 
+async def test_adapters_outlive_a_sleep(client, files, prompt, expected):
+    engine = client.engine
+    await _ask(client, prompt, "poet")
+    await engine.engine_control("sleep", {})
+    body = {"lora_name": "x", "lora_path": str(files["poet"])}
+    reply = await engine.engine_update("load_lora", body)
+    assert reply == {
+        "status": "error",
+        "message": "the engine sleeps: an adapter is loaded once it is awake",
+    }
+    assert (await engine.engine_update("unload_lora", {"lora_name": "poet"}))["status"] == "ok"
+    await engine.engine_control("wake_up", {})
+    assert (await _ask(client, prompt, "clerk")).tokens == expected["clerk"]
+    with pytest.raises(InvalidArgument, match="loaded: clerk"):
+        await _ask(client, prompt, "poet")
+    assert (await engine.engine_update("load_lora", body))["status"] == "ok"
+    assert (await _ask(client, prompt, "x")).tokens == expected["poet"]
+
+
+async def test_a_request_is_not_begun_with_what_was_unloaded_meanwhile(client, prompt):
+    engine = client.engine
+    make, unload = engine._grammars.of, {"lora_name": "poet"}
+
+    async def slowly(guided_decoding):
+        assert (await engine.engine_update("unload_lora", unload))["status"] == "ok"
+        return await make(guided_decoding)
+
+    engine._grammars.of = slowly
+    with pytest.raises(InvalidArgument, match="adapter 'poet' was unloaded meanwhile"):
+        await client.ask(
+            prompt,
+            sampling={"temperature": 0.0, "guided_decoding": {"regex": "[a-z]+"}},
+            routing={"lora_name": "poet"},
+        )
+
+
 async def test_what_has_no_card_is_not_kept(start, files):
     engine = (await start()).engine
     await engine.on_adapter_cards(Cards())
@@ -284,6 +327,34 @@ def test_the_command_line_names_them(files):
         ("poet", 0.25),
         ("c", -2.0),
     ]
+
+
+def test_what_was_read_with_an_adapter_that_is_gone_takes_no_room(model, files, prompt):
+    cache = PrefixCache(model.max_slots, block_size=16, listener=KvReports())
+    scheduler = Scheduler(model, prefill_chunk=32, cache=cache)
+    adapter = Adapter(name="poet", path=files["poet"])
+    scheduler.load_adapter(adapter)
+    generation = read_request(
+        request(prompt, stop_conditions={"max_tokens": 2}, routing={"lora_name": "poet"}),
+        context_length=model.context_length,
+        vocab_size=model.vocab_size,
+        end_tokens=model.end_tokens,
+        defaults={},
+        adapters={"poet": adapter},
+    )
+    slots = range(model.max_slots)
+    for slot in slots:
+        model.keep(slot, 0)
+    scheduler.add(Sequence(generation, 1))
+    assert scheduler.uses(adapter)
+    while not scheduler.idle:
+        assert len(list(scheduler.step())) <= 1
+    assert not scheduler.uses(adapter)
+    kept = (len(prompt) - 2) // 16 * 16
+    assert max(map(model.last_position, slots)) + 1 >= kept > 0
+    scheduler.unload_adapter(adapter)
+    assert max(map(model.last_position, slots)) == -1
+    scheduler.close()
 
 
 def test_turns_are_fair():

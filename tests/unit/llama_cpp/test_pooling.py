@@ -202,6 +202,24 @@ async def test_who_leaves_has_no_answer_and_nobody_else_is_hurt(begin, monkeypat
     assert await _embed(engine, "q")
 
 
+async def test_a_cleanup_does_not_wait_for_a_long_text(begin, model_file, monkeypatch):
+    engine = await begin(model_path=str(model_file.path), pooling="mean", context_length=1024)
+    entered, loop, decode = asyncio.Event(), asyncio.get_running_loop(), PooledModel.decode
+
+    def enter(model):
+        loop.call_soon_threadsafe(entered.set)
+        decode(model)
+
+    monkeypatch.setattr(PooledModel, "decode", enter)
+    asking = asyncio.create_task(_embed(engine, [504] * 1000))
+    watching = asyncio.create_task(engine.watch())
+    await entered.wait()
+    await engine.cleanup()
+    with pytest.raises(EngineShutdown, match="was shut down"):
+        await asking
+    await watching
+
+
 async def test_a_failure_is_told_to_all_and_to_the_worker(begin, monkeypatch):
     engine = await begin()
 

@@ -228,6 +228,7 @@ class LlamaCpp:
             grammar = await self._grammars.of(generation.options.guided_decoding)
             generation = dataclasses.replace(generation, grammar=grammar)
             _, step_loop = self._started()
+            self._adapters.require(generation.adapter)
         stream = self._steps.open(context)
         step_loop.submit(Sequence(generation, stream.id), stream)
         return stream
@@ -278,9 +279,10 @@ class LlamaCpp:
 
         Raises:
             InvalidArgument: It cannot be done; the message says why.
-            EngineShutdown: The engine is not running.
+            EngineShutdown: The engine has ended.
         """
-        self._started()
+        if self._closing.is_set():
+            raise EngineShutdown("the llama-cpp engine is not running")
         return await self._adapters.update(name, body)
 
     async def health_check_payload(self) -> dict[str, Any] | None:

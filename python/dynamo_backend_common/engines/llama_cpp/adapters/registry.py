@@ -69,9 +69,19 @@ class Adapters:
             InvalidArgument: One is none for this model.
         """
         self._file = file
-        for adapter in self._adapters.values():
+        # An update may come meanwhile.
+        for adapter in list(self._adapters.values()):
             self._check(adapter)
             model.load_adapter(adapter)
+
+    def require(self, adapter: Adapter | None) -> None:
+        """Looks whether what a request named is still there.
+
+        Raises:
+            InvalidArgument: It was unloaded meanwhile.
+        """
+        if adapter is not None and self._adapters.get(adapter.name) is not adapter:
+            raise InvalidArgument(f"the LoRA adapter '{adapter.name}' was unloaded meanwhile")
 
     def serve(self, step_loop: StepLoop | None) -> None:
         """Makes updates go to the model of ``step_loop``; None: there is none now."""
@@ -121,8 +131,9 @@ class Adapters:
                 f"{self._limit} LoRA adapters are loaded, as max_loras allows: unload one"
             )
         await asyncio.to_thread(self._check, adapter)
-        if self._step_loop is not None:
-            await self._step_loop.between_steps(Work(partial(_load, adapter)))
+        if self._step_loop is None:
+            return _failed("the engine sleeps: an adapter is loaded once it is awake")
+        await self._step_loop.between_steps(Work(partial(_load, adapter)))
         self._add(adapter)
         try:
             if self._cards is not None:

@@ -60,6 +60,7 @@ class PooledModel(Model):
                 f"'{path.name}' has an encoder and a decoder, which makes no embeddings"
             )
         self.context_length = self._length(path, options)
+        # Nothing is kept from one batch to the next, so there is always room.
         self.keeps_prefixes = self._shares_cells = False
         parameters = context_parameters(options, self._c, on_gpu=uses_gpu(options, self._c))
         # One vector is made of tokens that are computed together. All texts of a batch share the

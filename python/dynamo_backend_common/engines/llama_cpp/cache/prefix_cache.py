@@ -164,11 +164,17 @@ class PrefixCache:
             if slot.prompt is None:
                 self._tree.drop(slot.number, slot.blocks, 0)
 
-    def forget(self, adapter: str) -> None:
-        """Drops what was read with a LoRA adapter that no request has any more."""
-        for slot in self._slots:
-            if slot.adapter == adapter:
-                self._tree.drop(slot.number, slot.blocks, 0)
+    def forget(self, adapter: str) -> list[int]:
+        """Drops what was read with a LoRA adapter that no request has any more.
+
+        Returns:
+            The slots whose cells are to be freed.
+        """
+        dropped = [slot for slot in self._slots if slot.adapter == adapter]
+        for slot in dropped:
+            self._tree.drop(slot.number, slot.blocks, 0)
+            slot.adapter = None
+        return [slot.number for slot in dropped]
 
 
 def _loss(slot: _Slot, path: list[Block], holders: set[int]) -> tuple[int, bool, int]:

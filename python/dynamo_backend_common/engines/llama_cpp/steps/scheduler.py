@@ -181,7 +181,8 @@ class Scheduler:
 
     def unload_adapter(self, adapter: Adapter) -> None:
         """Frees an adapter that no request uses, and what was read with it."""
-        self._cache.forget(adapter.name)
+        for slot in self._cache.forget(adapter.name):
+            self._model.keep(slot, 0)
         self._model.unload_adapter(adapter)
 
     def interrupt(self) -> None:
