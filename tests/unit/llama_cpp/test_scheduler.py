@@ -1,12 +1,13 @@
 """The steps, made one by one: what goes into each, and who waits for whom."""
 
+import dataclasses
 import itertools
 
 from dynamo_backend_common.engines.llama_cpp.binding.model import Model
 from dynamo_backend_common.engines.llama_cpp.cache.kv_reports import KvReports
 from dynamo_backend_common.engines.llama_cpp.cache.prefix_cache import PrefixCache
 from dynamo_backend_common.engines.llama_cpp.request.generation import read_request
-from dynamo_backend_common.engines.llama_cpp.steps.prefill import next_piece
+from dynamo_backend_common.engines.llama_cpp.steps.prefill import next_piece, reads_for_both
 from dynamo_backend_common.engines.llama_cpp.steps.scheduler import Scheduler
 from dynamo_backend_common.engines.llama_cpp.steps.sequence import Sequence
 
@@ -84,6 +85,38 @@ def test_prompts_alone_take_the_whole_step(model):
     assert _receivers(scheduler) == []
     assert long.decoded == model.max_num_batched_tokens
     assert _receivers(scheduler) == _streams(long)
+    scheduler.close()
+
+
+def test_what_several_begin_with_is_read_once(model):
+    """Also where they come at once, and others keep the pieces small."""
+    scheduler = _scheduler(model)
+    talking = _sequence(model, 4, 100)
+    scheduler.add(talking)
+    _step(scheduler)
+    alike = [_sequence(model, length, 9) for length in (100, 90, 80)]
+    for sequence in alike:
+        scheduler.add(sequence)
+    while not all(sequence.output for sequence in alike):
+        assert talking.stream in _receivers(scheduler)
+    assert [sequence.cached for sequence in alike] == [0, 80, 64]
+    scheduler.close()
+
+
+def test_a_prompt_waits_for_what_it_has_in_common_only(model):
+    scheduler = _scheduler(model)
+    talking = _sequence(model, 4, 100)
+    scheduler.add(talking)
+    _step(scheduler)
+    long, other, own = (_sequence(model, length, 9) for length in (200, 60, 60))
+    other.generation = _sequence(model, 60, 9, first=500).generation
+    own.generation = dataclasses.replace(own.generation, shares_prefix=False)
+    for sequence in (long, other, own):
+        scheduler.add(sequence)
+    for _ in range(6):
+        assert talking.stream in _receivers(scheduler)
+    # By turns, 32 tokens a step.
+    assert [each.decoded for each in (long, other, own)] == [64, 60, 60]
     scheduler.close()
 
 
@@ -219,3 +252,12 @@ def test_no_prompt_leaves_a_piece_of_one_token():
     assert next_piece(33, 32) == 31
     assert next_piece(34, 32) == 32
     assert next_piece(1000, 32) == 32
+
+
+def test_a_block_is_read_for_both_where_both_have_it():
+    prompt, other = tuple(range(40)), (*range(32), 99, 99, 99)
+    assert [reads_for_both(prompt, read, other, 16) for read in (0, 15, 16, 31)] == [True] * 4
+    assert not reads_for_both(prompt, 32, other, 16)
+    # Of this one the second block is not taken over: one token would be left of it.
+    assert [reads_for_both(prompt, read, prompt[:33], 16) for read in (0, 16)] == [True, False]
+    assert not reads_for_both(prompt, 0, (1, *prompt), 16)
