@@ -255,7 +255,7 @@ async def test_a_slot_in_use_is_never_taken(begin, prompts, greedy):
 
 
 async def test_what_a_cancelled_request_has_read_is_kept(begin, prompts, greedy, monkeypatch):
-    client = await begin(max_num_seqs=1)
+    client = await begin(max_num_seqs=1, ubatch_size=32)
     context = made_context()
     decode, pieces = Model.decode, iter(range(10_000))
 
