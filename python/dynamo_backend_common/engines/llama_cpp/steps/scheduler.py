@@ -354,16 +354,11 @@ class Scheduler:
         if (slot := self._cache.evict()) is not None:
             self._model.keep(slot, 0)
             return
-        youngest, stage = max(
-            (
-                (each, stage)
-                for stage in (self._reading, self._producing)
-                for each in stage
-                if each.slot >= 0
-            ),
-            key=lambda found: found[0].stream,
-        )
-        stage.remove(youngest)
+        placed = [each for each in (*self._reading, *self._producing) if each.slot >= 0]
+        if len(placed) == 1:
+            raise RuntimeError("the KV cache has no room for a request that is alone")
+        youngest = max(placed, key=lambda each: each.stream)
+        (self._producing if youngest in self._producing else self._reading).remove(youngest)
         self._give_back(youngest)
         self._waiting.appendleft(youngest)
         self._crowded = True
