@@ -35,7 +35,7 @@ class Stepped:
     ) -> None:
         self.model = model
         cache = PrefixCache(model.max_num_seqs, block_size=16, listener=KvReports())
-        self.scheduler = Scheduler(model, piece, cache, speculation)
+        self.scheduler = Scheduler(model, piece, cache, speculation=speculation)
         self.steps = 0
         self.chunks: dict[int, list[Any]] = {}
 

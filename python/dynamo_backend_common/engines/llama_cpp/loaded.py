@@ -82,13 +82,13 @@ def load(
         file: The file of the model.
         draft_file: That of the draft model, where there is one.
         options: How to load them.
-        proceed: Called with the name of a file and its loaded part, 0 to 1; False gives up.
+        proceed: Called with what is loaded and how much of it is, 0 to 1; False gives up.
 
     Raises:
         InvalidArgument: llama.cpp cannot load a file, or the models do not go together.
         Unknown: There is no memory for a context of this size.
     """
-    model = Model(file.path, options, partial(proceed, file.name))
+    model = Model(file.path, options, partial(proceed, f"loading {file.name}"))
     try:
         draft = None if draft_file is None else _load_draft(draft_file, model, options, proceed)
     except BaseException:
@@ -107,7 +107,7 @@ def _load_draft(
     own = dataclasses.replace(
         options, context_length=length, kv_unified=False, kv_cache_tokens=None
     )
-    draft = Model(file.path, own, partial(proceed, file.name))
+    draft = Model(file.path, own, partial(proceed, f"loading {file.name}"))
     try:
         require_same_vocabulary(model, draft, file.path)
         if _can_cut(draft, f"the draft model '{file.name}'"):
