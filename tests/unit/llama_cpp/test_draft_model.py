@@ -186,6 +186,29 @@ async def test_another_vocabulary_is_refused(tmp_path, tiny, vocab_size, values,
     await engine.cleanup()
 
 
+async def test_a_draft_model_that_is_none_is_named_before_the_model_is_loaded(tmp_path, tiny):
+    none = tmp_path / "none.gguf"
+    none.write_bytes(b"anything")
+    engine = LlamaCpp(model_path=str(tiny), model_draft=str(none), **SMALL)
+    told = []
+    with pytest.raises(InvalidArgument, match=r"none\.gguf' is no GGUF file"):
+        await engine.start(1, lambda message, fraction=None: told.append(message))
+    assert told == []
+    await engine.cleanup()
+
+
+async def test_both_models_are_told_of_while_they_load_and_freed_at_the_end(tmp_path, tiny):
+    draft = write_tiny(tmp_path / "draft.gguf", vocab_size=VOCABULARY)
+    engine = LlamaCpp(model_path=str(tiny), model_draft=str(draft), **SMALL)
+    told = []
+    await engine.start(1, lambda message, fraction=None: told.append(message))
+    assert list(dict.fromkeys(told)) == ["loading tiny", "loading draft"]
+    loaded = engine._loaded
+    assert loaded.model.max_num_seqs == loaded.draft.max_num_seqs
+    await engine.cleanup()
+    assert (loaded.model._context, loaded.draft._context) == (None, None)
+
+
 def test_there_is_no_such_draft_model(tiny):
     with pytest.raises(InvalidArgument, match=r"'/nowhere/m\.gguf' does not exist"):
         LlamaCpp(model_path=str(tiny), model_draft="/nowhere/m.gguf")
