@@ -150,6 +150,24 @@ def test_tokens_that_only_one_of_both_has(tmp_path, tiny):
         loaded.close()
 
 
+def test_who_gives_way_to_others_has_drafts_later(tiny):
+    def served(**more):
+        loaded = _loaded(tiny, tiny, **more)
+        stepped = Stepped(loaded.model, loaded.speculation(), piece=PIECE)
+        asked = [range(first, first + 50) for first in (20, 90, 160)]
+        results = stepped.finish(
+            *(stepped.sequence(prompt, stop={"max_tokens": 60}) for prompt in asked)
+        )
+        counts = stepped.scheduler.speculation
+        loaded.close()
+        return [each["token_ids"] for each in results], counts.drafted, counts.accepted
+
+    # 330 tokens in a cache of 256.
+    tokens, drafted, accepted = served(kv_unified=True, kv_cache_tokens=256)
+    assert tokens == served()[0]
+    assert 100 < accepted <= drafted
+
+
 def test_a_draft_that_is_unlikely_or_short_is_none(tiny):
     for more in ({"spec_draft_p_min": 1.0}, {"spec_draft_n_min": 16, "spec_draft_n_max": 16}):
         loaded = _loaded(tiny, tiny, **more)
