@@ -97,10 +97,14 @@ def test_nothing_is_kept_of_who_shares_nothing(alike, reads):
         reads.clear()
         stepped.finish(stepped.sequence(prompt, **more))
         assert min(position for _, position in reads) == 0
-    stepped.finish(stepped.sequence(prompt))
+    running = stepped.sequence(range(200, 250), **salted)
+    stepped.scheduler.add(running)
+    while not running.output:
+        stepped.step()
     reads.clear()
-    running = stepped.sequence(prompt, **salted)
-    stepped.finish(running, stepped.sequence(prompt))
+    taken = running.slot
+    stepped.finish(stepped.sequence(range(200, 250)))
+    assert min(position for slot, position in reads if slot != taken) == 0
     assert _all_right(stepped)
 
 
@@ -168,13 +172,21 @@ def test_who_gives_way_to_others_has_drafts_later(tiny):
     assert 100 < accepted <= drafted
 
 
-def test_a_draft_that_is_unlikely_or_short_is_none(tiny):
-    for more in ({"spec_draft_p_min": 1.0}, {"spec_draft_n_min": 16, "spec_draft_n_max": 16}):
-        loaded = _loaded(tiny, tiny, **more)
-        stepped = Stepped(loaded.model, loaded.speculation(), piece=PIECE)
-        stepped.finish(stepped.sequence(range(100, 150)))
-        assert stepped.scheduler.speculation.drafted == 0
-        loaded.close()
+@pytest.mark.parametrize(
+    ("p_min", "n_min", "lengths"), [(0.3, 0, {1, 2, 3}), (0.3, 3, {3}), (1.0, 0, set())]
+)
+def test_a_draft_ends_where_a_token_is_unlikely(tiny, p_min, n_min, lengths):
+    loaded = _loaded(tiny, tiny, spec_draft_p_min=p_min, spec_draft_n_min=n_min)
+    speculation = loaded.speculation()
+    stepped = Stepped(loaded.model, speculation, piece=PIECE)
+    stepped.scheduler.add(stepped.sequence(range(100, 150), stop={"max_tokens": 60}))
+    seen, before = set(), 0
+    while not stepped.scheduler.idle:
+        stepped.step()
+        seen.add(speculation.drafted - before)
+        before = speculation.drafted
+    assert seen == {0, *lengths}
+    loaded.close()
 
 
 @pytest.mark.parametrize(
