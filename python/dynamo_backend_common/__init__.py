@@ -12,8 +12,8 @@
   cancellation of a request. A request with `HEALTH_CHECK_KEY` is a probe.
 - `ForeignEngine` is an object that hands over an engine in Rust, C or C++, `RustEngine` one in
   this package.
-- `GenerationOptions` reads how a request wants its output made; `Unsupported` refuses what an
-  engine does not have.
+- `Prompt` reads what a request begins with, `GenerationOptions` how it wants its output made, with
+  `GuidedDecoding`, what it is held to; `Unsupported` refuses what an engine does not have.
 - `RawEngine` is a base class for engines of images, videos, speech and embeddings, which take
   requests as clients send them (`RawRequest`) and answer in JSON (`RawChunk`).
 - `Steps` is for engines with a step loop: one call hands over the tokens of all requests.
@@ -71,10 +71,12 @@ from .exceptions import (
     StreamIncomplete,
     Unknown,
 )
-from .generation_options import GenerationOptions
+from .generation_options import GenerationOptions, sampling_options
+from .guided_decoding import GuidedDecoding
 from .kv_events import BlockHash, KvEvent
 from .messages import HEALTH_CHECK_KEY, Chunk, Request, Step
 from .metrics import EndpointMetrics
+from .prompt import Prompt
 from .publish import MetricsBindings, MetricsContext, PushKvEvents, ZmqKvEvents
 from .raw import RawChunk, RawEngine, RawRequest
 from .report import EndReason, Report, ShutdownStage, StageFailure
@@ -101,6 +103,7 @@ __all__ = [
     "EngineShutdown",
     "ForeignEngine",
     "GenerationOptions",
+    "GuidedDecoding",
     "InvalidArgument",
     "KvEvent",
     "KvPublisher",
@@ -109,6 +112,7 @@ __all__ = [
     "MetricsContext",
     "PrefillResult",
     "Progress",
+    "Prompt",
     "PushKvEvents",
     "RawChunk",
     "RawEngine",
@@ -146,5 +150,6 @@ __all__ = [
     "require_encoder_result",
     "require_prefill_result",
     "run",
+    "sampling_options",
     "serve",
 ]

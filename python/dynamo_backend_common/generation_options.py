@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from .exceptions import InvalidArgument
+from .guided_decoding import GuidedDecoding
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Set
@@ -20,9 +21,9 @@ class GenerationOptions:
 
         options = GenerationOptions.read(request, context_length=8192, vocab_size=32000)
 
-    What it reads is the request's ``sampling_options``, ``stop_conditions``, ``eos_token_ids`` and
-    ``logprobs`` of its ``output_options``. An engine refuses with `Unsupported` whichever
-    of these, and of the other options, it does not implement.
+    What it reads is the request's ``sampling_options`` (see `sampling_options`),
+    ``stop_conditions``, ``eos_token_ids`` and ``logprobs`` of its ``output_options``. An engine
+    refuses with `Unsupported` whichever of these, and of the other options, it does not implement.
 
     Attributes:
         temperature: 0 chooses the likeliest token.
@@ -32,6 +33,8 @@ class GenerationOptions:
         repetition_penalty: Above 1 it is against tokens of prompt and output; 1: off.
         presence_penalty: Against tokens that are in the output; 0: off.
         frequency_penalty: Against tokens of the output, by how often they are in it; 0: off.
+        logit_bias: What is added to the logits of some tokens, -100 to 100.
+        guided_decoding: What the output is held to; None: nothing.
         seed: Seed of the random choice; None: a new one for each request.
         max_tokens: Tokens to produce at most; never more than fit into the context.
         min_tokens: Tokens to produce before any of the tokens that end the output may be chosen.
@@ -49,6 +52,8 @@ class GenerationOptions:
     repetition_penalty: float
     presence_penalty: float
     frequency_penalty: float
+    logit_bias: Mapping[int, float]
+    guided_decoding: GuidedDecoding | None
     seed: int | None
     max_tokens: int
     min_tokens: int
@@ -72,8 +77,8 @@ class GenerationOptions:
         Args:
             request: The request, with its prompt in ``token_ids``.
             context_length: Tokens that prompt and output may have together.
-            vocab_size: Number of tokens of the vocabulary, to check the tokens that end the output;
-                None: no check.
+            vocab_size: Number of tokens of the vocabulary, to check the tokens that end the output
+                or have a bias; None: no check.
             end_tokens: The model's own tokens that end a text, beside the request's
                 ``eos_token_ids``. With ``ignore_eos`` neither ends it.
             defaults: Sampling options that count where the request has none, such as those that a
@@ -84,11 +89,7 @@ class GenerationOptions:
         """
         stops: Mapping[str, Any] = request.get("stop_conditions") or {}
         output: Mapping[str, Any] = request.get("output_options") or {}
-        given: Mapping[str, Any] = request.get("sampling_options") or {}
-        sampling = {
-            **(defaults or {}),
-            **{name: value for name, value in given.items() if value is not None},
-        }
+        sampling = {**(defaults or {}), **sampling_options(request)}
         # A full context leaves room for the one token that needs no place in it.
         room = max(context_length - len(request["token_ids"]), 1)
         asked = frozenset(stops.get("stop_token_ids") or ())
@@ -121,6 +122,8 @@ class GenerationOptions:
             repetition_penalty=_number(sampling, "repetition_penalty", 1.0, above=0.0),
             presence_penalty=_number(sampling, "presence_penalty", 0.0),
             frequency_penalty=_number(sampling, "frequency_penalty", 0.0),
+            logit_bias=_bias(sampling.get("logit_bias"), vocab_size),
+            guided_decoding=GuidedDecoding.read(sampling.get("guided_decoding")),
             seed=seed,
             max_tokens=min(_integer(stops, "max_tokens", room, low=0), room),
             min_tokens=_integer(stops, "min_tokens", 0, low=0),
@@ -129,6 +132,42 @@ class GenerationOptions:
             visible_ends=frozenset(ends) if output.get("no_stop_trim") else visible,
             logprobs=_integer(output, "logprobs", 0, low=0) if wants_logprobs else None,
         )
+
+
+def sampling_options(request: Mapping[str, Any]) -> dict[str, Any]:
+    """The sampling options that a request has, without those that are None.
+
+    Some that a frontend does not know it passes on unread, in ``sampling_options`` of the request's
+    ``extra_args``; they are among these.
+
+    Args:
+        request: Dynamo's request.
+    """
+    passed_on = (request.get("extra_args") or {}).get("sampling_options") or {}
+    known = request.get("sampling_options") or {}
+    return {
+        name: value
+        for part in (known, passed_on)
+        for name, value in part.items()
+        if value is not None
+    }
+
+
+def _bias(given: Any, vocab_size: int | None) -> dict[int, float]:
+    if given is None:
+        return {}
+    if not hasattr(given, "items"):
+        raise InvalidArgument(f"logit_bias is {given!r}; it must be an object, by token")
+    found = {}
+    for key, value in given.items():
+        token = int(key) if str(key).isdecimal() else -1
+        if token < 0 or (vocab_size is not None and token >= vocab_size):
+            last = "" if vocab_size is None else f" to {vocab_size - 1}"
+            raise InvalidArgument(f"logit_bias has {key!r}, which is no token: tokens are 0{last}")
+        found[token] = _number(
+            {f"logit_bias of {token}": value}, f"logit_bias of {token}", 0.0, low=-100.0, high=100.0
+        )
+    return found
 
 
 def _integer(options: Mapping[str, Any], name: str, default: int, *, low: int) -> int:

@@ -99,7 +99,7 @@ def test_what_was_cached_is_told_whoever_ends_the_output(server: Server) -> None
     assert all(each["prompt_tokens_details"]["cached_tokens"] > 0 for each in told), told
 
 
-@pytest.mark.parametrize("option", [{"n": 2}, {"guided_regex": "a+"}, {"prompt_logprobs": 1}])
+@pytest.mark.parametrize("option", [{"n": 2}, {"logprob_token_ids": [1]}, {"prompt_logprobs": 1}])
 def test_what_it_does_not_have_is_the_client_s_fault(
     server: Server, option: dict[str, object]
 ) -> None:

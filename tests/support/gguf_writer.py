@@ -25,9 +25,9 @@ def write_gguf(
 
     Args:
         path: The file; one that is there is replaced.
-        values: Metadata: int (UINT32; in a list INT32), float (FLOAT32), bool, str, or a list of
-            these; an empty one is one of str. Bytes are a list of INT8. What is None is left out.
-            A lone surrogate of a str is a byte that is no UTF-8 (``surrogateescape``).
+        values: Metadata: int (UINT32; negative or in a list INT32), float (FLOAT32), bool, str, or
+            a list of these; an empty one is one of str. Bytes are a list of INT8. What is None is
+            left out. A lone surrogate of a str is a byte that is no UTF-8 (``surrogateescape``).
         tensors: Name to array; the last axis of an array is the first dimension of the format.
 
     Returns:

@@ -4,7 +4,12 @@ from typing import Any
 
 import pytest
 
-from dynamo_backend_common import GenerationOptions, InvalidArgument, Unsupported
+from dynamo_backend_common import (
+    GenerationOptions,
+    InvalidArgument,
+    Unsupported,
+    sampling_options,
+)
 from dynamo_backend_common.testing import request
 
 
@@ -50,6 +55,7 @@ def test_a_token_ends_the_output_by_the_reason_that_it_stands_for() -> None:
         ("sampling_options", "top_p", 2, "top_p is 2; it must be 0 to 1"),
         ("sampling_options", "top_k", 0.5, "top_k is 0.5; it must be an integer of -1 or more"),
         ("sampling_options", "seed", "x", "seed is 'x'; it must be an integer"),
+        ("sampling_options", "guided_decoding", {"json": 5}, "guided_decoding.json is 5; it"),
         ("stop_conditions", "max_tokens", -1, "max_tokens is -1; it must be an integer of 0"),
         ("stop_conditions", "stop_token_ids", [100], "stop token 100 is not in the vocabulary"),
         ("output_options", "logprobs", -2, "logprobs is -2; it must be an integer of 0 or more"),
@@ -59,6 +65,39 @@ def test_a_value_that_cannot_be_is_named(part: str, name: str, value: Any, said:
     with pytest.raises(InvalidArgument) as raised:
         read({part: {name: value}})
     assert str(raised.value).startswith(said)
+
+
+def test_what_a_frontend_passes_on_unread_is_among_the_sampling_options() -> None:
+    bias = {"7": 2, 8: -100.0}
+    passed_on = {"sampling_options": {"logit_bias": bias, "top_k": None}}
+    asked = {"token_ids": [1], "sampling_options": {"top_k": 5}, "extra_args": passed_on}
+    assert sampling_options(asked) == {"top_k": 5, "logit_bias": bias}
+    assert sampling_options({}) == {}
+    options = GenerationOptions.read(asked, context_length=10, vocab_size=100)
+    assert (options.top_k, dict(options.logit_bias)) == (5, {7: 2.0, 8: -100.0})
+
+
+@pytest.mark.parametrize(
+    ("bias", "said"),
+    [
+        ({"x": 1}, "logit_bias has 'x', which is no token: tokens are 0 to 99"),
+        ({"100": 1}, "logit_bias has '100', which is no token"),
+        ({"5": "x"}, "logit_bias of 5 is 'x'; it must be a finite number"),
+        ({"5": 200}, "logit_bias of 5 is 200; it must be -100 to 100"),
+        ([5], "logit_bias is [5]; it must be an object, by token"),
+    ],
+)
+def test_a_bias_is_for_tokens_and_within_limits(bias: Any, said: str) -> None:
+    with pytest.raises(InvalidArgument) as raised:
+        read({"extra_args": {"sampling_options": {"logit_bias": bias}}})
+    assert str(raised.value).startswith(said)
+
+
+def test_a_constraint_is_among_the_options() -> None:
+    guided = read({"sampling_options": {"guided_decoding": {"regex": "a+"}}}).guided_decoding
+    assert guided is not None
+    assert (guided.kind, guided.value) == ("regex", "a+")
+    assert read().guided_decoding is None
 
 
 def test_what_an_engine_does_not_have_is_refused_by_its_name() -> None:

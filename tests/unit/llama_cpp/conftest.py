@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import llama_cpp
@@ -13,9 +14,11 @@ from dynamo_backend_common.engines.llama_cpp import LlamaCpp, Options
 from dynamo_backend_common.engines.llama_cpp.binding.model import Model
 from dynamo_backend_common.engines.llama_cpp.files.model_file import ModelFile
 from dynamo_backend_common.exceptions import InvalidArgument
+from dynamo_backend_common.publish import MetricsContext
 from dynamo_backend_common.testing import context as made_context
 from dynamo_backend_common.testing import request as made_request
 from dynamo_backend_common.testing.driven import Driven
+from support.grammar_texts import GrammarTexts
 
 if TYPE_CHECKING:
     from collections.abc import (
@@ -155,6 +158,22 @@ def greedy(reference: Any) -> Callable[[list[int], int], list[int]]:
 
 
 @pytest.fixture
+def metrics_context() -> Callable[..., MetricsContext]:
+    """Makes what `setup_metrics` gets; what is registered there goes into a list."""
+
+    def make(texts: list[Callable[[], str]] | None = None) -> MetricsContext:
+        metrics: Any = SimpleNamespace(
+            labels={"model": 'a "model"'},
+            register_text=([] if texts is None else texts).append,
+        )
+        return MetricsContext(
+            model="m", component="backend", model_load_time_seconds=0.0, metrics=metrics
+        )
+
+    return make
+
+
+@pytest.fixture
 async def start() -> AsyncIterator[Callable[..., Awaitable[Client]]]:
     """Starts an engine with options of one's own."""
     engines = []
@@ -189,3 +208,9 @@ def model(model_file: ModelFile) -> Iterator[Model]:
     loaded = Model(model_file.path, options)
     yield loaded
     loaded.close()
+
+
+@pytest.fixture(scope="session")
+def grammar_texts(model: Model) -> GrammarTexts:
+    """What grammars allow, for the real model's vocabulary."""
+    return GrammarTexts(model)

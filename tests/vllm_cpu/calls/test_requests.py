@@ -43,12 +43,12 @@ def test_the_prompt(admit: Any, read: Any) -> None:
         (None, "token_ids is NoneType"),
         ("abc", "token_ids is str"),
         ([], "the prompt is empty"),
-        ([1.5], "what is no int"),
+        ([1.5], "token_ids has 1.5; tokens are 0 to 511"),
         ([5] * 256, "longer than the maximum model length of 256"),
         ([5] * 300, "longer than the maximum model length of 256"),
-        ([512], "out of vocabulary"),
-        ([-1], "out of vocabulary"),
-        ([2**40], "out of vocabulary"),
+        ([512], "tokens are 0 to 511"),
+        ([-1], "tokens are 0 to 511"),
+        ([2**40], "tokens are 0 to 511"),
     ],
 )
 def test_wrong_prompts_are_refused(admit: Any, tokens: Any, message: Any) -> None:

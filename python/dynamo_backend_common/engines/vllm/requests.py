@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ...disaggregation import prefill_request
 from ...exceptions import InvalidArgument
 from ...messages import HEALTH_CHECK_KEY
+from ...prompt import Prompt
 from .call import Call
 from .refusals import refuse_unsupported
 from .sampling import Sampling
@@ -108,24 +108,12 @@ class Requests:
         )
 
     def _prompt(self, request: Mapping[str, Any]) -> TokensInput:
-        given = request.get("token_ids")
-        if not isinstance(given, Sequence) or isinstance(given, str | bytes):
-            raise InvalidArgument(f"token_ids is {type(given).__name__}; it must be a list of int")
-        tokens = list(given)
-        if not tokens:
-            raise InvalidArgument("the prompt is empty: token_ids must have at least one token")
-        if set(map(type, tokens)) != {int}:
-            raise InvalidArgument("token_ids has what is no int; it must be a list of int")
         # vLLM looks at the tokenizer's vocabulary; past the model's, a token ends its engine core.
-        if min(tokens) < 0 or max(tokens) >= self._vocabulary:
-            raise InvalidArgument(
-                f"token_ids has a token that is out of vocabulary; tokens are 0 to"
-                f" {self._vocabulary - 1}"
-            )
+        prompt = Prompt.read(request, vocab_size=self._vocabulary)
         from vllm.inputs.engine import tokens_input
 
-        salt = _cache_salt(request)
-        return tokens_input(tokens, cache_salt=f"{_SALT}{salt}" if salt else None)
+        salt = prompt.cache_salt
+        return tokens_input(list(prompt.token_ids), cache_salt=f"{_SALT}{salt}" if salt else None)
 
     def _lora_name(self, request: Mapping[str, Any], routing: Mapping[str, Any]) -> str | None:
         name = routing.get("lora_name")
@@ -170,13 +158,3 @@ def _of_one_token(request: Mapping[str, Any]) -> Mapping[str, Any]:
     # The decode computes this token again: could it be the end of the output here too, there would
     # be nothing to decode, and the end would come twice as often as it should.
     return {**request, "stop_conditions": {**request["stop_conditions"], "min_tokens": 1}}
-
-
-def _cache_salt(request: Mapping[str, Any]) -> str | None:
-    """What keeps the request's KV blocks apart from those of others."""
-    salt = (request.get("routing") or {}).get("cache_salt")
-    if salt is None:
-        salt = ((request.get("extra_args") or {}).get("nvext") or {}).get("cache_salt")
-    if salt is not None and not isinstance(salt, str):
-        raise InvalidArgument(f"cache_salt is {salt!r}; it must be a text")
-    return salt

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ...exceptions import InvalidArgument
+from ...generation_options import sampling_options
 from .guided import structured_outputs
 from .refusals import refuse, refusing
 from .transfer import KEY
@@ -69,7 +70,7 @@ class Sampling:
         """
         from vllm.sampling_params import RequestOutputKind, SamplingParams
 
-        options = _options(request)
+        options = sampling_options(request)
         given = {**self._defaults, **_checked(options)}
         given |= self._stops(request.get("stop_conditions") or {}, prompt_tokens)
         given |= _outputs(request.get("output_options") or {})
@@ -145,18 +146,6 @@ class Sampling:
                     f" {self._vocabulary - 1}"
                 )
         params._bad_words_token_ids = words  # noqa: SLF001
-
-
-def _options(request: Mapping[str, Any]) -> dict[str, Any]:
-    """The sampling options that are given, with those that the frontend passes on unread."""
-    passed_on = (request.get("extra_args") or {}).get("sampling_options") or {}
-    options = request.get("sampling_options") or {}
-    return {
-        name: value
-        for part in (options, passed_on)
-        for name, value in part.items()
-        if value is not None
-    }
 
 
 def _checked(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ....exceptions import InvalidArgument
-from ....generation_options import GenerationOptions
+from ....generation_options import GenerationOptions, sampling_options
+from ....prompt import Prompt
+from .samplers import Samplers
+from .token_lists import TokenLists
 from .unsupported import refuse_unsupported
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ..binding.adapter import Adapter
+    from ..binding.grammar import Grammar
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -23,15 +26,21 @@ class Generation:
     Attributes:
         prompt: Tokens of the prompt, at least one.
         options: How its output is to be made.
+        samplers: What llama.cpp has beyond them.
+        token_lists: Tokens that it may have, or may not; None: there are no such lists.
         shares_prefix: Whether the prompt may be kept for requests of others, and begin with what
             was kept of theirs: not where the caller asked for a cache apart by a salt.
+        grammar: What the output is held to: the options' ``guided_decoding``, read by llama.cpp.
         adapter: The LoRA adapter that it is for; None: the model alone.
     """
 
     prompt: tuple[int, ...]
     options: GenerationOptions
+    samplers: Samplers
+    token_lists: TokenLists | None
     shares_prefix: bool
     adapter: Adapter | None = None
+    grammar: Grammar | None = None
 
 
 def read_request(
@@ -43,7 +52,7 @@ def read_request(
     defaults: Mapping[str, Any],
     adapters: Mapping[str, Adapter] | None = None,
 ) -> Generation:
-    """Reads a request.
+    """Reads a request, but for its grammar.
 
     Args:
         request: Dynamo's request.
@@ -56,11 +65,12 @@ def read_request(
     Raises:
         InvalidArgument: Something in it cannot be served; the message names it.
     """
-    prompt = _prompt(request.get("token_ids"), context_length, vocab_size)
+    prompt = Prompt.read(request, vocab_size=vocab_size, context_length=context_length)
     refuse_unsupported(request)
-    routing = request.get("routing") or {}
+    given = sampling_options(request)
+    adapter = (request.get("routing") or {}).get("lora_name")
     return Generation(
-        prompt=prompt,
+        prompt=prompt.token_ids,
         options=GenerationOptions.read(
             request,
             context_length=context_length,
@@ -68,8 +78,10 @@ def read_request(
             end_tokens=end_tokens,
             defaults=defaults,
         ),
-        shares_prefix=not routing.get("cache_salt"),
-        adapter=_adapter(routing.get("lora_name"), adapters or {}),
+        samplers=Samplers.read(given),
+        token_lists=TokenLists.read(given, vocab_size=vocab_size),
+        shares_prefix=prompt.cache_salt is None,
+        adapter=_adapter(adapter, adapters or {}),
     )
 
 
@@ -80,19 +92,3 @@ def _adapter(name: str | None, adapters: Mapping[str, Adapter]) -> Adapter | Non
         loaded = ", ".join(sorted(adapters)) or "none"
         raise InvalidArgument(f"no LoRA adapter '{name}' is loaded here; loaded: {loaded}")
     return adapters[name]
-
-
-def _prompt(tokens: Any, context_length: int, vocab_size: int) -> tuple[int, ...]:
-    if not isinstance(tokens, Sequence) or isinstance(tokens, str):
-        raise InvalidArgument(f"token_ids is {type(tokens).__name__}; it must be a list of int")
-    if not tokens:
-        raise InvalidArgument("the prompt is empty: token_ids must have at least one token")
-    if len(tokens) > context_length:
-        raise InvalidArgument(
-            f"the prompt has {len(tokens)} tokens, the context {context_length}: shorten the "
-            "prompt, or serve with a larger --context-length"
-        )
-    for token in tokens:
-        if not isinstance(token, int) or not 0 <= token < vocab_size:
-            raise InvalidArgument(f"token_ids has {token!r}; tokens are 0 to {vocab_size - 1}")
-    return tuple(tokens)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ....generation_options import sampling_options
 from ....unsupported import Unsupported
+from . import samplers, token_lists
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,15 +19,39 @@ _UNSUPPORTED = Unsupported(
             "best_of": (0, 1),
             "use_beam_search": (False,),
             "length_penalty": (1.0,),
-            "guided_decoding": ({},),
-            "logit_bias": ({},),
         },
         "stop_conditions": {"max_thinking_tokens": ()},
         "output_options": {"prompt_logprobs": (), "formatted_prompt": (False,)},
+        # Of what a frontend passes on unread, requests of other APIs than OpenAI's.
+        "extra_args": {"vllm_tito": (), "sglang_tito": (), "kv_transfer_params": ({},)},
     },
 )
-# Of what the frontend passes on unread, that which asks for nothing.
-_PASSED_ON: Mapping[str, tuple[Any, ...]] = {"detokenize": (True,)}
+# Sampling options that are read elsewhere: those that `GenerationOptions` has, and llama.cpp's own.
+_KNOWN = frozenset(
+    {
+        "temperature",
+        "top_p",
+        "top_k",
+        "min_p",
+        "seed",
+        "repetition_penalty",
+        "presence_penalty",
+        "frequency_penalty",
+        "logit_bias",
+        "guided_decoding",
+        # The frontend's.
+        "include_stop_str_in_output",
+        # Refused above, where they ask for something.
+        "n",
+        "best_of",
+        "use_beam_search",
+        "length_penalty",
+        *samplers.NAMES,
+        *token_lists.NAMES,
+    }
+)
+# Of the others, that which asks for nothing.
+_NOTHING: Mapping[str, tuple[Any, ...]] = {"detokenize": (True,)}
 
 
 def refuse_unsupported(request: Mapping[str, Any]) -> None:
@@ -35,8 +61,10 @@ def refuse_unsupported(request: Mapping[str, Any]) -> None:
         InvalidArgument: ``request`` asks for such a thing; the message names it.
     """
     _UNSUPPORTED.refuse_in(request)
-    passed_on = (request.get("extra_args") or {}).get("sampling_options") or {}
-    for name, value in passed_on.items():
-        _UNSUPPORTED.refuse(name, value, _PASSED_ON.get(name, ([], {})))
+    options = sampling_options(request)
+    _UNSUPPORTED.refuse_in({"sampling_options": options})
+    for name, value in options.items():
+        if name not in _KNOWN:
+            _UNSUPPORTED.refuse(name, value, _NOTHING.get(name, ([], {})))
     for name in ("multi_modal_data", "prompt_embeds"):
         _UNSUPPORTED.refuse(name, request.get(name), ({},))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from .end_reason import end_reason
 from .logprobs import TokenLogprobs
 
 if TYPE_CHECKING:
@@ -55,16 +56,23 @@ def choose(model: Model, sequence: Sequence, place: int, draft: List[int] = ()) 
     return output
 
 
-def _choose_one(model: Model, sequence: Sequence, place: int, output: Output) -> int:
+def _choose_one(model: Model, sequence: Sequence, place: int, output: Output) -> int | None:
     options = sequence.generation.options
     assert sequence.sampler is not None
     # Before any logit is forbidden: log probabilities are the model's own.
     logprobs = None if options.logprobs is None else TokenLogprobs(model, place)
     if sequence.produced < options.min_tokens:
         model.forbid(place, options.ends)
+    if sequence.limits is not None:
+        sequence.limits.apply(model.logits(place))
     token = model.sample(place, sequence.sampler)
+    output.reason = end_reason(token, sequence.generation, model)
+    if token is None:
+        sequence.last_token = -1
+        return None
     sequence.last_token = token
-    output.reason = options.ends.get(token)
+    if sequence.limits is not None:
+        sequence.limits.took(token)
     if output.reason is None or token in options.visible_ends:
         sequence.output.append(token)
         output.tokens.append(token)

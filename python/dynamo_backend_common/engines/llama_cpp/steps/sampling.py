@@ -12,35 +12,84 @@ if TYPE_CHECKING:
 
 
 def make_sampler(generation: Generation, model: Model) -> Sampler:
-    """The chain: penalties, top-k, temperature, top-p, min-p, choice.
+    """The chain: what changes logits, the temperature, what cuts by probability, the choice.
 
     The temperature comes before top-p and min-p, as the OpenAI API's other servers have it, not
     after them as in llama.cpp's own programs.
     """
-    sampling, sampler = generation.options, Sampler()
+    sampler = Sampler()
+    if generation.grammar is not None:
+        sampler.constrain(generation.grammar)
+    if generation.token_lists is not None:
+        # They may leave no token at all.
+        sampler.counts_impossible = False
+    _add_penalties(sampler, generation, model)
+    if generation.options.temperature == 0.0:
+        sampler.add_greedy()
+        return sampler
+    seed = generation.options.seed
+    # Modulo keeps every seed of 64 bits away from the value that means a random one.
+    _add_choice(sampler, generation, model, RANDOM_SEED if seed is None else seed % RANDOM_SEED)
+    return sampler
+
+
+def _add_penalties(sampler: Sampler, generation: Generation, model: Model) -> None:
+    """What makes tokens more or less likely."""
+    options, more = generation.options, generation.samplers
     vocab_size, window = model.vocab_size, model.context_length
+    if options.logit_bias:
+        sampler.add_logit_bias(vocab_size, options.logit_bias)
     # Two links, because only the repetition penalty counts the tokens of the prompt.
-    if sampling.repetition_penalty != 1.0:
+    if options.repetition_penalty != 1.0:
         sampler.add_penalties(
-            vocab_size, window, repetition=sampling.repetition_penalty, seen=generation.prompt
+            vocab_size, window, repetition=options.repetition_penalty, seen=generation.prompt
         )
-    if sampling.frequency_penalty or sampling.presence_penalty:
+    if options.frequency_penalty or options.presence_penalty:
         sampler.add_penalties(
             vocab_size,
             window,
-            frequency=sampling.frequency_penalty,
-            presence=sampling.presence_penalty,
+            frequency=options.frequency_penalty,
+            presence=options.presence_penalty,
         )
-    if sampling.temperature == 0.0:
-        sampler.add_greedy()
-        return sampler
-    if sampling.top_k:
-        sampler.add_top_k(sampling.top_k)
-    sampler.add_temperature(sampling.temperature)
-    if sampling.top_p < 1.0:
-        sampler.add_top_p(sampling.top_p)
-    if sampling.min_p:
-        sampler.add_min_p(sampling.min_p)
-    # Modulo keeps every seed of 64 bits away from the value that means a random one.
-    sampler.add_random(RANDOM_SEED if sampling.seed is None else sampling.seed % RANDOM_SEED)
-    return sampler
+    if more.dry_multiplier and more.dry_base and more.dry_penalty_last_n:
+        sampler.add_dry(
+            model.vocabulary,
+            multiplier=more.dry_multiplier,
+            base=more.dry_base,
+            allowed_length=more.dry_allowed_length,
+            window=min(more.dry_penalty_last_n, window) if more.dry_penalty_last_n > 0 else window,
+            breakers=more.dry_sequence_breakers,
+            seen=generation.prompt,
+        )
+
+
+def _add_choice(sampler: Sampler, generation: Generation, model: Model, seed: int) -> None:
+    """What cuts the candidates, and chooses one of them at random."""
+    options, more = generation.options, generation.samplers
+    if more.mirostat:
+        # It cuts them itself, by the surprise.
+        sampler.add_temperature(options.temperature)
+        if more.mirostat == 1:
+            sampler.add_mirostat(model.vocab_size, seed, more.mirostat_tau, more.mirostat_eta)
+        else:
+            sampler.add_mirostat_v2(seed, more.mirostat_tau, more.mirostat_eta)
+        return
+    if more.top_n_sigma > 0.0:
+        sampler.add_top_n_sigma(more.top_n_sigma)
+    if options.top_k:
+        sampler.add_top_k(options.top_k)
+    if more.dynatemp_range:
+        # Not down to 0: there llama.cpp divides by what a float cannot hold.
+        width = min(more.dynatemp_range, 0.99 * options.temperature)
+        sampler.add_dynamic_temperature(options.temperature, width, more.dynatemp_exponent)
+    else:
+        sampler.add_temperature(options.temperature)
+    if more.typical_p < 1.0:
+        sampler.add_typical_p(more.typical_p)
+    if options.top_p < 1.0:
+        sampler.add_top_p(options.top_p)
+    if options.min_p:
+        sampler.add_min_p(options.min_p)
+    if more.xtc_probability:
+        sampler.add_xtc(more.xtc_probability, more.xtc_threshold, seed)
+    sampler.add_random(seed)

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from ....messages import Usage
     from ..binding.sampler import Sampler
     from ..request.generation import Generation
+    from .token_limits import TokenLimits
 
 
 class Sequence:
@@ -19,6 +20,7 @@ class Sequence:
         slot: Sequence number in llama.cpp's context from the first piece of its prompt to its end;
             -1: none.
         sampler: How tokens are chosen, while it runs.
+        limits: What holds the output to lists of tokens, while it runs; None: nothing.
         cached: Number of tokens of the prompt that were in the context already; None: not known
             yet, or nothing is ever kept.
         decoded: Number of tokens, of prompt and output, that are in the context.
@@ -33,6 +35,7 @@ class Sequence:
         "decoded",
         "generation",
         "last_token",
+        "limits",
         "output",
         "sampler",
         "slot",
@@ -44,6 +47,7 @@ class Sequence:
         self.stream = stream
         self.slot = -1
         self.sampler: Sampler | None = None
+        self.limits: TokenLimits | None = None
         self.cached: int | None = None
         self.decoded = 0
         self.output: list[int] = []

@@ -1,0 +1,87 @@
+"""What a request wants its output to be, beside what it says: a constraint, read and checked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
+
+from .exceptions import InvalidArgument
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Constraint: TypeAlias = Literal["json", "regex", "choice", "grammar", "structural_tag"]
+"""The kinds of constraints that Dynamo's frontend passes on."""
+
+_TYPES: Mapping[str, tuple[type, ...]] = {
+    "json": (str, dict),
+    "regex": (str,),
+    "choice": (list,),
+    "grammar": (str,),
+    "structural_tag": (str, dict),
+    "whitespace_pattern": (str,),
+    "backend": (str,),
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class GuidedDecoding:
+    """The constraint on an output: of a response format, a forced tool call, or ``guided_…``.
+
+    Attributes:
+        kind: Which constraint it is.
+        value: It: a JSON schema as an object or its text, a regular expression, texts to choose
+            from, a grammar, or a structural tag as an object or its text.
+        whitespace_pattern: What may stand between the parts of JSON, as a regular expression; None:
+            the engine's own choice.
+        backend: The implementation that is asked for; None: the engine's own choice.
+    """
+
+    kind: Constraint
+    value: Any
+    whitespace_pattern: str | None = None
+    backend: str | None = None
+
+    @classmethod
+    def read(cls, guided: Mapping[str, Any] | None) -> GuidedDecoding | None:
+        """Reads ``guided_decoding`` of a request's sampling options.
+
+        Args:
+            guided: What it has there.
+
+        Returns:
+            The constraint; None: there is none.
+
+        Raises:
+            InvalidArgument: There are several, one of another type, or something that is not known.
+        """
+        if guided is not None and not hasattr(guided, "items"):
+            raise InvalidArgument(f"guided_decoding is {guided!r}; it must be an object")
+        given = {name: value for name, value in (guided or {}).items() if value is not None}
+        if given.get("choice") == []:
+            del given["choice"]
+        kinds: list[Constraint] = [kind for kind in get_args(Constraint) if kind in given]
+        if not kinds:
+            return None
+        for name, value in given.items():
+            if name not in _TYPES:
+                raise InvalidArgument(
+                    f"guided_decoding.{name} is not known; it has one of {', '.join(_TYPES)}"
+                )
+            if not isinstance(value, _TYPES[name]):
+                allowed = " or ".join(kind.__name__ for kind in _TYPES[name])
+                raise InvalidArgument(f"guided_decoding.{name} is {value!r}; it must be {allowed}")
+        if len(kinds) > 1:
+            raise InvalidArgument(
+                f"guided_decoding has {' and '.join(kinds)}; an output is held to one of them"
+            )
+        if not all(isinstance(choice, str) for choice in given.get("choice") or ()):
+            raise InvalidArgument(
+                "guided_decoding.choice has what is no str; it must be a list of str"
+            )
+        return cls(
+            kind=kinds[0],
+            value=given[kinds[0]],
+            whitespace_pattern=given.get("whitespace_pattern"),
+            backend=given.get("backend"),
+        )

@@ -1,0 +1,146 @@
+"""Requests whose output is held to a form, at the real model."""
+
+import asyncio
+import json
+
+import pytest
+
+from dynamo_backend_common.engines.llama_cpp.request import grammars
+from dynamo_backend_common.exceptions import InvalidArgument
+
+QUESTION = "What is the capital of France?"
+EOS = 2
+
+
+def _guided(temperature=0.0, **guided):
+    return {"temperature": temperature, "guided_decoding": guided}
+
+
+def _text(model, output):
+    return b"".join(map(model.piece, output.tokens)).decode()
+
+
+async def test_an_output_ends_where_the_grammar_does(client, chat, model):
+    output = await client.ask(chat(QUESTION), sampling=_guided(choice=["Rome", "Paris"]))
+    assert _text(model, output) in ("Rome", "Paris")
+    assert output.reason == "eos"
+    assert output.chunks[-1]["completion_usage"]["completion_tokens"] == len(output.tokens)
+
+
+@pytest.mark.parametrize(
+    "stop", [{"min_tokens": 20}, {"ignore_eos": True}, {"ignore_eos": True, "min_tokens": 20}]
+)
+async def test_no_wish_for_more_goes_beyond_the_grammar(client, chat, model, stop):
+    output = await client.ask(chat(QUESTION), sampling=_guided(regex="[a-c]{3}"), stop=stop)
+    assert len(_text(model, output)) == 3
+    assert output.reason == "stop"
+
+
+async def test_min_tokens_holds_off_an_end_that_the_grammar_allows(client, chat, model):
+    sampling = _guided(regex="(Paris!? ?)+")
+    stop = {"min_tokens": 9, "max_tokens": 12}
+    output = await client.ask(chat(QUESTION), sampling=sampling, stop=stop)
+    assert len(output.tokens) >= 9
+    assert EOS not in output.tokens
+
+
+async def test_max_tokens_cuts_it(client, chat, model):
+    output = await client.ask(
+        chat(QUESTION), sampling=_guided(regex="a{40}"), stop={"max_tokens": 2}
+    )
+    assert output.reason == "length"
+    assert set(_text(model, output)) == {"a"}
+
+
+async def test_what_fits_anyway_is_as_without_a_constraint(client, chat, greedy):
+    prompt = chat(QUESTION)
+    output = await client.ask(prompt, sampling=_guided(regex="(.|\n)*"))
+    assert output.tokens == greedy(prompt, 24)
+
+
+async def test_a_seed_repeats_it_whoever_else_runs(client, chat):
+    sampling = _guided(1.0, json={"type": "object"}) | {"seed": 5}
+    alone = await client.ask(chat(QUESTION), sampling=sampling)
+    both = await asyncio.gather(
+        client.ask(chat(QUESTION), sampling=sampling),
+        client.ask(chat("Count to nine."), sampling=_guided(1.0, regex="[0-9, ]*")),
+    )
+    assert both[0].tokens == alone.tokens
+
+
+async def test_log_probabilities_stay_the_models_own(client, chat):
+    prompt = chat(QUESTION)
+    free = await client.ask(prompt, stop={"max_tokens": 1}, output={"logprobs": 3})
+    held = await client.ask(
+        prompt,
+        sampling=_guided(choice=["xyz"]) | {"logit_bias": {"28": 50}},
+        stop={"max_tokens": 1},
+        output={"logprobs": 3},
+    )
+    assert held.chunks[0]["top_logprobs"] == free.chunks[0]["top_logprobs"]
+    assert held.chunks[0]["log_probs"][0] < free.chunks[0]["log_probs"][0]
+
+
+async def test_a_bias_adds_to_logits(client, chat, greedy):
+    prompt = chat(QUESTION)
+    usual = greedy(prompt, 2)
+    banned = {"temperature": 0.0, "logit_bias": {str(usual[0]): -100}}
+    output = await client.ask(prompt, sampling=banned, stop={"max_tokens": 1})
+    assert output.tokens != usual[:1]
+    wanted = {"temperature": 1.0, "seed": 1, "logit_bias": {"504": 100}}
+    output = await client.ask(prompt, sampling=wanted, stop={"max_tokens": 3})
+    assert output.tokens == [504] * 3
+    # The frontend of the one-process mode may leave it to the worker.
+    passed_on = {"sampling_options": {"logit_bias": {"504": 100}}}
+    output = await client.ask(prompt, stop={"max_tokens": 1}, extra_args=passed_on)
+    assert output.tokens == [504]
+
+
+async def test_a_constraint_is_read_once(client, chat, monkeypatch):
+    made = []
+    make = grammars.constraint_gbnf
+    monkeypatch.setattr(
+        grammars, "constraint_gbnf", lambda guided: made.append(guided) or make(guided)
+    )
+    for _ in range(2):
+        await client.ask(chat(QUESTION), sampling=_guided(regex="[ab]{2}"), stop={"max_tokens": 1})
+    await client.ask(chat(QUESTION), sampling=_guided(regex="[ab]{3}"), stop={"max_tokens": 1})
+    assert [guided.value for guided in made] == ["[ab]{2}", "[ab]{3}"]
+    for count in range(4, 4 + 2 * grammars._KEPT):
+        sampling = _guided(regex=f"[ab]{{{count}}}")
+        await client.ask(chat(QUESTION), sampling=sampling, stop={"max_tokens": 0})
+    assert len(client.engine._grammars._kept) == grammars._KEPT
+
+
+async def test_a_bad_constraint_harms_nobody(client, chat, model):
+    good = asyncio.create_task(
+        client.ask(chat(QUESTION), sampling=_guided(json={"type": "object"}))
+    )
+    for guided, message in [
+        ({"grammar": "root ::= ("}, "guided_decoding.grammar: the grammar is not valid"),
+        ({"grammar": "root ::= <nonsense>"}, "llama.cpp does not take the grammar"),
+        ({"json": {"not": {}}}, "guided_decoding.json: the JSON schema has the keyword 'not'"),
+        ({"json": {}, "regex": "a"}, "guided_decoding has json and regex"),
+        ({"xpath": "//a", "regex": "a"}, "guided_decoding.xpath is not known"),
+        ({"structural_tag": 5}, "guided_decoding.structural_tag is 5; it must be str or dict"),
+    ]:
+        with pytest.raises(InvalidArgument) as caught:
+            await client.ask(chat(QUESTION), sampling=_guided(**guided))
+        assert message in str(caught.value)
+    assert _text(model, await good).startswith("{")
+    assert await client.engine.is_quiescent()
+
+
+async def test_a_grammar_that_cannot_go_on_ends_the_output(client, chat):
+    # The model's end is none of a grammar's own tokens.
+    output = await client.ask(chat(QUESTION), sampling=_guided(grammar=f"root ::= <[3]> <[{EOS}]>"))
+    assert (output.tokens, output.reason) == ([3], "stop")
+
+
+async def test_json_of_a_schema_is_valid(client, chat, model):
+    schema = {"properties": {"a": {"type": "integer"}, "b": {"maxLength": 5, "type": "string"}}}
+    schema["required"] = ["a", "b"]
+    for seed in range(3):
+        sampling = _guided(1.0, json=schema) | {"seed": seed}
+        output = await client.ask(chat(QUESTION), sampling=sampling, stop={"max_tokens": 80})
+        assert set(json.loads(_text(model, output))) == {"a", "b"}

@@ -1,0 +1,80 @@
+"""Samplers of llama.cpp's own, by the names of its server."""
+
+import pytest
+
+from dynamo_backend_common.exceptions import InvalidArgument
+
+QUESTION = "Tell me a story about a fox."
+
+
+async def _tokens(client, prompt, count=16, **sampling):
+    return (await client.ask(prompt, sampling=sampling, stop={"max_tokens": count})).tokens
+
+
+@pytest.mark.parametrize(
+    "sampler",
+    [
+        {"typical_p": 0.01},
+        {"top_n_sigma": 0.001},
+        {"mirostat": 1, "mirostat_tau": 0.01},
+        {"mirostat": 2, "mirostat_tau": 0.0001},
+    ],
+)
+async def test_one_candidate_is_left_or_few(client, chat, sampler):
+    prompt = chat(QUESTION)
+    found = [await _tokens(client, prompt, 6, temperature=1.0, seed=s, **sampler) for s in (1, 2)]
+    assert found[0] == found[1]
+
+
+async def test_typical_is_right_beside_tokens_that_are_forbidden(client, chat):
+    stop = {"max_tokens": 3, "min_tokens": 3}
+    sampling = {"temperature": 1.0, "seed": 1, "typical_p": 0.9}
+    output = await client.ask(chat(QUESTION), sampling=sampling, stop=stop)
+    assert len(output.tokens) == 3
+
+
+async def test_xtc_drops_the_likeliest(client, chat, greedy):
+    prompt = chat(QUESTION)
+    [usual] = greedy(prompt, 1)
+    cut = {"temperature": 1.0, "min_p": 0.02, "xtc_probability": 1.0, "xtc_threshold": 0.02}
+    found = {(await _tokens(client, prompt, 1, seed=seed, **cut))[0] for seed in range(6)}
+    assert usual not in found
+
+
+async def test_dry_breaks_repetitions_of_prompt_and_output(client, tokenize, greedy):
+    prompt = tokenize("one two three four. one two three four. one two three four. one two three")
+    usual = greedy(prompt, 12)
+    found = await _tokens(client, prompt, 12, temperature=0, dry_multiplier=5.0)
+    assert found != usual
+    broken = {"dry_multiplier": 5.0, "dry_sequence_breakers": [" "], "dry_allowed_length": 3}
+    assert await _tokens(client, prompt, 1, temperature=0, **broken) == usual[:1]
+    assert await _tokens(client, prompt, 4, temperature=0, dry_multiplier=0) == usual[:4]
+
+
+async def test_dynamic_temperature_is_colder_where_the_model_is_sure(client, chat, greedy):
+    prompt = chat("What is the capital of France?")
+    cold = {"temperature": 1.0, "dynatemp_range": 1.0, "dynatemp_exponent": 10.0}
+    assert await _tokens(client, prompt, 5, seed=1, **cold) == greedy(prompt, 5)
+
+
+@pytest.mark.parametrize(
+    ("sampling", "message"),
+    [
+        ({"typical_p": 1.5}, "typical_p is 1.5; it must be a number, 0 to 1"),
+        ({"mirostat": 3}, "mirostat is 3; it must be an integer, 0 to 2"),
+        ({"mirostat": True}, "mirostat is True"),
+        ({"xtc_threshold": "x"}, "xtc_threshold is 'x'"),
+        ({"dry_multiplier": float("nan")}, "dry_multiplier is nan"),
+        ({"dry_allowed_length": 1.5}, "dry_allowed_length is 1.5; it must be an integer"),
+        ({"dry_sequence_breakers": "\n"}, "dry_sequence_breakers is '\\n'; it must be a list"),
+        ({"dry_sequence_breakers": [""]}, "each of 1 to 256 characters"),
+        ({"logit_bias": {"-1": 1}}, "logit_bias has '-1', which is no token"),
+        ({"logit_bias": {"49152": 1}}, "tokens are 0 to 49151"),
+        ({"logit_bias": {"5": 101}}, "logit_bias of 5 is 101; it must be -100 to 100"),
+        ({"logit_bias": [5]}, "logit_bias is [5]; it must be an object"),
+    ],
+)
+async def test_wrong_values_are_named(client, chat, sampling, message):
+    with pytest.raises(InvalidArgument) as caught:
+        await client.ask(chat(QUESTION), sampling=sampling)
+    assert message in str(caught.value)
