@@ -36,12 +36,15 @@ class Arm:
                 *("--threads", str(threads), "--parallel", str(SLOTS)),
                 *("--ctx-size", str(CONTEXT * SLOTS), *self.theirs),
             ]
-        total = CONTEXT * SLOTS if "--kv-unified" in self.options else CONTEXT
+        total = ()
+        if "--kv-unified" in self.options:
+            total = ("--kv-cache-tokens", str(CONTEXT * SLOTS))
         return [
             *(programs["python"], "-P", "-m", "dynamo_backend_common", "serve", "llama-cpp"),
             *("--http-port", str(port), "--served-model-name", "model"),
             *("--", "--model-path", programs["model"], "--threads", str(threads)),
-            *("--max-num-seqs", str(SLOTS), "--context-length", str(total), *self.options),
+            *("--max-num-seqs", str(SLOTS), "--context-length", str(CONTEXT)),
+            *(*self.options, *total),
         ]
 
 
@@ -51,4 +54,5 @@ ARMS = (
     REFERENCE,
     Arm("llama-server, --kv-unified", "server-unified", theirs=("--kv-unified",)),
     OURS,
+    Arm("ours, --kv-unified", "ours-unified", ("--kv-unified",)),
 )

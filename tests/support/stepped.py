@@ -91,5 +91,10 @@ class Stepped:
             name: [each for chunk in chunks for each in chunk.get(name, ())]
             for name in ("token_ids", "log_probs", "top_logprobs")
         }
-        last = ("finish_reason", "completion_usage", "stop_reason", "cum_log_probs")
-        return joined | {name: chunks[-1].get(name) for name in last}
+        last = {
+            name: chunks[-1].get(name)
+            for name in ("finish_reason", "completion_usage", "stop_reason")
+        }
+        # A chunk without a token has none.
+        sums = [chunk["cum_log_probs"] for chunk in chunks if "cum_log_probs" in chunk]
+        return joined | last | {"cum_log_probs": sums[-1] if sums else None}

@@ -34,8 +34,11 @@ def write_tiny(
         return chance.normal(0.0, _SCALE, shape[::-1])
 
     ones = np.ones(_WIDTH)
-    tensors = {"token_embd.weight": weight(_WIDTH, vocab_size), "output_norm.weight": ones}
-    layer = {"attn_norm.weight": ones}
+    tensors: dict[str, np.ndarray[Any, Any]] = {
+        "token_embd.weight": weight(_WIDTH, vocab_size),
+        "output_norm.weight": ones,
+    }
+    layer: dict[str, np.ndarray[Any, Any]] = {"attn_norm.weight": ones}
     own: dict[str, Any] = {"context_length": 512, "embedding_length": _WIDTH, "block_count": 1}
     own |= {"attention.layer_norm_rms_epsilon": 1e-5}
     if architecture == "mamba":

@@ -97,10 +97,14 @@ def test_nothing_is_kept_of_who_shares_nothing(alike, reads):
         reads.clear()
         stepped.finish(stepped.sequence(prompt, **more))
         assert min(position for _, position in reads) == 0
-    stepped.finish(stepped.sequence(prompt))
+    running = stepped.sequence(range(200, 250), **salted)
+    stepped.scheduler.add(running)
+    while not running.output:
+        stepped.step()
     reads.clear()
-    running = stepped.sequence(prompt, **salted)
-    stepped.finish(running, stepped.sequence(prompt))
+    taken = running.slot
+    stepped.finish(stepped.sequence(range(200, 250)))
+    assert min(position for slot, position in reads if slot != taken) == 0
     assert _all_right(stepped)
 
 
@@ -150,13 +154,39 @@ def test_tokens_that_only_one_of_both_has(tmp_path, tiny):
         loaded.close()
 
 
-def test_a_draft_that_is_unlikely_or_short_is_none(tiny):
-    for more in ({"spec_draft_p_min": 1.0}, {"spec_draft_n_min": 16, "spec_draft_n_max": 16}):
+def test_who_gives_way_to_others_has_drafts_later(tiny):
+    def served(**more):
         loaded = _loaded(tiny, tiny, **more)
         stepped = Stepped(loaded.model, loaded.speculation(), piece=PIECE)
-        stepped.finish(stepped.sequence(range(100, 150)))
-        assert stepped.scheduler.speculation.drafted == 0
+        asked = [range(first, first + 50) for first in (20, 90, 160)]
+        results = stepped.finish(
+            *(stepped.sequence(prompt, stop={"max_tokens": 60}) for prompt in asked)
+        )
+        counts = stepped.scheduler.speculation
         loaded.close()
+        return [each["token_ids"] for each in results], counts.drafted, counts.accepted
+
+    # 330 tokens in a cache of 256.
+    tokens, drafted, accepted = served(kv_unified=True, kv_cache_tokens=256)
+    assert tokens == served()[0]
+    assert 100 < accepted <= drafted
+
+
+@pytest.mark.parametrize(
+    ("p_min", "n_min", "lengths"), [(0.3, 0, {1, 2, 3}), (0.3, 3, {3}), (1.0, 0, set())]
+)
+def test_a_draft_ends_where_a_token_is_unlikely(tiny, p_min, n_min, lengths):
+    loaded = _loaded(tiny, tiny, spec_draft_p_min=p_min, spec_draft_n_min=n_min)
+    speculation = loaded.speculation()
+    stepped = Stepped(loaded.model, speculation, piece=PIECE)
+    stepped.scheduler.add(stepped.sequence(range(100, 150), stop={"max_tokens": 60}))
+    seen, before = set(), 0
+    while not stepped.scheduler.idle:
+        stepped.step()
+        seen.add(speculation.drafted - before)
+        before = speculation.drafted
+    assert seen == {0, *lengths}
+    loaded.close()
 
 
 @pytest.mark.parametrize(
@@ -184,6 +214,29 @@ async def test_another_vocabulary_is_refused(tmp_path, tiny, vocab_size, values,
         str(caught.value)
     )
     await engine.cleanup()
+
+
+async def test_a_draft_model_that_is_none_is_named_before_the_model_is_loaded(tmp_path, tiny):
+    none = tmp_path / "none.gguf"
+    none.write_bytes(b"anything")
+    engine = LlamaCpp(model_path=str(tiny), model_draft=str(none), **SMALL)
+    told = []
+    with pytest.raises(InvalidArgument, match=r"none\.gguf' is no GGUF file"):
+        await engine.start(1, lambda message, fraction=None: told.append(message))
+    assert told == []
+    await engine.cleanup()
+
+
+async def test_both_models_are_told_of_while_they_load_and_freed_at_the_end(tmp_path, tiny):
+    draft = write_tiny(tmp_path / "draft.gguf", vocab_size=VOCABULARY)
+    engine = LlamaCpp(model_path=str(tiny), model_draft=str(draft), **SMALL)
+    told = []
+    await engine.start(1, lambda message, fraction=None: told.append(message))
+    assert list(dict.fromkeys(told)) == ["loading tiny", "loading draft"]
+    loaded = engine._loaded
+    assert loaded.model.max_num_seqs == loaded.draft.max_num_seqs
+    await engine.cleanup()
+    assert (loaded.model._context, loaded.draft._context) == (None, None)
 
 
 def test_there_is_no_such_draft_model(tiny):

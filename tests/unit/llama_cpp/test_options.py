@@ -16,7 +16,8 @@ def test_every_option_is_an_argument():
         "--model-path m.gguf --context-length 1024 --max-num-seqs 2 --max-num-batched-tokens 100 "
         "--prefill-chunk 64 --threads 3 --gpu-layers -1 "
         "--kv-cache-block-size 32 --no-prefix-caching --tensor-split 3,1 --flash-attn on "
-        "--cache-type-k q8_0 --rope-scale 2.5 --no-kv-offload"
+        "--cache-type-k q8_0 --rope-scale 2.5 --no-kv-offload --model-draft d.gguf "
+        "--spec-type ngram-simple,draft-simple --spec-draft-p-min 0.5 --spec-ngram-simple-size-n 4"
     )
     assert parse_options(arguments.split()) == Options(
         model_path="m.gguf",
@@ -33,6 +34,10 @@ def test_every_option_is_an_argument():
         cache_type_k="q8_0",
         rope_scale=2.5,
         kv_offload=False,
+        model_draft="d.gguf",
+        spec_type="ngram-simple,draft-simple",
+        spec_draft_p_min=0.5,
+        spec_ngram_simple_size_n=4,
     )
 
 
@@ -70,6 +75,19 @@ def test_help_names_every_option(capsys):
             "cache_type_v q8_0 needs flash attention",
         ),
         (["--rope-scale", "2", "--rope-freq-scale", "0.5"], "are the same, one as 1 / the other"),
+        (["--spec-type", "ngram-mod"], "spec_type is 'ngram-mod'; it must be some of none, draft-"),
+        (["--spec-type", "none,ngram-simple"], "none goes with nothing else"),
+        (["--spec-type", "draft-simple"], "draft-simple and a draft model go together"),
+        (
+            ["--spec-type", "ngram-simple", "--model-draft", "d.gguf"],
+            "spec_type is 'ngram-simple', and model_draft is 'd.gguf'; draft-simple and",
+        ),
+        (["--spec-draft-p-min", "1.5"], "spec_draft_p_min is 1.5; it must be 0 to 1"),
+        (["--spec-draft-n-min", "4"], "spec_draft_n_min is 4; it must be at most spec_draft_n_max"),
+        (
+            ["--spec-type", "ngram-simple", "--max-num-batched-tokens", "140"],
+            "max_num_batched_tokens is 140; with drafts it must be 144 or more",
+        ),
         (["--context", "5"], "unrecognized arguments: --context 5"),
         (["--model-path", "/nowhere/m.gguf"], "'/nowhere/m.gguf' does not exist"),
     ],

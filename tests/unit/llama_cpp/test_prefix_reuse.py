@@ -152,7 +152,7 @@ async def test_what_was_cached_is_told_with_the_first_chunk(begin, prompts):
 
 
 async def test_it_is_only_told_of_when_it_is_there(begin, prompts, monkeypatch):
-    client = await begin()
+    client = await begin(ubatch_size=32)
     decode, held = Model.decode, []
 
     def decode_and_look(model):
@@ -184,11 +184,11 @@ async def test_output_is_the_same_with_the_cache_and_without(start, begin, promp
             output.chunks[-1]["completion_usage"].pop("prompt_tokens_details", None)
         return [output.chunks for output in found]
 
-    client = await begin()
+    client = await begin(ubatch_size=32)
     cached = await outputs(client)
     await _idle(client)
     assert client.cells.copies > 0
-    plain = await start(max_num_seqs=4, prefill_chunk=48, prefix_caching=False)
+    plain = await start(max_num_seqs=4, prefill_chunk=48, ubatch_size=48, prefix_caching=False)
     assert cached == await outputs(plain)
 
 
@@ -255,7 +255,7 @@ async def test_a_slot_in_use_is_never_taken(begin, prompts, greedy):
 
 
 async def test_what_a_cancelled_request_has_read_is_kept(begin, prompts, greedy, monkeypatch):
-    client = await begin(max_num_seqs=1)
+    client = await begin(max_num_seqs=1, ubatch_size=32)
     context = made_context()
     decode, pieces = Model.decode, iter(range(10_000))
 

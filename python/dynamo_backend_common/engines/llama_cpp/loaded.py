@@ -88,9 +88,13 @@ def load(
         InvalidArgument: llama.cpp cannot load a file, or the models do not go together.
         Unknown: There is no memory for a context of this size.
     """
+    # What is wrong with a file is said before another one is loaded.
+    trained = None if draft_file is None else context_length(draft_file.metadata.values)
     model = Model(file.path, options, partial(proceed, f"loading {file.name}"))
     try:
-        draft = None if draft_file is None else _load_draft(draft_file, model, options, proceed)
+        draft = None
+        if draft_file is not None and trained is not None:
+            draft = _load_draft(draft_file, trained, model, options, proceed)
     except BaseException:
         model.close()
         raise
@@ -98,11 +102,15 @@ def load(
 
 
 def _load_draft(
-    file: ModelFile, model: Model, options: Options, proceed: Callable[[str, float], bool]
+    file: ModelFile,
+    trained: int,
+    model: Model,
+    options: Options,
+    proceed: Callable[[str, float], bool],
 ) -> Model | None:
     if not _can_cut(model, "the model"):
         return None
-    length = min(model.context_length, context_length(file.metadata.values))
+    length = min(model.context_length, trained)
     # A part for each request: what it keeps it can then always have.
     own = dataclasses.replace(
         options, context_length=length, kv_unified=False, kv_cache_tokens=None

@@ -112,7 +112,7 @@ class Choices(Choice):
 
     def __init__(self, *values: str) -> None:
         super().__init__(*values)
-        self.metavar = "LIST"
+        self.metavar += ",..."
         self.must = "some of " + ", ".join(values) + ", with commas between them"
 
     def accepts(self, value: Any) -> bool:

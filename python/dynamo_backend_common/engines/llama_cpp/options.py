@@ -226,10 +226,10 @@ class Options:
     spec_type: str | None = option(
         None,
         Choices("none", "draft-simple", "ngram-simple"),
-        "who drafts tokens for speculative decoding: `draft-simple`, the draft model; "
-        "`ngram-simple`, the request's own prompt and output; with both, separated by a comma, the "
-        "draft model where the text does not repeat itself; `none`",
-        default_text="`draft-simple` with a draft model, else `none`",
+        "who drafts tokens for speculative decoding: the draft model, or the prompt and output of "
+        "the request itself, in which the newest tokens occur; of both it is the draft model only "
+        "where they do not",
+        default_text="the draft model where there is one, else none",
     )
     spec_draft_n_max: int = option(3, Integer(), "tokens that the draft model drafts at most")
     spec_draft_n_min: int = option(

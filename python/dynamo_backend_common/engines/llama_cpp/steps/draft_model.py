@@ -108,10 +108,8 @@ class ModelDrafter:
         return self._reuses and sequence.generation.shares_prefix
 
     def _can_draft(self, sequence: Sequence, limit: int) -> bool:
-        slot = self._slots[sequence.slot]
         return (
-            not (slot.lost and slot.owner is sequence)
-            and limit >= max(self._n_min, 1)
+            limit >= max(self._n_min, 1)
             and sequence.decoded + limit <= self._model.context_length
             and sequence.last_token < self._model.vocab_size
         )

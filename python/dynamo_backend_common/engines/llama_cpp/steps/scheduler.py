@@ -23,7 +23,7 @@ from ..cache.kv_reports import KvUse
 from .batches import equal_batches
 from .counts import Counts
 from .output import as_step, choose
-from .prefill import next_piece
+from .prefill import next_piece, reads_for_both
 from .sampling import make_sampler
 from .speculation import Speculation
 from .token_limits import TokenLimits
@@ -159,13 +159,16 @@ class Scheduler:
             yield empty.stream, [], "length", empty.usage
         if producing or self._reading:
             self._steps += 1
-            room = self._prefill_chunk if producing else self._model.max_num_batched_tokens
+            chunk = room = self._prefill_chunk
+            if not producing:
+                # Nobody is kept waiting: a prompt is read by as much as is computed at once.
+                chunk, room = self._model.ubatch_size, self._model.max_num_batched_tokens
             adapter = self._turns.next(
                 each.generation.adapter for each in (*producing, *self._reading)
             )
             self._model.use_adapter(adapter)
             yield from self._produce(_of(adapter, producing))
-            yield from self._read_prompts(room, adapter)
+            yield from self._read_prompts(chunk, room, adapter)
 
     def uses(self, adapter: Adapter) -> bool:
         """Whether a request needs ``adapter``."""
@@ -258,13 +261,13 @@ class Scheduler:
             self._model.add(token, position, sequence.slot, sample=True)
         return place
 
-    def _read_prompts(self, room: int, adapter: Adapter | None) -> Iterator[Step]:
-        """Reads pieces of an adapter's prompts in turn, at most ``room`` tokens."""
+    def _read_prompts(self, chunk: int, room: int, adapter: Adapter | None) -> Iterator[Step]:
+        """Reads an adapter's prompts in turn, at most ``room`` tokens in pieces of ``chunk``."""
         while mine := _of(adapter, self._reading):
-            sequence = mine[0]
+            sequence = next(each for each in mine if not self._waits(each, mine))
             if sequence.slot < 0:
                 self._place(sequence)
-            length = next_piece(sequence.unread, self._prefill_chunk)
+            length = next_piece(sequence.unread, chunk)
             if length > room:
                 break
             try:
@@ -282,6 +285,17 @@ class Scheduler:
             # Who had given way has its newest token already.
             if not sequence.output:
                 yield self._advance(sequence, place)
+
+    def _waits(self, sequence: Sequence, reading: List[Sequence]) -> bool:
+        """Whether another is about to read what ``sequence`` begins with: it takes that over."""
+        if sequence.slot >= 0 or not self._cache.enabled or not sequence.generation.shares_prefix:
+            return False
+        size, prompt = self._cache.block_size, sequence.generation.prompt
+        return any(
+            reads_for_both(each.generation.prompt, each.decoded, prompt, size)
+            for each in reading
+            if each.slot >= 0 and each.generation.shares_prefix
+        )
 
     def _place(self, sequence: Sequence) -> None:
         """Gives a request its slot, with what is cached of its prompt; as late as possible.
@@ -342,16 +356,11 @@ class Scheduler:
         if (slot := self._cache.evict()) is not None:
             self._model.keep(slot, 0)
             return
-        youngest, stage = max(
-            (
-                (each, stage)
-                for stage in (self._reading, self._producing)
-                for each in stage
-                if each.slot >= 0
-            ),
-            key=lambda found: found[0].stream,
-        )
-        stage.remove(youngest)
+        placed = [each for each in (*self._reading, *self._producing) if each.slot >= 0]
+        if len(placed) == 1:
+            raise RuntimeError("the KV cache has no room for a request that is alone")
+        youngest = max(placed, key=lambda each: each.stream)
+        (self._producing if youngest in self._producing else self._reading).remove(youngest)
         self._give_back(youngest)
         self._waiting.appendleft(youngest)
         self._crowded = True
