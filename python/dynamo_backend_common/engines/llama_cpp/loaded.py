@@ -82,7 +82,7 @@ def load(
         file: The file of the model.
         draft_file: That of the draft model, where there is one.
         options: How to load them.
-        proceed: Called with the name of a file and its loaded part, 0 to 1; False gives up.
+        proceed: Called with what is being done and the done part, 0 to 1; False gives up.
 
     Raises:
         InvalidArgument: llama.cpp cannot load a file, or the models do not go together.
@@ -90,7 +90,7 @@ def load(
     """
     # What is wrong with a file is said before another one is loaded.
     trained = None if draft_file is None else context_length(draft_file.metadata.values)
-    model = Model(file.path, options, partial(proceed, file.name))
+    model = Model(file.path, options, partial(proceed, f"loading {file.name}"))
     try:
         draft = None
         if draft_file is not None and trained is not None:
@@ -115,7 +115,7 @@ def _load_draft(
     own = dataclasses.replace(
         options, context_length=length, kv_unified=False, kv_cache_tokens=None
     )
-    draft = Model(file.path, own, partial(proceed, file.name))
+    draft = Model(file.path, own, partial(proceed, f"loading {file.name}"))
     try:
         require_same_vocabulary(model, draft, file.path)
         if _can_cut(draft, f"the draft model '{file.name}'"):
