@@ -81,7 +81,12 @@ class Client:
         request: dict[str, Any] = {**made_request(prompt, **more)}
         request["stop_conditions"] |= {"max_tokens": 24} | (stop or {})
         request["output_options"] |= output or {}
-        request["sampling_options"] |= sampling or {}
+        known = request["sampling_options"].keys()
+        given = sampling or {}
+        request["sampling_options"] |= {name: given[name] for name in given.keys() & known}
+        # What Dynamo does not know goes by another way, as its frontend passes it on.
+        if others := {name: given[name] for name in given.keys() - known}:
+            request["extra_args"] = {"sampling_options": others}
         if sampling is not None and "temperature" not in sampling:
             request["sampling_options"]["temperature"] = None
         return self.serve(request, context)

@@ -27,8 +27,8 @@ def test_a_prompt_begins_once(tokens, begin, wanted):
 
 
 async def test_the_model_says_whether(client, tokenize):
-    assert client.engine._model.begin_token is None
-    assert client.engine._model.bos_token == 1
+    assert client.engine._loaded.model.begin_token is None
+    assert client.engine._loaded.model.bos_token == 1
 
 
 _CHAT = "{% for message in messages %}{{ message.content }}{% endfor %}"

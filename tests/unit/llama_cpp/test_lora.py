@@ -238,7 +238,7 @@ async def test_a_wrong_file_is_named_and_nothing_else_ends(
 )
 async def test_a_wrong_update_is_named(model_file, body, message):
     with pytest.raises(InvalidArgument, match=message):
-        await Adapters([], model_file, limit=8).update("load_lora", body)
+        await Adapters([], limit=8).update("load_lora", body)
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,6 @@
 
 import pytest
 
-from dynamo_backend_common.exceptions import InvalidArgument
-
 QUESTION = "Tell me a story about a fox."
 
 
@@ -75,6 +73,4 @@ async def test_dynamic_temperature_is_colder_where_the_model_is_sure(client, cha
     ],
 )
 async def test_wrong_values_are_named(client, chat, sampling, message):
-    with pytest.raises(InvalidArgument) as caught:
-        await client.ask(chat(QUESTION), sampling=sampling)
-    assert message in str(caught.value)
+    assert message in await client.refusal(sampling_options=sampling)

@@ -106,7 +106,7 @@ async def test_what_cannot_be_loaded_again_leaves_it_asleep(start, chat, monkeyp
     await control("sleep", {})
     with monkeypatch.context() as patch:
         patch.setattr(
-            "dynamo_backend_common.engines.llama_cpp.engine.Model",
+            "dynamo_backend_common.engines.llama_cpp.loaded.Model",
             lambda *_: (_ for _ in ()).throw(Unknown("no memory")),
         )
         with pytest.raises(Unknown, match="no memory"):

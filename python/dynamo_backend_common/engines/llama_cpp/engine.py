@@ -179,8 +179,8 @@ class LlamaCpp:
             model,
             self._options.prefill_chunk,
             cache,
-            self._counts,
-            self._loaded.speculation(),
+            counts=self._counts,
+            speculation=self._loaded.speculation(),
         )
         self._grammars = Grammars(model.grammar)
         # Those of a loop that has ended take no more.

@@ -82,7 +82,7 @@ def load(
         file: The file of the model.
         draft_file: That of the draft model, where there is one.
         options: How to load them.
-        proceed: Called with what is being done and the done part, 0 to 1; False gives up.
+        proceed: Called with what is loaded and how much of it is, 0 to 1; False gives up.
 
     Raises:
         InvalidArgument: llama.cpp cannot load a file, or the models do not go together.

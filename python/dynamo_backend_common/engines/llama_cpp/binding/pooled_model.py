@@ -33,7 +33,6 @@ class PooledModel(Model):
     """A loaded model, of an encoder or of a decoder, for vectors instead of tokens.
 
     Attributes:
-        longest: Tokens that one text may have.
         size: Numbers of a vector.
         pooling: How it is made.
         template: How a reranker is asked, with ``{query}`` and ``{document}``; None: by tokens that
@@ -60,11 +59,12 @@ class PooledModel(Model):
             raise InvalidArgument(
                 f"'{path.name}' has an encoder and a decoder, which makes no embeddings"
             )
-        self.longest = self._length(path, options)
+        self.context_length = self._length(path, options)
+        self.keeps_prefixes = self._shares_cells = False
         parameters = context_parameters(options, self._c, on_gpu=uses_gpu(options, self._c))
         # One vector is made of tokens that are computed together. All texts of a batch share the
         # cells, which hold nothing between two batches.
-        size = max(self.longest, options.max_num_batched_tokens)
+        size = max(self.context_length, options.max_num_batched_tokens)
         # llama.cpp ends the process where the one is no multiple of the other.
         size += -size % options.max_num_seqs
         parameters.n_ctx = parameters.n_batch = parameters.n_ubatch = size

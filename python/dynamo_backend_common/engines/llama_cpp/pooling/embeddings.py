@@ -61,7 +61,7 @@ class Embeddings:
         if longest == 0:
             raise InvalidArgument("truncate_prompt_tokens is 0; it must be 1 or more, or -1")
         if longest == _CUT_TO_CONTEXT:
-            longest = model.longest
+            longest = model.context_length
         texts = []
         for place, text in enumerate(_inputs(request.get("input"))):
             tokens = (
@@ -70,7 +70,7 @@ class Embeddings:
                 else _checked(text, model.vocab_size)
             )
             texts.append(tokens[:longest])
-            check_length(f"input {place}", texts[-1], model.longest)
+            check_length(f"input {place}", texts[-1], model.context_length)
         return cls(model=str(request.get("model")), texts=texts, in_base64=form == "base64")
 
     def answer(self, vectors: Sequence[Any]) -> dict[str, Any]:

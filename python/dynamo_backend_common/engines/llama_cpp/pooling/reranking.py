@@ -49,7 +49,7 @@ class Reranking:
             raise InvalidArgument("documents is empty: it must have at least one text")
         texts = [model.pair(query, document) for document in documents]
         for place, text in enumerate(texts):
-            check_length(f"the query with document {place}", text, model.longest)
+            check_length(f"the query with document {place}", text, model.context_length)
         return cls(
             documents=documents,
             texts=texts,

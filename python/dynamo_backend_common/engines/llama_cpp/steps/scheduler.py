@@ -69,6 +69,7 @@ class Scheduler:
         model: Model,
         prefill_chunk: int,
         cache: PrefixCache,
+        *,
         counts: Counts | None = None,
         speculation: Speculation | None = None,
     ) -> None:
