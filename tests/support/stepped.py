@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from dynamo_backend_common.engines.llama_cpp.cache.kv_reports import KvReports
 from dynamo_backend_common.engines.llama_cpp.cache.prefix_cache import PrefixCache
 from dynamo_backend_common.engines.llama_cpp.request.generation import read_request
+from dynamo_backend_common.engines.llama_cpp.steps.counts import Counts
 from dynamo_backend_common.engines.llama_cpp.steps.scheduler import Scheduler
 from dynamo_backend_common.engines.llama_cpp.steps.sequence import Sequence
 
@@ -25,6 +26,7 @@ class Stepped:
 
     Attributes:
         model: What it computes with.
+        counts: What was computed.
         scheduler: What makes the steps.
         steps: Number of steps so far.
         chunks: All chunks of a request, by its stream.
@@ -35,7 +37,8 @@ class Stepped:
     ) -> None:
         self.model = model
         cache = PrefixCache(model.max_num_seqs, block_size=16, listener=KvReports())
-        self.scheduler = Scheduler(model, piece, cache, speculation=speculation)
+        self.counts = Counts()
+        self.scheduler = Scheduler(model, piece, cache, counts=self.counts, speculation=speculation)
         self.steps = 0
         self.chunks: dict[int, list[Any]] = {}
 

@@ -54,8 +54,7 @@ def reads(alike, monkeypatch):
 
 def _all_right(stepped):
     """Whether the draft model knew all: it has read the same."""
-    speculation = stepped.scheduler.speculation
-    return 0 < speculation.drafted == speculation.accepted
+    return 0 < stepped.counts.n_draft_tokens == stepped.counts.n_draft_accepted
 
 
 def test_it_reads_each_token_once(alike, reads):
@@ -64,7 +63,7 @@ def test_it_reads_each_token_once(alike, reads):
     stepped.finish(sequence)
     # The first token comes of the prompt, and four by four the others; nothing follows the last.
     assert _all_right(stepped)
-    assert stepped.scheduler.speculation.drafted == 12
+    assert stepped.counts.n_draft_tokens == 12
     assert reads == [(0, position) for position in range(len(reads))]
     assert 50 + 14 <= len(reads) <= 50 + 16
 
@@ -134,7 +133,7 @@ def test_a_shorter_context_ends_the_drafts(tmp_path, tiny):
     ]
     [crossing, beyond] = stepped.finish(*sequences)
     assert _all_right(stepped)
-    assert stepped.scheduler.speculation.drafted <= 16
+    assert stepped.counts.n_draft_tokens <= 16
     assert len(crossing["token_ids"]) == len(beyond["token_ids"]) == 40
     loaded.close()
 
@@ -150,7 +149,7 @@ def test_tokens_that_only_one_of_both_has(tmp_path, tiny):
         alone = Stepped(loaded.model, piece=PIECE)
         expected = alone.finish(*(alone.sequence(range(first, first + 50)) for first in (10, 180)))
         assert [each["token_ids"] for each in results] == [each["token_ids"] for each in expected]
-        assert stepped.scheduler.speculation.drafted > 0
+        assert stepped.counts.n_draft_tokens > 0
         loaded.close()
 
 
@@ -162,14 +161,13 @@ def test_who_gives_way_to_others_has_drafts_later(tiny):
         results = stepped.finish(
             *(stepped.sequence(prompt, stop={"max_tokens": 60}) for prompt in asked)
         )
-        counts = stepped.scheduler.speculation
         loaded.close()
-        return [each["token_ids"] for each in results], counts.drafted, counts.accepted
+        return [each["token_ids"] for each in results], stepped.counts
 
     # 330 tokens in a cache of 256.
-    tokens, drafted, accepted = served(kv_unified=True, kv_cache_tokens=256)
+    tokens, counts = served(kv_unified=True, kv_cache_tokens=256)
     assert tokens == served()[0]
-    assert 100 < accepted <= drafted
+    assert 100 < counts.n_draft_accepted <= counts.n_draft_tokens
 
 
 @pytest.mark.parametrize(
@@ -177,14 +175,13 @@ def test_who_gives_way_to_others_has_drafts_later(tiny):
 )
 def test_a_draft_ends_where_a_token_is_unlikely(tiny, p_min, n_min, lengths):
     loaded = _loaded(tiny, tiny, spec_draft_p_min=p_min, spec_draft_n_min=n_min)
-    speculation = loaded.speculation()
-    stepped = Stepped(loaded.model, speculation, piece=PIECE)
+    stepped = Stepped(loaded.model, loaded.speculation(), piece=PIECE)
     stepped.scheduler.add(stepped.sequence(range(100, 150), stop={"max_tokens": 60}))
     seen, before = set(), 0
     while not stepped.scheduler.idle:
         stepped.step()
-        seen.add(speculation.drafted - before)
-        before = speculation.drafted
+        seen.add(stepped.counts.n_draft_tokens - before)
+        before = stepped.counts.n_draft_tokens
     assert seen == {0, *lengths}
     loaded.close()
 
@@ -258,7 +255,7 @@ def test_who_cannot_forget_a_token_has_no_drafts(tmp_path, tiny, caplog):
         if model == tiny:
             [result] = stepped.finish(stepped.sequence(range(100, 150)))
             assert len(result["token_ids"]) == 16
-            assert stepped.scheduler.speculation.drafted == 0
+            assert stepped.counts.n_draft_tokens == 0
         loaded.close()
     caplog.clear()
     options = Options(model_path=str(recurrent), spec_type="ngram-simple", **SMALL)

@@ -6,6 +6,8 @@ import re
 ENDLESS = {"max_tokens": None, "ignore_eos": True}
 COUNTERS = {
     "n_decode_total",
+    "n_draft_accepted_total",
+    "n_draft_tokens_total",
     "prefix_cache_hits_total",
     "prefix_cache_queries_total",
     "prompt_seconds_total",
@@ -26,7 +28,8 @@ def _read(text):
 
 
 async def test_they_count_tokens_seconds_and_what_was_found(start, tokenize, metrics_context):
-    client, texts = await start(max_num_seqs=2), []
+    drafts = {"spec_type": "ngram-simple", "spec_ngram_simple_size_n": 2}
+    client, texts = await start(max_num_seqs=2, **drafts), []
     await client.engine.setup_metrics(metrics_context(texts))
     (text,) = texts
     assert set(_read(text()).values()) == {0.0}
@@ -41,8 +44,10 @@ async def test_they_count_tokens_seconds_and_what_was_found(start, tokenize, met
     assert seen["tokens_predicted_total"] == 2 * 6
     assert seen["prompt_seconds_total"] > 0
     assert seen["tokens_predicted_seconds_total"] > 0
-    # Each first token comes of the one batch that the rest of the prompt is.
-    assert seen["n_decode_total"] == 2 * 6
+    # Each first token comes of the one batch that the rest of the prompt is; what was guessed right
+    # spares a batch.
+    assert 0 < seen["n_draft_accepted_total"] <= seen["n_draft_tokens_total"]
+    assert seen["n_decode_total"] == 2 * 6 - seen["n_draft_accepted_total"]
 
     # They go on where they were.
     await client.engine.engine_control("sleep", {})

@@ -104,8 +104,7 @@ def test_the_output_is_the_one_without(loaded, without, repeating, who):
     served = Stepped(loaded.model, Speculation(drafters, longest=LONGEST))
     sequences = [served.sequence(repeating, **request) for request in REQUESTS.values()]
     assert dict(zip(REQUESTS, served.finish(*sequences), strict=True)) == results
-    speculation = served.scheduler.speculation
-    assert 0 < speculation.accepted <= speculation.drafted
+    assert 0 < served.counts.n_draft_accepted <= served.counts.n_draft_tokens
     assert served.steps < steps
     assert [each._histories for each in drafters if isinstance(each, NGramDrafter)] in ([], [{}])
     served.scheduler.close()
@@ -165,9 +164,9 @@ def test_what_was_guessed_wrong_leaves_the_context(loaded, repeating):
             assert served.model.last_position(sequence.slot) == sequence.decoded - 1
     # The prompt in two pieces or more, then up to each fourth token, which is guessed wrong.
     assert [count for count in counts if count] == [1, 3, 4, 4, 4]
-    assert served.scheduler.speculation.accepted == 2 + 3 * 3
+    assert served.counts.n_draft_accepted == 2 + 3 * 3
     # As many as may be guessed at once, then all that are left but one.
-    assert served.scheduler.speculation.drafted == LONGEST + LONGEST + 7 + 3
+    assert served.counts.n_draft_tokens == LONGEST + LONGEST + 7 + 3
     assert served.result(sequence) == plain
 
 
@@ -206,7 +205,7 @@ def test_what_others_draft_changes_nothing(model, repeating, tokenize):
             stepped.sequence(prompt, stop={"max_tokens": count}, **request)
             for prompt, count in zip(prompts, counts, strict=False)
         ]
-        return stepped.finish(*sequences)[0], drafts.accepted
+        return stepped.finish(*sequences)[0], stepped.counts.n_draft_accepted
 
     by_itself, accepted = served(16)
     assert accepted > 0

@@ -46,6 +46,12 @@ def metrics_text(
             counts.prefix_cache_hits,
         ),
         ("n_decode_total", "Batches that were computed.", counts.n_decode),
+        ("n_draft_tokens_total", "Tokens of drafts.", counts.n_draft_tokens),
+        (
+            "n_draft_accepted_total",
+            "Tokens of drafts that became output.",
+            counts.n_draft_accepted,
+        ),
         ("requests_processing", "Requests that run.", load.running),
         ("requests_deferred", "Requests that wait for a slot.", load.waiting),
         ("kv_cache_usage_ratio", "Part of the KV cache that running requests have.", used),

@@ -15,6 +15,8 @@ class Counts:
         tokens_predicted: Tokens of output.
         tokens_predicted_seconds: Seconds that these took, but for the first of each output.
         n_decode: Batches that were computed.
+        n_draft_tokens: Tokens of drafts.
+        n_draft_accepted: Tokens of them that became output.
         prefix_cache_queries: Tokens of prompts that were looked for in the prefix cache.
         prefix_cache_hits: Tokens of them that were found.
     """
@@ -24,5 +26,7 @@ class Counts:
     tokens_predicted: int = 0
     tokens_predicted_seconds: float = 0.0
     n_decode: int = 0
+    n_draft_tokens: int = 0
+    n_draft_accepted: int = 0
     prefix_cache_queries: int = 0
     prefix_cache_hits: int = 0

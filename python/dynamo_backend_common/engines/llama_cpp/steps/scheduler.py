@@ -62,7 +62,6 @@ class Scheduler:
 
     Attributes:
         paused: Whether the last step had nothing to compute, though there are requests.
-        speculation: Drafts, and how many of them were right.
     """
 
     def __init__(
@@ -98,7 +97,7 @@ class Scheduler:
         # Whether somebody gave way to others since the last request ended.
         self._crowded = False
         self.paused = False
-        self.speculation = speculation or Speculation()
+        self._speculation = speculation or Speculation()
 
     @property
     def load(self) -> Load:
@@ -222,7 +221,7 @@ class Scheduler:
 
     def _produce(self, producing: list[Sequence]) -> Iterator[Step]:
         """Computes the next token of every request of ``producing``, and those behind a draft."""
-        drafts = self.speculation.draft(producing)
+        drafts = self._speculation.draft(producing)
         drafted = zip(producing, drafts, strict=True)
         for batch in equal_batches(drafted, lambda each: 1 + len(each[1]), self._model.ubatch_size):
             begun = monotonic()
@@ -328,7 +327,7 @@ class Scheduler:
         self._model.decode()
         sequence.decoded += length
         self._cache.read(sequence.slot, sequence.decoded)
-        self.speculation.read(sequence)
+        self._speculation.read(sequence)
         self._counts.prompt_tokens += length
         self._counts.n_decode += 1
         self._counts.prompt_seconds += monotonic() - begun
@@ -338,7 +337,8 @@ class Scheduler:
         """Chooses the next tokens of a request, and retires it when these were the last."""
         output = choose(self._model, sequence, place, draft)
         sequence.decoded += output.accepted
-        self.speculation.count(len(draft), output.accepted)
+        self._counts.n_draft_tokens += len(draft)
+        self._counts.n_draft_accepted += output.accepted
         self._counts.tokens_predicted += len(output.tokens)
         if output.reason is not None:
             self._producing.remove(sequence)
@@ -374,7 +374,7 @@ class Scheduler:
         self._give_back(sequence)
 
     def _give_back(self, sequence: Sequence) -> None:
-        self.speculation.forget(sequence)
+        self._speculation.forget(sequence)
         if sequence.slot >= 0:
             self._model.keep(sequence.slot, self._cache.give_back(sequence.slot))
             sequence.slot, sequence.decoded = -1, 0

@@ -29,12 +29,7 @@ class Drafter(Protocol):
 
 
 class Speculation:
-    """The drafts of all requests.
-
-    Attributes:
-        drafted: Tokens that were guessed so far.
-        accepted: Those of them that became output.
-    """
+    """The drafts of all requests."""
 
     def __init__(self, drafters: List[Drafter] = (), *, longest: int = 0) -> None:
         """Takes charge of ``drafters``.
@@ -43,8 +38,6 @@ class Speculation:
             drafters: Who guesses; the first that has a guess for a request is followed.
             longest: Tokens of a draft at most.
         """
-        self.drafted = 0
-        self.accepted = 0
         self._drafters = drafters
         self._longest = longest
 
@@ -67,11 +60,6 @@ class Speculation:
             for (number, most), draft in zip(wanted, made, strict=True):
                 drafts[number] = draft[:most]
         return drafts
-
-    def count(self, drafted: int, accepted: int) -> None:
-        """Of a draft of ``drafted`` tokens the first ``accepted`` became output."""
-        self.drafted += drafted
-        self.accepted += accepted
 
     def forget(self, sequence: Sequence) -> None:
         """The request has left its slot."""
