@@ -25,13 +25,11 @@ def constraint_gbnf(guided: GuidedDecoding) -> str:
         InvalidArgument: It is not valid, or has what a grammar cannot say; the message names it.
     """
     try:
-        text = _gbnf(guided)
-        check_gbnf(text)
+        return check_gbnf(_gbnf(guided))
     except InvalidArgument as error:
         raise InvalidArgument(f"guided_decoding.{guided.kind}: {error}") from None
     except RecursionError:
         raise InvalidArgument(f"guided_decoding.{guided.kind} is nested too deeply") from None
-    return text
 
 
 def _gbnf(guided: GuidedDecoding) -> str:
