@@ -81,9 +81,9 @@ def test_a_bad_grammar_never_reaches_llama_cpp(grammar, message):
 
 
 def test_choices_are_texts_and_no_patterns(grammar_texts):
-    choices = ["a.b", 'say "hi"\n', "é|中", "a.b"]
+    choices = ["a.b", 'say "hi"\n', "é|中", "a.b", "a.", *(f"a.number {at}" for at in range(2000))]
     grammar = constraint_gbnf(GuidedDecoding(kind="choice", value=choices))
-    assert all(grammar_texts.takes(grammar, choice) for choice in choices)
+    assert all(grammar_texts.takes(grammar, choice) for choice in choices[:40])
     assert not any(grammar_texts.takes(grammar, text) for text in ["axb", "é", ""])
 
 

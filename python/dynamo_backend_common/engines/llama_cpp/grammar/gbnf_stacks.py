@@ -14,10 +14,10 @@ from .gbnf_parser import Choice, Item, Repetition, Rule, Terminal
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-_MOST = 256
-_CHARACTERS = 24
-_TRIED = 8
-_MOST_WORK = 30_000
+_MOST = 1024
+_CHARACTERS = 64
+_TRIED = 4
+_MOST_WORK = 20_000
 
 # A place where something goes on: a sequence, a literal or a repetition, and how far it is.
 _Frame: TypeAlias = tuple["tuple[Item, ...] | Terminal | Repetition", int]

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from .characters import literal
 from .json_keywords import refuse, wrong
 from .json_scalars import count
+from .json_values import json_text
 from .rules import EMPTY
 
 if TYPE_CHECKING:
@@ -34,7 +36,7 @@ def object_(reader: Reader, found: dict[str, Any], place: str) -> str:
     members = [
         (
             values.member(
-                values.constant(name), reader.inner(schema, f"{place}/properties/{name}")
+                literal(json_text(name)), reader.inner(schema, f"{place}/properties/{name}")
             ),
             name in required,
         )

@@ -15,6 +15,8 @@ from .json_choices import are_exclusive, constants
 from .json_keywords import KINDS, constraints, refuse, together, type_names, wrong
 from .json_objects import object_
 from .json_scalars import integer, number, string
+from .json_values import json_text
+from .texts import texts_gbnf
 
 if TYPE_CHECKING:
     from .json_values import JsonValues
@@ -123,7 +125,7 @@ class Schemas:
             if name in found:
                 return self._branches(name, found, place)
         if "enum" in found or "const" in found:
-            return " | ".join(map(self.values.constant, constants(found, place)))
+            return texts_gbnf(map(json_text, constants(found, place)), self.rules)
         return self.rules.one_of(self._of_type(name, found, place) for name in _types(found, place))
 
     def _branches(self, name: str, found: dict[str, Any], place: str) -> str:
