@@ -47,7 +47,7 @@ def _gbnf(guided: GuidedDecoding) -> str:
     if guided.kind == "choice":
         if any("\0" in choice for choice in guided.value):
             raise InvalidArgument("a choice has a character NUL, which no output can have")
-        return rules.text(texts_gbnf(guided.value, rules))
+        return rules.text(texts_gbnf(dict.fromkeys(guided.value, ""), rules))
     return str(guided.value)
 
 

@@ -36,7 +36,7 @@ def refuse_ambiguous(rules: dict[str, Choice]) -> None:
     Raises:
         InvalidArgument: There are too many.
     """
-    machine = _Machine(rules)
+    machine = Machine(rules)
     stacks = machine.begun()
     for _ in range(_CHARACTERS):
         if len(stacks) > _MOST:
@@ -72,7 +72,7 @@ def _top(stack: _Stack) -> tuple[tuple[int, int], ...]:
     return part.characters[at].ranges if part.characters else ()
 
 
-class _Machine:
+class Machine:
     """Follows a grammar as llama.cpp does.
 
     Attributes:
