@@ -120,6 +120,7 @@ async def test_a_bad_constraint_harms_nobody(client, chat, model):
         ({"grammar": "root ::= ("}, "guided_decoding.grammar: the grammar is not valid"),
         ({"grammar": "root ::= <nonsense>"}, "llama.cpp does not take the grammar"),
         ({"json": {"not": {}}}, "guided_decoding.json: the JSON schema has the keyword 'not'"),
+        ({"regex": "a", "backend": "xgrammar"}, "guided_decoding.backend is given, which the"),
         ({"json": {}, "regex": "a"}, "guided_decoding has json and regex"),
         ({"xpath": "//a", "regex": "a"}, "guided_decoding.xpath is not known"),
         ({"structural_tag": 5}, "guided_decoding.structural_tag is 5; it must be str or dict"),
