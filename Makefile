@@ -14,7 +14,7 @@ export PYTHON
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
 exclusive := clean test setup build lint docs fmt rust-test python-test fuzz wheel bench vllm-env test-vllm \
-	bench-vllm interop-wheel test-sidecars
+	bench-vllm bench-llama-cpp interop-wheel test-sidecars
 .PHONY: help demo install prepare smoke $(exclusive)
 
 ifndef ALONE
@@ -74,6 +74,9 @@ vllm-env: build ## make the environments with vLLM on a CPU, and the tiny model 
 
 test-vllm: vllm-env ## test the engine vllm, with each tested release of vLLM (ARGS go to pytest, VLLM=0.32.0: that one only)
 	@scripts/vllm-test.sh $(ARGS)
+
+bench-llama-cpp: build ## compare the engine llama-cpp with llama.cpp's own server (ARGS=--quick: minutes)
+	@scripts/llama-bench.sh $(ARGS)
 
 bench-vllm: vllm-env ## compare the engine vllm with the reference's worker (ARGS=--quick: minutes)
 	@scripts/vllm-bench.sh $(ARGS)

@@ -1,7 +1,4 @@
-"""What `Steps` promises, as one conversation that any implementation of it can be put through.
-
-`stepped.Conversing` puts `Steps` itself through it, the unit tests of ``llama-cpp`` their stand-in.
-"""
+"""What `Steps` promises, as one conversation; `stepped.Conversing` puts it through that."""
 
 import asyncio
 

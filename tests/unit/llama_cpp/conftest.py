@@ -3,12 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
-import threading
-import time
-from collections import deque
 from dataclasses import dataclass, field
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import llama_cpp
@@ -17,6 +12,10 @@ import pytest
 from dynamo_backend_common.engines.llama_cpp import LlamaCpp, Options
 from dynamo_backend_common.engines.llama_cpp.binding.model import Model
 from dynamo_backend_common.engines.llama_cpp.files.model_file import ModelFile
+from dynamo_backend_common.exceptions import InvalidArgument
+from dynamo_backend_common.testing import context as made_context
+from dynamo_backend_common.testing import request as made_request
+from dynamo_backend_common.testing.driven import Driven
 from support.grammar_texts import GrammarTexts
 
 if TYPE_CHECKING:
@@ -25,9 +24,11 @@ if TYPE_CHECKING:
         AsyncIterator,
         Awaitable,
         Callable,
-        Iterable,
         Iterator,
+        Mapping,
     )
+
+    from dynamo_backend_common._core import TestContext
 
 CONTEXT = 512
 SLOTS = 4
@@ -37,118 +38,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "llama_cpp" in item.path.parts:
             item.add_marker(pytest.mark.model)
-
-
-class Context:
-    """A request's context that can be stopped."""
-
-    def __init__(self) -> None:
-        self.stopped = False
-
-    def is_stopped(self) -> bool:
-        return self.stopped
-
-
-class DirectStream:
-    """One request's stream where no worker is between engine and client."""
-
-    def __init__(self, number: int, context: Any) -> None:
-        self.id = number
-        self.context = context
-        self.abandoned = False
-        self.ended = False
-        self.unread: deque[Any] = deque()
-        self._loop = asyncio.get_running_loop()
-        self._more = asyncio.Event()
-
-    @property
-    def is_open(self) -> bool:
-        return not self.ended
-
-    def put(self, item: Any) -> None:
-        self.unread.append(item)
-        self._loop.call_soon_threadsafe(self._more.set)
-
-    async def next(self) -> Any:
-        while not self.unread:
-            self._more.clear()
-            await self._more.wait()
-        return self.unread.popleft()
-
-
-class DirectSteps:
-    """`Steps` where no worker is: by the same rules, but clients are tasks of the event loop.
-
-    ``test_stand_in.py`` holds the two together.
-
-    Attributes:
-        pushes: Of each push, the name of its thread and the number of streams.
-    """
-
-    CAPACITY = 8
-
-    def __init__(self) -> None:
-        self.pushes: list[tuple[str, int]] = []
-        self._streams: dict[int, DirectStream] = {}
-        self._ids = itertools.count(1)
-        self._lock = threading.Lock()
-        self._failed: BaseException | None = None
-
-    def fail(self, error: BaseException) -> None:
-        with self._lock:
-            self._failed = error
-            for stream in list(self._streams.values()):
-                self._put(stream, error)
-
-    def open(self, context: Any) -> DirectStream:
-        with self._lock:
-            if self._failed is not None:
-                raise self._failed
-            stream = DirectStream(next(self._ids), context)
-            self._streams[stream.id] = stream
-            return stream
-
-    def wait(self) -> SimpleNamespace:
-        time.sleep(0.001)
-        return self._report([])
-
-    def wake(self) -> None: ...
-
-    def push(self, step: Iterable[Any]) -> SimpleNamespace:
-        entries = list(step)
-        self.pushes.append((threading.current_thread().name, len(entries)))
-        return self._report(entries)
-
-    def _report(self, entries: list[Any]) -> SimpleNamespace:
-        with self._lock:
-            report = SimpleNamespace(cancelled=[], stalled=[])
-            for number, what, *end in entries:
-                if number in self._streams:
-                    self._put(self._streams[number], what, *end)
-                else:
-                    report.cancelled.append(number)
-            for number, stream in list(self._streams.items()):
-                if stream.abandoned or stream.context.is_stopped():
-                    self._put(stream, [], "cancelled")
-                    report.cancelled.append(number)
-                elif len(stream.unread) >= self.CAPACITY:
-                    report.stalled.append(number)
-            return report
-
-    def __len__(self) -> int:
-        with self._lock:
-            return len(self._streams)
-
-    def _put(self, stream: DirectStream, what: Any, *end: Any) -> None:
-        if isinstance(what, (dict, BaseException)):
-            item = what
-        else:
-            item = {"token_ids": what}
-            item |= dict(zip(("finish_reason", "completion_usage"), end, strict=False))
-        stream.put(item)
-        if isinstance(item, BaseException) or "finish_reason" in item:
-            del self._streams[stream.id]
-            stream.ended = True
 
 
 @dataclass
@@ -170,16 +59,11 @@ class Output:
 
 
 class Client:
-    """Asks an engine."""
+    """Asks an engine as a worker does, without the network."""
 
     def __init__(self, engine: LlamaCpp) -> None:
         self.engine = engine
-
-    @property
-    def steps(self) -> DirectSteps:
-        steps = self.engine._steps
-        assert isinstance(steps, DirectSteps)
-        return steps
+        self._driven = Driven(engine)
 
     def stream(
         self,
@@ -188,33 +72,29 @@ class Client:
         stop: dict[str, Any] | None = None,
         sampling: dict[str, Any] | None = None,
         output: dict[str, Any] | None = None,
-        context: Context | None = None,
+        context: TestContext | None = None,
         **more: Any,
     ) -> AsyncGenerator[dict[str, Any], None]:
-        request = {
-            "token_ids": prompt,
-            "stop_conditions": {"max_tokens": 24} | (stop or {}),
-            "sampling_options": {"temperature": 0.0} if sampling is None else sampling,
-            "output_options": output or {},
-            **more,
-        }
+        """A request's chunks, those that are ready together as one; to close it is to hang up."""
+        request: dict[str, Any] = {**made_request(prompt, **more)}
+        request["stop_conditions"] |= {"max_tokens": 24} | (stop or {})
+        request["output_options"] |= output or {}
+        request["sampling_options"] |= sampling or {}
+        if sampling is not None and "temperature" not in sampling:
+            request["sampling_options"]["temperature"] = None
         return self.serve(request, context)
 
-    async def serve(
-        self, request: dict[str, Any], context: Context | None = None
+    def serve(
+        self, request: Mapping[str, Any], context: TestContext | None = None
     ) -> AsyncGenerator[dict[str, Any], None]:
-        """Reads a request's stream; who closes the generator has hung up."""
-        stream: Any = await self.engine.generate(request, context or Context())  # type: ignore[arg-type]
-        try:
-            while True:
-                item = await stream.next()
-                if isinstance(item, BaseException):
-                    raise item
-                yield item
-                if "finish_reason" in item:
-                    return
-        finally:
-            stream.abandoned = True
+        """As `stream`, of a request that is whole already."""
+        return self._driven.chunks(request, context or made_context())
+
+    async def refusal(self, **parts: Any) -> str:
+        """Why the engine itself refuses a request; a worker lets none pass with wrong types."""
+        with pytest.raises(InvalidArgument) as caught:
+            await self.engine.generate({"token_ids": [1], **parts}, made_context())
+        return str(caught.value)
 
     async def ask(self, prompt: list[int], **options: Any) -> Output:
         return Output([chunk async for chunk in self.stream(prompt, **options)])
@@ -273,18 +153,6 @@ def greedy(reference: Any) -> Callable[[list[int], int], list[int]]:
         return found
 
     return tokens
-
-
-@pytest.fixture(autouse=True)
-def direct_steps(monkeypatch: pytest.MonkeyPatch) -> type[DirectSteps]:
-    """Every engine of a test pushes to its clients directly."""
-    monkeypatch.setattr("dynamo_backend_common.engines.llama_cpp.engine.Steps", DirectSteps)
-    return DirectSteps
-
-
-@pytest.fixture
-def make_context() -> type[Context]:
-    return Context
 
 
 @pytest.fixture

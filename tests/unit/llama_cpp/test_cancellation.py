@@ -4,15 +4,9 @@ import asyncio
 
 import pytest
 
+from dynamo_backend_common.testing import context as made_context
+
 ENDLESS = {"max_tokens": None, "ignore_eos": True}
-
-
-class Context:
-    def __init__(self):
-        self.stopped = False
-
-    def is_stopped(self):
-        return self.stopped
 
 
 def _free(client):
@@ -44,10 +38,10 @@ async def test_a_cancelled_task(client, prompt):
 
 
 async def test_a_stopped_context(client, prompt):
-    context = Context()
+    context = made_context()
     stream = client.stream(prompt, stop=ENDLESS, context=context)
     await anext(stream)
-    context.stopped = True
+    context.stop()
     chunks = [chunk async for chunk in stream]
     assert chunks[-1]["finish_reason"] == "cancelled"
     assert chunks[-1]["token_ids"] == []
@@ -55,9 +49,15 @@ async def test_a_stopped_context(client, prompt):
     await client.until(lambda: _free(client))
 
 
-async def test_a_context_that_was_stopped_before(client, prompt):
-    context = Context()
-    context.stopped = True
+async def test_who_leaves_while_the_request_comes_in_costs_no_step(client, prompt, monkeypatch):
+    context = made_context()
+    generate = client.engine.generate
+
+    async def leaving(request, given):
+        context.stop()
+        return await generate(request, given)
+
+    monkeypatch.setattr(client.engine, "generate", leaving)
     output = await client.ask(prompt, context=context)
     assert output.reason == "cancelled"
     assert client.engine.load.steps == 0
@@ -66,10 +66,10 @@ async def test_a_context_that_was_stopped_before(client, prompt):
 async def test_a_request_that_waits_for_a_slot(client, prompt):
     running = [asyncio.create_task(client.ask(prompt, stop=ENDLESS)) for _ in range(4)]
     await client.until(lambda: client.engine.load.running == 4)
-    context = Context()
+    context = made_context()
     waiting = asyncio.create_task(client.ask(prompt, context=context))
     await client.until(lambda: client.engine.load.waiting == 1)
-    context.stopped = True
+    context.stop()
     output = await waiting
     assert output.reason == "cancelled"
     assert output.tokens == []
@@ -91,16 +91,21 @@ async def test_the_others_go_on(client, prompt, greedy):
 
 
 async def test_who_does_not_read_is_paused_and_keeps_the_slot(client, prompt, greedy):
-    slow = client.stream(prompt, stop={"max_tokens": 30})
+    wanted = greedy(prompt, 90)
+    slow = client.stream(prompt, stop={"max_tokens": 90, "ignore_eos": True})
     first = await anext(slow)
     await client.until(lambda: _paused(client))
     steps = client.engine.load.steps
-    assert (await client.ask(prompt, stop={"max_tokens": 20})).tokens == greedy(prompt, 20)
+    assert steps < 90
+    assert (await client.ask(prompt, stop={"max_tokens": 20})).tokens == wanted[:20]
     # Only the other's steps were made, and none for the one that waits.
     assert client.engine.load.steps == steps + 20
     assert client.engine.load.running == 1
-    chunks = [first, *[chunk async for chunk in slow]]
-    assert [token for chunk in chunks for token in chunk["token_ids"]] == greedy(prompt, 30)
+    tokens = [
+        token for chunk in [first, *[chunk async for chunk in slow]] for token in chunk["token_ids"]
+    ]
+    assert tokens[: len(wanted)] == wanted
+    assert len(tokens) == 90
 
 
 async def test_who_is_paused_can_leave(client, prompt):

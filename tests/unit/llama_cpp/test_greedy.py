@@ -39,7 +39,7 @@ async def test_requests_that_join_while_others_run(client, chat, greedy):
 
 
 async def test_a_prompt_in_many_pieces(start, chat, greedy):
-    client = await start(max_num_seqs=1, prefill_chunk=16)
+    client = await start(max_num_seqs=1, prefill_chunk=16, ubatch_size=16)
     prompt = chat("Repeat the last word. " + "one two three four five " * 40)
     assert len(prompt) > 10 * 16
     output = await client.ask(prompt, stop={"max_tokens": 16})

@@ -7,6 +7,7 @@ import pytest
 
 from dynamo_backend_common.engines.llama_cpp import LlamaCpp, Options
 from dynamo_backend_common.engines.llama_cpp.files.model_file import ModelFile
+from dynamo_backend_common.engines.llama_cpp.option import flag, specs
 from dynamo_backend_common.engines.llama_cpp.options import parse_options
 from dynamo_backend_common.exceptions import InvalidArgument
 
@@ -15,7 +16,8 @@ def test_every_option_is_an_argument():
     arguments = (
         "--model-path m.gguf --context-length 1024 --max-num-seqs 2 --max-num-batched-tokens 100 "
         "--prefill-chunk 64 --threads 3 --gpu-layers -1 "
-        "--kv-cache-block-size 32 --no-prefix-caching"
+        "--kv-cache-block-size 32 --no-prefix-caching --tensor-split 3,1 --flash-attn on "
+        "--cache-type-k q8_0 --rope-scale 2.5 --no-kv-offload"
     )
     assert parse_options(arguments.split()) == Options(
         model_path="m.gguf",
@@ -27,6 +29,11 @@ def test_every_option_is_an_argument():
         gpu_layers=-1,
         kv_cache_block_size=32,
         prefix_caching=False,
+        tensor_split=(3.0, 1.0),
+        flash_attn="on",
+        cache_type_k="q8_0",
+        rope_scale=2.5,
+        kv_offload=False,
     )
 
 
@@ -40,18 +47,30 @@ def test_help_names_every_option(capsys):
         LlamaCpp.from_args(["--help"])
     assert caught.value.code == 0
     text = capsys.readouterr().out
-    for option in Options.__dataclass_fields__:
-        assert f"--{option.replace('_', '-')}" in text
+    # A line may end at a hyphen.
+    letters = "".join(text.split())
+    for name, spec in specs(Options).items():
+        assert flag(name) in letters
+        assert "".join(f"{spec.help} (default: {spec.default})".split()) in letters
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--context-length", "x"], "invalid int value: 'x'"),
+        (["--context-length", "x"], "context_length is 'x'; it must be an integer of 1 or more"),
         (["--max-num-seqs", "0"], "max_num_seqs is 0; it must be an integer of 1 or more"),
-        (["--prefill-chunk", "4"], "prefill_chunk is 4; it must be 8 or more"),
+        (["--prefill-chunk", "4"], "prefill_chunk is 4; it must be an integer of 8 or more"),
         (["--kv-cache-block-size", "24"], "kv_cache_block_size is 24; it must be one of 8, 16, 32"),
         (["--max-num-seqs", "500"], "max_num_batched_tokens is 512; it must be 628 or more"),
+        (["--gpu-layers", "most"], "gpu_layers is 'most'; it must be auto, all, an integer of -1"),
+        (["--tensor-split", "3,x"], "tensor_split is '3,x'; it must be numbers of 0 or more"),
+        (["--cache-type-k", "q9"], "cache_type_k is 'q9'; it must be one of f32, f16"),
+        (["--rope-scale", "0"], "rope_scale is 0.0; it must be a number above 0"),
+        (
+            ["--cache-type-v", "q8_0", "--flash-attn", "off"],
+            "cache_type_v q8_0 needs flash attention",
+        ),
+        (["--rope-scale", "2", "--rope-freq-scale", "0.5"], "are the same, one as 1 / the other"),
         (["--context", "5"], "unrecognized arguments: --context 5"),
         (["--model-path", "/nowhere/m.gguf"], "'/nowhere/m.gguf' does not exist"),
     ],
@@ -70,6 +89,17 @@ def test_a_wrong_value_is_named():
         LlamaCpp(context_length=-1)
     with pytest.raises(InvalidArgument, match="prefix_caching is 'no'; it must be True or False"):
         LlamaCpp(prefix_caching="no")
+
+
+def test_a_wrong_name_is_named():
+    with pytest.raises(TypeError, match="no option 'thread': did you mean threads"):
+        LlamaCpp(thread=2)
+    with pytest.raises(TypeError, match="no option 'x': there are model_path, context_length"):
+        LlamaCpp(x=2)
+
+
+def test_none_is_the_default():
+    assert Options.of(dict.fromkeys(specs(Options))) == Options()
 
 
 def test_a_folder_is_no_model(tmp_path):

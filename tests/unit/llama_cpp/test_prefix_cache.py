@@ -89,6 +89,14 @@ class Requests(RuleBasedStateMachine):
         del self.cells[slot][kept:]
 
     @rule()
+    def evict(self):
+        kept = {n for n, cells in enumerate(self.cells) if cells and n not in self.running}
+        slot = self.cache.evict()
+        assert slot in kept if kept else slot is None
+        if slot is not None:
+            self.cells[slot].clear()
+
+    @rule()
     def clear(self):
         self.cache.clear()
         for slot, cells in enumerate(self.cells):
@@ -159,6 +167,19 @@ def test_the_least_recently_used_gives_way():
     _serve(cache, _prompt(1))
     _serve(cache, _prompt(4))
     assert index.prefixes == {_prompt(number, rest=0) for number in (1, 3, 4)}
+
+
+def test_what_was_used_least_recently_is_evicted_first():
+    cache, index = _cache(3)
+    for number in (1, 2, 3, 1):
+        _serve(cache, _prompt(number))
+    lent = cache.take(_prompt(2))
+    left = [len(index.prefixes)]
+    while cache.evict() is not None:
+        left.append(index.prefixes)
+    # Not what somebody goes on from.
+    assert left == [3, *({_prompt(n, rest=0) for n in kept} for kept in ((1, 2), (2,)))]
+    assert lent.cached == SIZE
 
 
 def test_a_long_prefix_with_many_ends_fills_one_slot():

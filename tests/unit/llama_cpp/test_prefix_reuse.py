@@ -7,6 +7,7 @@ import pytest
 
 from dynamo_backend_common.engines.llama_cpp.binding.model import Model
 from dynamo_backend_common.exceptions import EngineShutdown
+from dynamo_backend_common.testing import context as made_context
 from support.kv_index import KvIndex
 
 SIZE = 16
@@ -151,7 +152,7 @@ async def test_what_was_cached_is_told_with_the_first_chunk(begin, prompts):
 
 
 async def test_it_is_only_told_of_when_it_is_there(begin, prompts, monkeypatch):
-    client = await begin()
+    client = await begin(ubatch_size=32)
     decode, held = Model.decode, []
 
     def decode_and_look(model):
@@ -183,11 +184,11 @@ async def test_output_is_the_same_with_the_cache_and_without(start, begin, promp
             output.chunks[-1]["completion_usage"].pop("prompt_tokens_details", None)
         return [output.chunks for output in found]
 
-    client = await begin()
+    client = await begin(ubatch_size=32)
     cached = await outputs(client)
     await _idle(client)
     assert client.cells.copies > 0
-    plain = await start(max_num_seqs=4, prefill_chunk=48, prefix_caching=False)
+    plain = await start(max_num_seqs=4, prefill_chunk=48, ubatch_size=48, prefix_caching=False)
     assert cached == await outputs(plain)
 
 
@@ -254,14 +255,14 @@ async def test_a_slot_in_use_is_never_taken(begin, prompts, greedy):
 
 
 async def test_what_a_cancelled_request_has_read_is_kept(begin, prompts, greedy, monkeypatch):
-    client = await begin(max_num_seqs=1)
-    context = SimpleNamespace(stopped=False)
-    context.is_stopped = lambda: context.stopped
+    client = await begin(max_num_seqs=1, ubatch_size=32)
+    context = made_context()
     decode, pieces = Model.decode, iter(range(10_000))
 
     def decode_and_stop(model):
         decode(model)
-        context.stopped = next(pieces) == 2
+        if next(pieces) == 2:
+            context.stop()
 
     long = [*prompts[0], *prompts[1]][: 512 - 8]
     # A step reads more than this test leaves it, unless others produce output.

@@ -1,11 +1,13 @@
 """The steps, made one by one: what goes into each, and who waits for whom."""
 
+import dataclasses
 import itertools
 
+from dynamo_backend_common.engines.llama_cpp.binding.model import Model
 from dynamo_backend_common.engines.llama_cpp.cache.kv_reports import KvReports
 from dynamo_backend_common.engines.llama_cpp.cache.prefix_cache import PrefixCache
 from dynamo_backend_common.engines.llama_cpp.request.generation import read_request
-from dynamo_backend_common.engines.llama_cpp.steps.prefill import next_piece
+from dynamo_backend_common.engines.llama_cpp.steps.prefill import next_piece, reads_for_both
 from dynamo_backend_common.engines.llama_cpp.steps.scheduler import Scheduler
 from dynamo_backend_common.engines.llama_cpp.steps.sequence import Sequence
 
@@ -86,6 +88,38 @@ def test_prompts_alone_take_the_whole_step(model):
     scheduler.close()
 
 
+def test_what_several_begin_with_is_read_once(model):
+    """Also where they come at once, and others keep the pieces small."""
+    scheduler = _scheduler(model)
+    talking = _sequence(model, 4, 100)
+    scheduler.add(talking)
+    _step(scheduler)
+    alike = [_sequence(model, length, 9) for length in (100, 90, 80)]
+    for sequence in alike:
+        scheduler.add(sequence)
+    while not all(sequence.output for sequence in alike):
+        assert talking.stream in _receivers(scheduler)
+    assert [sequence.cached for sequence in alike] == [0, 80, 64]
+    scheduler.close()
+
+
+def test_a_prompt_waits_for_what_it_has_in_common_only(model):
+    scheduler = _scheduler(model)
+    talking = _sequence(model, 4, 100)
+    scheduler.add(talking)
+    _step(scheduler)
+    long, other, own = (_sequence(model, length, 9) for length in (200, 60, 60))
+    other.generation = _sequence(model, 60, 9, first=500).generation
+    own.generation = dataclasses.replace(own.generation, shares_prefix=False)
+    for sequence in (long, other, own):
+        scheduler.add(sequence)
+    for _ in range(6):
+        assert talking.stream in _receivers(scheduler)
+    # By turns, 32 tokens a step.
+    assert [each.decoded for each in (long, other, own)] == [64, 61, 60]
+    scheduler.close()
+
+
 def test_a_step_serves_all_running_requests(model):
     scheduler = _scheduler(model)
     sequences = [_sequence(model, length, 10) for length in (3, 5, 7, 9)]
@@ -94,6 +128,36 @@ def test_a_step_serves_all_running_requests(model):
     for _ in range(3):
         assert _receivers(scheduler) == _streams(*sequences)
     assert scheduler.load.steps == 3
+    scheduler.close()
+
+
+def test_a_batch_is_in_the_order_of_slots(model, monkeypatch):
+    """Else llama.cpp makes several of it, each with the whole model."""
+    scheduler = _scheduler(model)
+    talking = _sequence(model, 4, 100)
+    scheduler.add(talking)
+    _step(scheduler)
+    # The shorter its prompt, the sooner one produces; slots they get as they come.
+    late = [_sequence(model, length, 50, first) for length, first in ((90, 1), (60, 2), (5, 3))]
+    for sequence in late:
+        scheduler.add(sequence)
+    while not all(sequence.output for sequence in late):
+        _step(scheduler)
+    batches = [[]]
+    add, decode = Model.add, Model.decode
+
+    def added(self, token, position, slot, *, sample):
+        batches[-1].append(slot)
+        return add(self, token, position, slot, sample=sample)
+
+    def decoded(self):
+        batches.append([])
+        decode(self)
+
+    monkeypatch.setattr(Model, "add", added)
+    monkeypatch.setattr(Model, "decode", decoded)
+    assert _receivers(scheduler) == _streams(talking, *reversed(late))
+    assert batches[0] == [0, 1, 2, 3]
     scheduler.close()
 
 
@@ -192,3 +256,12 @@ def test_no_prompt_leaves_a_piece_of_one_token():
     assert next_piece(33, 32) == 31
     assert next_piece(34, 32) == 32
     assert next_piece(1000, 32) == 32
+
+
+def test_a_block_is_read_for_both_where_both_have_it():
+    prompt, other = tuple(range(40)), (*range(32), 99, 99, 99)
+    assert [reads_for_both(prompt, read, other, 16) for read in (0, 15, 16, 31)] == [True] * 4
+    assert not reads_for_both(prompt, 32, other, 16)
+    # Of this one the second block is not taken over: one token would be left of it.
+    assert [reads_for_both(prompt, read, prompt[:33], 16) for read in (0, 16)] == [True, False]
+    assert not reads_for_both(prompt, 0, (1, *prompt), 16)

@@ -14,12 +14,14 @@ from ..._core import Steps
 from ...config import EngineConfig, WorkerConfig
 from ...exceptions import EngineShutdown, InvalidArgument
 from ...publish import MetricsBindings, PushKvEvents
+from .adapters.given import given_adapters
+from .adapters.registry import UPDATES, Adapters
 from .binding.library import require_library
-from .binding.model import Model
 from .cache.kv_reports import DP_RANK, KvReports
 from .cache.prefix_cache import PrefixCache
 from .files.model_file import ModelFile
 from .files.model_folder import model_folder
+from .loaded import Loaded, load
 from .options import Options, parse_options
 from .request.generation import read_request
 from .request.grammars import Grammars
@@ -28,11 +30,12 @@ from .steps.sequence import Sequence
 from .steps.step_loop import StepLoop
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from collections.abc import Sequence as List
 
-    from ..._core import RequestContext, StepStream
+    from ..._core import AdapterCards, RequestContext, StepStream
     from ...publish import MetricsContext
+    from .binding.model import Model
 
 logger = logging.getLogger(__name__)
 
@@ -48,57 +51,31 @@ class LlamaCpp:
     OpenAI API: temperature 1, all tokens are candidates. Temperature 0 is greedy.
     """
 
-    def __init__(
-        self,
-        *,
-        model_path: str | None = None,
-        context_length: int | None = None,
-        max_num_seqs: int | None = None,
-        max_num_batched_tokens: int | None = None,
-        prefill_chunk: int | None = None,
-        threads: int | None = None,
-        gpu_layers: int | None = None,
-        kv_cache_block_size: int | None = None,
-        prefix_caching: bool | None = None,
-    ) -> None:
+    def __init__(self, **options: Any) -> None:
         """Finds the model file; `start` loads it.
 
         Args:
-            model_path: Path of a GGUF file. None: SmolLM2-135M-Instruct of the extra ``smollm2``.
-            context_length: Tokens that prompt and output of one request may have together.
-            max_num_seqs: Requests that run at once; more wait in a queue.
-            max_num_batched_tokens: Tokens of one step at most.
-            prefill_chunk: Tokens of prompts in one step at most while others produce output.
-            threads: Threads of llama.cpp.
-            gpu_layers: Layers that are kept on a GPU.
-            kv_cache_block_size: Tokens of a KV block.
-            prefix_caching: Whether what was read of a prompt is kept for requests that begin alike.
-
-        What is None has the default of `Options`.
+            options: What `Options` has, by name, such as ``model_path`` and ``threads``; what is
+                None has its default.
 
         Raises:
+            TypeError: There is no option of such a name.
             InvalidArgument: A value is out of range, there is no such file, or no path was given
                 and the extra ``smollm2`` is not installed.
             ImportError: The extra ``llama-cpp`` is not installed.
         """
-        given: dict[str, Any] = {
-            "model_path": model_path,
-            "context_length": context_length,
-            "max_num_seqs": max_num_seqs,
-            "max_num_batched_tokens": max_num_batched_tokens,
-            "prefill_chunk": prefill_chunk,
-            "threads": threads,
-            "gpu_layers": gpu_layers,
-            "kv_cache_block_size": kv_cache_block_size,
-            "prefix_caching": prefix_caching,
-        }
         require_library()
-        self._options = Options(**{key: value for key, value in given.items() if value is not None})
+        self._options = Options.of(options)
         self._file = ModelFile(self._options.model_path)
+        self._adapters = Adapters(
+            given_adapters(self._options), self._file, self._options.max_loras
+        )
+        draft = self._options.model_draft
+        self._draft_file = None if draft is None else ModelFile(draft)
         self._steps = Steps()
         self._kv_reports = KvReports()
-        self._loading: asyncio.Future[Model] | None = None
-        self._model: Model | None = None
+        self._loading: asyncio.Future[Loaded] | None = None
+        self._loaded: Loaded | None = None
         self._step_loop: StepLoop | None = None
         self._grammars: Grammars | None = None
         self._closing = threading.Event()
@@ -135,24 +112,26 @@ class LlamaCpp:
         Raises:
             InvalidArgument: llama.cpp cannot load the file, or not with these options.
         """
-        load = partial(Model, self._file.path, self._options, partial(self._proceed, progress))
-        self._loading = asyncio.ensure_future(asyncio.to_thread(load))
+        proceed = partial(self._proceed, progress)
+        self._loading = asyncio.ensure_future(asyncio.to_thread(self._load, proceed))
         # A start that is cancelled leaves the thread to `cleanup`.
-        model = self._model = await asyncio.shield(self._loading)
+        self._loaded = await asyncio.shield(self._loading)
+        model = self._loaded.model
         if self._options.prefix_caching and not model.keeps_prefixes:
             logger.warning("prefix caching is off: '%s' cannot keep a prefix", self._file.name)
         cache = PrefixCache(
-            model.max_num_seqs,
+            model.max_slots,
             block_size=self._options.kv_cache_block_size,
             listener=self._kv_reports,
             enabled=self._caches_prefixes(model),
         )
-        scheduler = Scheduler(model, self._options.prefill_chunk, cache)
         self._grammars = Grammars(model.grammar)
+        scheduler = Scheduler(model, self._options.prefill_chunk, cache, self._loaded.speculation())
         # Those of a loop that has ended take no more.
         self._steps = Steps()
         self._step_loop = StepLoop(scheduler, self._steps, self._kv_reports)
         self._step_loop.start()
+        self._adapters.serve(self._step_loop)
         return EngineConfig(
             model=self._file.name,
             served_model_name=self._file.name,
@@ -161,10 +140,11 @@ class LlamaCpp:
             total_kv_blocks=model.total_tokens // cache.block_size,
             max_num_seqs=model.max_num_seqs,
             max_num_batched_tokens=model.max_num_batched_tokens,
+            max_gpu_lora_count=self._options.max_loras,
         )
 
     async def generate(self, request: Mapping[str, Any], context: RequestContext) -> StepStream:
-        """Serves one request: its tokens come by the steps, one a step.
+        """Serves one request: its tokens come by the steps, one a step, or more by a draft.
 
         Raises:
             InvalidArgument: The request cannot be served; the message says why.
@@ -177,6 +157,7 @@ class LlamaCpp:
             vocab_size=model.vocab_size,
             end_tokens=model.end_tokens,
             defaults=self._file.sampling_defaults,
+            adapters=self._adapters.by_name,
         )
         if generation.options.guided_decoding is not None:
             assert self._grammars is not None
@@ -209,6 +190,24 @@ class LlamaCpp:
             return []
         return [PushKvEvents(on_ready=self._kv_reports.publish_events, dp_rank=DP_RANK)]
 
+    async def on_adapter_cards(self, cards: AdapterCards) -> None:
+        """Has frontends know of each LoRA adapter as of a model of its own."""
+        await self._adapters.register_with(cards)
+
+    async def supported_updates(self) -> List[str]:
+        """Those of LoRA adapters: load, unload, list."""
+        return UPDATES
+
+    async def engine_update(self, name: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Loads or unloads a LoRA adapter, or lists them.
+
+        Raises:
+            InvalidArgument: It cannot be done; the message says why.
+            EngineShutdown: The engine is not running.
+        """
+        self._started()
+        return await self._adapters.update(name, body)
+
     async def health_check_payload(self) -> dict[str, Any] | None:
         """A request for one token."""
         model, _ = self._started()
@@ -225,12 +224,13 @@ class LlamaCpp:
             if self._loading is not None:
                 await asyncio.wait([self._loading])
                 if not self._loading.cancelled() and self._loading.exception() is None:
-                    self._model = self._loading.result()
+                    self._loaded = self._loading.result()
+            self._adapters.serve(None)
             if self._step_loop is not None:
                 await asyncio.to_thread(self._step_loop.stop)
-            if self._model is not None:
-                await asyncio.to_thread(self._model.close)
-            self._loading = self._step_loop = self._model = self._grammars = None
+            if self._loaded is not None:
+                await asyncio.to_thread(self._loaded.close)
+            self._loading = self._step_loop = self._loaded = self._grammars = None
 
     @property
     def load(self) -> Load:
@@ -242,13 +242,22 @@ class LlamaCpp:
     def _caches_prefixes(self, model: Model) -> bool:
         return self._options.prefix_caching and model.keeps_prefixes
 
-    def _proceed(self, progress: _Progress | None, fraction: float) -> bool:
+    def _load(self, proceed: Callable[[str, float], bool]) -> Loaded:
+        loaded = load(self._file, self._draft_file, self._options, proceed)
+        try:
+            self._adapters.load_into(loaded.model)
+        except BaseException:
+            loaded.close()
+            raise
+        return loaded
+
+    def _proceed(self, progress: _Progress | None, name: str, fraction: float) -> bool:
         """Called by llama.cpp while it loads; False makes it give up."""
         if progress is not None:
-            progress(f"loading {self._file.name}", fraction)
+            progress(f"loading {name}", fraction)
         return not self._closing.is_set()
 
     def _started(self) -> tuple[Model, StepLoop]:
-        if self._model is None or self._step_loop is None or self._closing.is_set():
+        if self._loaded is None or self._step_loop is None or self._closing.is_set():
             raise EngineShutdown("the llama-cpp engine is not running")
-        return self._model, self._step_loop
+        return self._loaded.model, self._step_loop

@@ -18,10 +18,12 @@ class LlamaLog:
     Attributes:
         last_error: The newest error line, or an empty text: what a failed call, which itself only
             answers that it failed, was about.
+        withholds_warnings: Whether warnings are dropped too: of what is expected and mended.
     """
 
     def __init__(self) -> None:
         self.last_error = ""
+        self.withholds_warnings = False
         self._level: int | None = None
 
     def install(self, library: Any) -> None:
@@ -39,6 +41,8 @@ class LlamaLog:
             return
         if self._level == logging.ERROR:
             self.last_error = line
+        elif self.withholds_warnings:
+            return
         logger.log(self._level, "%s", line)
 
 

@@ -12,19 +12,29 @@ from typing import TYPE_CHECKING, Any
 
 from ....exceptions import InvalidArgument, Unknown
 from .candidates import Candidates
+from .devices import uses_gpu
 from .grammar import Grammar
 from .library import library
 from .log import LOG
+from .parameters import context_parameters, model_parameters
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from ..options import Options
+    from .adapter import Adapter
     from .sampler import Sampler
 
-_PHYSICAL_BATCH = 512
-_FLASH_ATTENTION_OFF = 0
+
+# Sequences that hold only what was read of earlier prompts, where they take no memory of their own.
+_KEPT_SEQUENCES = 32
+_NO_CELLS = 1
+_ROUNDED = 256
+
+
+class NoCells(Exception):
+    """The KV cache has no room for the batch; nothing has changed but that the batch is empty."""
 
 
 class Model:
@@ -33,8 +43,10 @@ class Model:
     Attributes:
         context_length: Tokens that one sequence may have.
         total_tokens: Tokens that all sequences may have together.
-        max_num_seqs: Sequences that fit at once, numbered from 0.
+        max_num_seqs: Requests that may run at once.
+        max_slots: Sequences that there are, numbered from 0; at least as many.
         max_num_batched_tokens: Tokens that fit into one batch.
+        ubatch_size: Tokens of a batch that are computed at once.
         vocabulary: llama.cpp's own handle of the vocabulary.
         vocab_size: Number of tokens of the vocabulary.
         end_tokens: Tokens by which the model itself ends a text or its turn.
@@ -54,8 +66,8 @@ class Model:
             proceed: Called with the loaded part, 0 to 1; False gives up.
 
         Raises:
-            InvalidArgument: llama.cpp cannot load the file, or the context is longer than the
-                model was trained for.
+            InvalidArgument: llama.cpp cannot load the file, or not with these options, or the
+                context is longer than the model was trained for.
             Unknown: There is no memory for a context of this size.
         """
         self._c = library()
@@ -72,27 +84,22 @@ class Model:
         vocabulary = self._c.llama_model_get_vocab(self._model)
         self._memory = self._c.llama_get_memory(self._context)
         self.vocabulary = vocabulary
-        self.context_length: int = self._c.llama_n_ctx_seq(self._context)
         self.total_tokens: int = self._c.llama_n_ctx(self._context)
-        self.max_num_seqs: int = self._c.llama_n_seq_max(self._context)
+        self.max_num_seqs = options.max_num_seqs
+        self.max_slots: int = self._c.llama_n_seq_max(self._context)
         self.max_num_batched_tokens: int = self._c.llama_n_batch(self._context)
+        self.ubatch_size: int = self._c.llama_n_ubatch(self._context)
         self.vocab_size: int = self._c.llama_vocab_n_tokens(vocabulary)
         ends = partial(self._c.llama_vocab_is_eog, vocabulary)
         self.end_tokens = frozenset(filter(ends, range(self.vocab_size)))
         bos: int = self._c.llama_vocab_bos(vocabulary)
         self.bos_token = bos if bos >= 0 else None
-        self.keeps_prefixes = not (
-            self._c.llama_model_is_recurrent(self._model)
-            or self._c.llama_model_is_hybrid(self._model)
-            or self._c.llama_model_n_swa(self._model)
-        )
         self._candidates = Candidates(self.vocab_size)
         self._batch = self._c.llama_batch_init(self.max_num_batched_tokens, 0, 1)
 
     def _load(self, path: Path, options: Options, proceed: Callable[[float], bool]) -> None:
         callback = self._c.llama_progress_callback(lambda fraction, _: proceed(fraction))
-        parameters = self._c.llama_model_default_params()
-        parameters.n_gpu_layers = options.gpu_layers
+        parameters = model_parameters(options, self._c)
         parameters.progress_callback = callback
         LOG.last_error = ""
         self._model = self._c.llama_model_load_from_file(str(path).encode(), parameters)
@@ -102,26 +109,36 @@ class Model:
     def _open(self, path: Path, options: Options) -> None:
         trained: int = self._c.llama_model_n_ctx_train(self._model)
         length = options.context_length_for(trained)
-        if length > trained:
+        if length > trained and not options.extends_context:
             raise InvalidArgument(
                 f"context_length {length} is more than the {trained} tokens that '{path.name}' was "
-                "trained for"
+                "trained for: give less, or scale positions (rope_scaling yarn, rope_scale "
+                f"{-(-length // trained)})"
             )
-        parameters = self._c.llama_context_default_params()
-        parameters.n_ctx = length * options.max_num_seqs
-        parameters.n_batch = options.max_num_batched_tokens
-        parameters.n_ubatch = min(options.max_num_batched_tokens, _PHYSICAL_BATCH)
-        parameters.n_seq_max = options.max_num_seqs
-        parameters.n_threads = parameters.n_threads_batch = options.threads
-        # Automatic flash attention gives other tokens than the class Llama, which has it off.
-        parameters.flash_attn_type = _FLASH_ATTENTION_OFF
+        on_gpu = uses_gpu(options, self._c)
+        parameters = context_parameters(options, self._c, on_gpu=on_gpu)
+        parameters.n_ctx = options.total_tokens_for(length)
+        parameters.kv_unified = self._shares_cells = options.kv_unified
+        self.keeps_prefixes = not (
+            self._c.llama_model_is_recurrent(self._model)
+            or self._c.llama_model_is_hybrid(self._model)
+            or self._c.llama_model_n_swa(self._model)
+        )
+        # A draft model has one for each request.
+        shares = options.kv_unified and self.keeps_prefixes and options.model_draft is None
+        more = _KEPT_SEQUENCES if shares else 0
+        most = self._c.llama_max_parallel_sequences()
+        parameters.n_seq_max = max(min(options.max_num_seqs + more, most), options.max_num_seqs)
         LOG.last_error = ""
         self._context = self._c.llama_init_from_model(self._model, parameters)
         if not self._context:
             raise Unknown(
-                f"llama.cpp cannot make a context of {length} tokens for each of "
-                f"{options.max_num_seqs} sequences: {LOG.last_error or 'no memory'}"
+                f"llama.cpp cannot make a KV cache of {parameters.n_ctx} tokens "
+                f"for {options.max_num_seqs} requests: {LOG.last_error or 'no memory'}"
             )
+        # Rounded up as llama.cpp does it.
+        whole: int = self._c.llama_n_ctx_seq(self._context)
+        self.context_length = min(-(-length // _ROUNDED) * _ROUNDED, whole)
 
     def grammar(self, text: str) -> Grammar:
         """A grammar for outputs of this model; may be called by any thread.
@@ -156,11 +173,16 @@ class Model:
         """Runs the model over the batch and empties it.
 
         Raises:
+            NoCells: There is no room for it in the KV cache that all sequences share.
             RuntimeError: llama.cpp refused it; the context is then in an unknown state.
         """
         self._batch.n_tokens, self._size = self._size, 0
         LOG.last_error = ""
+        LOG.withholds_warnings = self._shares_cells
         code = self._c.llama_decode(self._context, self._batch)
+        LOG.withholds_warnings = False
+        if code == _NO_CELLS and self._shares_cells:
+            raise NoCells
         if code != 0:
             raise RuntimeError(f"llama_decode answered {code}: {LOG.last_error or 'no details'}")
 
@@ -199,7 +221,8 @@ class Model:
 
     def copy(self, source: int, target: int) -> None:
         """Makes ``target`` a copy of the sequence ``source``; needs `keeps_prefixes`."""
-        # Sequences have cells of their own here: llama.cpp copies all of them, or refuses.
+        # Cells of its own llama.cpp replaces by copies, all of them; shared ones it adds.
+        self._c.llama_memory_seq_rm(self._memory, target, -1, -1)
         self._c.llama_memory_seq_cp(self._memory, source, target, -1, -1)
 
     def last_position(self, sequence: int) -> int:
@@ -212,6 +235,37 @@ class Model:
         buffer = ctypes.create_string_buffer(256)
         length = self._c.llama_token_to_piece(self.vocabulary, token, buffer, len(buffer), 0, True)
         return buffer.raw[: max(length, 0)]
+
+    def load_adapter(self, adapter: Adapter) -> None:
+        """Reads an adapter's weights into memory; `use_adapter` then makes steps with it.
+
+        Raises:
+            InvalidArgument: llama.cpp cannot load it for this model.
+        """
+        LOG.last_error = ""
+        handle = self._c.llama_adapter_lora_init(self._model, str(adapter.path).encode())
+        if not handle:
+            raise InvalidArgument(
+                f"llama.cpp cannot load the LoRA adapter '{adapter.path}': "
+                f"{LOG.last_error or 'no details'}"
+            )
+        adapter.handle = handle
+
+    def unload_adapter(self, adapter: Adapter) -> None:
+        """Frees an adapter that `load_adapter` loaded; no step is made with it any more."""
+        # The context must not be left with what is freed.
+        self.use_adapter(None)
+        self._c.llama_adapter_lora_free(adapter.handle)
+        adapter.handle = None
+
+    def use_adapter(self, adapter: Adapter | None) -> None:
+        """Makes every `decode` from now on one with ``adapter``; None: with none."""
+        if adapter is None:
+            self._c.llama_set_adapters_lora(self._context, None, 0, None)
+            return
+        handles = (self._c.llama_adapter_lora_p_ctypes * 1)(adapter.handle)
+        scales = (ctypes.c_float * 1)(adapter.scale)
+        self._c.llama_set_adapters_lora(self._context, handles, 1, scales)
 
     def close(self) -> None:
         """Frees everything; may be called again."""

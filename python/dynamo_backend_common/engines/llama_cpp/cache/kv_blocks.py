@@ -15,8 +15,13 @@ Tokens: TypeAlias = "tuple[int, ...]"
 class Listener(Protocol):
     """Is told what the tree comes to hold and what it no longer does, in order."""
 
-    def stored(self, parent_hash: int | None, blocks: Sequence[tuple[int, Tokens]]) -> None:
-        """Blocks are held from now on: (hash, tokens) of each, one behind the other."""
+    def stored(
+        self, parent_hash: int | None, blocks: Sequence[tuple[int, Tokens]], adapter: str | None
+    ) -> None:
+        """Blocks are held from now on: (hash, tokens) of each, one behind the other.
+
+        ``adapter`` is the LoRA adapter that they were read with; None: none.
+        """
 
     def removed(self, block_hashes: Sequence[int]) -> None:
         """Nobody holds these blocks any more."""
@@ -26,7 +31,7 @@ class Block:
     """One block of a prefix. It is found by its tokens; the hash only names it to others.
 
     Attributes:
-        block_hash: 64 bits of the parent's hash and the tokens; 0: the root.
+        block_hash: 64 bits of the parent's hash and the tokens; of a root, of its adapter's name.
         tokens: Its tokens; none: the root.
         parent: The block before it; None: the root.
         children: The blocks behind it, by their tokens.
@@ -44,7 +49,11 @@ class Block:
 
 
 class KvBlocks:
-    """All blocks that somebody holds, each once, however many hold it."""
+    """All blocks that somebody holds, each once, however many hold it.
+
+    What was read with a LoRA adapter is a tree of its own: it is something else,
+    be the tokens the same.
+    """
 
     def __init__(self, block_size: int, listener: Listener) -> None:
         """Holds nothing yet.
@@ -55,12 +64,12 @@ class KvBlocks:
         """
         self.block_size = block_size
         self._listener = listener
-        self._root = Block(0, (), None)
+        self._roots: dict[str | None, Block] = {}
 
-    def find(self, tokens: Tokens, limit: int) -> list[Block]:
+    def find(self, tokens: Tokens, limit: int, adapter: str | None = None) -> list[Block]:
         """The longest path of whole blocks that ``tokens`` begin with, at most ``limit``."""
         path: list[Block] = []
-        block = self._root
+        block = self._root(adapter)
         for piece in self._cut(tokens, 0, limit):
             found = block.children.get(piece)
             if found is None:
@@ -69,7 +78,14 @@ class KvBlocks:
             block = found
         return path
 
-    def hold(self, slot: int, path: list[Block], tokens: Tokens, count: int) -> None:
+    def hold(
+        self,
+        slot: int,
+        path: list[Block],
+        tokens: Tokens,
+        count: int,
+        adapter: str | None = None,
+    ) -> None:
         """Makes ``slot`` hold the first ``count`` blocks of ``tokens``.
 
         Args:
@@ -77,8 +93,9 @@ class KvBlocks:
             path: The blocks that it holds already, which begin ``tokens``; grows.
             tokens: At least ``count`` blocks.
             count: Blocks to hold, at least as many as in ``path``.
+            adapter: The LoRA adapter that they were read with; None: none.
         """
-        parent = path[-1] if path else self._root
+        parent = path[-1] if path else self._root(adapter)
         stored: list[Block] = []
         for piece in self._cut(tokens, len(path), count):
             block = parent.children.get(piece)
@@ -93,8 +110,9 @@ class KvBlocks:
             # Behind a new block all are new: they are one row.
             before = stored[0].parent
             self._listener.stored(
-                None if before is None or before is self._root else before.block_hash,
+                None if before is None or before.parent is None else before.block_hash,
                 [(block.block_hash, block.tokens) for block in stored],
+                adapter,
             )
 
     def drop(self, slot: int, path: list[Block], count: int) -> None:
@@ -108,6 +126,13 @@ class KvBlocks:
                 removed.append(block.block_hash)
         if removed:
             self._listener.removed(removed)
+
+    def _root(self, adapter: str | None) -> Block:
+        root = self._roots.get(adapter)
+        if root is None:
+            name = b"" if adapter is None else blake2b(adapter.encode(), digest_size=8).digest()
+            root = self._roots[adapter] = Block(int.from_bytes(name, "little"), (), None)
+        return root
 
     def _cut(self, tokens: Tokens, start: int, end: int) -> Iterator[Tokens]:
         size = self.block_size

@@ -49,10 +49,15 @@ class KvReports:
         self._snapshots = publisher
         self._push()
 
-    def stored(self, parent_hash: int | None, blocks: Sequence[tuple[int, Sequence[int]]]) -> None:
+    def stored(
+        self,
+        parent_hash: int | None,
+        blocks: Sequence[tuple[int, Sequence[int]]],
+        adapter: str | None,
+    ) -> None:
         """Blocks are in the cache: (hash, tokens) of each, behind ``parent_hash``."""
         if self._events is not None:
-            self._events.publish_stored(blocks, parent_hash=parent_hash)
+            self._events.publish_stored(blocks, parent_hash=parent_hash, lora_name=adapter)
 
     def removed(self, block_hashes: Sequence[int]) -> None:
         """Blocks are no longer in the cache."""

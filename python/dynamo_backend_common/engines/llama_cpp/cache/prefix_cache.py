@@ -44,6 +44,8 @@ class _Slot:
     number: int
     # What the request that has it asked; None: nobody has it.
     prompt: Tokens | None = None
+    # The LoRA adapter that its blocks were read with.
+    adapter: str | None = None
     blocks: list[Block] = field(default_factory=list)
     # When it was given back last, counted in events.
     used: int = 0
@@ -92,7 +94,9 @@ class PrefixCache:
             return None
         return self.cached_tokens / self.prompt_tokens
 
-    def take(self, prompt: Tokens, *, shares: bool = True) -> Lease | None:
+    def take(
+        self, prompt: Tokens, *, shares: bool = True, adapter: str | None = None
+    ) -> Lease | None:
         """Lends the slot from which ``prompt`` is best read; None where all are lent.
 
         A slot of which nothing is lost comes first, then one of which at least half goes on, then
@@ -101,17 +105,19 @@ class PrefixCache:
         Args:
             prompt: Tokens of the prompt.
             shares: False finds nothing, and keeps nothing of the prompt.
+            adapter: The LoRA adapter to read it with; what was read with another is none of it.
         """
         free = [slot for slot in self._slots if slot.prompt is None]
         if not free:
             return None
         limit = max(len(prompt) - _SMALLEST_REST, 0) // self.block_size if shares else 0
-        path = self._tree.find(prompt, limit)
+        path = self._tree.find(prompt, limit, adapter)
         holders = path[-1].slots if path else set()
         slot = min(free, key=lambda slot: _loss(slot, path, holders))
         source = min(holders, default=None) if slot.number not in holders else None
         self._tree.drop(slot.number, slot.blocks, 0 if source is not None else len(path))
-        self._tree.hold(slot.number, slot.blocks, prompt, len(path))
+        self._tree.hold(slot.number, slot.blocks, prompt, len(path), adapter)
+        slot.adapter = adapter
         # Of no tokens nothing can be kept.
         slot.prompt = prompt if shares else ()
         cached = len(path) * self.block_size
@@ -125,7 +131,8 @@ class PrefixCache:
         lent = self._slots[slot]
         if self.enabled and lent.prompt is not None:
             known = min(count, len(lent.prompt))
-            self._tree.hold(slot, lent.blocks, lent.prompt, known // self.block_size)
+            count = known // self.block_size
+            self._tree.hold(slot, lent.blocks, lent.prompt, count, lent.adapter)
 
     def give_back(self, slot: int) -> int:
         """Ends the lending of ``slot``.
@@ -138,10 +145,29 @@ class PrefixCache:
         lent.prompt, lent.used = None, self._events
         return len(lent.blocks) * self.block_size
 
+    def evict(self) -> int | None:
+        """Drops what the slot keeps that was used least recently, of those that are not lent.
+
+        Returns:
+            The slot, whose cells are to be freed; None: nothing is kept but by who runs.
+        """
+        kept = [slot for slot in self._slots if slot.prompt is None and slot.blocks]
+        if not kept:
+            return None
+        slot = min(kept, key=lambda slot: slot.used)
+        self._tree.drop(slot.number, slot.blocks, 0)
+        return slot.number
+
     def clear(self) -> None:
         """Empties every slot that is not lent."""
         for slot in self._slots:
             if slot.prompt is None:
+                self._tree.drop(slot.number, slot.blocks, 0)
+
+    def forget(self, adapter: str) -> None:
+        """Drops what was read with a LoRA adapter that no request has any more."""
+        for slot in self._slots:
+            if slot.adapter == adapter:
                 self._tree.drop(slot.number, slot.blocks, 0)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ....exceptions import InvalidArgument
 from ....generation_options import GenerationOptions, sampling_options
 from ....prompt import Prompt
 from .samplers import Samplers
@@ -14,6 +15,7 @@ from .unsupported import refuse_other_backend, refuse_unsupported
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from ..binding.adapter import Adapter
     from ..binding.grammar import Grammar
 
 
@@ -29,6 +31,7 @@ class Generation:
         shares_prefix: Whether the prompt may be kept for requests of others, and begin with what
             was kept of theirs: not where the caller asked for a cache apart by a salt.
         grammar: What the output is held to: the options' ``guided_decoding``, read by llama.cpp.
+        adapter: The LoRA adapter that it is for; None: the model alone.
     """
 
     prompt: tuple[int, ...]
@@ -37,6 +40,7 @@ class Generation:
     token_lists: TokenLists | None
     shares_prefix: bool
     grammar: Grammar | None = None
+    adapter: Adapter | None = None
 
 
 def read_request(
@@ -46,6 +50,7 @@ def read_request(
     vocab_size: int,
     end_tokens: frozenset[int],
     defaults: Mapping[str, Any],
+    adapters: Mapping[str, Adapter] | None = None,
 ) -> Generation:
     """Reads a request, but for its grammar.
 
@@ -55,6 +60,7 @@ def read_request(
         vocab_size: Number of tokens of the vocabulary.
         end_tokens: The model's own tokens that end a text.
         defaults: Sampling options where the request has none.
+        adapters: The LoRA adapters that there are, by name.
 
     Raises:
         InvalidArgument: Something in it cannot be served; the message names it.
@@ -76,4 +82,14 @@ def read_request(
         samplers=Samplers.read(given),
         token_lists=TokenLists.read(given, vocab_size=vocab_size),
         shares_prefix=prompt.cache_salt is None,
+        adapter=_adapter((request.get("routing") or {}).get("lora_name"), adapters or {}),
     )
+
+
+def _adapter(name: str | None, adapters: Mapping[str, Adapter]) -> Adapter | None:
+    if not name:
+        return None
+    if name not in adapters:
+        loaded = ", ".join(sorted(adapters)) or "none"
+        raise InvalidArgument(f"no LoRA adapter '{name}' is loaded here; loaded: {loaded}")
+    return adapters[name]

@@ -1,6 +1,11 @@
-"""How a prompt is cut into pieces."""
+"""How a prompt is cut into pieces, and who waits for those of another."""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 def next_piece(left: int, limit: int) -> int:
@@ -19,3 +24,17 @@ def next_piece(left: int, limit: int) -> int:
     if left <= limit:
         return left
     return limit - 1 if left == limit + 1 else limit
+
+
+def reads_for_both(prompt: Sequence[int], read: int, other: Sequence[int], size: int) -> bool:
+    """Whether the next block that is read of a prompt is one of another prompt too.
+
+    Args:
+        prompt: The prompt that is being read.
+        read: How much of it has been.
+        other: A prompt of which nothing has been read.
+        size: Tokens of a block.
+    """
+    end = (read // size + 1) * size
+    # The other's rest must not be one token, see `next_piece`.
+    return end <= min(len(prompt), len(other) - 2) and prompt[:end] == other[:end]

@@ -4,7 +4,11 @@ A request waits for a slot, then its prompt is read, but for what is in the cont
 produces output until it ends. A step computes the next token of every request that produces output,
 all in one batch, and then pieces of prompts, each as a batch of its own: llama.cpp cuts a batch of
 unequal parts at places that depend on all of them, and by the cut its rounding differs. So the
-output of a request does not depend on who else is running.
+output of a request does not depend on who else is running. Drafts of the same length are a batch,
+for the same reason. Only where all share the cells of one KV cache it does, see `Options`.
+
+llama.cpp computes a batch with one LoRA adapter, or none: a step is for the requests of one of
+them, and they take turns.
 """
 
 from __future__ import annotations
@@ -13,17 +17,22 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ..binding.model import NoCells
 from ..cache.kv_reports import KvUse
-from .end_reason import end_reason
-from .logprobs import TokenLogprobs
-from .prefill import next_piece
+from .batches import equal_batches
+from .output import as_step, choose
+from .prefill import next_piece, reads_for_both
 from .sampling import make_sampler
+from .speculation import Speculation
 from .token_limits import TokenLimits
+from .turns import Turns
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Iterable, Iterator
+    from collections.abc import Sequence as List
 
-    from ....messages import Chunk, Step
+    from ....messages import Step
+    from ..binding.adapter import Adapter
     from ..binding.model import Model
     from ..cache.prefix_cache import PrefixCache
     from .sequence import Sequence
@@ -51,15 +60,23 @@ class Scheduler:
 
     Attributes:
         paused: Whether the last step had nothing to compute, though there are requests.
+        speculation: Drafts, and how many of them were right.
     """
 
-    def __init__(self, model: Model, prefill_chunk: int, cache: PrefixCache) -> None:
+    def __init__(
+        self,
+        model: Model,
+        prefill_chunk: int,
+        cache: PrefixCache,
+        speculation: Speculation | None = None,
+    ) -> None:
         """Takes charge of ``model``.
 
         Args:
             model: The loaded model; nobody else may use it from now on.
             prefill_chunk: Tokens of prompts in a step at most while others produce output.
             cache: The slots of the model.
+            speculation: Who makes drafts. None: nobody.
         """
         self._model = model
         self._prefill_chunk = prefill_chunk
@@ -70,8 +87,12 @@ class Scheduler:
         # Those that want no output: they need no slot.
         self._empty: list[Sequence] = []
         self._stages = (self._producing, self._reading, self._waiting, self._empty)
+        self._turns: Turns[Adapter | None] = Turns()
         self._steps = 0
+        # Whether somebody gave way to others since the last request ended.
+        self._crowded = False
         self.paused = False
+        self.speculation = speculation or Speculation()
 
     @property
     def load(self) -> Load:
@@ -80,7 +101,7 @@ class Scheduler:
             steps=self._steps,
             running=self._running,
             waiting=len(self._waiting),
-            free_slots=self._cache.total - self._running,
+            free_slots=self._model.max_num_seqs - self._running,
         )
 
     @property
@@ -88,9 +109,12 @@ class Scheduler:
         """What is in the KV cache now."""
         size = self._cache.block_size
         running = (*self._reading, *self._producing)
+        total = self._model.total_tokens // size
+        # Of what requests share, each counts the whole.
+        used = sum(-(-sequence.decoded // size) for sequence in running)
         return KvUse(
-            total_blocks=self._model.total_tokens // size,
-            used_blocks=sum(-(-sequence.decoded // size) for sequence in running),
+            total_blocks=total,
+            used_blocks=min(used, total),
             hit_rate=self._cache.hit_rate,
         )
 
@@ -129,9 +153,33 @@ class Scheduler:
             yield empty.stream, [], "length", empty.usage
         if producing or self._reading:
             self._steps += 1
-            room = self._prefill_chunk if producing else self._model.max_num_batched_tokens
-            yield from self._produce(producing)
-            yield from self._read_prompts(room)
+            chunk = room = self._prefill_chunk
+            if not producing:
+                # Nobody is kept waiting: a prompt is read by as much as is computed at once.
+                chunk, room = self._model.ubatch_size, self._model.max_num_batched_tokens
+            adapter = self._turns.next(
+                each.generation.adapter for each in (*producing, *self._reading)
+            )
+            self._model.use_adapter(adapter)
+            yield from self._produce(_of(adapter, producing))
+            yield from self._read_prompts(chunk, room, adapter)
+
+    def uses(self, adapter: Adapter) -> bool:
+        """Whether a request needs ``adapter``."""
+        return any(_of(adapter, stage) for stage in self._stages)
+
+    def load_adapter(self, adapter: Adapter) -> None:
+        """Loads an adapter.
+
+        Raises:
+            InvalidArgument: llama.cpp cannot load it.
+        """
+        self._model.load_adapter(adapter)
+
+    def unload_adapter(self, adapter: Adapter) -> None:
+        """Frees an adapter that no request uses, and what was read with it."""
+        self._cache.forget(adapter.name)
+        self._model.unload_adapter(adapter)
 
     def close(self) -> None:
         """Gives up every request."""
@@ -152,46 +200,88 @@ class Scheduler:
                 self._release(sequence)
 
     def _start_waiting(self) -> None:
-        while self._waiting and self._running < self._cache.total:
+        room = 0 if self._crowded and self._running else self._model.max_num_seqs
+        while self._waiting and self._running < room:
             sequence = self._waiting.popleft()
-            sequence.sampler = make_sampler(sequence.generation, self._model)
-            lists = sequence.generation.token_lists
-            sequence.limits = None if lists is None else TokenLimits(lists)
+            if sequence.sampler is None:
+                sequence.sampler = make_sampler(sequence.generation, self._model)
+                lists = sequence.generation.token_lists
+                sequence.limits = None if lists is None else TokenLimits(lists)
             self._reading.append(sequence)
 
     def _produce(self, producing: list[Sequence]) -> Iterator[Step]:
-        """Computes the next token of every request of ``producing``."""
-        if not producing:
-            return
-        places = []
-        for sequence in producing:
-            place = self._model.add(
-                sequence.last_token, sequence.decoded, sequence.slot, sample=True
-            )
-            sequence.decoded += 1
-            places.append((sequence, place))
-        self._model.decode()
-        for sequence, place in places:
-            yield self._advance(sequence, place)
+        """Computes the next token of every request of ``producing``, and those behind a draft."""
+        drafts = self.speculation.draft(producing)
+        drafted = zip(producing, drafts, strict=True)
+        for batch in equal_batches(drafted, lambda each: 1 + len(each[1]), self._model.ubatch_size):
+            for sequence, draft, place in self._enter(batch):
+                yield self._advance(sequence, place, draft)
 
-    def _read_prompts(self, room: int) -> Iterator[Step]:
-        """Reads pieces of prompts in turn, at most ``room`` tokens."""
-        while self._reading:
-            sequence = self._reading[0]
+    def _enter(
+        self, batch: List[tuple[Sequence, List[int]]]
+    ) -> List[tuple[Sequence, List[int], int]]:
+        """Computes what follows the newest token of each request, and its draft.
+
+        Returns:
+            The batch with the place of each newest token, without who gave way to the others.
+        """
+        while batch := [each for each in batch if each[0].slot >= 0]:
+            # llama.cpp computes only those at once whose slots follow one another in the batch.
+            in_order = sorted(batch, key=lambda each: each[0].slot)
+            places = {each.stream: self._add(each, draft) for each, draft in in_order}
+            try:
+                self._model.decode()
+            except NoCells:
+                self._make_room()
+                continue
+            for sequence, _ in batch:
+                sequence.decoded += 1
+            return [(each, draft, places[each.stream]) for each, draft in batch]
+        return []
+
+    def _add(self, sequence: Sequence, draft: List[int]) -> int:
+        """Puts a request's newest token and its draft into the batch; returns the place."""
+        first = sequence.decoded
+        place = self._model.add(sequence.last_token, first, sequence.slot, sample=True)
+        for position, token in enumerate(draft, start=first + 1):
+            self._model.add(token, position, sequence.slot, sample=True)
+        return place
+
+    def _read_prompts(self, chunk: int, room: int, adapter: Adapter | None) -> Iterator[Step]:
+        """Reads an adapter's prompts in turn, at most ``room`` tokens in pieces of ``chunk``."""
+        while mine := _of(adapter, self._reading):
+            sequence = next(each for each in mine if not self._waits(each, mine))
             if sequence.slot < 0:
                 self._place(sequence)
-            length = next_piece(sequence.prompt_left, self._prefill_chunk)
+            length = next_piece(sequence.unread, chunk)
             if length > room:
                 break
+            try:
+                place = self._read_piece(sequence, length)
+            except NoCells:
+                self._make_room()
+                continue
             room -= length
-            place = self._read_piece(sequence, length)
             # Not before: if the model fails, it is among those that are told.
-            self._reading.popleft()
-            if sequence.prompt_left:
+            self._reading.remove(sequence)
+            if sequence.unread:
                 self._reading.append(sequence)
-            else:
-                self._producing.append(sequence)
+                continue
+            self._producing.append(sequence)
+            # Who had given way has its newest token already.
+            if not sequence.output:
                 yield self._advance(sequence, place)
+
+    def _waits(self, sequence: Sequence, reading: List[Sequence]) -> bool:
+        """Whether another is about to read what ``sequence`` begins with: it takes that over."""
+        if sequence.slot >= 0 or not self._cache.enabled or not sequence.generation.shares_prefix:
+            return False
+        size, prompt = self._cache.block_size, sequence.generation.prompt
+        return any(
+            reads_for_both(each.generation.prompt, each.decoded, prompt, size)
+            for each in reading
+            if each.slot >= 0 and each.generation.shares_prefix
+        )
 
     def _place(self, sequence: Sequence) -> None:
         """Gives a request its slot, with what is cached of its prompt; as late as possible.
@@ -199,74 +289,80 @@ class Scheduler:
         Of several that came at once, the later ones find what the first has read by then.
         """
         wanted = sequence.generation
-        lease = self._cache.take(wanted.prompt, shares=wanted.shares_prefix)
+        lease = self._cache.take(
+            wanted.prompt,
+            shares=wanted.shares_prefix,
+            adapter=wanted.adapter.name if wanted.adapter else None,
+        )
         assert lease is not None
         if lease.source is not None:
             self._model.copy(lease.source, lease.slot)
         self._model.keep(lease.slot, lease.cached)
         sequence.slot, sequence.decoded = lease.slot, lease.cached
-        sequence.cached = lease.cached if self._cache.enabled else None
+        if self._cache.enabled and not sequence.output:
+            sequence.cached = lease.cached
 
     def _read_piece(self, sequence: Sequence, length: int) -> int:
-        """Reads the next ``length`` tokens of a prompt; returns the last one's place."""
-        prompt, start, place = sequence.generation.prompt, sequence.decoded, -1
+        """Reads the next ``length`` tokens of a text; returns the last one's place."""
+        text, start, place = sequence.text, sequence.decoded, -1
         for position in range(start, start + length):
-            last = position == len(prompt) - 1
-            place = self._model.add(prompt[position], position, sequence.slot, sample=last)
+            last = position == len(text) - 1 and not sequence.output
+            place = self._model.add(text[position], position, sequence.slot, sample=last)
         self._model.decode()
         sequence.decoded += length
         self._cache.read(sequence.slot, sequence.decoded)
+        self.speculation.read(sequence)
         return place
 
-    def _advance(self, sequence: Sequence, place: int) -> Step:
-        """Chooses the next token of a request, and retires it when that was the last one."""
-        generation, stream = sequence.generation, sequence.stream
-        assert sequence.sampler is not None
-        # Before any logit is forbidden: log probabilities are the model's own.
-        wanted = generation.options.logprobs
-        logprobs = None if wanted is None else TokenLogprobs(self._model, place)
-        if sequence.produced < generation.options.min_tokens:
-            self._model.forbid(place, generation.options.ends)
-        if sequence.limits is not None:
-            sequence.limits.apply(self._model.logits(place))
-        token = self._model.sample(place, sequence.sampler)
-        if sequence.limits is not None and token is not None:
-            sequence.limits.took(token)
-        reason = end_reason(token, generation, self._model)
-        is_output = reason is None or token in generation.options.visible_ends
-        tokens = [token] if token is not None and is_output else []
-        sequence.last_token = -1 if token is None else token
-        sequence.produced += len(tokens)
-        if reason is None and sequence.produced >= generation.options.max_tokens:
-            reason = "length"
-        if reason is not None:
+    def _advance(self, sequence: Sequence, place: int, draft: List[int] = ()) -> Step:
+        """Chooses the next tokens of a request, and retires it when these were the last."""
+        output = choose(self._model, sequence, place, draft)
+        sequence.decoded += output.accepted
+        self.speculation.count(len(draft), output.accepted)
+        if output.reason is not None:
             self._producing.remove(sequence)
             self._release(sequence)
-        # With the first token too: who ends the output early has that chunk only.
-        tells_cached = sequence.produced == len(tokens) == 1 and sequence.cached is not None
-        if reason is None and logprobs is None and not tells_cached:
-            return stream, tokens
-        if logprobs is None and reason is not None and token not in generation.options.asked_ends:
-            return stream, tokens, reason, sequence.usage
-        chunk: Chunk = {"token_ids": tokens}
-        if tells_cached:
-            chunk["completion_usage"] = sequence.usage
-        if logprobs is not None and wanted is not None and tokens:
-            sequence.cumulative_logprob += logprobs.of(tokens[0])
-            chunk["log_probs"] = [logprobs.of(tokens[0])]
-            chunk["cum_log_probs"] = sequence.cumulative_logprob
-            chunk["top_logprobs"] = [logprobs.top(wanted)]
-        if reason is not None:
-            chunk["finish_reason"] = reason
-            chunk["completion_usage"] = sequence.usage
-            if token is not None and token in generation.options.asked_ends:
-                chunk["stop_reason"] = token
-        return stream, chunk
+        elif output.accepted < len(draft):
+            self._model.keep(sequence.slot, sequence.decoded)
+        return as_step(sequence, output)
+
+    def _make_room(self) -> None:
+        """Frees cells of the KV cache that all share.
+
+        What is kept of earlier prompts goes first. Then who came last gives way: it waits until a
+        request has ended, and its text is read once more.
+        """
+        if (slot := self._cache.evict()) is not None:
+            self._model.keep(slot, 0)
+            return
+        youngest, stage = max(
+            (
+                (each, stage)
+                for stage in (self._reading, self._producing)
+                for each in stage
+                if each.slot >= 0
+            ),
+            key=lambda found: found[0].stream,
+        )
+        stage.remove(youngest)
+        self._give_back(youngest)
+        self._waiting.appendleft(youngest)
+        self._crowded = True
 
     def _release(self, sequence: Sequence) -> None:
         """Frees what a request holds; its slot keeps what others may begin with."""
         if sequence.sampler is not None:
             sequence.sampler.close()
             sequence.sampler = None
+        self._crowded = False
+        self._give_back(sequence)
+
+    def _give_back(self, sequence: Sequence) -> None:
+        self.speculation.forget(sequence)
         if sequence.slot >= 0:
             self._model.keep(sequence.slot, self._cache.give_back(sequence.slot))
+            sequence.slot, sequence.decoded = -1, 0
+
+
+def _of(adapter: Adapter | None, sequences: Iterable[Sequence]) -> list[Sequence]:
+    return [each for each in sequences if each.generation.adapter is adapter]

@@ -24,7 +24,7 @@ class Sequence:
         cached: Number of tokens of the prompt that were in the context already; None: not known
             yet, or nothing is ever kept.
         decoded: Number of tokens, of prompt and output, that are in the context.
-        produced: Number of tokens of the output.
+        output: Tokens of the output.
         last_token: Newest token of the output; it enters the context with the next step.
         cumulative_logprob: Sum of the log probabilities of the output.
     """
@@ -36,7 +36,7 @@ class Sequence:
         "generation",
         "last_token",
         "limits",
-        "produced",
+        "output",
         "sampler",
         "slot",
         "stream",
@@ -50,14 +50,37 @@ class Sequence:
         self.limits: TokenLimits | None = None
         self.cached: int | None = None
         self.decoded = 0
-        self.produced = 0
+        self.output: list[int] = []
         self.last_token = -1
         self.cumulative_logprob = 0.0
 
     @property
-    def prompt_left(self) -> int:
-        """Number of tokens of the prompt that are not in the context."""
-        return max(len(self.generation.prompt) - self.decoded, 0)
+    def text(self) -> tuple[int, ...]:
+        """What is in the context when its newest token is to enter it: the prompt, and output."""
+        prompt = self.generation.prompt
+        return (*prompt, *self.output[:-1]) if self.output else prompt
+
+    @property
+    def unread(self) -> int:
+        """Number of tokens of `text` that are not in the context."""
+        return max(len(self.generation.prompt) + max(len(self.output) - 1, 0) - self.decoded, 0)
+
+    @property
+    def produced(self) -> int:
+        """Number of tokens of the output."""
+        return len(self.output)
+
+    @property
+    def left(self) -> int:
+        """Number of tokens that the output may still have."""
+        return self.generation.options.max_tokens - self.produced
+
+    def tokens_from(self, place: int) -> list[int]:
+        """The tokens of prompt and output from ``place`` on."""
+        prompt = self.generation.prompt
+        if place >= len(prompt):
+            return self.output[place - len(prompt) :]
+        return [*prompt[place:], *self.output]
 
     @property
     def usage(self) -> Usage:

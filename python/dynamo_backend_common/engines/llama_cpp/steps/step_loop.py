@@ -9,6 +9,7 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 from ....exceptions import EngineShutdown
+from .between import Work, do_ready
 
 if TYPE_CHECKING:
     from ...._core import Steps, StepStream
@@ -33,9 +34,13 @@ class StepLoop:
         self._steps = steps
         self._reports = reports
         # None asks the thread to end.
-        self._inbox: SimpleQueue[tuple[Sequence, StepStream] | None] = SimpleQueue()
+        self._inbox: SimpleQueue[tuple[Sequence, StepStream] | Work | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="llama-cpp-steps", daemon=True)
         self._ended: Future[None] = Future()
+        self._works: list[Work] = []
+        # From then on nobody looks into the inbox.
+        self._closed = False
+        self._closing = threading.Lock()
 
     @property
     def load(self) -> Load:
@@ -50,6 +55,20 @@ class StepLoop:
     def submit(self, sequence: Sequence, stream: StepStream) -> None:
         """Hands over a request; never blocks."""
         self._inbox.put((sequence, stream))
+
+    async def between_steps(self, work: Work) -> None:
+        """Has something done in the thread, behind what was submitted before.
+
+        Raises:
+            EngineShutdown: The loop ended before that.
+            Exception: What it raised.
+        """
+        with self._closing:
+            if self._closed:
+                raise _gone(None)
+            self._inbox.put(work)
+        self._steps.wake()
+        await asyncio.wrap_future(work.done)
 
     def stop(self) -> None:
         """Ends the thread after the step that it is in, and with it every request; waits for it."""
@@ -71,6 +90,7 @@ class StepLoop:
         failure: BaseException | None = None
         try:
             while self._receive():
+                self._works = do_ready(self._works, self._scheduler)
                 before, output = output, []
                 # One push a step, after who has come in: who is stopped by now is never started.
                 is_free = not before and (self._scheduler.idle or self._scheduler.paused)
@@ -92,6 +112,7 @@ class StepLoop:
             else:
                 self._ended.set_exception(failure)
             self._scheduler.close()
+            self._give_up_works(_gone(failure))
             self._reports.snapshot(self._scheduler.kv_use)
 
     def _receive(self) -> bool:
@@ -104,11 +125,24 @@ class StepLoop:
             submitted = self._inbox.get()
             if submitted is None:
                 return False
+            if isinstance(submitted, Work):
+                self._works.append(submitted)
+                continue
             sequence, stream = submitted
             # A report may have told of its end already.
             if stream.is_open:
                 self._scheduler.add(sequence)
         return True
+
+    def _give_up_works(self, error: BaseException) -> None:
+        with self._closing:
+            self._closed = True
+            while not self._inbox.empty():
+                submitted = self._inbox.get()
+                if isinstance(submitted, Work):
+                    self._works.append(submitted)
+        for work in self._works:
+            work.give_up(error)
 
 
 def _gone(cause: BaseException | None) -> EngineShutdown:
