@@ -144,3 +144,14 @@ async def test_json_of_a_schema_is_valid(client, chat, model):
         sampling = _guided(1.0, json=schema) | {"seed": seed}
         output = await client.ask(chat(QUESTION), sampling=sampling, stop={"max_tokens": 80})
         assert set(json.loads(_text(model, output))) == {"a", "b"}
+
+
+async def test_a_draft_changes_nothing_of_it(client, start, chat):
+    prompt = chat("Repeat: one two three one two three one two three")
+    sampling = _guided(regex="(one two three ?){2,}") | {"temperature": 1.0, "seed": 4}
+    lists = {"sampling_options": {"bad_words_token_ids": [[1, 2]]}}
+    plain = await client.ask(prompt, sampling=sampling, extra_args=lists)
+    drafting = await start(spec_type="ngram-simple", spec_ngram_simple_size_n=2)
+    drafted = await drafting.ask(prompt, sampling=sampling, extra_args=lists)
+    assert drafted.tokens == plain.tokens
+    assert drafting.engine._step_loop._scheduler.speculation.accepted > 0
