@@ -27,7 +27,11 @@ What a client sends to an endpoint of images, videos or speech beyond what Dynam
 """
 
 RawChunk: TypeAlias = "Mapping[str, Any]"
-"""A piece of an answer, of the shape that the request's endpoint answers with."""
+"""A piece of an answer, of the shape that the request's endpoint answers with.
+
+That of ``rerank`` is a list of such, which a generator yields: a list that is returned is one of
+chunks.
+"""
 
 
 class RawEngine(ABC):

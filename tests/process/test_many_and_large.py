@@ -110,7 +110,7 @@ def test_streams_that_are_cut_are_counted_and_taken_for_whole_by_nobody(
     launcher: Launcher, model_folder: str
 ) -> None:
     # So that all can be told within the deadline, also where others want the processors.
-    server = crowd(launcher, model_folder, CUT, DYN_WORKER_GRACEFUL_SHUTDOWN_TIMEOUT="12")
+    server = crowd(launcher, model_folder, CUT, DYN_WORKER_GRACEFUL_SHUTDOWN_TIMEOUT="20")
 
     begun = itertools.count(1)
 

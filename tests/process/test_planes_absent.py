@@ -122,7 +122,7 @@ def test_kubernetes_without_its_api_is_no_start(
     """)
     pod = {"POD_NAME": "worker-0", "POD_UID": "1", "POD_NAMESPACE": "default"}
     env = {"KUBECONFIG": str(kubeconfig), "DYN_KUBE_DISCOVERY_MODE": mode, "CONTAINER_NAME": "x"}
-    worker = serve(launcher, "kubernetes", DYN_CONNECT_TIMEOUT_SECS="1", **pod, **env)
+    worker = serve(launcher, "kubernetes", DYN_CONNECT_TIMEOUT_SECS="6", **pod, **env)
     error = error_of(worker)
     assert error.startswith("connect: gave up after "), error
     assert "client error (Connect)" in error

@@ -11,25 +11,30 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-_UINT32, _INT32, _FLOAT32, _BOOL, _STRING, _ARRAY = 4, 5, 6, 7, 8, 9
+_INT8, _UINT32, _INT32, _FLOAT32, _BOOL, _STRING, _ARRAY = 1, 4, 5, 6, 7, 8, 9
 _F32 = 0
 _ALIGNMENT = 32
 
 
 def write_gguf(
-    path: Path, values: Mapping[str, Any], tensors: Mapping[str, np.ndarray[Any, Any]]
+    path: Path,
+    values: Mapping[str, Any],
+    tensors: Mapping[str, np.ndarray[Any, Any]] | None = None,
 ) -> Path:
     """Writes a file of version 3.
 
     Args:
         path: The file; one that is there is replaced.
-        values: Metadata: int (32 bits, without sign where not negative), float, bool, str, or a
-            list of one of these that is not empty.
+        values: Metadata: int (UINT32; negative or in a list INT32), float (FLOAT32), bool, str, or
+            a list of these; an empty one is one of str. Bytes are a list of INT8. What is None is
+            left out. A lone surrogate of a str is a byte that is no UTF-8 (``surrogateescape``).
         tensors: Name to array; the last axis of an array is the first dimension of the format.
 
     Returns:
         The path.
     """
+    tensors = tensors or {}
+    values = {key: value for key, value in values.items() if value is not None}
     head = bytearray(b"GGUF" + struct.pack("<IQQ", 3, len(tensors), len(values)))
     for key, value in values.items():
         head += _string(key) + _value(value)
@@ -44,12 +49,18 @@ def write_gguf(
 
 
 def _string(text: str) -> bytes:
-    encoded = text.encode()
+    encoded = text.encode(errors="surrogateescape")
     return struct.pack("<Q", len(encoded)) + encoded
 
 
 def _value(value: Any) -> bytes:
+    if isinstance(value, bytes):
+        return struct.pack("<IIQ", _ARRAY, _INT8, len(value)) + value
+    if value == []:
+        return struct.pack("<IIQ", _ARRAY, _STRING, 0)
     if isinstance(value, list):
+        if isinstance(value[0], int):
+            return struct.pack(f"<IIQ{len(value)}i", _ARRAY, _INT32, len(value), *value)
         kind, _ = _scalar(value[0])
         content = b"".join(_scalar(each)[1] for each in value)
         return struct.pack("<IIQ", _ARRAY, kind, len(value)) + content
@@ -61,8 +72,6 @@ def _scalar(value: Any) -> tuple[int, bytes]:
     match value:
         case bool():
             return _BOOL, struct.pack("<?", value)
-        case int() if value < 0:
-            return _INT32, struct.pack("<i", value)
         case int():
             return _UINT32, struct.pack("<I", value)
         case float():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
+from threading import Event, Thread
 from typing import TYPE_CHECKING
 
 from .ports import LOOPBACK
@@ -22,10 +22,15 @@ class Hub:
     Attributes:
         url: What ``HF_ENDPOINT`` is to be.
         asked: The files that were asked for.
+        goes_on: Whether files are sent to their end; else each stops in its middle.
+        token: Without it nothing is given; None: to everybody.
     """
 
     def __init__(self, folder: Path, name: str) -> None:
         self.asked: set[str] = set()
+        self.goes_on = Event()
+        self.goes_on.set()
+        self.token: str | None = None
         self._server = ThreadingHTTPServer((LOOPBACK, 0), self._handler(folder, name))
         self._thread = Thread(target=self._server.serve_forever)
         self.url = f"http://{LOOPBACK}:{self._server.server_port}"
@@ -35,6 +40,7 @@ class Hub:
         return self
 
     def __exit__(self, *raised: object) -> None:
+        self.goes_on.set()
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()
@@ -50,7 +56,11 @@ class Hub:
 
             def do_GET(self) -> None:
                 path = self.path.partition("?")[0]
-                if path.startswith(f"/api/models/{name}"):
+                self.is_of_a_file = "/resolve/" in path
+                given = self.headers.get("Authorization")
+                if hub.token is not None and given != f"Bearer {hub.token}":
+                    self.answer(401, b"{}", **{"X-Error-Code": "RepoNotFound"})
+                elif path.startswith(f"/api/models/{name}"):
                     files = [{"rfilename": file.name} for file in folder.iterdir()]
                     told = {"id": name, "sha": COMMIT, "siblings": files}
                     self.answer(200, json.dumps(told).encode())
@@ -86,8 +96,17 @@ class Hub:
                     self.send_header(header, value)
                 self.send_header("Content-Length", str(len(content)))
                 self.end_headers()
-                if self.command != "HEAD":
-                    self.wfile.write(content)
+                if self.command == "HEAD":
+                    return
+                half = len(content) // 2
+                try:
+                    self.wfile.write(content[:half])
+                    if self.is_of_a_file:
+                        hub.goes_on.wait()
+                    self.wfile.write(content[half:])
+                except ConnectionError:
+                    # Whoever asked has gone.
+                    self.close_connection = True
 
             def log_message(self, *_: object) -> None:
                 pass

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import llama_cpp
@@ -13,6 +14,7 @@ from dynamo_backend_common.engines.llama_cpp import LlamaCpp, Options
 from dynamo_backend_common.engines.llama_cpp.binding.model import Model
 from dynamo_backend_common.engines.llama_cpp.files.model_file import ModelFile
 from dynamo_backend_common.exceptions import InvalidArgument
+from dynamo_backend_common.publish import MetricsContext
 from dynamo_backend_common.testing import context as made_context
 from dynamo_backend_common.testing import request as made_request
 from dynamo_backend_common.testing.driven import Driven
@@ -153,6 +155,22 @@ def greedy(reference: Any) -> Callable[[list[int], int], list[int]]:
         return found
 
     return tokens
+
+
+@pytest.fixture
+def metrics_context() -> Callable[..., MetricsContext]:
+    """Makes what `setup_metrics` gets; what is registered there goes into a list."""
+
+    def make(texts: list[Callable[[], str]] | None = None) -> MetricsContext:
+        metrics: Any = SimpleNamespace(
+            labels={"model": 'a "model"'},
+            register_text=([] if texts is None else texts).append,
+        )
+        return MetricsContext(
+            model="m", component="backend", model_load_time_seconds=0.0, metrics=metrics
+        )
+
+    return make
 
 
 @pytest.fixture

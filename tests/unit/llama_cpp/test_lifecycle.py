@@ -79,6 +79,22 @@ async def test_cleanup_while_it_loads():
     assert not _step_threads()
 
 
+async def test_a_shutdown_ends_the_start_that_loads():
+    engine = LlamaCpp(context_length=256, max_num_seqs=1, threads=1)
+    shutdown, loop = asyncio.Event(), asyncio.get_running_loop()
+
+    def progress(*_):
+        loop.call_soon_threadsafe(shutdown.set)
+        # llama.cpp asks no more once it has loaded all of so small a file.
+        engine._closing.wait()
+
+    await engine.start(1, progress=progress, shutdown=shutdown)
+    with pytest.raises(EngineShutdown, match="not running"):
+        await engine.generate({"token_ids": [1]}, None)
+    assert not _step_threads()
+    await engine.cleanup()
+
+
 async def test_the_watch_ends_with_the_engine_and_may_be_cancelled_before(client):
     cancelled = asyncio.create_task(client.engine.watch())
     watching = asyncio.create_task(client.engine.watch())

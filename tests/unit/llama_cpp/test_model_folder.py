@@ -20,6 +20,7 @@ from dynamo_backend_common.engines.llama_cpp.files.model_config import (
 )
 from dynamo_backend_common.engines.llama_cpp.files.model_file import ModelFile
 from dynamo_backend_common.engines.llama_cpp.files.model_folder import model_folder
+from dynamo_backend_common.engines.llama_cpp.tokenizer.vocabulary import read_vocabulary
 from dynamo_backend_common.exceptions import InvalidArgument
 
 
@@ -169,10 +170,14 @@ def test_the_operators_choice_stays(cache):
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"tokenizer.ggml.pre": "viking"}, r"pre-tokenizer 'viking' .* known are .*smollm"),
-        ({"tokenizer.ggml.model": "llama"}, r"tokenizer 'llama' .* known is 'gpt2'"),
-        ({"tokenizer.ggml.merges": []}, r"tokenizer\.ggml\.merges is missing"),
+        ({"tokenizer.ggml.pre": "new"}, r"pre-tokenizer 'new' .* known are .*smollm"),
+        ({"tokenizer.ggml.model": "plamo2"}, r"tokenizer 'plamo2' .* known are gpt2, llama"),
+        ({"tokenizer.ggml.merges": None}, r"tokenizer\.ggml\.merges is missing"),
         ({"llama.context_length": None}, r"llama\.context_length is missing"),
+        ({"general.architecture": "clip"}, r"it is no model by itself, .*clip"),
+        ({"general.type": "adapter"}, r"it is no model by itself, .*adapter"),
+        ({"general.architecture": "bert"}, r"'bert' .* is an encoder"),
+        ({"llama.attention.causal": False}, r"'llama' .* is an encoder"),
     ],
 )
 def test_what_is_not_known_is_refused_by_name(cache, values, message):
@@ -185,14 +190,24 @@ def test_what_is_not_known_is_refused_by_name(cache, values, message):
 def test_recommended_sampling_becomes_the_default():
     file = _with({"general.sampling.temp": 0.6, "general.sampling.top_k": 20})
     assert file.sampling_defaults == {"temperature": 0.6, "top_k": 20}
-    assert generation_config_json(file.metadata.values)["temperature"] == 0.6
+    values = file.metadata.values
+    assert generation_config_json(values, read_vocabulary(values))["temperature"] == 0.6
     assert ModelFile().sampling_defaults == {}
 
 
 def test_several_ends():
     values = _with({"tokenizer.ggml.eot_token_id": 0}).metadata.values
-    assert generation_config_json(values)["eos_token_id"] == [2, 0]
-    assert config_json(values)["eos_token_id"] == [2, 0]
+    vocabulary = read_vocabulary(values)
+    assert generation_config_json(values, vocabulary)["eos_token_id"] == [2, 0]
+    assert config_json(values, vocabulary)["eos_token_id"] == [2, 0]
+
+
+def test_a_size_of_each_layer():
+    values = _with({"llama.attention.head_count": [0, 9, 9], "llama.feed_forward_length": []})
+    values = values.metadata.values
+    config = config_json(values, read_vocabulary(values))
+    assert config["num_attention_heads"] == 9
+    assert "intermediate_size" not in config
 
 
 @pytest.mark.parametrize(
@@ -226,6 +241,10 @@ def test_every_type_of_value(tmp_path):
         text(b"texts") + struct.pack("<IIQ", 9, 8, 2) + text("é".encode()) + text(b""),
         text(b"numbers") + struct.pack("<IIQ3i", 9, 5, 3, 1, -2, 3),
     ]
+    entries += [
+        text(b"name") + struct.pack("<I", 8) + text(b"caf\xe9"),
+        text(b"broken") + struct.pack("<IIQ", 9, 8, 1) + text(b"\xe2\x96"),
+    ]
     path = tmp_path / "model.gguf"
     path.write_bytes(b"GGUF" + struct.pack("<IQQ", 3, 0, len(entries)) + b"".join(entries) + b"x")
     assert read_metadata(path).values == {
@@ -235,4 +254,6 @@ def test_every_type_of_value(tmp_path):
         "half": 0.5,
         "texts": ["é", ""],
         "numbers": [1, -2, 3],
+        "name": "caf\ufffd",
+        "broken": ["\udce2\udc96"],
     }

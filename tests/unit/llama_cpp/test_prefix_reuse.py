@@ -81,13 +81,13 @@ def cells(monkeypatch):
 
 
 @pytest.fixture
-def begin(start, cells):
+def begin(start, cells, metrics_context):
     """Starts an engine whose reports are received."""
 
     async def begin(**options):
         client = await start(**{"max_num_seqs": 4, "prefill_chunk": 32} | options)
         client.cells, client.index, client.snapshots = cells, KvIndex(SIZE), Snapshots()
-        bindings = await client.engine.setup_metrics(None)
+        bindings = await client.engine.setup_metrics(metrics_context())
         assert bindings.dp_ranks == [0]
         bindings.on_publisher_ready(client.snapshots)
         for source in await client.engine.kv_event_sources():

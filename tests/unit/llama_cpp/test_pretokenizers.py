@@ -6,12 +6,13 @@ import random
 import pytest
 from tokenizers import Tokenizer
 
-from dynamo_backend_common.engines.llama_cpp.binding.library import library
 from dynamo_backend_common.engines.llama_cpp.tokenizer.pretokenizers import KNOWN, pre_tokenizer
 from dynamo_backend_common.engines.llama_cpp.tokenizer.tokenizer_files import tokenizer_json
+from dynamo_backend_common.engines.llama_cpp.tokenizer.vocabulary import read_vocabulary
 from dynamo_backend_common.exceptions import InvalidArgument
+from support.gguf_writer import write_gguf
+from support.llama_vocabulary import llama_vocabulary
 
-_c = library()
 _TEXTS = (
     "",
     "Hello world",
@@ -38,6 +39,7 @@ _LETTERS = [
     "\u00a0",
     "\u2028",
 ]
+_SIZE = 5000
 
 
 @pytest.fixture(scope="module")
@@ -45,67 +47,74 @@ def texts():
     draw = random.Random(5)
     return [
         *_TEXTS,
-        *("".join(draw.choices(_LETTERS, k=draw.randint(1, 60))) for _ in range(300)),
+        *("".join(draw.choices(_LETTERS, k=draw.randint(1, 60))) for _ in range(150)),
         *(
             " ".join(draw.choices(" ".join(_TEXTS).split(" "), k=draw.randint(1, 12)))
-            for _ in range(150)
+            for _ in range(100)
         ),
     ]
 
 
-def _load_vocabulary(path, name):
-    """The file's vocabulary in llama.cpp, with ``name`` as its pre-tokenizer."""
-    overrides = (_c.llama_model_kv_override * 2)()
-    overrides[0].tag = _c.LLAMA_KV_OVERRIDE_TYPE_STR
-    overrides[0].key = b"tokenizer.ggml.pre"
-    overrides[0].value.val_str = name.encode()
-    parameters = _c.llama_model_default_params()
-    parameters.vocab_only = True
-    parameters.kv_overrides = overrides
-    model = _c.llama_model_load_from_file(str(path).encode(), parameters)
-    assert model
-    return model
+@pytest.fixture(scope="module")
+def values(model_file):
+    """A part of a real vocabulary: to load the whole for each name takes its time."""
+    whole = model_file.metadata.values
+    tokens = whole["tokenizer.ggml.tokens"][:_SIZE]
+    there = set(tokens)
+    return {
+        **{key: value for key, value in whole.items() if not key.startswith("tokenizer.ggml")},
+        "tokenizer.ggml.model": "gpt2",
+        "tokenizer.ggml.tokens": tokens,
+        "tokenizer.ggml.token_type": whole["tokenizer.ggml.token_type"][:_SIZE],
+        "tokenizer.ggml.merges": [
+            merge
+            for merge in whole["tokenizer.ggml.merges"]
+            if there.issuperset([merge.replace(" ", ""), *merge.split(" ")])
+        ],
+        "tokenizer.ggml.bos_token_id": 1,
+        "tokenizer.ggml.eos_token_id": 2,
+    }
 
 
-def _ids(vocabulary, text):
-    data = text.encode()
-    room = len(data) + 16
-    tokens = (_c.llama_token * room)()
-    count = _c.llama_tokenize(vocabulary, data, len(data), tokens, room, False, True)
-    assert count >= 0
-    return list(tokens[:count])
+@pytest.fixture(scope="module")
+def path(values, tmp_path_factory):
+    return write_gguf(tmp_path_factory.mktemp("part") / "model.gguf", values)
 
 
-@pytest.mark.parametrize("name", sorted(KNOWN))
-def test_ids_are_llama_cpps_own(model_file, texts, name):
-    values = {**model_file.metadata.values, "tokenizer.ggml.pre": name}
-    tokenizer = Tokenizer.from_str(json.dumps(tokenizer_json(values)))
-    model = _load_vocabulary(model_file.path, name)
-    try:
-        vocabulary = _c.llama_model_get_vocab(model)
+def _tokenizer(values, **changes):
+    changed = {f"tokenizer.ggml.{key}": value for key, value in changes.items()}
+    vocabulary = read_vocabulary({**values, **changed})
+    return Tokenizer.from_str(json.dumps(tokenizer_json(vocabulary)))
+
+
+@pytest.mark.parametrize(
+    "name", sorted(name for name, recipe in KNOWN.items() if recipe.byte_level)
+)
+def test_ids_are_llama_cpps_own(values, path, texts, name):
+    tokenizer = _tokenizer(values, pre=name)
+    with llama_vocabulary(path, pre=name) as own:
         for text in texts:
             found = tokenizer.encode(text, add_special_tokens=False).ids
-            assert found == _ids(vocabulary, text), repr(text)
-    finally:
-        _c.llama_model_free(model)
+            assert found == own.ids(text), repr(text)
+        # What is put around a text, where the file does not say.
+        assert tokenizer.encode("Hello").ids == own.ids("Hello", add_special=True)
 
 
 def test_text_comes_back(model_file, texts):
-    tokenizer = Tokenizer.from_str(json.dumps(tokenizer_json(model_file.metadata.values)))
+    tokenizer = _tokenizer(model_file.metadata.values)
     for text in texts:
         tokens = tokenizer.encode(text, add_special_tokens=False).ids
         assert tokenizer.decode(tokens, skip_special_tokens=False) == text
 
 
-def test_a_beginning_is_added_where_the_model_wants_one(model_file):
-    values = {**model_file.metadata.values, "tokenizer.ggml.add_bos_token": True}
-    tokenizer = Tokenizer.from_str(json.dumps(tokenizer_json(values)))
+def test_a_beginning_is_added_where_the_model_wants_one(values):
+    tokenizer = _tokenizer(values, add_bos_token=True, add_eos_token=True)
     plain = tokenizer.encode("Hello", add_special_tokens=False).ids
-    assert tokenizer.encode("Hello").ids == [1, *plain]
+    assert tokenizer.encode("Hello").ids == [1, *plain, 2]
 
 
 def test_an_unknown_name_is_refused():
     with pytest.raises(
-        InvalidArgument, match=r"pre-tokenizer 'bloom' .* known are chatglm-bpe, .*tekken"
+        InvalidArgument, match=r"pre-tokenizer 'new' .* known are a\.x-4\.0, .*youtu"
     ):
-        pre_tokenizer("bloom")
+        pre_tokenizer("new")

@@ -17,11 +17,11 @@ STORY = "Once upon a time there was a lighthouse keeper who counted the ships. "
 
 
 @pytest.fixture
-async def unified(start):
+async def unified(start, metrics_context):
     client = await start(kv_unified=True, context_length=TOTAL, max_num_seqs=4, prefill_chunk=32)
     client.index, client.snapshots = KvIndex(SIZE), []
     push = SimpleNamespace(push=lambda _, **state: client.snapshots.append(state))
-    (await client.engine.setup_metrics(None)).on_publisher_ready(push)
+    (await client.engine.setup_metrics(metrics_context())).on_publisher_ready(push)
     for source in await client.engine.kv_event_sources():
         source.on_ready(client.index)
     return client

@@ -12,25 +12,30 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from ..._core import Steps
 from ...config import EngineConfig, WorkerConfig
-from ...exceptions import EngineShutdown, InvalidArgument
+from ...exceptions import DynamoError, EngineShutdown, InvalidArgument
 from ...publish import MetricsBindings, PushKvEvents
 from .adapters.given import given_adapters
 from .adapters.registry import UPDATES, Adapters
 from .binding.library import require_library
 from .cache.kv_reports import DP_RANK, KvReports
 from .cache.prefix_cache import PrefixCache
+from .controls import Controls
 from .files.model_file import ModelFile
-from .files.model_folder import model_folder
+from .files.model_source import ModelSource
 from .loaded import Loaded, load
+from .metrics import metrics_text
 from .options import Options, parse_options
+from .pooling.engine import LlamaCppPooling
+from .request.beginning import with_beginning
 from .request.generation import read_request
 from .request.grammars import Grammars
+from .steps.counts import Counts
 from .steps.scheduler import Load, Scheduler
 from .steps.sequence import Sequence
 from .steps.step_loop import StepLoop
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
     from collections.abc import Sequence as List
 
     from ..._core import AdapterCards, RequestContext, StepStream
@@ -52,7 +57,7 @@ class LlamaCpp:
     """
 
     def __init__(self, **options: Any) -> None:
-        """Finds the model file; `start` loads it.
+        """Finds the model; `start` fetches it, where it is of a hub, and loads it.
 
         Args:
             options: What `Options` has, by name, such as ``model_path`` and ``threads``; what is
@@ -66,30 +71,41 @@ class LlamaCpp:
         """
         require_library()
         self._options = Options.of(options)
-        self._file = ModelFile(self._options.model_path)
-        self._adapters = Adapters(
-            given_adapters(self._options), self._file, self._options.max_loras
-        )
+        if self._options.embeddings or self._options.reranking:
+            raise InvalidArgument(
+                "LlamaCpp has no embeddings and no reranking: LlamaCppPooling has"
+            )
+        self._source = ModelSource(self._options.model, self._options.model_path)
+        self._adapters = Adapters(given_adapters(self._options), self._options.max_loras)
         draft = self._options.model_draft
         self._draft_file = None if draft is None else ModelFile(draft)
         self._steps = Steps()
         self._kv_reports = KvReports()
+        self._counts = Counts()
         self._loading: asyncio.Future[Loaded] | None = None
         self._loaded: Loaded | None = None
         self._step_loop: StepLoop | None = None
         self._grammars: Grammars | None = None
+        self._controls = Controls(self)
         self._closing = threading.Event()
-        self._cleaning = asyncio.Lock()
+        self._changing = asyncio.Lock()
+        # Set while the step loop runs, or none will any more.
+        self._settled = asyncio.Event()
 
     @classmethod
-    def from_args(cls, argv: List[str]) -> Self:
+    def from_args(cls, argv: List[str]) -> Self | LlamaCppPooling:
         """Makes the engine from command-line arguments; ``--help`` lists them.
+
+        Returns:
+            The engine: with ``--embeddings`` and ``--reranking`` it is that of vectors.
 
         Raises:
             SystemExit: With status 2 after a message for a wrong argument, with 0 after ``--help``.
         """
         try:
-            return cls(**dataclasses.asdict(parse_options(argv)))
+            options = parse_options(argv)
+            made = LlamaCppPooling if options.embeddings or options.reranking else cls
+            return made(**dataclasses.asdict(options))
         except InvalidArgument as error:
             print(f"llama-cpp: error: {error}", file=sys.stderr)
             raise SystemExit(2) from error
@@ -101,19 +117,53 @@ class LlamaCpp:
             InvalidArgument: The file's tokenizer is not known, or the file is damaged.
         """
         if not config.model_name:
-            config = dataclasses.replace(config, model_name=str(model_folder(self._file)))
+            config = dataclasses.replace(config, model_name=str(self._source.folder))
         if config.served_model_name is None:
-            config = dataclasses.replace(config, served_model_name=self._file.name)
+            config = dataclasses.replace(config, served_model_name=self._source.name)
         return config
 
-    async def start(self, worker_id: int, progress: _Progress | None = None) -> EngineConfig:  # noqa: ARG002
-        """Loads the model in a thread and starts the step loop.
+    async def start(
+        self,
+        worker_id: int,  # noqa: ARG002
+        progress: _Progress | None = None,
+        shutdown: asyncio.Event | None = None,
+    ) -> EngineConfig:
+        """Fetches and loads the model in a thread, and starts the step loop.
 
         Raises:
-            InvalidArgument: llama.cpp cannot load the file, or not with these options.
+            InvalidArgument: llama.cpp cannot load the file, or not with these options; or the hub
+                has no such model.
+            CannotConnect: The hub cannot be reached.
         """
-        proceed = partial(self._proceed, progress)
-        self._loading = asyncio.ensure_future(asyncio.to_thread(self._load, proceed))
+        giving_up = asyncio.ensure_future(self._give_up(shutdown))
+        try:
+            model = await self._run_up(progress)
+        except DynamoError:
+            if shutdown is None or not shutdown.is_set():
+                raise
+            return EngineConfig(model=self._source.name or "llama-cpp")
+        finally:
+            giving_up.cancel()
+        block_size = self._options.kv_cache_block_size
+        return EngineConfig(
+            model=self._file.name,
+            served_model_name=self._file.name,
+            context_length=model.context_length,
+            kv_cache_block_size=block_size,
+            total_kv_blocks=model.total_tokens // block_size,
+            max_num_seqs=model.max_num_seqs,
+            max_num_batched_tokens=model.max_num_batched_tokens,
+            max_gpu_lora_count=self._options.max_loras,
+        )
+
+    async def _give_up(self, shutdown: asyncio.Event | None) -> None:
+        if shutdown is not None:
+            await shutdown.wait()
+            self._closing.set()
+
+    async def _run_up(self, progress: _Progress | None) -> Model:
+        """Loads the model, and begins to make steps."""
+        self._loading = asyncio.ensure_future(asyncio.to_thread(self._load, progress))
         # A start that is cancelled leaves the thread to `cleanup`.
         self._loaded = await asyncio.shield(self._loading)
         model = self._loaded.model
@@ -125,23 +175,37 @@ class LlamaCpp:
             listener=self._kv_reports,
             enabled=self._caches_prefixes(model),
         )
+        scheduler = Scheduler(
+            model,
+            self._options.prefill_chunk,
+            cache,
+            self._counts,
+            self._loaded.speculation(),
+        )
         self._grammars = Grammars(model.grammar)
-        scheduler = Scheduler(model, self._options.prefill_chunk, cache, self._loaded.speculation())
         # Those of a loop that has ended take no more.
         self._steps = Steps()
         self._step_loop = StepLoop(scheduler, self._steps, self._kv_reports)
         self._step_loop.start()
         self._adapters.serve(self._step_loop)
-        return EngineConfig(
-            model=self._file.name,
-            served_model_name=self._file.name,
-            context_length=model.context_length,
-            kv_cache_block_size=cache.block_size,
-            total_kv_blocks=model.total_tokens // cache.block_size,
-            max_num_seqs=model.max_num_seqs,
-            max_num_batched_tokens=model.max_num_batched_tokens,
-            max_gpu_lora_count=self._options.max_loras,
-        )
+        self._settled.set()
+        return model
+
+    def _load(self, progress: _Progress | None) -> Loaded:
+        proceed = partial(self._proceed, progress)
+        file = self._source.fetch(proceed)
+        loaded = load(file, self._draft_file, self._options, proceed)
+        try:
+            if loaded.model.is_encoder:
+                raise InvalidArgument(
+                    f"'{file.path.name}' is an encoder, which makes no text: serve it with "
+                    "--embeddings or --reranking"
+                )
+            self._adapters.load_into(loaded.model, file)
+        except BaseException:
+            loaded.close()
+            raise
+        return loaded
 
     async def generate(self, request: Mapping[str, Any], context: RequestContext) -> StepStream:
         """Serves one request: its tokens come by the steps, one a step, or more by a draft.
@@ -152,7 +216,7 @@ class LlamaCpp:
         """
         model, step_loop = self._started()
         generation = read_request(
-            request,
+            with_beginning(request, model.begin_token),
             context_length=model.context_length,
             vocab_size=model.vocab_size,
             end_tokens=model.end_tokens,
@@ -163,22 +227,33 @@ class LlamaCpp:
             assert self._grammars is not None
             grammar = await self._grammars.of(generation.options.guided_decoding)
             generation = dataclasses.replace(generation, grammar=grammar)
+            _, step_loop = self._started()
         stream = self._steps.open(context)
         step_loop.submit(Sequence(generation, stream.id), stream)
         return stream
 
     async def watch(self) -> None:
-        """Waits for the step loop, and raises what that fails with."""
-        _, step_loop = self._started()
-        await step_loop.watch()
+        """Waits for the end of the engine, and raises what its step loop fails with."""
+        self._started()
+        while not self._closing.is_set():
+            if self._step_loop is not None:
+                await self._step_loop.watch()
+            # It ended for a sleep, or the engine ends.
+            await self._settled.wait()
 
     async def is_quiescent(self) -> bool:
         """Whether no request is running or waiting."""
         load = self.load
         return not len(self._steps) and load.running == 0 and load.waiting == 0
 
-    async def setup_metrics(self, ctx: MetricsContext) -> MetricsBindings:  # noqa: ARG002
-        """Snapshots of the KV cache come from its one rank."""
+    async def setup_metrics(self, ctx: MetricsContext) -> MetricsBindings:
+        """Shows the engine's metrics; snapshots of the KV cache come from its one rank."""
+        labels = ctx.metrics.labels
+        ctx.metrics.register_text(
+            lambda: metrics_text(
+                counts=self._counts, load=self.load, kv_use=self._kv_reports.use, labels=labels
+            )
+        )
         return MetricsBindings(
             dp_ranks=[DP_RANK], on_publisher_ready=self._kv_reports.publish_snapshots
         )
@@ -217,20 +292,66 @@ class LlamaCpp:
             "sampling_options": {"temperature": 0.0},
         }
 
+    async def supported_controls(self) -> List[str]:
+        """Those that an operator has, see `Controls`."""
+        return self._controls.names
+
+    async def validate_engine_control(self, name: str, body: Mapping[str, Any]) -> None:
+        """Looks at a body for which the worker would leave discovery.
+
+        Raises:
+            InvalidArgument: The control would not accept it.
+        """
+        self._controls.validate(name, body)
+
+    async def engine_control(self, name: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Performs a control.
+
+        Raises:
+            InvalidArgument: There is none of that name, or its body is not accepted.
+        """
+        return await self._controls(name, body)
+
+    async def let_go(self) -> None:
+        """Gives the memory of weights and KV cache back to the system; there are no requests."""
+        async with self._changing:
+            self._settled.clear()
+            await self._run_down()
+
+    async def take_back(self) -> None:
+        """Loads what `let_go` gave back.
+
+        Raises:
+            DynamoError: It cannot be loaded; the engine is as it was.
+            EngineShutdown: It has ended, or ends meanwhile.
+        """
+        async with self._changing:
+            if self._loaded is None and not self._closing.is_set():
+                try:
+                    await self._run_up(None)
+                except DynamoError:
+                    if not self._closing.is_set():
+                        raise
+            self._started()
+
     async def cleanup(self) -> None:
         """Ends the step loop and frees the model; may be called again, and after a failed start."""
         self._closing.set()
-        async with self._cleaning:
+        async with self._changing:
             if self._loading is not None:
                 await asyncio.wait([self._loading])
                 if not self._loading.cancelled() and self._loading.exception() is None:
                     self._loaded = self._loading.result()
-            self._adapters.serve(None)
-            if self._step_loop is not None:
-                await asyncio.to_thread(self._step_loop.stop)
-            if self._loaded is not None:
-                await asyncio.to_thread(self._loaded.close)
-            self._loading = self._step_loop = self._loaded = self._grammars = None
+            await self._run_down()
+            self._settled.set()
+
+    async def _run_down(self) -> None:
+        self._adapters.serve(None)
+        if self._step_loop is not None:
+            await asyncio.to_thread(self._step_loop.stop)
+        if self._loaded is not None:
+            await asyncio.to_thread(self._loaded.close)
+        self._loading = self._step_loop = self._loaded = self._grammars = None
 
     @property
     def load(self) -> Load:
@@ -242,20 +363,17 @@ class LlamaCpp:
     def _caches_prefixes(self, model: Model) -> bool:
         return self._options.prefix_caching and model.keeps_prefixes
 
-    def _load(self, proceed: Callable[[str, float], bool]) -> Loaded:
-        loaded = load(self._file, self._draft_file, self._options, proceed)
-        try:
-            self._adapters.load_into(loaded.model)
-        except BaseException:
-            loaded.close()
-            raise
-        return loaded
-
-    def _proceed(self, progress: _Progress | None, name: str, fraction: float) -> bool:
-        """Called by llama.cpp while it loads; False makes it give up."""
+    def _proceed(
+        self, progress: _Progress | None, message: str, fraction: float | None = None
+    ) -> bool:
+        """Called while the model is fetched and loaded; False makes that give up."""
         if progress is not None:
-            progress(f"loading {name}", fraction)
+            progress(message, fraction)
         return not self._closing.is_set()
+
+    @property
+    def _file(self) -> ModelFile:
+        return self._source.file
 
     def _started(self) -> tuple[Model, StepLoop]:
         if self._loaded is None or self._step_loop is None or self._closing.is_set():

@@ -51,6 +51,13 @@ class Options:
         InvalidArgument: A value is not accepted, or does not go with another; the message says why.
     """
 
+    model: str | None = option(
+        None,
+        Text("NAME"),
+        "model of the Hugging Face hub, OWNER/NAME or OWNER/NAME:QUANT, which is fetched where the "
+        "hub's cache does not have it; or a GGUF file",
+        default_text="what --model-path has",
+    )
     model_path: str | None = option(
         None,
         Text("PATH"),
@@ -237,6 +244,19 @@ class Options:
         48, Integer(), "tokens of what followed that are a draft, at most"
     )
 
+    embeddings: bool = option(
+        False, Switch(), "serve embeddings, and nothing else; for models that are made for it"
+    )
+    pooling: str | None = option(
+        None,
+        Choice("mean", "cls", "last"),
+        "how an embedding is made of those of a text's tokens",
+        default_text="what the file says",
+    )
+    reranking: bool = option(
+        False, Switch(), "serve reranking, and nothing else; for models that are made for it"
+    )
+
     @classmethod
     def of(cls, given: Mapping[str, Any]) -> Options:
         """Options by their names; what is None has its default.
@@ -255,6 +275,12 @@ class Options:
 
     def __post_init__(self) -> None:
         check(self)
+        if self.embeddings and self.reranking:
+            raise InvalidArgument("embeddings and reranking are both True; a worker serves one")
+        if self.pooling and not self.embeddings:
+            raise InvalidArgument("pooling is for embeddings, which is False")
+        if (self.embeddings or self.reranking) and (self.lora or self.lora_scaled):
+            raise InvalidArgument("LoRA adapters are not supported with embeddings and reranking")
         step = self.max_num_seqs + self.prefill_chunk
         if self.max_num_batched_tokens < step:
             raise InvalidArgument(

@@ -40,15 +40,14 @@ class Adapters:
     Everything but `load_into` belongs to the event loop.
     """
 
-    def __init__(self, given: Iterable[Adapter], model: ModelFile, limit: int) -> None:
+    def __init__(self, given: Iterable[Adapter], limit: int) -> None:
         """Knows what is to be loaded.
 
         Args:
             given: The first ones.
-            model: What they are for.
             limit: How many there may be.
         """
-        self._model = model
+        self._file: ModelFile | None = None
         self._limit = limit
         self._ids = itertools.count(1)
         self._adapters: dict[str, Adapter] = {}
@@ -63,12 +62,13 @@ class Adapters:
         """Those that requests may name."""
         return MappingProxyType(self._adapters)
 
-    def load_into(self, model: Model) -> None:
-        """Loads all of them into a model whose steps have not begun; takes its time.
+    def load_into(self, model: Model, file: ModelFile) -> None:
+        """Loads all of them into the model of ``file``, whose steps have not begun; takes its time.
 
         Raises:
             InvalidArgument: One is none for this model.
         """
+        self._file = file
         for adapter in self._adapters.values():
             self._check(adapter)
             model.load_adapter(adapter)
@@ -147,7 +147,8 @@ class Adapters:
         return reply
 
     def _check(self, adapter: Adapter) -> None:
-        architecture = self._model.metadata.values.get("general.architecture")
+        assert self._file is not None, "no model is loaded"
+        architecture = self._file.metadata.values.get("general.architecture")
         check_adapter_file(adapter.path, architecture)
 
     def _add(self, adapter: Adapter) -> None:

@@ -29,12 +29,17 @@ if TYPE_CHECKING:
 
 # Sequences that hold only what was read of earlier prompts, where they take no memory of their own.
 _KEPT_SEQUENCES = 32
-_NO_CELLS = 1
 _ROUNDED = 256
+# What llama_decode answers where there is no room, and where it was interrupted.
+_NO_CELLS, _ABORTED = 1, 2
 
 
 class NoCells(Exception):
     """The KV cache has no room for the batch; nothing has changed but that the batch is empty."""
+
+
+class Interrupted(Exception):
+    """`Model.interrupt` was called: the context is good for nothing any more but to be freed."""
 
 
 class Model:
@@ -50,7 +55,9 @@ class Model:
         vocabulary: llama.cpp's own handle of the vocabulary.
         vocab_size: Number of tokens of the vocabulary.
         end_tokens: Tokens by which the model itself ends a text or its turn.
+        is_encoder: Whether it has no decoder, and so makes no text.
         bos_token: Token that begins a text, or None.
+        begin_token: The same, where a prompt must begin with it; else None.
         keeps_prefixes: Whether a part of a sequence can be kept, and copied: not where layers of
             the model are recurrent, or see only a window.
     """
@@ -75,6 +82,8 @@ class Model:
         self._context: Any = None
         self._batch: Any = None
         self._size = 0
+        # A text of no length, until it is to be interrupted.
+        self._interrupted = ctypes.create_string_buffer(2)
         try:
             self._load(path, options, proceed)
             self._open(path, options)
@@ -84,6 +93,7 @@ class Model:
         vocabulary = self._c.llama_model_get_vocab(self._model)
         self._memory = self._c.llama_get_memory(self._context)
         self.vocabulary = vocabulary
+        self.is_encoder = not self._c.llama_model_has_decoder(self._model) or not self._memory
         self.total_tokens: int = self._c.llama_n_ctx(self._context)
         self.max_num_seqs = options.max_num_seqs
         self.max_slots: int = self._c.llama_n_seq_max(self._context)
@@ -94,6 +104,10 @@ class Model:
         self.end_tokens = frozenset(filter(ends, range(self.vocab_size)))
         bos: int = self._c.llama_vocab_bos(vocabulary)
         self.bos_token = bos if bos >= 0 else None
+        begins = self._c.llama_vocab_get_add_bos(vocabulary)
+        # A file may not name it: llama.cpp then takes a token of BPE that is text.
+        named = bos >= 0 and self._c.llama_vocab_is_control(vocabulary, bos)
+        self.begin_token = bos if begins and named else None
         self._candidates = Candidates(self.vocab_size)
         self._batch = self._c.llama_batch_init(self.max_num_batched_tokens, 0, 1)
 
@@ -106,7 +120,7 @@ class Model:
         if not self._model:
             raise InvalidArgument(f"llama.cpp cannot load '{path}': {LOG.last_error or 'given up'}")
 
-    def _open(self, path: Path, options: Options) -> None:
+    def _length(self, path: Path, options: Options) -> int:
         trained: int = self._c.llama_model_n_ctx_train(self._model)
         length = options.context_length_for(trained)
         if length > trained and not options.extends_context:
@@ -115,6 +129,10 @@ class Model:
                 "trained for: give less, or scale positions (rope_scaling yarn, rope_scale "
                 f"{-(-length // trained)})"
             )
+        return length
+
+    def _open(self, path: Path, options: Options) -> None:
+        length = self._length(path, options)
         on_gpu = uses_gpu(options, self._c)
         parameters = context_parameters(options, self._c, on_gpu=on_gpu)
         parameters.n_ctx = options.total_tokens_for(length)
@@ -139,6 +157,12 @@ class Model:
         # Rounded up as llama.cpp does it.
         whole: int = self._c.llama_n_ctx_seq(self._context)
         self.context_length = min(-(-length // _ROUNDED) * _ROUNDED, whole)
+        # It is asked some hundred times per token: by C's strlen, which needs no GIL and says
+        # whether there is a text.
+        is_interrupted = ctypes.cast(ctypes.CDLL(None).strlen, self._c.ggml_abort_callback)
+        self._c.llama_set_abort_callback(
+            self._context, is_interrupted, ctypes.addressof(self._interrupted)
+        )
 
     def grammar(self, text: str) -> Grammar:
         """A grammar for outputs of this model; may be called by any thread.
@@ -175,6 +199,7 @@ class Model:
         Raises:
             NoCells: There is no room for it in the KV cache that all sequences share.
             RuntimeError: llama.cpp refused it; the context is then in an unknown state.
+            Interrupted: It was interrupted.
         """
         self._batch.n_tokens, self._size = self._size, 0
         LOG.last_error = ""
@@ -183,6 +208,8 @@ class Model:
         LOG.withholds_warnings = False
         if code == _NO_CELLS and self._shares_cells:
             raise NoCells
+        if code == _ABORTED:
+            raise Interrupted
         if code != 0:
             raise RuntimeError(f"llama_decode answered {code}: {LOG.last_error or 'no details'}")
 
@@ -266,6 +293,10 @@ class Model:
         handles = (self._c.llama_adapter_lora_p_ctypes * 1)(adapter.handle)
         scales = (ctypes.c_float * 1)(adapter.scale)
         self._c.llama_set_adapters_lora(self._context, handles, 1, scales)
+
+    def interrupt(self) -> None:
+        """Makes `decode` give up, also the one that runs; from any thread."""
+        self._interrupted.value = b"!"
 
     def close(self) -> None:
         """Frees everything; may be called again."""

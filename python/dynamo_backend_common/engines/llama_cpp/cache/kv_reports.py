@@ -64,6 +64,11 @@ class KvReports:
         if self._events is not None:
             self._events.publish_removed(block_hashes)
 
+    @property
+    def use(self) -> KvUse | None:
+        """The newest state; None: there was none yet. May be asked from any thread."""
+        return self._last
+
     def snapshot(self, use: KvUse) -> None:
         """The state after a step; passed on where it is another than the last one."""
         if use != self._last:

@@ -42,12 +42,15 @@ class GgufMetadata:
     """What a GGUF file says about its model.
 
     Attributes:
-        values: Key to value: int, float, bool, str, or a list of one of these.
+        values: Key to value: int, float, bool, str, or a list of one of these. Bytes in a list's
+            texts that are no UTF-8 are lone surrogates there (``surrogateescape``).
         digest: SHA-256 of the whole section, in hex.
+        tensors: Names of the tensors.
     """
 
     values: Mapping[str, Any]
     digest: str
+    tensors: frozenset[str] = frozenset()
 
 
 def read_metadata(path: Path) -> GgufMetadata:
@@ -78,7 +81,7 @@ def read_metadata(path: Path) -> GgufMetadata:
 
 
 def _read(data: mmap.mmap, path: Path) -> GgufMetadata:
-    version, _, count = struct.unpack_from("<IQQ", data, 4)
+    version, tensors, count = struct.unpack_from("<IQQ", data, 4)
     if version not in _VERSIONS:
         raise InvalidArgument(
             f"model file '{path}' has GGUF version {version}; accepted are 2 and 3"
@@ -88,7 +91,9 @@ def _read(data: mmap.mmap, path: Path) -> GgufMetadata:
     for _ in range(count):
         key = cursor.string()
         values[key] = cursor.value(cursor.scalar("I"))
-    return GgufMetadata(values=values, digest=hashlib.sha256(data[: cursor.offset]).hexdigest())
+    digest = hashlib.sha256(data[: cursor.offset]).hexdigest()
+    names = frozenset(cursor.tensor() for _ in range(tensors))
+    return GgufMetadata(values=values, digest=digest, tensors=names)
 
 
 class _Cursor:
@@ -107,21 +112,33 @@ class _Cursor:
         end = self.scalar("Q") + self.offset
         if end > len(self._data):
             raise ValueError(f"a text ends at byte {end}, the file at {len(self._data)}")
-        text = self._data[self.offset : end].decode()
+        # Whoever needs texts that are UTF-8 can see which are not.
+        text = self._data[self.offset : end].decode(errors="surrogateescape")
         self.offset = end
         return text
 
     def value(self, kind: int) -> Any:
         if kind == _STRING:
-            return self.string()
+            # Names and templates: a character that is damaged is shown as such.
+            return self.string().encode(errors="surrogateescape").decode(errors="replace")
         if kind == _ARRAY:
             return self.array()
         return self.scalar(_SCALARS[kind])
 
+    def tensor(self) -> str:
+        """The name of a tensor; its dimensions, type and place are passed over."""
+        name = self.string()
+        dimensions = self.scalar("I")
+        # 8 bytes of each, then 4 of the type and 8 of the place.
+        self.offset += 8 * dimensions + 12
+        return name
+
     def array(self) -> list[Any]:
         kind, count = self.scalar("I"), self.scalar("Q")
-        if kind in (_STRING, _ARRAY):
-            return [self.value(kind) for _ in range(count)]
+        if kind == _STRING:
+            return [self.string() for _ in range(count)]
+        if kind == _ARRAY:
+            return [self.array() for _ in range(count)]
         code = f"<{count}{_SCALARS[kind]}"
         values = list(struct.unpack_from(code, self._data, self.offset))
         self.offset += struct.calcsize(code)

@@ -9,6 +9,8 @@ from ....exceptions import InvalidArgument
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from ..tokenizer.vocabulary import Vocabulary
+
 # Name in ``general.architecture`` to the class of `transformers`, where it is not formed from it.
 _CLASSES = {
     "llama": "LlamaForCausalLM",
@@ -35,6 +37,13 @@ _SAMPLING = {
     "min_p": "min_p",
     "repetition_penalty": "penalty_repeat",
 }
+# Architectures that encode a text, alone or for a decoder of their own.
+_ENCODERS = frozenset(
+    (
+        *("bert", "nomic-bert", "nomic-bert-moe", "jina-bert-v2", "jina-bert-v3", "modern-bert"),
+        *("neo-bert", "eurobert", "t5", "t5encoder", "gemma-embedding", "wavtokenizer-dec"),
+    )
+)
 
 
 def context_length(values: Mapping[str, Any]) -> int:
@@ -50,7 +59,7 @@ def context_length(values: Mapping[str, Any]) -> int:
     return length
 
 
-def config_json(values: Mapping[str, Any]) -> dict[str, Any]:
+def config_json(values: Mapping[str, Any], vocabulary: Vocabulary) -> dict[str, Any]:
     """Architecture and sizes, as `transformers` and Dynamo read them."""
     architecture = _architecture(values)
     name = _CLASSES.get(architecture, f"{architecture.title().replace('-', '')}ForCausalLM")
@@ -58,24 +67,47 @@ def config_json(values: Mapping[str, Any]) -> dict[str, Any]:
         "architectures": [name],
         "model_type": architecture,
         "max_position_embeddings": context_length(values),
-        "vocab_size": len(values["tokenizer.ggml.tokens"]),
+        "vocab_size": len(vocabulary.tokens),
     }
     for key, source in _SIZES.items():
         size = values.get(f"{architecture}.{source}")
+        if isinstance(size, list):
+            # One for each layer; those without attention have 0.
+            size = max(size, default=None)
         if size is not None:
             config[key] = size
-    return config | _token_ids(values)
+    return config | _token_ids(vocabulary)
 
 
-def generation_config_json(values: Mapping[str, Any]) -> dict[str, Any]:
+def generation_config_json(values: Mapping[str, Any], vocabulary: Vocabulary) -> dict[str, Any]:
     """Tokens that begin and end a text, and the sampling that the model's makers recommend."""
-    return _token_ids(values) | sampling_defaults(values)
+    return _token_ids(vocabulary) | sampling_defaults(values)
 
 
 def sampling_defaults(values: Mapping[str, Any]) -> dict[str, Any]:
     """Sampling options of the metadata (``general.sampling.…``), by their names in a request."""
     found = {key: values.get(f"general.sampling.{source}") for key, source in _SAMPLING.items()}
     return {key: value for key, value in found.items() if value is not None}
+
+
+def refuse_other_models(values: Mapping[str, Any]) -> None:
+    """Refuses a file that is no model which continues a text.
+
+    Raises:
+        InvalidArgument: It is a part of a model, or a model of another kind.
+    """
+    architecture = _architecture(values)
+    kind = values.get("general.type", "model")
+    if kind != "model" or architecture == "clip":
+        raise InvalidArgument(
+            f"it is no model by itself, but for one ({architecture}, general.type {kind}): give the"
+            " file of the model"
+        )
+    if architecture in _ENCODERS or values.get(f"{architecture}.attention.causal") is False:
+        raise InvalidArgument(
+            f"it reads a text and does not continue one: '{architecture}' (general.architecture) "
+            "is an encoder. Served are models that generate text"
+        )
 
 
 def _architecture(values: Mapping[str, Any]) -> str:
@@ -85,18 +117,12 @@ def _architecture(values: Mapping[str, Any]) -> str:
     return name
 
 
-def _token_ids(values: Mapping[str, Any]) -> dict[str, Any]:
-    found = {
-        name: values[f"tokenizer.ggml.{name}"]
-        for name in ("bos_token_id", "eos_token_id")
-        if f"tokenizer.ggml.{name}" in values
-    }
+def _token_ids(vocabulary: Vocabulary) -> dict[str, Any]:
+    special = vocabulary.special
+    found: dict[str, Any] = {}
+    if special.bos is not None:
+        found["bos_token_id"] = special.bos
     # A chat model may end a turn with another token than a text.
-    ends = [
-        values[key]
-        for name in ("eos", "eot", "eom")
-        if (key := f"tokenizer.ggml.{name}_token_id") in values
-    ]
-    if len(set(ends)) > 1:
-        found["eos_token_id"] = list(dict.fromkeys(ends))
+    if ends := special.ends:
+        found["eos_token_id"] = ends if len(ends) > 1 else ends[0]
     return found

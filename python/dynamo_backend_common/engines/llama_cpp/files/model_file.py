@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
@@ -11,34 +10,36 @@ from typing import Any
 from ....exceptions import InvalidArgument
 from .gguf_metadata import GgufMetadata, read_metadata
 from .model_config import sampling_defaults
-
-# SmolLM2-135M-Instruct.Q4_1, Llama-3.2-1B-Instruct-Q4_K_M, model.IQ3_XS, model-f16
-_QUANTISATION = re.compile(r"[.-](i?q\d\w*|t?mxfp4\w*|bf16|f16|f32)$", re.IGNORECASE)
+from .model_name import model_name
+from .shards import find_shards
 
 
 class ModelFile:
-    """A GGUF file.
+    """A GGUF file, or several that are the shards of one model.
 
     Attributes:
-        path: Absolute path of the file.
-        name: Public name: the file's without quantisation and ending.
+        path: Absolute path of the file; of shards, of the first, by which llama.cpp finds the rest.
+        name: Public name: the file's without shard, quantisation and ending.
     """
 
     def __init__(self, path: str | Path | None = None) -> None:
         """Finds the file.
 
         Args:
-            path: Path of a ``.gguf`` file. None: SmolLM2-135M-Instruct of the extra ``smollm2``.
+            path: Path of a ``.gguf`` file, or of any shard of a model. None: SmolLM2-135M-Instruct
+                of the extra ``smollm2``.
 
         Raises:
-            InvalidArgument: There is no such file, or ``path`` is None without that extra.
+            InvalidArgument: There is no such file, a shard is missing, or ``path`` is None without
+                that extra.
         """
         self.path = _bundled() if path is None else Path(path).expanduser().absolute()
         if self.path.is_dir():
             raise InvalidArgument(f"model path '{self.path}' is a folder; give the .gguf file")
         if not self.path.is_file():
             raise InvalidArgument(f"model path '{self.path}' does not exist; give a .gguf file")
-        self.name = _QUANTISATION.sub("", self.path.stem)
+        self.path = find_shards(self.path)[0]
+        self.name = model_name(self.path.stem)
 
     @cached_property
     def metadata(self) -> GgufMetadata:

@@ -13,7 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 from ....exceptions import InvalidArgument
 from ..tokenizer.tokenizer_files import tokenizer_config_json, tokenizer_json
-from .model_config import config_json, context_length, generation_config_json
+from ..tokenizer.vocabulary import read_vocabulary
+from .chat_template import chat_template
+from .model_config import (
+    config_json,
+    context_length,
+    generation_config_json,
+    refuse_other_models,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,7 +30,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 # Raise it whenever the files come out differently for the same metadata.
-_FORMAT = 1
+_FORMAT = 2
 
 
 def models_folder() -> Path:
@@ -96,17 +103,22 @@ def _remove(folder: Path, owner: int) -> None:
 
 
 def _files(values: Mapping[str, Any]) -> dict[str, str]:
+    refuse_other_models(values)
+    vocabulary = read_vocabulary(values)
+    template = chat_template(values, vocabulary)
     documents = {
-        "tokenizer.json": tokenizer_json(values),
-        "tokenizer_config.json": tokenizer_config_json(values, context_length(values)),
-        "config.json": config_json(values),
-        "generation_config.json": generation_config_json(values),
+        "tokenizer.json": tokenizer_json(vocabulary),
+        "tokenizer_config.json": tokenizer_config_json(
+            vocabulary, context_length=context_length(values), chat_template=template
+        ),
+        "config.json": config_json(values, vocabulary),
+        "generation_config.json": generation_config_json(values, vocabulary),
     }
     files = {
         name: json.dumps(document, ensure_ascii=False, indent=2) + "\n"
         for name, document in documents.items()
     }
-    if template := values.get("tokenizer.chat_template"):
+    if template is not None:
         files["chat_template.jinja"] = template
     return files
 

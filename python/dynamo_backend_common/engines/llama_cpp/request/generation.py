@@ -39,8 +39,8 @@ class Generation:
     samplers: Samplers
     token_lists: TokenLists | None
     shares_prefix: bool
-    grammar: Grammar | None = None
     adapter: Adapter | None = None
+    grammar: Grammar | None = None
 
 
 def read_request(
@@ -76,13 +76,14 @@ def read_request(
     )
     refuse_other_backend(options.guided_decoding)
     given = sampling_options(request)
+    adapter = (request.get("routing") or {}).get("lora_name")
     return Generation(
         prompt=prompt.token_ids,
         options=options,
         samplers=Samplers.read(given),
         token_lists=TokenLists.read(given, vocab_size=vocab_size),
         shares_prefix=prompt.cache_salt is None,
-        adapter=_adapter((request.get("routing") or {}).get("lora_name"), adapters or {}),
+        adapter=_adapter(adapter, adapters or {}),
     )
 
 

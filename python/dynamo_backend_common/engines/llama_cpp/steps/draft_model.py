@@ -67,6 +67,8 @@ class ModelDrafter:
         self._piece = min(piece, self._batch)
         self._reuses = reuses
         self._slots = [_Slot() for _ in range(model.max_num_seqs)]
+        for number in range(model.max_num_seqs):
+            model.keep(number, 0)
 
     def read(self, sequence: Sequence) -> None:
         """Reads what the large model has read of a prompt."""

@@ -67,9 +67,10 @@ def _choose_one(model: Model, sequence: Sequence, place: int, output: Output) ->
         sequence.limits.apply(model.logits(place))
     token = model.sample(place, sequence.sampler)
     output.reason = end_reason(token, sequence.generation, model)
-    sequence.last_token = -1 if token is None else token
     if token is None:
+        sequence.last_token = -1
         return None
+    sequence.last_token = token
     if sequence.limits is not None:
         sequence.limits.took(token)
     if output.reason is None or token in options.visible_ends:
@@ -99,7 +100,9 @@ def as_step(sequence: Sequence, output: Output) -> Step:
     if tells_cached:
         chunk["completion_usage"] = sequence.usage
     if output.log_probs:
-        sequence.cumulative_logprob += sum(output.log_probs)
+        # One by one: the sum does not depend on how many come at once.
+        for log_prob in output.log_probs:
+            sequence.cumulative_logprob += log_prob
         chunk["log_probs"] = output.log_probs
         chunk["cum_log_probs"] = sequence.cumulative_logprob
         chunk["top_logprobs"] = output.top_logprobs

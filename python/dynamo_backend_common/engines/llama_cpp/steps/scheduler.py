@@ -15,11 +15,13 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from ..binding.model import NoCells
 from ..cache.kv_reports import KvUse
 from .batches import equal_batches
+from .counts import Counts
 from .output import as_step, choose
 from .prefill import next_piece, reads_for_both
 from .sampling import make_sampler
@@ -68,6 +70,7 @@ class Scheduler:
         model: Model,
         prefill_chunk: int,
         cache: PrefixCache,
+        counts: Counts | None = None,
         speculation: Speculation | None = None,
     ) -> None:
         """Takes charge of ``model``.
@@ -76,11 +79,13 @@ class Scheduler:
             model: The loaded model; nobody else may use it from now on.
             prefill_chunk: Tokens of prompts in a step at most while others produce output.
             cache: The slots of the model.
+            counts: Where it counts what it computes; None: of its own.
             speculation: Who makes drafts. None: nobody.
         """
         self._model = model
         self._prefill_chunk = prefill_chunk
         self._cache = cache
+        self._counts = Counts() if counts is None else counts
         self._waiting: deque[Sequence] = deque()
         self._reading: deque[Sequence] = deque()
         self._producing: list[Sequence] = []
@@ -181,6 +186,10 @@ class Scheduler:
         self._cache.forget(adapter.name)
         self._model.unload_adapter(adapter)
 
+    def interrupt(self) -> None:
+        """Makes the step that runs give up, and each from then on; from any thread."""
+        self._model.interrupt()
+
     def close(self) -> None:
         """Gives up every request."""
         for stage in self._stages:
@@ -214,8 +223,10 @@ class Scheduler:
         drafts = self.speculation.draft(producing)
         drafted = zip(producing, drafts, strict=True)
         for batch in equal_batches(drafted, lambda each: 1 + len(each[1]), self._model.ubatch_size):
+            begun = monotonic()
             for sequence, draft, place in self._enter(batch):
                 yield self._advance(sequence, place, draft)
+            self._counts.tokens_predicted_seconds += monotonic() - begun
 
     def _enter(
         self, batch: List[tuple[Sequence, List[int]]]
@@ -234,6 +245,7 @@ class Scheduler:
             except NoCells:
                 self._make_room()
                 continue
+            self._counts.n_decode += 1
             for sequence, _ in batch:
                 sequence.decoded += 1
             return [(each, draft, places[each.stream]) for each, draft in batch]
@@ -301,9 +313,12 @@ class Scheduler:
         sequence.slot, sequence.decoded = lease.slot, lease.cached
         if self._cache.enabled and not sequence.output:
             sequence.cached = lease.cached
+            self._counts.prefix_cache_queries += len(wanted.prompt)
+            self._counts.prefix_cache_hits += lease.cached
 
     def _read_piece(self, sequence: Sequence, length: int) -> int:
         """Reads the next ``length`` tokens of a text; returns the last one's place."""
+        begun = monotonic()
         text, start, place = sequence.text, sequence.decoded, -1
         for position in range(start, start + length):
             last = position == len(text) - 1 and not sequence.output
@@ -312,6 +327,9 @@ class Scheduler:
         sequence.decoded += length
         self._cache.read(sequence.slot, sequence.decoded)
         self.speculation.read(sequence)
+        self._counts.prompt_tokens += length
+        self._counts.n_decode += 1
+        self._counts.prompt_seconds += monotonic() - begun
         return place
 
     def _advance(self, sequence: Sequence, place: int, draft: List[int] = ()) -> Step:
@@ -319,6 +337,7 @@ class Scheduler:
         output = choose(self._model, sequence, place, draft)
         sequence.decoded += output.accepted
         self.speculation.count(len(draft), output.accepted)
+        self._counts.tokens_predicted += len(output.tokens)
         if output.reason is not None:
             self._producing.remove(sequence)
             self._release(sequence)
@@ -335,16 +354,11 @@ class Scheduler:
         if (slot := self._cache.evict()) is not None:
             self._model.keep(slot, 0)
             return
-        youngest, stage = max(
-            (
-                (each, stage)
-                for stage in (self._reading, self._producing)
-                for each in stage
-                if each.slot >= 0
-            ),
-            key=lambda found: found[0].stream,
-        )
-        stage.remove(youngest)
+        placed = [each for each in (*self._reading, *self._producing) if each.slot >= 0]
+        if len(placed) == 1:
+            raise RuntimeError("the KV cache has no room for a request that is alone")
+        youngest = max(placed, key=lambda each: each.stream)
+        (self._producing if youngest in self._producing else self._reading).remove(youngest)
         self._give_back(youngest)
         self._waiting.appendleft(youngest)
         self._crowded = True

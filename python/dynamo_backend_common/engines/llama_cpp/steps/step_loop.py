@@ -8,7 +8,8 @@ from concurrent.futures import Future
 from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
-from ....exceptions import EngineShutdown
+from ..binding.model import Interrupted
+from ..ended import ended
 from .between import Work, do_ready
 
 if TYPE_CHECKING:
@@ -65,14 +66,15 @@ class StepLoop:
         """
         with self._closing:
             if self._closed:
-                raise _gone(None)
+                raise ended(None)
             self._inbox.put(work)
         self._steps.wake()
         await asyncio.wrap_future(work.done)
 
     def stop(self) -> None:
-        """Ends the thread after the step that it is in, and with it every request; waits for it."""
+        """Ends the thread, in the middle of a step too, and every request; waits for it."""
         self._inbox.put(None)
+        self._scheduler.interrupt()
         self._steps.wake()
         self._thread.join()
 
@@ -100,19 +102,22 @@ class StepLoop:
                 for made in step:
                     output.append(made)
                 self._reports.snapshot(self._scheduler.kv_use)
+        except Interrupted:
+            # By `stop`.
+            pass
         except BaseException as error:
             failure = error
         # Who waits for the end is told of it first, whatever fails in the rest.
         try:
             self._steps.push(output)
-            self._steps.fail(_gone(failure))
+            self._steps.fail(ended(failure))
         finally:
             if failure is None:
                 self._ended.set_result(None)
             else:
                 self._ended.set_exception(failure)
             self._scheduler.close()
-            self._give_up_works(_gone(failure))
+            self._give_up_works(ended(failure))
             self._reports.snapshot(self._scheduler.kv_use)
 
     def _receive(self) -> bool:
@@ -143,13 +148,3 @@ class StepLoop:
                     self._works.append(submitted)
         for work in self._works:
             work.give_up(error)
-
-
-def _gone(cause: BaseException | None) -> EngineShutdown:
-    if cause is None:
-        return EngineShutdown("the llama-cpp engine was shut down")
-    error = EngineShutdown(
-        f"the llama-cpp engine failed and must be restarted: {type(cause).__name__}: {cause}"
-    )
-    error.__cause__ = cause
-    return error

@@ -4,130 +4,107 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ....exceptions import InvalidArgument
-from .pretokenizers import pre_tokenizer
+from .bpe import bpe
+from .sentencepiece import sentencepiece
+from .unigram import unigram
+from .vocabulary import Kind, Vocabulary
+from .whole_tokens import added_tokens, refuse_overlaps
+from .wordpiece import wordpiece
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Sequence
 
-_BPE = "gpt2"
-# Token types of the format; the others are ordinary text.
-_CONTROL, _USER_DEFINED = 3, 4
+_PARTS: dict[Kind, Callable[[Vocabulary], dict[str, Any]]] = {
+    Kind.BPE: bpe,
+    Kind.SENTENCEPIECE: sentencepiece,
+    Kind.WORDPIECE: wordpiece,
+    Kind.UNIGRAM: unigram,
+}
 
 
-def tokenizer_json(values: Mapping[str, Any]) -> dict[str, Any]:
+def tokenizer_json(vocabulary: Vocabulary) -> dict[str, Any]:
     """The tokenizer in the format of the `tokenizers` library.
 
-    Args:
-        values: Metadata of the GGUF file.
-
     Raises:
-        InvalidArgument: The kind of tokenizer or its pre-tokenizer is not known, or the vocabulary
-            is missing.
+        InvalidArgument: The format cannot express what llama.cpp does with this vocabulary.
     """
-    model = values.get("tokenizer.ggml.model")
-    if model != _BPE:
-        raise InvalidArgument(
-            f"tokenizer '{model}' (tokenizer.ggml.model) is not known; known is '{_BPE}', "
-            "byte-level BPE. Give --model-name the model's own folder or hub name."
-        )
-    # llama.cpp takes a missing name as 'default'.
-    recipe = pre_tokenizer(values.get("tokenizer.ggml.pre", "default"))
-    tokens, merges = _list(values, "tokens"), _list(values, "merges")
+    refuse_overlaps(vocabulary)
     return {
         "version": "1.0",
         "truncation": None,
         "padding": None,
-        "added_tokens": [{"id": number, **token} for number, token in _added(values).items()],
-        "normalizer": None,
-        "pre_tokenizer": recipe.as_json(),
-        "post_processor": _post_processor(values, tokens),
-        "decoder": {
-            "type": "ByteLevel",
-            "add_prefix_space": False,
-            "trim_offsets": True,
-            "use_regex": False,
-        },
-        "model": {
-            "type": "BPE",
-            "dropout": None,
-            "unk_token": None,
-            "continuing_subword_prefix": None,
-            "end_of_word_suffix": None,
-            "fuse_unk": False,
-            "byte_fallback": False,
-            "ignore_merges": recipe.ignore_merges,
-            "vocab": {token: number for number, token in enumerate(tokens)},
-            "merges": merges,
-        },
+        "added_tokens": [
+            {"id": number, **token} for number, token in added_tokens(vocabulary).items()
+        ],
+        "post_processor": _post_processor(vocabulary),
+        **_PARTS[vocabulary.kind](vocabulary),
     }
 
 
-def tokenizer_config_json(values: Mapping[str, Any], context_length: int) -> dict[str, Any]:
+def tokenizer_config_json(
+    vocabulary: Vocabulary, *, context_length: int, chat_template: str | None
+) -> dict[str, Any]:
     """Special tokens and chat template, as `transformers` and Dynamo read them.
 
     Args:
-        values: Metadata of the GGUF file.
+        vocabulary: The vocabulary.
         context_length: Tokens that the model was trained for.
+        chat_template: The template; None where the model has none.
     """
-    tokens = _list(values, "tokens")
+    special = vocabulary.special
     config: dict[str, Any] = {
         "tokenizer_class": "PreTrainedTokenizerFast",
         "model_max_length": context_length,
         "clean_up_tokenization_spaces": False,
-        "add_bos_token": bool(values.get("tokenizer.ggml.add_bos_token", False)),
-        "add_eos_token": bool(values.get("tokenizer.ggml.add_eos_token", False)),
-        "added_tokens_decoder": {str(number): token for number, token in _added(values).items()},
+        "add_bos_token": special.add_bos,
+        "add_eos_token": special.add_eos,
+        "added_tokens_decoder": {
+            str(number): token for number, token in added_tokens(vocabulary).items()
+        },
     }
-    for name, key in (
-        ("bos_token", "bos_token_id"),
-        ("eos_token", "eos_token_id"),
-        ("unk_token", "unknown_token_id"),
-        ("pad_token", "padding_token_id"),
+    for name, number in (
+        ("bos_token", special.bos),
+        ("eos_token", special.eos),
+        ("unk_token", special.unk),
+        ("sep_token", special.sep),
+        ("pad_token", special.pad),
     ):
-        number = values.get(f"tokenizer.ggml.{key}")
         if number is not None:
-            config[name] = tokens[number]
-    if template := values.get("tokenizer.chat_template"):
-        config["chat_template"] = template
+            config[name] = vocabulary.tokens[number]
+    if chat_template is not None:
+        config["chat_template"] = chat_template
     return config
 
 
-def _list(values: Mapping[str, Any], name: str) -> list[str]:
-    found: list[str] | None = values.get(f"tokenizer.ggml.{name}")
-    if not found:
-        raise InvalidArgument(f"the GGUF file has no vocabulary: tokenizer.ggml.{name} is missing")
-    return found
-
-
-def _added(values: Mapping[str, Any]) -> dict[int, dict[str, Any]]:
-    """Tokens that are found in text as a whole, before anything is split."""
-    tokens = _list(values, "tokens")
-    return {
-        number: {
-            "content": tokens[number],
-            "single_word": False,
-            "lstrip": False,
-            "rstrip": False,
-            "normalized": False,
-            "special": kind == _CONTROL,
-        }
-        for number, kind in enumerate(values.get("tokenizer.ggml.token_type", ()))
-        if kind in (_CONTROL, _USER_DEFINED)
-    }
-
-
-def _post_processor(values: Mapping[str, Any], tokens: list[str]) -> dict[str, Any] | None:
-    """What puts the beginning-of-text token before a prompt, where the model wants one."""
-    number = values.get("tokenizer.ggml.bos_token_id")
-    if number is None or not values.get("tokenizer.ggml.add_bos_token"):
+def _post_processor(vocabulary: Vocabulary) -> dict[str, Any] | None:
+    """What puts special tokens around a text, where the model wants them."""
+    special = vocabulary.special
+    before = [special.bos] if special.add_bos else []
+    behind = [special.eos] if special.add_eos else []
+    if vocabulary.kind is Kind.WORDPIECE:
+        # It has no say in it: both, always, and its end is the separator.
+        before, behind = [special.bos], [special.sep]
+    first, last = (
+        [number for number in numbers if number is not None] for numbers in (before, behind)
+    )
+    if not first and not last:
         return None
-    bos = tokens[number]
-    special = {"SpecialToken": {"id": bos, "type_id": 0}}
-    first, second = ({"Sequence": {"id": name, "type_id": 0}} for name in "AB")
+    single = [*_places(vocabulary, first), _text("A"), *_places(vocabulary, last)]
+    tokens = {vocabulary.tokens[number]: number for number in (*first, *last)}
     return {
         "type": "TemplateProcessing",
-        "single": [special, first],
-        "pair": [special, first, second],
-        "special_tokens": {bos: {"id": bos, "ids": [number], "tokens": [bos]}},
+        "single": single,
+        "pair": [*single, _text("B"), *_places(vocabulary, last)],
+        "special_tokens": {
+            token: {"id": token, "ids": [number], "tokens": [token]}
+            for token, number in tokens.items()
+        },
     }
+
+
+def _places(vocabulary: Vocabulary, numbers: Sequence[int]) -> list[dict[str, Any]]:
+    return [{"SpecialToken": {"id": vocabulary.tokens[number], "type_id": 0}} for number in numbers]
+
+
+def _text(name: str) -> dict[str, Any]:
+    return {"Sequence": {"id": name, "type_id": 0}}
