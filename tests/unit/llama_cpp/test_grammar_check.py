@@ -38,6 +38,12 @@ def test_a_grammar_is_taken_as_it_is(grammar_texts, grammar, yes, no):
     assert not grammar_texts.takes(grammar, no)
 
 
+def test_names_may_have_an_underscore_as_in_other_notations_of_grammars(grammar_texts):
+    grammar = _gbnf('root ::= a_b a-b a-b- # a_b\na_b ::= "x_y"\na-b ::= [_]\na-b- ::= "z"')
+    assert grammar == 'root ::= a-b-- a-b a-b- # a_b\na-b-- ::= "x_y"\na-b ::= [_]\na-b- ::= "z"'
+    assert grammar_texts.takes(grammar, "x_y_z")
+
+
 @pytest.mark.parametrize(
     ("grammar", "message"),
     [
@@ -48,7 +54,7 @@ def test_a_grammar_is_taken_as_it_is(grammar_texts, grammar, yes, no):
         ("root ::= [a", "a class of characters that ends"),
         ('root ::= ("a"', "there must be ')' not ''"),
         ('root = "a"', "line 1, column 6 there must be '::=' not '= \"a\"'"),
-        ('root ::= "a"\nb_c ::= "d"', "line 2, column 2 there must be '::='"),
+        ('root ::= "a"\nb.c ::= "d"', "line 2, column 2 there must be '::='"),
         ('root ::= * "a"', "something to repeat"),
         (r'root ::= "\q"', "a literal that ends, with escapes that are known"),
         ('root ::= "a"{3,2}', "a count whose second number is not below the first"),
@@ -75,9 +81,9 @@ def test_a_bad_grammar_never_reaches_llama_cpp(grammar, message):
 
 
 def test_choices_are_texts_and_no_patterns(grammar_texts):
-    choices = ["a.b", 'say "hi"\n', "é|中", "a.b"]
+    choices = ["a.b", 'say "hi"\n', "é|中", "a.b", "a.", *(f"a.number {at}" for at in range(2000))]
     grammar = constraint_gbnf(GuidedDecoding(kind="choice", value=choices))
-    assert all(grammar_texts.takes(grammar, choice) for choice in choices)
+    assert all(grammar_texts.takes(grammar, choice) for choice in choices[:40])
     assert not any(grammar_texts.takes(grammar, text) for text in ["axb", "é", ""])
 
 

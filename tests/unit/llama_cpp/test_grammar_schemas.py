@@ -7,6 +7,8 @@ import jsonschema
 import pytest
 
 from dynamo_backend_common.engines.llama_cpp.grammar.constraint import constraint_gbnf
+from dynamo_backend_common.engines.llama_cpp.grammar.gbnf_parser import parse_gbnf
+from dynamo_backend_common.engines.llama_cpp.grammar.gbnf_stacks import Machine
 from dynamo_backend_common.exceptions import InvalidArgument
 from dynamo_backend_common.guided_decoding import GuidedDecoding
 from support.grammar_texts import some_schema
@@ -159,6 +161,33 @@ def test_what_is_made_always_fits(grammar_texts, seed):
         made = grammar_texts.made(grammar, seed + 1000 * again)
         if made is not None:
             jsonschema.validate(json.loads(made.decode()), schema)
+
+
+def test_of_many_tools_few_are_followed_at_a_time(grammar_texts):
+    names = [f"tool_{at}" for at in range(60)]
+    tools = [
+        {"properties": {"name": {"enum": [name]}, "parameters": {}}, "required": ["name"]}
+        for name in names
+    ]
+    grammar = _gbnf({"items": {"type": "object", "anyOf": tools}})
+    assert grammar_texts.takes(grammar, '[{"name": "tool_17", "parameters": {"a": 1}}]')
+    assert not grammar_texts.takes(grammar, '[{"name": "tool_99"}]')
+    machine = Machine(parse_gbnf(grammar)[0])
+    stacks = machine.begun()
+    for character in '[{"name":"tool_':
+        stacks = machine.after(character, stacks)
+        assert 0 < len(stacks) < 12
+
+
+def test_objects_that_begin_alike_may_go_on_in_several_ways(grammar_texts):
+    branches = [
+        {"properties": {"a": {"const": 1}, name: {"const": 2}}, "required": ["a", name]}
+        for name in ("b", "c")
+    ]
+    grammar = _gbnf({"type": "object", "anyOf": branches})
+    for text in ('{"a":1,"b":2}', '{"a":1,"c":2}'):
+        assert grammar_texts.takes(grammar, text)
+    assert not grammar_texts.takes(grammar, '{"a":1}')
 
 
 def test_a_schema_may_come_as_text_and_with_white_space_of_its_own(grammar_texts):

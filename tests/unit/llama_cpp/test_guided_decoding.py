@@ -72,7 +72,8 @@ async def test_log_probabilities_stay_the_models_own(client, chat):
     free = await client.ask(prompt, stop={"max_tokens": 1}, output={"logprobs": 3})
     held = await client.ask(
         prompt,
-        sampling=_guided(choice=["xyz"]) | {"logit_bias": {"28": 50}},
+        sampling=_guided(choice=["xyz"]),
+        extra_args={"sampling_options": {"logit_bias": {"28": 50}}},
         stop={"max_tokens": 1},
         output={"logprobs": 3},
     )
@@ -81,18 +82,18 @@ async def test_log_probabilities_stay_the_models_own(client, chat):
 
 
 async def test_a_bias_adds_to_logits(client, chat, greedy):
+    async def tokens(count, bias, **sampling):
+        # A frontend has no field for it.
+        extra_args = {"sampling_options": {"logit_bias": bias}}
+        stop = {"max_tokens": count}
+        return (
+            await client.ask(prompt, sampling=sampling, stop=stop, extra_args=extra_args)
+        ).tokens
+
     prompt = chat(QUESTION)
-    usual = greedy(prompt, 2)
-    banned = {"temperature": 0.0, "logit_bias": {str(usual[0]): -100}}
-    output = await client.ask(prompt, sampling=banned, stop={"max_tokens": 1})
-    assert output.tokens != usual[:1]
-    wanted = {"temperature": 1.0, "seed": 1, "logit_bias": {"504": 100}}
-    output = await client.ask(prompt, sampling=wanted, stop={"max_tokens": 3})
-    assert output.tokens == [504] * 3
-    # The frontend of the one-process mode may leave it to the worker.
-    passed_on = {"sampling_options": {"logit_bias": {"504": 100}}}
-    output = await client.ask(prompt, stop={"max_tokens": 1}, extra_args=passed_on)
-    assert output.tokens == [504]
+    usual = greedy(prompt, 1)
+    assert await tokens(1, {str(usual[0]): -100}, temperature=0.0) != usual
+    assert await tokens(3, {"504": 100}, temperature=1.0, seed=1) == [504] * 3
 
 
 async def test_a_constraint_is_read_once(client, chat, monkeypatch):
@@ -119,9 +120,8 @@ async def test_a_bad_constraint_harms_nobody(client, chat, model):
         ({"grammar": "root ::= ("}, "guided_decoding.grammar: the grammar is not valid"),
         ({"grammar": "root ::= <nonsense>"}, "llama.cpp does not take the grammar"),
         ({"json": {"not": {}}}, "guided_decoding.json: the JSON schema has the keyword 'not'"),
+        ({"regex": "a", "backend": "xgrammar"}, "guided_decoding.backend is given, which the"),
         ({"json": {}, "regex": "a"}, "guided_decoding has json and regex"),
-        ({"xpath": "//a", "regex": "a"}, "guided_decoding.xpath is not known"),
-        ({"structural_tag": 5}, "guided_decoding.structural_tag is 5; it must be str or dict"),
     ]:
         assert message in await client.refusal(sampling_options=_guided(**guided))
     assert _text(model, await good).startswith("{")
@@ -141,3 +141,14 @@ async def test_json_of_a_schema_is_valid(client, chat, model):
         sampling = _guided(1.0, json=schema) | {"seed": seed}
         output = await client.ask(chat(QUESTION), sampling=sampling, stop={"max_tokens": 80})
         assert set(json.loads(_text(model, output))) == {"a", "b"}
+
+
+async def test_a_draft_changes_nothing_of_it(client, start, chat):
+    prompt = chat("Repeat: one two three one two three one two three")
+    sampling = _guided(regex="(one two three ?){2,}") | {"temperature": 1.0, "seed": 4}
+    lists = {"sampling_options": {"bad_words_token_ids": [[1, 2]]}}
+    plain = await client.ask(prompt, sampling=sampling, extra_args=lists)
+    drafting = await start(spec_type="ngram-simple", spec_ngram_simple_size_n=2)
+    drafted = await drafting.ask(prompt, sampling=sampling, extra_args=lists)
+    assert drafted.tokens == plain.tokens
+    assert drafting.engine._step_loop._scheduler.speculation.accepted > 0

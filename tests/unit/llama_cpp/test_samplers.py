@@ -2,11 +2,17 @@
 
 import pytest
 
+from dynamo_backend_common.engines.llama_cpp.request.samplers import NAMES
+
 QUESTION = "Tell me a story about a fox."
 
 
-async def _tokens(client, prompt, count=16, **sampling):
-    return (await client.ask(prompt, sampling=sampling, stop={"max_tokens": count})).tokens
+async def _tokens(client, prompt, count=16, *, stop=None, **given):
+    # Those that Dynamo has no field for are passed on.
+    passed_on = {name: given.pop(name) for name in NAMES & set(given)}
+    stop = {"max_tokens": count} | (stop or {})
+    extra_args = {"sampling_options": passed_on}
+    return (await client.ask(prompt, sampling=given, stop=stop, extra_args=extra_args)).tokens
 
 
 @pytest.mark.parametrize(
@@ -25,10 +31,8 @@ async def test_one_candidate_is_left_or_few(client, chat, sampler):
 
 
 async def test_typical_is_right_beside_tokens_that_are_forbidden(client, chat):
-    stop = {"max_tokens": 3, "min_tokens": 3}
-    sampling = {"temperature": 1.0, "seed": 1, "typical_p": 0.9}
-    output = await client.ask(chat(QUESTION), sampling=sampling, stop=stop)
-    assert len(output.tokens) == 3
+    typical = {"temperature": 1.0, "seed": 1, "typical_p": 0.9}
+    assert len(await _tokens(client, chat(QUESTION), 3, stop={"min_tokens": 3}, **typical)) == 3
 
 
 async def test_xtc_drops_the_likeliest(client, chat, greedy):
@@ -72,5 +76,5 @@ async def test_dynamic_temperature_is_colder_where_the_model_is_sure(client, cha
         ({"logit_bias": [5]}, "logit_bias is [5]; it must be an object"),
     ],
 )
-async def test_wrong_values_are_named(client, chat, sampling, message):
-    assert message in await client.refusal(sampling_options=sampling)
+async def test_wrong_values_are_named(client, sampling, message):
+    assert message in await client.refusal(extra_args={"sampling_options": sampling})

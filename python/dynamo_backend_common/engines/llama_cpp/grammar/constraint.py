@@ -6,13 +6,13 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from ....exceptions import InvalidArgument
-from .characters import literal
 from .gbnf_check import check_gbnf
 from .json_schema import schema_gbnf
 from .json_values import JsonValues
 from .regex import regex_gbnf
 from .rules import EMPTY, Rules
 from .structural_tag import structural_tag_gbnf
+from .texts import texts_gbnf
 
 if TYPE_CHECKING:
     from ....guided_decoding import GuidedDecoding
@@ -25,13 +25,11 @@ def constraint_gbnf(guided: GuidedDecoding) -> str:
         InvalidArgument: It is not valid, or has what a grammar cannot say; the message names it.
     """
     try:
-        text = _gbnf(guided)
-        check_gbnf(text)
+        return check_gbnf(_gbnf(guided))
     except InvalidArgument as error:
         raise InvalidArgument(f"guided_decoding.{guided.kind}: {error}") from None
     except RecursionError:
         raise InvalidArgument(f"guided_decoding.{guided.kind} is nested too deeply") from None
-    return text
 
 
 def _gbnf(guided: GuidedDecoding) -> str:
@@ -49,7 +47,7 @@ def _gbnf(guided: GuidedDecoding) -> str:
     if guided.kind == "choice":
         if any("\0" in choice for choice in guided.value):
             raise InvalidArgument("a choice has a character NUL, which no output can have")
-        return rules.text(" | ".join(map(literal, dict.fromkeys(guided.value))))
+        return rules.text(texts_gbnf(dict.fromkeys(guided.value, ""), rules))
     return str(guided.value)
 
 

@@ -17,8 +17,11 @@ _MOST_STEPS = 100_000
 _MOST_ELEMENTS = 1_000_000
 
 
-def check_gbnf(text: str) -> None:
+def check_gbnf(text: str) -> str:
     """Refuses a grammar that llama.cpp cannot use.
+
+    Returns:
+        The grammar as llama.cpp takes it.
 
     Raises:
         InvalidArgument: It is not valid, too large, has no rule ``root``, refers to a rule that
@@ -28,9 +31,10 @@ def check_gbnf(text: str) -> None:
         raise InvalidArgument(f"the grammar has {len(text)} characters; {LARGEST} is the limit")
     if "\0" in text:
         raise InvalidArgument("the grammar has a character NUL, which ends it for llama.cpp")
-    rules = parse_gbnf(text)
+    rules, text = parse_gbnf(text)
     _Check(rules).whole()
     refuse_ambiguous(rules)
+    return text
 
 
 class _Check:

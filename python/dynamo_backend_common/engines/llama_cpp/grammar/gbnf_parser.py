@@ -51,7 +51,7 @@ Item: TypeAlias = Terminal | Rule | Choice | Repetition
 _DEEPEST = 200
 _MOST_TIMES = 3
 _MOST_REPETITIONS = 2000
-_NAME = re.compile(r"[a-zA-Z0-9-]+")
+_NAME = re.compile(r"[a-zA-Z0-9_-]+")
 _INLINE_SPACE = re.compile(r"(?:[ \t]|#[^\r\n]*)*")
 _SPACE = re.compile(r"(?:[ \t\r\n]|#[^\r\n]*)*")
 _CHARACTER = (
@@ -67,13 +67,17 @@ _COUNT = re.compile(r"\{[ \t]*(\d{1,9})[ \t]*(,?)[ \t]*(\d{0,9})[ \t]*\}")
 _TIMES = {"*": (0, None), "+": (1, None), "?": (0, 1)}
 
 
-def parse_gbnf(text: str) -> dict[str, Choice]:
-    """The rules of a grammar, by name.
+def parse_gbnf(text: str) -> tuple[dict[str, Choice], str]:
+    """Reads a grammar.
+
+    Returns:
+        The rules, by name; and the text as llama.cpp takes it, which has no '_' in names.
 
     Raises:
         InvalidArgument: It is not valid; the message says where.
     """
-    return _Parser(text).rules()
+    parser = _Parser(text)
+    return parser.rules(), parser.renamed()
 
 
 class _Parser:
@@ -83,14 +87,30 @@ class _Parser:
         self._text = text
         self._at = 0
         self._depth = 0
+        self._names: list[re.Match[str]] = []
+
+    def renamed(self) -> str:
+        """The text that was read, with names as llama.cpp takes them."""
+        used = {name[0] for name in self._names}
+        given: dict[str, str] = {}
+        for name in sorted(name for name in used if "_" in name):
+            given[name] = name.replace("_", "-")
+            while given[name] in used:
+                given[name] += "-"
+            used.add(given[name])
+        parts, at = [], 0
+        for found in self._names:
+            parts += [self._text[at : found.start()], given.get(found[0], found[0])]
+            at = found.end()
+        return "".join([*parts, self._text[at:]])
 
     def rules(self) -> dict[str, Choice]:
         found: dict[str, Choice] = {}
         self._take(_SPACE)
         while self._at < len(self._text):
-            name = self._take(_NAME)
+            name = self._name()
             if not name:
-                self._wrong("the name of a rule, of letters, digits and '-',")
+                self._wrong("the name of a rule, of letters, digits, '-' and '_',")
             self._take(_INLINE_SPACE)
             if not self._text.startswith("::=", self._at):
                 self._wrong("'::='")
@@ -148,8 +168,16 @@ class _Parser:
             return Terminal((ALL,), 1)
         if sign == "(":
             return self._group()
-        name = self._take(_NAME)
+        name = self._name()
         return Rule(name) if name else None
+
+    def _name(self) -> str:
+        found = _NAME.match(self._text, self._at)
+        if found is None:
+            return ""
+        self._names.append(found)
+        self._at = found.end()
+        return found[0]
 
     def _group(self) -> Choice:
         self._at += 1

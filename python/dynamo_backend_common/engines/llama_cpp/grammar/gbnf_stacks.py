@@ -14,10 +14,10 @@ from .gbnf_parser import Choice, Item, Repetition, Rule, Terminal
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-_MOST = 256
-_CHARACTERS = 24
-_TRIED = 8
-_MOST_WORK = 30_000
+_MOST = 1024
+_CHARACTERS = 64
+_TRIED = 4
+_MOST_WORK = 20_000
 
 # A place where something goes on: a sequence, a literal or a repetition, and how far it is.
 _Frame: TypeAlias = tuple["tuple[Item, ...] | Terminal | Repetition", int]
@@ -36,7 +36,7 @@ def refuse_ambiguous(rules: dict[str, Choice]) -> None:
     Raises:
         InvalidArgument: There are too many.
     """
-    machine = _Machine(rules)
+    machine = Machine(rules)
     stacks = machine.begun()
     for _ in range(_CHARACTERS):
         if len(stacks) > _MOST:
@@ -72,7 +72,7 @@ def _top(stack: _Stack) -> tuple[tuple[int, int], ...]:
     return part.characters[at].ranges if part.characters else ()
 
 
-class _Machine:
+class Machine:
     """Follows a grammar as llama.cpp does.
 
     Attributes:

@@ -1,4 +1,4 @@
-"""Arrays of JSON reader."""
+"""Arrays of JSON schemas."""
 
 from __future__ import annotations
 

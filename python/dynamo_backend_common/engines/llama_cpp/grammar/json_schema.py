@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any
 from .json_arrays import array
 from .json_choices import are_exclusive, constants
 from .json_keywords import KINDS, constraints, refuse, together, type_names, wrong
-from .json_objects import object_
+from .json_objects import object_, tagged_objects
 from .json_scalars import integer, number, string
+from .json_values import json_text
+from .texts import texts_gbnf
 
 if TYPE_CHECKING:
     from .json_values import JsonValues
@@ -123,26 +125,27 @@ class Schemas:
             if name in found:
                 return self._branches(name, found, place)
         if "enum" in found or "const" in found:
-            return " | ".join(map(self.values.constant, constants(found, place)))
+            texts = map(json_text, constants(found, place))
+            return texts_gbnf(dict.fromkeys(texts, ""), self.rules)
         return self.rules.one_of(self._of_type(name, found, place) for name in _types(found, place))
 
     def _branches(self, name: str, found: dict[str, Any], place: str) -> str:
         """One of some schemas, each together with what is said beside them."""
         rest = {key: value for key, value in found.items() if key != name}
-        branches = list(enumerate(_list(found[name], name, place)))
-        if rest or name == "oneOf":
-            together_with = [
-                together(rest, self.resolved(constraints(branch, inside), inside), inside)
-                for at, branch in branches
-                for inside in [f"{place}/{name}/{at}"]
-            ]
-            if name == "oneOf" and not are_exclusive(self, together_with, place):
-                refuse("oneOf with branches that a value may fit two of (anyOf allows that)", place)
-            if rest:
-                branches = list(enumerate(together_with))
-        return self.rules.one_of(
-            self.rule(branch, f"{place}/{name}/{at}") for at, branch in branches
-        )
+        branches = _list(found[name], name, place)
+        places = [f"{place}/{name}/{at}" for at in range(len(branches))]
+        whole = [
+            together(rest, self.resolved(constraints(branch, inside), inside), inside)
+            for branch, inside in zip(branches, places, strict=True)
+        ]
+        if name == "oneOf" and not are_exclusive(self, whole, place):
+            refuse("oneOf with branches that a value may fit two of (anyOf allows that)", place)
+        tagged = tagged_objects(self, list(zip(whole, places, strict=True)))
+        if tagged is not None:
+            return tagged
+        # By their own references where there is nothing else: they may be what this is a part of.
+        read = zip(whole if rest else branches, places, strict=True)
+        return self.rules.one_of(self.rule(branch, inside) for branch, inside in read)
 
     def _of_type(self, name: str, found: dict[str, Any], place: str) -> str:
         about = KINDS["number" if name == "integer" else name]

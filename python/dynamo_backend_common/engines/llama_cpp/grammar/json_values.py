@@ -97,15 +97,6 @@ class JsonValues:
         found = f"{item} {rest} {self.space}"
         return self._rules.add(found if low else f"{found} | {EMPTY}")
 
-    def constant(self, value: Any) -> str:
-        """Just this value."""
-        text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-        try:
-            text.encode()
-        except UnicodeEncodeError:
-            text = json.dumps(value, separators=(",", ":"))
-        return literal(text)
-
     def matching(self, pattern: str, *, searches: bool) -> str:
         """A string that matches a regular expression; see `regex_gbnf`.
 
@@ -136,6 +127,16 @@ class JsonValues:
             rest = [name[1:] for name in names if name[:1] == character]
             branches.append(f"{_in_string(Characters.of(character))} {self._other(rest)}")
         return self._rules.add(" | ".join(branches))
+
+
+def json_text(value: Any) -> str:
+    """How a value is written that is the only one."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return json.dumps(value, separators=(",", ":"))
+    return text
 
 
 def _is_writable(character: str) -> bool:

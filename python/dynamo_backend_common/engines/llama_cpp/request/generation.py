@@ -10,7 +10,7 @@ from ....generation_options import GenerationOptions, sampling_options
 from ....prompt import Prompt
 from .samplers import Samplers
 from .token_lists import TokenLists
-from .unsupported import refuse_unsupported
+from .unsupported import refuse_other_backend, refuse_unsupported
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -67,17 +67,19 @@ def read_request(
     """
     prompt = Prompt.read(request, vocab_size=vocab_size, context_length=context_length)
     refuse_unsupported(request)
+    options = GenerationOptions.read(
+        request,
+        context_length=context_length,
+        vocab_size=vocab_size,
+        end_tokens=end_tokens,
+        defaults=defaults,
+    )
+    refuse_other_backend(options.guided_decoding)
     given = sampling_options(request)
     adapter = (request.get("routing") or {}).get("lora_name")
     return Generation(
         prompt=prompt.token_ids,
-        options=GenerationOptions.read(
-            request,
-            context_length=context_length,
-            vocab_size=vocab_size,
-            end_tokens=end_tokens,
-            defaults=defaults,
-        ),
+        options=options,
         samplers=Samplers.read(given),
         token_lists=TokenLists.read(given, vocab_size=vocab_size),
         shares_prefix=prompt.cache_salt is None,

@@ -11,6 +11,8 @@ from . import samplers, token_lists
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from ....guided_decoding import GuidedDecoding
+
 _UNSUPPORTED = Unsupported(
     "llama-cpp",
     {
@@ -68,3 +70,13 @@ def refuse_unsupported(request: Mapping[str, Any]) -> None:
             _UNSUPPORTED.refuse(name, value, _NOTHING.get(name, ([], {})))
     for name in ("multi_modal_data", "prompt_embeds"):
         _UNSUPPORTED.refuse(name, request.get(name), ({},))
+
+
+def refuse_other_backend(guided: GuidedDecoding | None) -> None:
+    """Refuses a constraint that asks for another implementation than llama.cpp's.
+
+    Raises:
+        InvalidArgument: It does.
+    """
+    if guided is not None:
+        _UNSUPPORTED.refuse("guided_decoding.backend", guided.backend, ("auto", "llama.cpp"))
