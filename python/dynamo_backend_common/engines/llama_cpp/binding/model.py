@@ -118,8 +118,8 @@ class Model:
         named = self._c.llama_model_meta_val_str(
             self._model, b"tokenizer.ggml.eos_token_id", value, len(value)
         )
-        end: int = self._c.llama_vocab_eos(self._vocabulary)
-        if named >= 0 or end < 0 or self._c.llama_vocab_is_control(self._vocabulary, end):
+        end: int = self._c.llama_vocab_eos(self.vocabulary)
+        if named >= 0 or end < 0 or self._c.llama_vocab_is_control(self.vocabulary, end):
             return set()
         return {end}
 
