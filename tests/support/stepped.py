@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from typing import TYPE_CHECKING, Any
 
@@ -49,6 +50,7 @@ class Stepped:
         stop: dict[str, Any] | None = None,
         sampling: dict[str, Any] | None = None,
         output: dict[str, Any] | None = None,
+        grammar: str | None = None,
         **more: Any,
     ) -> Sequence:
         """A request: greedy, without an end, of 16 tokens, but for what is said."""
@@ -66,6 +68,9 @@ class Stepped:
             end_tokens=self.model.end_tokens,
             defaults={},
         )
+        if grammar is not None:
+            read = self.model.grammar(grammar)
+            generation = dataclasses.replace(generation, grammar=read)
         sequence = Sequence(generation, next(STREAMS))
         self.chunks[sequence.stream] = []
         return sequence

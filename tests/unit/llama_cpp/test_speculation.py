@@ -73,6 +73,13 @@ REQUESTS = {
     "log probabilities": {"output": {"logprobs": 2}},
     "drawn": {"sampling": {"temperature": 0.8, "top_p": 0.9, "seed": 5}},
     "drawn of all": {"sampling": {"temperature": 1.5, "seed": 6}, "output": {"logprobs": 0}},
+    "a grammar": {"grammar": 'root ::= (" one" | " two" | " three" | " four" | " six")+ "."'},
+    "a grammar, drawn": {
+        "grammar": 'root ::= (" one two" | " three" | " five")+',
+        "sampling": {"temperature": 1.2, "seed": 3},
+        "stop": {"min_tokens": 4},
+    },
+    "a bias": {"sampling": {"logit_bias": {"338": 5, "827": -4}}},
     "one token": {"stop": {"max_tokens": 1}},
     "two tokens": {"stop": {"max_tokens": 2}},
 }
