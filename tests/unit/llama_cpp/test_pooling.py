@@ -14,6 +14,8 @@ from dynamo_backend_common.engines.llama_cpp.pooling.batches import Batches
 from dynamo_backend_common.exceptions import EngineShutdown, InvalidArgument
 from dynamo_backend_common.testing import context
 from support.bert_files import CONTEXT, WIDTH, write_bert
+from support.tiny_llama import write_tiny_llama
+from support.vocabularies import metadata
 
 TEXTS = ["the cat sat", "the dog ran xyz", "q", "the the the the the cat"]
 
@@ -107,13 +109,45 @@ async def test_tokens_are_taken_as_they_are(begin):
     assert await _embed(engine, TEXTS[0], add_special_tokens=False) == await _embed(
         engine, tokens[1:-1]
     )
-    assert await _embed(engine, TEXTS[0], truncate_prompt_tokens=2) == await _embed(
-        engine, tokens[:2]
-    )
     long = tokens * CONTEXT
-    assert await _embed(engine, long, truncate_prompt_tokens=-1) == await _embed(
-        engine, long[:CONTEXT]
+    for length in (3, -1):
+        cut = long[: length if length > 0 else CONTEXT]
+        assert await _embed(engine, long, truncate_prompt_tokens=length) == await _embed(
+            engine, cut
+        )
+
+
+async def test_a_text_that_is_cut_ends_as_the_model_wants_it(begin):
+    engine = await begin()
+    begun, *inner, ended = engine._model.tokenize(
+        "the cat " * CONTEXT, add_special=True, parse_special=True
     )
+    text = "the cat " * CONTEXT
+    for length in (CONTEXT, 3, 2):
+        assert await _embed(engine, text, truncate_prompt_tokens=length) == await _embed(
+            engine, [begun, *inner[: length - 2], ended]
+        )
+    assert await _embed(engine, text, truncate_prompt_tokens=-1) == await _embed(
+        engine, [begun, *inner[: CONTEXT - 2], ended]
+    )
+    assert await _embed(
+        engine, text, truncate_prompt_tokens=3, add_special_tokens=False
+    ) == await _embed(engine, inner[:3])
+    assert await _embed(engine, text, truncate_prompt_tokens=1)
+
+
+@pytest.mark.parametrize(
+    ("begins", "ends", "cut"),
+    [(True, True, [1, 300, 2]), (False, True, [300, 301, 2]), (True, False, [1, 300, 301])],
+)
+def test_the_end_of_a_decoder_is_kept(tmp_path, begins, ends, cut):
+    values = metadata("llama", add_bos_token=begins, add_eos_token=ends)
+    path = write_tiny_llama(tmp_path / "tiny.gguf", values)
+    model = PooledModel(path, Options(embeddings=True, pooling="last", threads=1))
+    whole = [*[1] * begins, *range(300, 310), *[2] * ends]
+    assert model.cut(whole, 3) == cut
+    assert model.cut(whole, len(whole)) == whole
+    model.close()
 
 
 @pytest.mark.parametrize(

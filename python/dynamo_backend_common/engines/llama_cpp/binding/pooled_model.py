@@ -82,7 +82,7 @@ class PooledModel(Model):
         self.pooling = Pooling(self._c.llama_pooling_type(self._context))
         if self.pooling is Pooling.NONE:
             raise InvalidArgument(
-                f"'{path.name}' does not say how an embedding is made of its tokens': give pooling"
+                f"'{path.name}' does not say how an embedding is made of its tokens: give pooling"
                 " (--pooling), mean, cls or last, as its makers say"
             )
         if self.pooling is Pooling.RANK and not options.reranking:
@@ -108,6 +108,19 @@ class PooledModel(Model):
             if count >= 0:
                 return list(tokens[:count])
             room = -count
+
+    def cut(self, tokens: list[int], longest: int) -> list[int]:
+        """The tokens of a text, not more than ``longest``, with what the model wants at its end.
+
+        Args:
+            tokens: What `tokenize` found, with the special tokens.
+            longest: As many as there may be, at least one.
+        """
+        if len(tokens) <= longest:
+            return tokens
+        around = self.tokenize("", add_special=True, parse_special=False)
+        end = around[1:] if self._c.llama_vocab_get_add_bos(self.vocabulary) else around
+        return [*tokens[: max(longest - len(end), 0)], *end][:longest]
 
     def pair(self, query: str, document: str) -> list[int]:
         """The tokens by which a reranker is asked how well a document answers a query."""

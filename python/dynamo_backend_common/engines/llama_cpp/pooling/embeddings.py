@@ -64,11 +64,12 @@ class Embeddings:
             longest = model.context_length
         texts = []
         for place, text in enumerate(_inputs(request.get("input"))):
-            tokens = (
-                model.tokenize(text, add_special=add_special, parse_special=True)
-                if isinstance(text, str)
-                else _checked(text, model.vocab_size)
-            )
+            if isinstance(text, str):
+                tokens = model.tokenize(text, add_special=add_special, parse_special=True)
+                if add_special and longest is not None:
+                    tokens = model.cut(tokens, longest)
+            else:
+                tokens = _checked(text, model.vocab_size)
             texts.append(tokens[:longest])
             check_length(f"input {place}", texts[-1], model.context_length)
         return cls(model=str(request.get("model")), texts=texts, in_base64=form == "base64")
