@@ -92,6 +92,9 @@ async def _client(port: int, prompts: list[list[int]], clocked: Clocked) -> None
 
 async def _answer(reader: asyncio.StreamReader, clocked: Clocked) -> None:
     begun, is_first, usage = time.monotonic(), True, None
+    status = await reader.readline()
+    if b" 200 " not in status:
+        raise RuntimeError(f"a server answered {status.decode().strip()}")
     while (line := await reader.readline()).strip() != b"data: [DONE]":
         if not line:
             raise RuntimeError("the answer ended before its end")
