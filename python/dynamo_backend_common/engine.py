@@ -44,13 +44,14 @@ class Engine(Protocol):
     def start(self, worker_id: int, /, *args: Any, **kwargs: Any) -> Awaitable[EngineConfig]:
         """Loads what ``generate`` needs; see `LLMEngine.start`."""
 
-    # The request is Any: an engine may annotate it as `Request`, as a dict or as a Mapping.
+    # The request is Any: an engine may annotate it as `Request`, as a dict or as a Mapping. A chunk
+    # that is a list is a raw engine's.
     def generate(
         self, request: Any, context: RequestContext, /
     ) -> (
-        AsyncIterator[Mapping[str, Any]]
+        AsyncIterator[Mapping[str, Any] | Sequence[Mapping[str, Any]]]
         | Awaitable[Mapping[str, Any] | Sequence[Mapping[str, Any]] | StepStream]
-        | Iterable[Mapping[str, Any]]
+        | Iterable[Mapping[str, Any] | Sequence[Mapping[str, Any]]]
         | Mapping[str, Any]
     ):
         """Serves one request; see `LLMEngine.generate`; of an engine with a step loop, `Steps`."""

@@ -63,16 +63,17 @@ class RawEngine(ABC):
     def generate(
         self, request: RawRequest, context: RequestContext
     ) -> (
-        AsyncIterator[RawChunk]
+        AsyncIterator[RawChunk | Sequence[RawChunk]]
         | Awaitable[RawChunk | Sequence[RawChunk]]
-        | Iterable[RawChunk]
+        | Iterable[RawChunk | Sequence[RawChunk]]
         | RawChunk
     ):
         """Serves one request, in any of the forms of `LLMEngine.generate`.
 
-        It yields the answer, a dict of what JSON can hold, or several of them where the endpoint
-        streams; one at least. The answer ends where the generator ends, by itself or by an error,
-        as no chunk is marked as the last. When ``context.is_stopped()`` turns true it ends early.
+        It yields the answer, a dict of what JSON can hold, for ``rerank`` a list of such, or
+        several of them where the endpoint streams; one at least. The answer ends where the
+        generator ends, by itself or by an error, as no chunk is marked as the last. When
+        ``context.is_stopped()`` turns true it ends early.
 
         Args:
             request: The request, a dict.

@@ -192,6 +192,18 @@ class Tensors(Images):
         yield {"tensors": []}
 
 
+class Ranks(RawEngine):
+    async def start(self, worker_id: int) -> EngineConfig:
+        return EngineConfig(model="ranks")
+
+    async def generate(
+        self, request: RawRequest, context: RequestContext
+    ) -> AsyncIterator[list[RawChunk]]:
+        yield [{"index": 0, "score": 1.0}]
+
+    async def cleanup(self) -> None: ...
+
+
 class SaysItself:
     model_input = "Text"
 
@@ -219,6 +231,7 @@ class TakesOver(Typed):
 
 Worker(Images(), WorkerConfig(endpoint_types="images", model_input="Text"))
 Worker(Tensors(), WorkerConfig(endpoint_types="tensor"))
+Worker(Ranks(), WorkerConfig(endpoint_types="rerank"))
 Worker(SaysItself())
 Worker(Encodes(), WorkerConfig(disaggregation_mode="Encode"))
 Worker(TakesOver(), WorkerConfig(route_to_encoder=True, media_decoder={"image": {}}))

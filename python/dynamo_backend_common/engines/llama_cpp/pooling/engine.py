@@ -21,9 +21,10 @@ from .embeddings import Embeddings
 from .reranking import Reranking
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
     from ...._core import RequestContext
+    from ....raw import RawChunk
 
 _TOKENS_ENDPOINTS = {field.name: field.default for field in dataclasses.fields(WorkerConfig)}[
     "endpoint_types"
@@ -125,7 +126,7 @@ class LlamaCppPooling(RawEngine):
 
     async def generate(
         self, request: Mapping[str, Any], context: RequestContext
-    ) -> AsyncIterator[Any]:
+    ) -> AsyncIterator[RawChunk | Sequence[RawChunk]]:
         """Serves one request: its answer is one chunk.
 
         Raises:
