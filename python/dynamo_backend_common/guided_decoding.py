@@ -50,7 +50,7 @@ class GuidedDecoding:
             guided: What it has there.
 
         Returns:
-            The constraint; None: there is none.
+            The constraint, or None where there is none.
 
         Raises:
             InvalidArgument: There are several, one of another type, or something that is not known.
