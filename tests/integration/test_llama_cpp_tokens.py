@@ -6,7 +6,7 @@ import pytest
 
 from support.launcher import Launcher, Server
 from support.llama_vocabulary import LlamaVocabulary, llama_vocabulary
-from support.tiny_llama import write_tiny_llama
+from support.tiny_gguf import write_tiny_of
 from support.vocabularies import TEXTS, metadata
 
 pytestmark = pytest.mark.model
@@ -21,7 +21,7 @@ TEMPLATE = (
 @pytest.fixture(scope="module")
 def files(shared: Launcher) -> Iterator[tuple[str, LlamaVocabulary]]:
     values = metadata("llama", **{"tokenizer.chat_template.default": TEMPLATE})
-    path = write_tiny_llama(shared.folder / "tiny-llama-f32.gguf", values)
+    path = write_tiny_of(shared.folder / "tiny-llama-f32.gguf", values)
     with llama_vocabulary(path) as own:
         yield str(path), own
 
@@ -54,7 +54,7 @@ def test_a_chat_begins_once(server: Server, files: tuple[str, LlamaVocabulary]) 
 
 
 def test_a_model_without_a_template_completes_texts(launcher: Launcher) -> None:
-    path = write_tiny_llama(launcher.folder / "base.gguf", metadata("llama"))
+    path = write_tiny_of(launcher.folder / "base.gguf", metadata("llama"))
     cache = {"XDG_CACHE_HOME": str(launcher.folder / "cache")}
     server = launcher.serve("llama-cpp", "--", "--model-path", str(path), env=cache)
     assert server.api.complete("Hello", max_tokens=1).status == 200

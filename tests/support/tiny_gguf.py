@@ -28,6 +28,22 @@ def write_tiny(
         architecture: ``llama``, or ``mamba``, which is recurrent.
         values: Metadata that differs.
     """
+    vocabulary = {
+        "tokenizer.ggml.model": "gpt2",
+        "tokenizer.ggml.pre": "gpt-2",
+        "tokenizer.ggml.tokens": [f"a{number}" for number in range(vocab_size)],
+        "tokenizer.ggml.token_type": [_CONTROL_TOKEN] + [_NORMAL_TOKEN] * (vocab_size - 1),
+        "tokenizer.ggml.merges": ["a 0"],
+        "tokenizer.ggml.bos_token_id": 0,
+        "tokenizer.ggml.eos_token_id": 0,
+        "tokenizer.ggml.add_bos_token": False,
+    }
+    return write_tiny_of(path, {**vocabulary, **values}, architecture=architecture)
+
+
+def write_tiny_of(path: Path, values: Mapping[str, Any], *, architecture: str = "llama") -> Path:
+    """Writes such a model with the vocabulary that ``values`` has."""
+    vocab_size = len(values["tokenizer.ggml.tokens"])
     chance = np.random.default_rng(7)
 
     def weight(*shape: int) -> np.ndarray[Any, Any]:
@@ -70,14 +86,6 @@ def write_tiny(
     metadata = {
         "general.architecture": architecture,
         **{f"{architecture}.{name}": value for name, value in own.items()},
-        "tokenizer.ggml.model": "gpt2",
-        "tokenizer.ggml.pre": "gpt-2",
-        "tokenizer.ggml.tokens": [f"a{number}" for number in range(vocab_size)],
-        "tokenizer.ggml.token_type": [_CONTROL_TOKEN] + [_NORMAL_TOKEN] * (vocab_size - 1),
-        "tokenizer.ggml.merges": ["a 0"],
-        "tokenizer.ggml.bos_token_id": 0,
-        "tokenizer.ggml.eos_token_id": 0,
-        "tokenizer.ggml.add_bos_token": False,
         **values,
     }
     return write_gguf(path, metadata, tensors)

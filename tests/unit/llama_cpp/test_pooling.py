@@ -14,7 +14,7 @@ from dynamo_backend_common.engines.llama_cpp.pooling.batches import Batches
 from dynamo_backend_common.exceptions import EngineShutdown, InvalidArgument
 from dynamo_backend_common.testing import context
 from support.bert_files import CONTEXT, WIDTH, write_bert
-from support.tiny_llama import write_tiny_llama
+from support.tiny_gguf import write_tiny_of
 from support.vocabularies import metadata
 
 TEXTS = ["the cat sat", "the dog ran xyz", "q", "the the the the the cat"]
@@ -142,7 +142,7 @@ async def test_a_text_that_is_cut_ends_as_the_model_wants_it(begin):
 )
 def test_the_end_of_a_decoder_is_kept(tmp_path, begins, ends, cut):
     values = metadata("llama", add_bos_token=begins, add_eos_token=ends)
-    path = write_tiny_llama(tmp_path / "tiny.gguf", values)
+    path = write_tiny_of(tmp_path / "tiny.gguf", values)
     model = PooledModel(path, Options(embeddings=True, pooling="last", threads=1))
     whole = [*[1] * begins, *range(300, 310), *[2] * ends]
     assert model.cut(whole, 3) == cut

@@ -12,7 +12,7 @@ from dynamo_backend_common.engines.llama_cpp.tokenizer.vocabulary import read_vo
 from dynamo_backend_common.engines.llama_cpp.tokenizer.whole_tokens import added_tokens
 from support.gguf_writer import write_gguf
 from support.llama_vocabulary import llama_vocabulary
-from support.tiny_llama import write_tiny_llama
+from support.tiny_gguf import write_tiny_of
 from support.vocabularies import metadata
 
 _NORMAL, _CONTROL = 1, 3
@@ -143,7 +143,7 @@ def test_no_end_and_no_padding():
 )
 def test_text_ends_nothing_unless_the_file_says_so(tmp_path, texts, named, wanted):
     values = _bpe(*texts, bos_token_id=None, eos_token_id=named)
-    path = write_tiny_llama(tmp_path / "model.gguf", values)
+    path = write_tiny_of(tmp_path / "model.gguf", values)
     model = Model(path, Options(context_length=64, threads=1))
     try:
         tokens = values["tokenizer.ggml.tokens"]
