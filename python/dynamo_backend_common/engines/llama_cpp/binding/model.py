@@ -62,6 +62,9 @@ class Model:
             the model are recurrent, or see only a window.
     """
 
+    context_length: int
+    keeps_prefixes: bool
+
     def __init__(
         self, path: Path, options: Options, proceed: Callable[[float], bool] = lambda _: True
     ) -> None:

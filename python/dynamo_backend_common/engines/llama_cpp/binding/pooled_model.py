@@ -39,6 +39,8 @@ class PooledModel(Model):
             divide them.
     """
 
+    pooling: Pooling
+
     def __init__(self, *arguments: Any) -> None:
         """As `Model` does.
 
