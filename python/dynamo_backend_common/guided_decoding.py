@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
+from typing import TYPE_CHECKING, Any
 
 from .exceptions import InvalidArgument
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-Constraint: TypeAlias = Literal["json", "regex", "choice", "grammar", "structural_tag"]
-"""The kinds of constraints that Dynamo's frontend passes on."""
-
+_KINDS = ("json", "regex", "choice", "grammar", "structural_tag")
 _TYPES: Mapping[str, tuple[type, ...]] = {
     "json": (str, dict),
     "regex": (str,),
@@ -29,7 +27,8 @@ class GuidedDecoding:
     """The constraint on an output: of a response format, a forced tool call, or ``guided_…``.
 
     Attributes:
-        kind: Which constraint it is.
+        kind: Which constraint it is: ``json``, ``regex``, ``choice``, ``grammar`` or
+            ``structural_tag``.
         value: It: a JSON schema as an object or its text, a regular expression, texts to choose
             from, a grammar, or a structural tag as an object or its text.
         whitespace_pattern: What may stand between the parts of JSON, as a regular expression; None:
@@ -37,7 +36,7 @@ class GuidedDecoding:
         backend: The implementation that is asked for; None: the engine's own choice.
     """
 
-    kind: Constraint
+    kind: str
     value: Any
     whitespace_pattern: str | None = None
     backend: str | None = None
@@ -60,7 +59,7 @@ class GuidedDecoding:
         given = {name: value for name, value in (guided or {}).items() if value is not None}
         if given.get("choice") == []:
             del given["choice"]
-        kinds: list[Constraint] = [kind for kind in get_args(Constraint) if kind in given]
+        kinds = [kind for kind in _KINDS if kind in given]
         if not kinds:
             return None
         for name, value in given.items():

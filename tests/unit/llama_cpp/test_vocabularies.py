@@ -1,6 +1,7 @@
 """A tokenizer that is made from a GGUF file gives llama.cpp's own ids, and its text."""
 
 import json
+import re
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -64,9 +65,13 @@ def test_ids_and_text_are_llama_cpps_own(both, texts):
 
 
 def _has_cluster(text):
-    """Whether a mark stands behind a character that it does not make another one with."""
+    """Whether a mark stands behind a character that it does not make another one with.
+
+    Nor does llama.cpp replace what may begin a token of the user's, as "<e" does here.
+    """
     marks = "\u0301\u0327\u0903\u0338\u200d"
-    return any(mark in text.replace("e\u0301", "") for mark in marks)
+    rest = re.sub("(?<!<)e\u0301", "", text)
+    return any(mark in rest for mark in marks)
 
 
 def test_texts_of_many_scripts(both):
