@@ -8,7 +8,7 @@ import logging
 import sys
 import threading
 from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from ..._core import Steps
 from ...config import EngineConfig, WorkerConfig
@@ -40,15 +40,12 @@ if TYPE_CHECKING:
     from collections.abc import Sequence as List
 
     from ..._core import AdapterCards, RequestContext, StepStream
+    from ...engine import Progress
     from ...publish import MetricsContext
     from .binding.model import Model
     from .files.model_file import ModelFile
 
 logger = logging.getLogger(__name__)
-
-
-class _Progress(Protocol):
-    def __call__(self, message: str, fraction: float | None = None) -> None: ...
 
 
 class LlamaCpp:
@@ -131,7 +128,7 @@ class LlamaCpp:
     async def start(
         self,
         worker_id: int,  # noqa: ARG002
-        progress: _Progress | None = None,
+        progress: Progress | None = None,
         shutdown: asyncio.Event | None = None,
     ) -> EngineConfig:
         """Fetches and loads the model in a thread, and starts the step loop.
@@ -160,7 +157,7 @@ class LlamaCpp:
             max_gpu_lora_count=self._options.max_loras,
         )
 
-    async def _run_up(self, progress: _Progress | None) -> Model:
+    async def _run_up(self, progress: Progress | None) -> Model:
         """Loads the model, and begins to make steps."""
         self._loading = asyncio.ensure_future(asyncio.to_thread(self._load, progress))
         # A start that is cancelled leaves the thread to `cleanup`.
@@ -190,7 +187,7 @@ class LlamaCpp:
         self._settled.set()
         return model
 
-    def _load(self, progress: _Progress | None) -> Loaded:
+    def _load(self, progress: Progress | None) -> Loaded:
         proceed = partial(self._proceed, progress)
         file = self._source.fetch(proceed)
         draft = None if self._draft_source is None else self._draft_source.fetch(proceed)
@@ -366,7 +363,7 @@ class LlamaCpp:
         return self._options.prefix_caching and model.keeps_prefixes
 
     def _proceed(
-        self, progress: _Progress | None, message: str, fraction: float | None = None
+        self, progress: Progress | None, message: str, fraction: float | None = None
     ) -> bool:
         """Called while the model is fetched and loaded; False makes that give up."""
         if progress is not None:

@@ -6,7 +6,7 @@ import asyncio
 import dataclasses
 import threading
 from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from ....config import EngineConfig, WorkerConfig
 from ....exceptions import DynamoError, EngineShutdown, InvalidArgument
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
     from ...._core import RequestContext
+    from ....engine import Progress
     from ....raw import RawChunk
 
 _TOKENS_ENDPOINTS = {field.name: field.default for field in dataclasses.fields(WorkerConfig)}[
@@ -31,10 +32,6 @@ _TOKENS_ENDPOINTS = {field.name: field.default for field in dataclasses.fields(W
 ]
 # One of them has the classifier of a reranker.
 _CLASSIFIERS = {"cls.weight", "cls.output.weight"}
-
-
-class _Progress(Protocol):
-    def __call__(self, message: str, fraction: float | None = None) -> None: ...
 
 
 class LlamaCppPooling(RawEngine):
@@ -90,7 +87,7 @@ class LlamaCppPooling(RawEngine):
     async def start(
         self,
         worker_id: int,  # noqa: ARG002
-        progress: _Progress | None = None,
+        progress: Progress | None = None,
         shutdown: asyncio.Event | None = None,
     ) -> EngineConfig:
         """Fetches and loads the model in a thread, and starts the thread of the batches.
@@ -114,7 +111,7 @@ class LlamaCppPooling(RawEngine):
         name = self._source.file.name
         return EngineConfig(model=name, served_model_name=name)
 
-    def _load(self, progress: _Progress | None) -> PooledModel:
+    def _load(self, progress: Progress | None) -> PooledModel:
         proceed = partial(self._proceed, progress)
         file = self._source.fetch(proceed)
         if self._options.reranking and not _CLASSIFIERS & file.metadata.tensors:
@@ -179,7 +176,7 @@ class LlamaCppPooling(RawEngine):
             self._loading = self._batches = self._model = None
 
     def _proceed(
-        self, progress: _Progress | None, message: str, fraction: float | None = None
+        self, progress: Progress | None, message: str, fraction: float | None = None
     ) -> bool:
         """Called while the model is fetched and loaded; False makes that give up."""
         if progress is not None:
