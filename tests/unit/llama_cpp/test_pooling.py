@@ -26,6 +26,11 @@ def bert(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
+def decoder(tmp_path_factory):
+    return write_tiny_of(tmp_path_factory.mktemp("decoder") / "tiny.gguf", metadata("llama"))
+
+
+@pytest.fixture(scope="module")
 def reranker(tmp_path_factory):
     folder = tmp_path_factory.mktemp("reranker")
     return write_bert(folder / "reranker.gguf", pooling=None, is_reranker=True)
@@ -73,10 +78,10 @@ def _own(path, texts, **options):
 
 @pytest.mark.parametrize(
     ("file", "pooling", "number"),
-    [("bert", None, -1), ("bert", "cls", 2), ("smollm2", "mean", 1), ("smollm2", "last", 3)],
+    [("bert", None, -1), ("bert", "cls", 2), ("decoder", "mean", 1), ("decoder", "last", 3)],
 )
-async def test_embeddings_are_llama_s_own(begin, bert, model_file, file, pooling, number):
-    path = bert if file == "bert" else model_file.path
+async def test_embeddings_are_llama_s_own(begin, bert, decoder, file, pooling, number):
+    path = bert if file == "bert" else decoder
     engine = await begin(model_path=str(path), pooling=pooling, context_length=CONTEXT)
     expected = _own(path, TEXTS, pooling_type=number, n_ctx=256)
     found = np.array(await _embed(engine, TEXTS))
@@ -323,7 +328,7 @@ async def test_a_reranker_s_own_template_is_used(begin, tmp_path):
 @pytest.mark.parametrize(
     ("engine", "file", "options", "message"),
     [
-        (LlamaCppPooling, "smollm2", {"embeddings": True}, r"give pooling \(--pooling\), mean"),
+        (LlamaCppPooling, "decoder", {"embeddings": True}, r"give pooling \(--pooling\), mean"),
         (LlamaCppPooling, "rank", {"embeddings": True}, "serve it with --reranking"),
         (LlamaCppPooling, "bert", {"reranking": True}, "is no reranker: it has none of the"),
         (LlamaCppPooling, "bert", {"embeddings": True, "context_length": 65}, "than the 64 tokens"),
@@ -331,10 +336,10 @@ async def test_a_reranker_s_own_template_is_used(begin, tmp_path):
     ],
 )
 async def test_a_file_that_is_made_for_something_else_is_refused(
-    bert, model_file, tmp_path, engine, file, options, message
+    bert, decoder, tmp_path, engine, file, options, message
 ):
     rank = write_bert(tmp_path / "rank.gguf", pooling=4, is_reranker=True)
-    path = {"bert": bert, "rank": rank, "smollm2": model_file.path}[file]
+    path = {"bert": bert, "rank": rank, "decoder": decoder}[file]
     made = engine(model_path=str(path), threads=1, **options)
     with pytest.raises(InvalidArgument, match=message):
         await made.start(1)
