@@ -195,7 +195,7 @@ async def test_one_text_does_not_wait_for_all_of_another_request(bert):
     assert [len(batch) for batch in seen] == [4, 4, 2]
     assert [2, 5, 3] in seen[0]
     assert all([2, 6, 3] not in batch for batch in seen)
-    assert batches.waiting == 0
+    assert not batches._requests
     batches.stop()
     model.close()
     with pytest.raises(EngineShutdown):

@@ -23,6 +23,7 @@ class Texts:
 
     Attributes:
         texts: Tokens of each.
+        taken: How many of them have been in a batch.
         vectors: Those that there are.
         outcome: All vectors, once they are there; a request whose outcome is cancelled is dropped.
     """
@@ -52,11 +53,6 @@ class Batches:
         self._is_ending = False
         self._thread = threading.Thread(target=self._run, name="llama-cpp-batches", daemon=True)
         self._ended: Future[None] = Future()
-
-    @property
-    def waiting(self) -> int:
-        """Requests that have no answer yet."""
-        return len(self._requests)
 
     def start(self) -> None:
         """Starts the thread."""
