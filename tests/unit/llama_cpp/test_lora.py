@@ -119,8 +119,7 @@ async def test_a_sleep_loses_none(start, files, prompt, expected):
     update = {"lora_name": "clerk", "lora_path": str(files["clerk"]), "scale": 1.5}
     await client.engine.engine_update("load_lora", update)
     await client.engine.engine_control("sleep", {})
-    with pytest.raises(EngineShutdown, match="not running"):
-        await client.engine.engine_update("list_loras", {})
+    assert (await client.engine.engine_update("list_loras", {}))["count"] == 2
     await client.engine.engine_control("wake_up", {})
     for adapter in ("clerk", None, "poet"):
         assert (await _ask(client, prompt, adapter)).tokens == expected[adapter]
