@@ -101,7 +101,7 @@ class Options:
     )
     ubatch_size: int = option(
         512,
-        Integer(),
+        Integer(SMALLEST_PREFILL_CHUNK),
         "tokens that llama.cpp computes at once at most; more of them take more memory",
     )
     gpu_layers: int | str = option(

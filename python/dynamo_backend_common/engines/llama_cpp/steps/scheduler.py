@@ -83,7 +83,8 @@ class Scheduler:
             speculation: Who makes drafts. None: nobody.
         """
         self._model = model
-        self._prefill_chunk = prefill_chunk
+        # Of a longer piece llama.cpp could compute the last token alone, see `next_piece`.
+        self._prefill_chunk = min(prefill_chunk, model.ubatch_size)
         self._cache = cache
         self._counts = Counts() if counts is None else counts
         self._waiting: deque[Sequence] = deque()
