@@ -227,7 +227,9 @@ class LlamaCpp:
             assert self._grammars is not None
             grammar = await self._grammars.of(generation.options.guided_decoding)
             generation = dataclasses.replace(generation, grammar=grammar)
-            _, step_loop = self._started()
+            if self._started()[0] is not model:
+                # The grammar is of a vocabulary that was freed.
+                raise EngineShutdown("the llama-cpp engine slept meanwhile")
             self._adapters.require(generation.adapter)
         stream = self._steps.open(context)
         step_loop.submit(Sequence(generation, stream.id), stream)

@@ -1,16 +1,17 @@
 """A model with its context and its batch, typed.
 
-Nothing here is safe to call from two threads at once: after loading, everything belongs to the
-thread of the step loop.
+Nothing here but `Model.grammar` and `Model.interrupt` is safe to call from two threads at once:
+after loading, everything belongs to the thread of the step loop.
 """
 
 from __future__ import annotations
 
 import ctypes
+import threading
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from ....exceptions import InvalidArgument, Unknown
+from ....exceptions import EngineShutdown, InvalidArgument, Unknown
 from .candidates import Candidates
 from .devices import uses_gpu
 from .grammar import Grammar
@@ -82,6 +83,8 @@ class Model:
         self._context: Any = None
         self._batch: Any = None
         self._size = 0
+        # Held by who reads a grammar, and by who frees the vocabulary.
+        self._vocabulary_lock = threading.Lock()
         # A text of no length, until it is to be interrupted.
         self._interrupted = ctypes.create_string_buffer(2)
         try:
@@ -183,8 +186,12 @@ class Model:
 
         Raises:
             InvalidArgument: llama.cpp does not take it.
+            EngineShutdown: The model was closed.
         """
-        return Grammar(self.vocabulary, text)
+        with self._vocabulary_lock:
+            if self._model is None:
+                raise EngineShutdown("the llama-cpp engine is not running")
+            return Grammar(self.vocabulary, text)
 
     def add(self, token: int, position: int, sequence: int, *, sample: bool) -> int:
         """Puts a token into the batch.
@@ -318,6 +325,7 @@ class Model:
             self._c.llama_batch_free(self._batch)
         if self._context:
             self._c.llama_free(self._context)
-        if self._model:
-            self._c.llama_model_free(self._model)
-        self._batch = self._context = self._model = None
+        with self._vocabulary_lock:
+            if self._model:
+                self._c.llama_model_free(self._model)
+            self._batch = self._context = self._model = None
