@@ -284,6 +284,7 @@ async def test_a_reranker_s_own_template_is_used(begin, tmp_path):
     )
     engine = await begin(model_path=str(path), embeddings=False, reranking=True)
     assert engine._model.pair("the cat", "dog") == [2, 59, 3, 57, 58, 3]
+    assert engine._model.pair("{document}", "dog").count(59) == 1
 
 
 @pytest.mark.parametrize(
