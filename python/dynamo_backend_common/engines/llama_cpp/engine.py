@@ -360,9 +360,11 @@ class LlamaCpp:
     @property
     def load(self) -> Load:
         """What the engine is busy with; all zero while it is not running."""
-        if self._step_loop is None:
+        # Asked by any thread, while it falls asleep too.
+        step_loop = self._step_loop
+        if step_loop is None:
             return Load(steps=0, running=0, waiting=0, free_slots=0)
-        return self._step_loop.load
+        return step_loop.load
 
     def _caches_prefixes(self, model: Model) -> bool:
         return self._options.prefix_caching and model.keeps_prefixes
