@@ -316,6 +316,7 @@ async def test_a_file_that_is_made_for_something_else_is_refused(
         (LlamaCppPooling, {"embeddings": True, "reranking": True}, "a worker serves one"),
         (LlamaCpp, {"pooling": "mean"}, "pooling is for embeddings"),
         (LlamaCppPooling, {"embeddings": True, "lora": ["x"]}, "LoRA adapters are not supported"),
+        (LlamaCppPooling, {"reranking": True, "spec_type": "ngram-simple"}, "speculative decoding"),
         (LlamaCppPooling, {"embeddings": True, "pooling": "none"}, "one of mean, cls, last"),
     ],
 )
