@@ -7,6 +7,7 @@ import pytest
 
 from dynamo_backend_common import EngineConfig
 from dynamo_backend_common.engines.llama_cpp import LlamaCpp
+from dynamo_backend_common.engines.llama_cpp.steps.between import Work
 from dynamo_backend_common.engines.llama_cpp.steps.scheduler import Scheduler
 from dynamo_backend_common.exceptions import EngineShutdown, InvalidArgument
 from dynamo_backend_common.testing import Steps
@@ -144,6 +145,9 @@ async def test_a_close_that_fails_hides_no_end(client, chat, monkeypatch):
 
     task = asyncio.create_task(client.ask(chat("Write a long story."), stop=ENDLESS))
     await client.until(lambda: client.engine.load.running == 1)
+    never = Work(lambda _: None, when=lambda _: False)
+    waiting = asyncio.create_task(client.engine._step_loop.between_steps(never))
+    await asyncio.sleep(0)
     with monkeypatch.context() as patch:
         patch.setattr(Scheduler, "close", broken)
         patch.setattr(Scheduler, "_produce", broken)
@@ -152,6 +156,8 @@ async def test_a_close_that_fails_hides_no_end(client, chat, monkeypatch):
         with pytest.raises(RuntimeError, match="the model is gone"):
             await client.engine.watch()
         await client.engine.cleanup()
+    with pytest.raises(EngineShutdown, match="must be restarted"):
+        waiting.result()
     assert not _step_threads()
 
 
