@@ -11,6 +11,7 @@ from dynamo_backend_common.engines.llama_cpp.steps.between import Work
 from dynamo_backend_common.engines.llama_cpp.steps.scheduler import Scheduler
 from dynamo_backend_common.exceptions import EngineShutdown, InvalidArgument
 from dynamo_backend_common.testing import Steps
+from support.tiny_gguf import write_tiny
 
 ENDLESS = {"max_tokens": None, "ignore_eos": True}
 
@@ -53,10 +54,11 @@ async def test_a_context_longer_than_the_model_knows():
 
 
 async def test_a_file_that_llama_cpp_cannot_load(tmp_path):
-    path = tmp_path / "broken.gguf"
-    path.write_bytes(b"GGUF" + bytes(200))
+    path = write_tiny(tmp_path / "broken.gguf", vocab_size=300)
+    path.write_bytes(path.read_bytes()[:-1000])
     engine = LlamaCpp(model_path=str(path))
-    with pytest.raises(InvalidArgument, match=r"llama\.cpp cannot load '.*broken\.gguf': \w+"):
+    reason = r"llama\.cpp cannot load '.*broken\.gguf': .* not within the file bounds"
+    with pytest.raises(InvalidArgument, match=reason):
         await engine.start(1)
     await engine.cleanup()
 

@@ -77,11 +77,12 @@ class PooledModel(Model):
         parameters.kv_unified = True
         parameters.embeddings = True
         parameters.pooling_type = _asked(options)
-        LOG.last_error = ""
+        LOG.first_error = ""
         self._context = self._c.llama_init_from_model(self._model, parameters)
         if not self._context:
             raise Unknown(
-                f"llama.cpp cannot make a context of {size} tokens: {LOG.last_error or 'no memory'}"
+                f"llama.cpp cannot make a context of {size} tokens: "
+                f"{LOG.first_error or 'no memory'}"
             )
         self.pooling = Pooling(self._c.llama_pooling_type(self._context))
         if self.pooling is Pooling.NONE:
