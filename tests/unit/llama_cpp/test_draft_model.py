@@ -237,7 +237,7 @@ async def test_both_models_are_told_of_while_they_load_and_freed_at_the_end(tmp_
 
 
 def test_there_is_no_such_draft_model(tiny):
-    with pytest.raises(InvalidArgument, match=r"'/nowhere/m\.gguf' does not exist"):
+    with pytest.raises(InvalidArgument, match=r"'/nowhere/m\.gguf' is no file here"):
         LlamaCpp(model_path=str(tiny), model_draft="/nowhere/m.gguf")
 
 
