@@ -7,9 +7,11 @@ import pytest
 
 from dynamo_backend_common import EngineConfig
 from dynamo_backend_common.engines.llama_cpp import LlamaCpp
+from dynamo_backend_common.engines.llama_cpp.steps.between import Work
 from dynamo_backend_common.engines.llama_cpp.steps.scheduler import Scheduler
 from dynamo_backend_common.exceptions import EngineShutdown, InvalidArgument
 from dynamo_backend_common.testing import Steps
+from support.tiny_gguf import write_tiny
 
 ENDLESS = {"max_tokens": None, "ignore_eos": True}
 
@@ -52,10 +54,11 @@ async def test_a_context_longer_than_the_model_knows():
 
 
 async def test_a_file_that_llama_cpp_cannot_load(tmp_path):
-    path = tmp_path / "broken.gguf"
-    path.write_bytes(b"GGUF" + bytes(200))
+    path = write_tiny(tmp_path / "broken.gguf", vocab_size=300)
+    path.write_bytes(path.read_bytes()[:-1000])
     engine = LlamaCpp(model_path=str(path))
-    with pytest.raises(InvalidArgument, match=r"llama\.cpp cannot load '.*broken\.gguf': \w+"):
+    reason = r"llama\.cpp cannot load '.*broken\.gguf': .* not within the file bounds"
+    with pytest.raises(InvalidArgument, match=reason):
         await engine.start(1)
     await engine.cleanup()
 
@@ -144,6 +147,9 @@ async def test_a_close_that_fails_hides_no_end(client, chat, monkeypatch):
 
     task = asyncio.create_task(client.ask(chat("Write a long story."), stop=ENDLESS))
     await client.until(lambda: client.engine.load.running == 1)
+    never = Work(lambda _: None, when=lambda _: False)
+    waiting = asyncio.create_task(client.engine._step_loop.between_steps(never))
+    await asyncio.sleep(0)
     with monkeypatch.context() as patch:
         patch.setattr(Scheduler, "close", broken)
         patch.setattr(Scheduler, "_produce", broken)
@@ -152,6 +158,8 @@ async def test_a_close_that_fails_hides_no_end(client, chat, monkeypatch):
         with pytest.raises(RuntimeError, match="the model is gone"):
             await client.engine.watch()
         await client.engine.cleanup()
+    with pytest.raises(EngineShutdown, match="must be restarted"):
+        waiting.result()
     assert not _step_threads()
 
 

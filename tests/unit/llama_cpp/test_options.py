@@ -64,6 +64,7 @@ def test_help_names_every_option(capsys):
         (["--context-length", "x"], "context_length is 'x'; it must be an integer of 1 or more"),
         (["--max-num-seqs", "0"], "max_num_seqs is 0; it must be an integer of 1 or more"),
         (["--prefill-chunk", "4"], "prefill_chunk is 4; it must be an integer of 8 or more"),
+        (["--ubatch-size", "7"], "ubatch_size is 7; it must be an integer of 8 or more"),
         (["--kv-cache-block-size", "24"], "kv_cache_block_size is 24; it must be one of 8, 16, 32"),
         (["--max-num-seqs", "500"], "max_num_batched_tokens is 512; it must be 628 or more"),
         (["--gpu-layers", "most"], "gpu_layers is 'most'; it must be auto, all, an integer of -1"),

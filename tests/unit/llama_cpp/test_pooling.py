@@ -323,6 +323,7 @@ async def test_a_reranker_s_own_template_is_used(begin, tmp_path):
     )
     engine = await begin(model_path=str(path), embeddings=False, reranking=True)
     assert engine._model.pair("the cat", "dog") == [2, 59, 3, 57, 58, 3]
+    assert engine._model.pair("{document}", "dog").count(59) == 1
 
 
 @pytest.mark.parametrize(
@@ -354,6 +355,7 @@ async def test_a_file_that_is_made_for_something_else_is_refused(
         (LlamaCppPooling, {"embeddings": True, "reranking": True}, "a worker serves one"),
         (LlamaCpp, {"pooling": "mean"}, "pooling is for embeddings"),
         (LlamaCppPooling, {"embeddings": True, "lora": ["x"]}, "LoRA adapters are not supported"),
+        (LlamaCppPooling, {"reranking": True, "spec_type": "ngram-simple"}, "speculative decoding"),
         (LlamaCppPooling, {"embeddings": True, "pooling": "none"}, "one of mean, cls, last"),
     ],
 )

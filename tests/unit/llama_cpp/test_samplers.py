@@ -30,9 +30,12 @@ async def test_one_candidate_is_left_or_few(client, chat, sampler):
     assert found[0] == found[1]
 
 
-async def test_typical_is_right_beside_tokens_that_are_forbidden(client, chat):
-    typical = {"temperature": 1.0, "seed": 1, "typical_p": 0.9}
-    assert len(await _tokens(client, chat(QUESTION), 3, stop={"min_tokens": 3}, **typical)) == 3
+@pytest.mark.parametrize(
+    "sampler", [{"typical_p": 0.9}, {"xtc_probability": 1, "xtc_threshold": 0}]
+)
+async def test_it_is_right_beside_tokens_that_are_forbidden(client, chat, sampler):
+    given = {"temperature": 1.0, "seed": 1} | sampler
+    assert len(await _tokens(client, chat(QUESTION), 3, stop={"min_tokens": 3}, **given)) == 3
 
 
 async def test_xtc_drops_the_likeliest(client, chat, greedy):

@@ -3,6 +3,7 @@
 import dataclasses
 import itertools
 
+from dynamo_backend_common.engines.llama_cpp import Options
 from dynamo_backend_common.engines.llama_cpp.binding.model import Model
 from dynamo_backend_common.engines.llama_cpp.cache.kv_reports import KvReports
 from dynamo_backend_common.engines.llama_cpp.cache.prefix_cache import PrefixCache
@@ -10,6 +11,7 @@ from dynamo_backend_common.engines.llama_cpp.request.generation import read_requ
 from dynamo_backend_common.engines.llama_cpp.steps.prefill import next_piece, reads_for_both
 from dynamo_backend_common.engines.llama_cpp.steps.scheduler import Scheduler
 from dynamo_backend_common.engines.llama_cpp.steps.sequence import Sequence
+from support.stepped import Stepped
 
 STREAMS = itertools.count(1)
 
@@ -62,6 +64,28 @@ def test_a_long_prompt_stalls_nobody(model):
     assert steps == 9
     assert receivers == _streams(talking, long)
     scheduler.close()
+
+
+def test_a_prompt_is_read_alike_where_less_is_computed_at_once(model_file):
+    options = Options(
+        context_length=256,
+        max_num_seqs=2,
+        max_num_batched_tokens=64,
+        prefill_chunk=32,
+        ubatch_size=16,
+        threads=1,
+    )
+    model = Model(model_file.path, options)
+    stepped = Stepped(model, piece=options.prefill_chunk)
+    prompt, wanted = range(300, 317), {"stop": {"max_tokens": 1}, "output": {"logprobs": 0}}
+    [alone] = stepped.finish(stepped.sequence(prompt, **wanted))
+    talking = stepped.sequence([5, 6, 7])
+    stepped.scheduler.add(talking)
+    stepped.step()
+    [beside] = stepped.finish(stepped.sequence(prompt, **wanted))
+    assert beside["log_probs"] == alone["log_probs"]
+    stepped.scheduler.close()
+    model.close()
 
 
 def test_a_short_prompt_overtakes_a_long_one(model):

@@ -79,6 +79,8 @@ async def test_more_than_fits_is_finished_all_the_same(unified, chat, model, pre
     assert min(preempted) > 1
     assert all(snapshot["used_blocks"] <= TOTAL // SIZE for snapshot in unified.snapshots)
     assert unified.engine.load.free_slots == 4
+    # Who gave way was looked for once.
+    assert unified.engine._counts.prefix_cache_queries == sum(map(len, prompts))
     for prompt, output in zip(prompts, outputs, strict=True):
         assert _are_likeliest(model, prompt, output.tokens)
 

@@ -224,7 +224,9 @@ class LlamaCpp:
             assert self._grammars is not None
             grammar = await self._grammars.of(generation.options.guided_decoding)
             generation = dataclasses.replace(generation, grammar=grammar)
-            _, step_loop = self._started()
+            if self._started()[0] is not model:
+                # The grammar is of a vocabulary that was freed.
+                raise EngineShutdown("the llama-cpp engine slept meanwhile")
             self._adapters.require(generation.adapter)
         stream = self._steps.open(context)
         step_loop.submit(Sequence(generation, stream.id), stream)
@@ -355,9 +357,11 @@ class LlamaCpp:
     @property
     def load(self) -> Load:
         """What the engine is busy with; all zero while it is not running."""
-        if self._step_loop is None:
+        # Asked by any thread, while it falls asleep too.
+        step_loop = self._step_loop
+        if step_loop is None:
             return Load(steps=0, running=0, waiting=0, free_slots=0)
-        return self._step_loop.load
+        return step_loop.load
 
     def _caches_prefixes(self, model: Model) -> bool:
         return self._options.prefix_caching and model.keeps_prefixes

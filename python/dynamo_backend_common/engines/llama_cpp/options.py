@@ -101,7 +101,7 @@ class Options:
     )
     ubatch_size: int = option(
         512,
-        Integer(),
+        Integer(SMALLEST_PREFILL_CHUNK),
         "tokens that llama.cpp computes at once at most; more of them take more memory",
     )
     gpu_layers: int | str = option(
@@ -280,8 +280,13 @@ class Options:
             raise InvalidArgument("embeddings and reranking are both True; a worker serves one")
         if self.pooling and not self.embeddings:
             raise InvalidArgument("pooling is for embeddings, which is False")
-        if (self.embeddings or self.reranking) and (self.lora or self.lora_scaled):
-            raise InvalidArgument("LoRA adapters are not supported with embeddings and reranking")
+        others = {
+            "LoRA adapters are": self.lora or self.lora_scaled,
+            "speculative decoding is": self.spec_types != {"none"},
+        }
+        for what, is_asked in others.items():
+            if is_asked and (self.embeddings or self.reranking):
+                raise InvalidArgument(f"{what} not supported with embeddings and reranking")
         step = self.max_num_seqs + self.prefill_chunk
         if self.max_num_batched_tokens < step:
             raise InvalidArgument(

@@ -30,11 +30,11 @@ class Grammar:
         self._c = library()
         # Kept here, as at the end of the process the module may have lost it before.
         self._free = self._c.llama_sampler_free
-        LOG.last_error = ""
+        LOG.first_error = ""
         self._handle = self._c.llama_sampler_init_grammar(vocabulary, text.encode(), _ROOT)
         if not self._handle:
             raise InvalidArgument(
-                f"llama.cpp does not take the grammar: {LOG.last_error or 'no details'}"
+                f"llama.cpp does not take the grammar: {LOG.first_error or 'no details'}"
             )
 
     def copy(self) -> Any:

@@ -16,13 +16,13 @@ class LlamaLog:
     """The receiver of llama.cpp's log lines, one for the process.
 
     Attributes:
-        last_error: The newest error line, or an empty text: what a failed call, which itself only
-            answers that it failed, was about.
+        first_error: The first error line since it was made empty: what a failed call, which itself
+            only answers that it failed, was about. Later lines say no more than that.
         withholds_warnings: Whether warnings are dropped too: of what is expected and mended.
     """
 
     def __init__(self) -> None:
-        self.last_error = ""
+        self.first_error = ""
         self.withholds_warnings = False
         self._level: int | None = None
 
@@ -40,7 +40,7 @@ class LlamaLog:
         if self._level is None or not line:
             return
         if self._level == logging.ERROR:
-            self.last_error = line
+            self.first_error = self.first_error or line
         elif self.withholds_warnings:
             return
         logger.log(self._level, "%s", line)

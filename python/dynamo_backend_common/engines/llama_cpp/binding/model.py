@@ -1,16 +1,17 @@
 """A model with its context and its batch, typed.
 
-Nothing here is safe to call from two threads at once: after loading, everything belongs to the
-thread of the step loop.
+Nothing here but `Model.grammar` and `Model.interrupt` is safe to call from two threads at once:
+after loading, everything belongs to the thread of the step loop.
 """
 
 from __future__ import annotations
 
 import ctypes
+import threading
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from ....exceptions import InvalidArgument, Unknown
+from ....exceptions import EngineShutdown, InvalidArgument, Unknown
 from .candidates import Candidates
 from .devices import uses_gpu
 from .grammar import Grammar
@@ -85,6 +86,8 @@ class Model:
         self._context: Any = None
         self._batch: Any = None
         self._size = 0
+        # Held by who reads a grammar, and by who frees the vocabulary.
+        self._vocabulary_lock = threading.Lock()
         # A text of no length, until it is to be interrupted.
         self._interrupted = ctypes.create_string_buffer(2)
         try:
@@ -130,10 +133,12 @@ class Model:
         callback = self._c.llama_progress_callback(lambda fraction, _: proceed(fraction))
         parameters = model_parameters(options, self._c)
         parameters.progress_callback = callback
-        LOG.last_error = ""
+        LOG.first_error = ""
         self._model = self._c.llama_model_load_from_file(str(path).encode(), parameters)
         if not self._model:
-            raise InvalidArgument(f"llama.cpp cannot load '{path}': {LOG.last_error or 'given up'}")
+            raise InvalidArgument(
+                f"llama.cpp cannot load '{path}': {LOG.first_error or 'given up'}"
+            )
 
     def _length(self, path: Path, options: Options) -> int:
         trained: int = self._c.llama_model_n_ctx_train(self._model)
@@ -162,12 +167,12 @@ class Model:
         more = _KEPT_SEQUENCES if shares else 0
         most = self._c.llama_max_parallel_sequences()
         parameters.n_seq_max = max(min(options.max_num_seqs + more, most), options.max_num_seqs)
-        LOG.last_error = ""
+        LOG.first_error = ""
         self._context = self._c.llama_init_from_model(self._model, parameters)
         if not self._context:
             raise Unknown(
                 f"llama.cpp cannot make a KV cache of {parameters.n_ctx} tokens "
-                f"for {options.max_num_seqs} requests: {LOG.last_error or 'no memory'}"
+                f"for {options.max_num_seqs} requests: {LOG.first_error or 'no memory'}"
             )
         # Rounded up as llama.cpp does it.
         whole: int = self._c.llama_n_ctx_seq(self._context)
@@ -186,8 +191,12 @@ class Model:
 
         Raises:
             InvalidArgument: llama.cpp does not take it.
+            EngineShutdown: The model was closed.
         """
-        return Grammar(self.vocabulary, text)
+        with self._vocabulary_lock:
+            if self._model is None:
+                raise EngineShutdown("the llama-cpp engine is not running")
+            return Grammar(self.vocabulary, text)
 
     def add(self, token: int, position: int, sequence: int, *, sample: bool) -> int:
         """Puts a token into the batch.
@@ -219,7 +228,7 @@ class Model:
             Interrupted: It was interrupted.
         """
         self._batch.n_tokens, self._size = self._size, 0
-        LOG.last_error = ""
+        LOG.first_error = ""
         LOG.withholds_warnings = self._shares_cells
         code = self._c.llama_decode(self._context, self._batch)
         LOG.withholds_warnings = False
@@ -228,7 +237,7 @@ class Model:
         if code == _ABORTED:
             raise Interrupted
         if code != 0:
-            raise RuntimeError(f"llama_decode answered {code}: {LOG.last_error or 'no details'}")
+            raise RuntimeError(f"llama_decode answered {code}: {LOG.first_error or 'no details'}")
 
     def forbid(self, index: int, tokens: Iterable[int]) -> None:
         """Makes ``tokens`` impossible at a place of the batch that was decoded last."""
@@ -286,12 +295,12 @@ class Model:
         Raises:
             InvalidArgument: llama.cpp cannot load it for this model.
         """
-        LOG.last_error = ""
+        LOG.first_error = ""
         handle = self._c.llama_adapter_lora_init(self._model, str(adapter.path).encode())
         if not handle:
             raise InvalidArgument(
                 f"llama.cpp cannot load the LoRA adapter '{adapter.path}': "
-                f"{LOG.last_error or 'no details'}"
+                f"{LOG.first_error or 'no details'}"
             )
         adapter.handle = handle
 
@@ -321,6 +330,7 @@ class Model:
             self._c.llama_batch_free(self._batch)
         if self._context:
             self._c.llama_free(self._context)
-        if self._model:
-            self._c.llama_model_free(self._model)
-        self._batch = self._context = self._model = None
+        with self._vocabulary_lock:
+            if self._model:
+                self._c.llama_model_free(self._model)
+            self._batch = self._context = self._model = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ..options import Options
+
+# Where a reranker's template has the two texts.
+_PLACES = re.compile(r"\{query\}|\{document\}")
 
 
 class Pooling(IntEnum):
@@ -75,11 +79,12 @@ class PooledModel(Model):
         parameters.kv_unified = True
         parameters.embeddings = True
         parameters.pooling_type = _asked(options)
-        LOG.last_error = ""
+        LOG.first_error = ""
         self._context = self._c.llama_init_from_model(self._model, parameters)
         if not self._context:
             raise Unknown(
-                f"llama.cpp cannot make a context of {size} tokens: {LOG.last_error or 'no memory'}"
+                f"llama.cpp cannot make a context of {size} tokens: "
+                f"{LOG.first_error or 'no memory'}"
             )
         self.pooling = Pooling(self._c.llama_pooling_type(self._context))
         if self.pooling is Pooling.NONE:
@@ -127,7 +132,9 @@ class PooledModel(Model):
     def pair(self, query: str, document: str) -> list[int]:
         """The tokens by which a reranker is asked how well a document answers a query."""
         if self.template is not None:
-            text = self.template.replace("{query}", query).replace("{document}", document)
+            # In one go: a query may itself have the word.
+            texts = {"{query}": query, "{document}": document}
+            text = _PLACES.sub(lambda place: texts[place[0]], self.template)
             return self.tokenize(text, add_special=False, parse_special=True)
         c, vocabulary = self._c, self.vocabulary
         eos, separator = c.llama_vocab_eos(vocabulary), c.llama_vocab_sep(vocabulary)

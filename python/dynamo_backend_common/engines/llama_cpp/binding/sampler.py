@@ -116,6 +116,7 @@ class Sampler:
 
     def add_xtc(self, probability: float, threshold: float, seed: int) -> None:
         """With ``probability``, drops all tokens of at least ``threshold`` but the last of them."""
+        self.counts_impossible = False
         self._add(self._c.llama_sampler_init_xtc(probability, threshold, 1, seed))
 
     def add_greedy(self) -> None:

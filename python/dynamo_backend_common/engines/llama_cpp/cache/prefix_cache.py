@@ -56,10 +56,7 @@ class PrefixCache:
 
     Attributes:
         block_size: Tokens of a block.
-        total: Number of slots.
         enabled: Whether anything is kept.
-        prompt_tokens: Tokens of all prompts so far.
-        cached_tokens: Those of them that were found.
     """
 
     def __init__(
@@ -74,25 +71,10 @@ class PrefixCache:
             enabled: False keeps nothing and tells nothing.
         """
         self.block_size = block_size
-        self.total = total
         self.enabled = enabled
-        self.prompt_tokens = 0
-        self.cached_tokens = 0
         self._tree = KvBlocks(block_size, listener)
         self._slots = [_Slot(number=number) for number in range(total)]
         self._events = 0
-
-    @property
-    def free(self) -> int:
-        """Number of slots that are not lent."""
-        return sum(slot.prompt is None for slot in self._slots)
-
-    @property
-    def hit_rate(self) -> float | None:
-        """Part of the prompt tokens that were found, 0 to 1; None: there were none, or disabled."""
-        if not self.enabled or not self.prompt_tokens:
-            return None
-        return self.cached_tokens / self.prompt_tokens
 
     def take(
         self, prompt: Tokens, *, shares: bool = True, adapter: str | None = None
@@ -120,11 +102,7 @@ class PrefixCache:
         slot.adapter = adapter
         # Of no tokens nothing can be kept.
         slot.prompt = prompt if shares else ()
-        cached = len(path) * self.block_size
-        if self.enabled:
-            self.prompt_tokens += len(prompt)
-            self.cached_tokens += cached
-        return Lease(slot=slot.number, cached=cached, source=source)
+        return Lease(slot=slot.number, cached=len(path) * self.block_size, source=source)
 
     def read(self, slot: int, count: int) -> None:
         """The first ``count`` tokens of the prompt are in the slot's cells."""

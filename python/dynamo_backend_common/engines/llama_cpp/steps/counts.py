@@ -30,3 +30,9 @@ class Counts:
     n_draft_accepted: int = 0
     prefix_cache_queries: int = 0
     prefix_cache_hits: int = 0
+
+    @property
+    def prefix_cache_hit_rate(self) -> float | None:
+        """Part of the tokens that were looked for that was found, 0 to 1; None: there were none."""
+        asked = self.prefix_cache_queries
+        return self.prefix_cache_hits / asked if asked else None

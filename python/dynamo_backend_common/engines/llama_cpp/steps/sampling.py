@@ -77,7 +77,7 @@ def _add_choice(sampler: Sampler, generation: Generation, model: Model, seed: in
     if more.top_n_sigma > 0.0:
         sampler.add_top_n_sigma(more.top_n_sigma)
     if options.top_k:
-        sampler.add_top_k(options.top_k)
+        sampler.add_top_k(min(options.top_k, model.vocab_size))
     if more.dynatemp_range:
         # Not down to 0: there llama.cpp divides by what a float cannot hold.
         width = min(more.dynatemp_range, 0.99 * options.temperature)

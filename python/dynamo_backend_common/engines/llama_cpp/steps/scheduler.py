@@ -83,7 +83,8 @@ class Scheduler:
             speculation: Who makes drafts. None: nobody.
         """
         self._model = model
-        self._prefill_chunk = prefill_chunk
+        # Of a longer piece llama.cpp could compute the last token alone, see `next_piece`.
+        self._prefill_chunk = min(prefill_chunk, model.ubatch_size)
         self._cache = cache
         self._counts = Counts() if counts is None else counts
         self._waiting: deque[Sequence] = deque()
@@ -120,7 +121,7 @@ class Scheduler:
         return KvUse(
             total_blocks=total,
             used_blocks=min(used, total),
-            hit_rate=self._cache.hit_rate,
+            hit_rate=self._counts.prefix_cache_hit_rate,
         )
 
     @property
@@ -312,7 +313,8 @@ class Scheduler:
             self._model.copy(lease.source, lease.slot)
         self._model.keep(lease.slot, lease.cached)
         sequence.slot, sequence.decoded = lease.slot, lease.cached
-        if self._cache.enabled and not sequence.output:
+        # Who gave way to others is looked for again, and has been counted.
+        if self._cache.enabled and sequence.cached is None:
             sequence.cached = lease.cached
             self._counts.prefix_cache_queries += len(wanted.prompt)
             self._counts.prefix_cache_hits += lease.cached

@@ -116,8 +116,8 @@ class StepLoop:
                 self._ended.set_result(None)
             else:
                 self._ended.set_exception(failure)
-            self._scheduler.close()
             self._give_up_works(ended(failure))
+            self._scheduler.close()
             self._reports.snapshot(self._scheduler.kv_use)
 
     def _receive(self) -> bool:
