@@ -151,4 +151,4 @@ async def test_a_draft_changes_nothing_of_it(client, start, chat):
     drafting = await start(spec_type="ngram-simple", spec_ngram_simple_size_n=2)
     drafted = await drafting.ask(prompt, sampling=sampling, extra_args=lists)
     assert drafted.tokens == plain.tokens
-    assert drafting.engine._step_loop._scheduler.speculation.accepted > 0
+    assert drafting.engine._counts.n_draft_accepted > 0
