@@ -28,7 +28,7 @@ from .options import Options, parse_options
 from .pooling.engine import LlamaCppPooling
 from .request.beginning import with_beginning
 from .request.generation import read_request
-from .request.grammars import Grammars
+from .request.preparation import Preparation
 from .starting import given_up_by
 from .steps.counts import Counts
 from .steps.scheduler import Load, Scheduler
@@ -87,7 +87,7 @@ class LlamaCpp:
         self._loading: asyncio.Future[Loaded] | None = None
         self._loaded: Loaded | None = None
         self._step_loop: StepLoop | None = None
-        self._grammars: Grammars | None = None
+        self._preparation: Preparation | None = None
         self._controls = Controls(self)
         self._closing = threading.Event()
         self._changing = asyncio.Lock()
@@ -181,7 +181,7 @@ class LlamaCpp:
             counts=self._counts,
             speculation=self._loaded.speculation(),
         )
-        self._grammars = Grammars(model.grammar)
+        self._preparation = Preparation(model)
         # Those of a loop that has ended take no more.
         self._steps = Steps()
         self._step_loop = StepLoop(scheduler, self._steps, self._kv_reports)
@@ -223,12 +223,12 @@ class LlamaCpp:
             defaults=self._file.sampling_defaults,
             adapters=self._adapters.by_name,
         )
-        if generation.options.guided_decoding is not None:
-            assert self._grammars is not None
-            grammar = await self._grammars.of(generation.options.guided_decoding)
-            generation = dataclasses.replace(generation, grammar=grammar)
-            _, step_loop = self._started()
-            self._adapters.require(generation.adapter)
+        preparation = self._preparation
+        assert preparation is not None
+        generation = await preparation.of(generation)
+        if preparation is not self._preparation or self._closing.is_set():
+            raise EngineShutdown("the llama-cpp engine gave its model back meanwhile")
+        self._adapters.require(generation.adapter)
         stream = self._steps.open(context)
         step_loop.submit(Sequence(generation, stream.id), stream)
         return stream
@@ -349,11 +349,15 @@ class LlamaCpp:
 
     async def _run_down(self) -> None:
         self._adapters.serve(None)
+        # From now on no request begins, nor does one that is being prepared.
+        preparation, self._preparation = self._preparation, None
         if self._step_loop is not None:
             await asyncio.to_thread(self._step_loop.stop)
+        if preparation is not None:
+            await preparation.close()
         if self._loaded is not None:
             await asyncio.to_thread(self._loaded.close)
-        self._loading = self._step_loop = self._loaded = self._grammars = None
+        self._loading = self._step_loop = self._loaded = None
 
     @property
     def load(self) -> Load:
@@ -378,6 +382,11 @@ class LlamaCpp:
         return self._source.file
 
     def _started(self) -> tuple[Model, StepLoop]:
-        if self._loaded is None or self._step_loop is None or self._closing.is_set():
+        if (
+            self._loaded is None
+            or self._step_loop is None
+            or self._preparation is None
+            or self._closing.is_set()
+        ):
             raise EngineShutdown("the llama-cpp engine is not running")
         return self._loaded.model, self._step_loop
