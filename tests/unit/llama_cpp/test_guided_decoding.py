@@ -6,6 +6,7 @@ import threading
 
 import pytest
 
+from dynamo_backend_common.engines.llama_cpp.binding.model import Model
 from dynamo_backend_common.engines.llama_cpp.request import preparation
 from dynamo_backend_common.exceptions import EngineShutdown
 
@@ -133,8 +134,11 @@ async def test_a_model_stays_until_what_is_read_with_it_is_read(start, chat, mon
         go_on.wait()
         return make(guided)
 
+    later = []
     monkeypatch.setattr(preparation, "constraint_gbnf", slowly)
-    asking = asyncio.create_task(client.ask(chat(QUESTION), sampling=_guided(choice=["a"])))
+    monkeypatch.setattr(Model, "dry", lambda *_, **options: later.append(options))
+    sampling = _guided(choice=["a"]) | {"dry_multiplier": 1.0}
+    asking = asyncio.create_task(client.ask(chat(QUESTION), sampling=sampling))
     await client.until(begun.is_set)
     sleeping = asyncio.create_task(client.engine.engine_control("sleep", {}))
     try:
@@ -149,6 +153,7 @@ async def test_a_model_stays_until_what_is_read_with_it_is_read(start, chat, mon
     await client.engine.engine_control("wake_up", {})
     with pytest.raises(EngineShutdown):
         await asking
+    assert not later
 
 
 async def test_a_bad_constraint_harms_nobody(client, chat, model):

@@ -226,8 +226,7 @@ class LlamaCpp:
         preparation = self._preparation
         assert preparation is not None
         generation = await preparation.of(generation)
-        if preparation is not self._preparation or self._closing.is_set():
-            raise EngineShutdown("the llama-cpp engine gave its model back meanwhile")
+        self._started()
         self._adapters.require(generation.adapter)
         stream = self._steps.open(context)
         step_loop.submit(Sequence(generation, stream.id), stream)

@@ -9,6 +9,7 @@ from collections import OrderedDict
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from ....exceptions import EngineShutdown
 from ..grammar.constraint import constraint_gbnf
 
 if TYPE_CHECKING:
@@ -33,12 +34,14 @@ class Preparation:
         self._model = model
         self._kept: OrderedDict[str, asyncio.Future[Any]] = OrderedDict()
         self._making: set[asyncio.Future[Any]] = set()
+        self._closed = False
 
     async def of(self, generation: Generation) -> Generation:
         """The request with all that it needs.
 
         Raises:
             InvalidArgument: Its constraint is not valid, or has what a grammar cannot say.
+            EngineShutdown: The model is not there any more.
         """
         guided, samplers = generation.options.guided_decoding, generation.samplers
         if guided is not None:
@@ -52,11 +55,14 @@ class Preparation:
         return generation
 
     async def close(self) -> None:
-        """Waits for the threads: they use the model."""
+        """Waits for the threads, as they use the model, and begins none any more."""
+        self._closed = True
         if self._making:
             await asyncio.wait(self._making)
 
     async def _get(self, key: str, make: Callable[[], Any]) -> Any:
+        if self._closed:
+            raise EngineShutdown("the llama-cpp engine is not running")
         found = self._kept.get(key)
         if found is None:
             found = self._kept[key] = asyncio.ensure_future(asyncio.to_thread(make))
