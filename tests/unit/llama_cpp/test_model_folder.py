@@ -221,8 +221,8 @@ def test_a_size_of_each_layer():
         (b"GGUF" + struct.pack("<IQQQ1sI", 3, 0, 1, 1, b"k", 99), r"is damaged"),
         (
             b"GGUF"
-            + struct.pack("<IQQQ1s", 3, 0, 1, 1, b"k")
-            + b"\x09\0\0\0\x01\0\0\0\0\0\0\0" * 2000,
+            + struct.pack("<IQQQ1sI", 3, 0, 1, 1, b"k", 9)
+            + struct.pack("<IQ", 9, 1) * 2000,
             r"is damaged",
         ),
     ],
