@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Set
 
 
+_MOST_DIGITS = 20
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class GenerationOptions:
     """How one request wants its output made: typed, checked, with the defaults filled in.
@@ -160,7 +163,8 @@ def _bias(given: Any, vocab_size: int | None) -> dict[int, float]:
         raise InvalidArgument(f"logit_bias is {given!r}; it must be an object, by token")
     found = {}
     for key, value in given.items():
-        token = int(key) if str(key).isdecimal() else -1
+        # Of more digits Python makes no number.
+        token = int(key) if str(key).isdecimal() and len(str(key)) < _MOST_DIGITS else -1
         if token < 0 or (vocab_size is not None and token >= vocab_size):
             last = "" if vocab_size is None else f" to {vocab_size - 1}"
             raise InvalidArgument(f"logit_bias has {key!r}, which is no token: tokens are 0{last}")

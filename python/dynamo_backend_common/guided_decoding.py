@@ -59,9 +59,6 @@ class GuidedDecoding:
         given = {name: value for name, value in (guided or {}).items() if value is not None}
         if given.get("choice") == []:
             del given["choice"]
-        kinds = [kind for kind in _KINDS if kind in given]
-        if not kinds:
-            return None
         for name, value in given.items():
             if name not in _TYPES:
                 raise InvalidArgument(
@@ -70,6 +67,9 @@ class GuidedDecoding:
             if not isinstance(value, _TYPES[name]):
                 allowed = " or ".join(kind.__name__ for kind in _TYPES[name])
                 raise InvalidArgument(f"guided_decoding.{name} is {value!r}; it must be {allowed}")
+        kinds = [kind for kind in _KINDS if kind in given]
+        if not kinds:
+            return None
         if len(kinds) > 1:
             raise InvalidArgument(
                 f"guided_decoding has {' and '.join(kinds)}; an output is held to one of them"

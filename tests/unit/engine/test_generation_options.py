@@ -82,6 +82,7 @@ def test_what_a_frontend_passes_on_unread_is_among_the_sampling_options() -> Non
     [
         ({"x": 1}, "logit_bias has 'x', which is no token: tokens are 0 to 99"),
         ({"100": 1}, "logit_bias has '100', which is no token"),
+        ({"9" * 5000: 1}, "logit_bias has '9999"),
         ({"5": "x"}, "logit_bias of 5 is 'x'; it must be a finite number"),
         ({"5": 200}, "logit_bias of 5 is 200; it must be -100 to 100"),
         ([5], "logit_bias is [5]; it must be an object, by token"),

@@ -41,6 +41,7 @@ def test_there_may_be_none(given: Any) -> None:
         ({"json": 5}, "guided_decoding.json is 5; it must be str or dict"),
         ({"choice": [5]}, "guided_decoding.choice has what is no str"),
         ({"regex": "a", "xpath": "b"}, "guided_decoding.xpath is not known; it has one of json,"),
+        ({"json_object": True}, "guided_decoding.json_object is not known; it has one of json,"),
         ({"json": {}, "whitespace_pattern": 1}, "guided_decoding.whitespace_pattern is 1"),
     ],
 )

@@ -18,6 +18,7 @@ from support.vocabularies import metadata
         ([], 1, []),
         (None, 1, None),
         ("text", 1, "text"),
+        (b"text", 1, b"text"),
     ],
 )
 def test_a_prompt_begins_once(tokens, begin, wanted):

@@ -2,10 +2,13 @@
 
 import asyncio
 import json
+import threading
 
 import pytest
 
-from dynamo_backend_common.engines.llama_cpp.request import grammars
+from dynamo_backend_common.engines.llama_cpp.binding.model import Model
+from dynamo_backend_common.engines.llama_cpp.request import preparation
+from dynamo_backend_common.exceptions import EngineShutdown
 
 QUESTION = "What is the capital of France?"
 EOS = 2
@@ -98,18 +101,59 @@ async def test_a_bias_adds_to_logits(client, chat, greedy):
 
 async def test_a_constraint_is_read_once(client, chat, monkeypatch):
     made = []
-    make = grammars.constraint_gbnf
+    make = preparation.constraint_gbnf
     monkeypatch.setattr(
-        grammars, "constraint_gbnf", lambda guided: made.append(guided) or make(guided)
+        preparation, "constraint_gbnf", lambda guided: made.append(guided) or make(guided)
     )
-    for _ in range(2):
-        await client.ask(chat(QUESTION), sampling=_guided(regex="[ab]{2}"), stop={"max_tokens": 1})
-    await client.ask(chat(QUESTION), sampling=_guided(regex="[ab]{3}"), stop={"max_tokens": 1})
+
+    async def ask(regex, count):
+        sampling, stop = _guided(regex=regex), {"max_tokens": count}
+        return await client.ask(chat(QUESTION), sampling=sampling, stop=stop)
+
+    # Also where several want it before it is there, of whom one hangs up.
+    asks = [asyncio.create_task(ask("[ab]{2}", 1)) for _ in range(3)]
+    await client.until(lambda: made)
+    asks[0].cancel()
+    assert (await asks[1]).tokens == (await asks[2]).tokens
+    await ask("[ab]{2}", 1)
+    await ask("[ab]{3}", 1)
     assert [guided.value for guided in made] == ["[ab]{2}", "[ab]{3}"]
-    for count in range(4, 4 + 2 * grammars._KEPT):
-        sampling = _guided(regex=f"[ab]{{{count}}}")
-        await client.ask(chat(QUESTION), sampling=sampling, stop={"max_tokens": 0})
-    assert len(client.engine._grammars._kept) == grammars._KEPT
+    for count in range(4, 4 + 2 * preparation._KEPT):
+        await ask(f"[ab]{{{count}}}", 0)
+    assert len(client.engine._preparation._kept) == preparation._KEPT
+
+
+async def test_a_model_stays_until_what_is_read_with_it_is_read(start, chat, monkeypatch):
+    client = await start(max_num_seqs=1, context_length=256)
+    begun, go_on = threading.Event(), threading.Event()
+    make, model = preparation.constraint_gbnf, client.engine._loaded.model
+    thread = client.engine._step_loop._thread
+
+    def slowly(guided):
+        begun.set()
+        go_on.wait()
+        return make(guided)
+
+    later = []
+    monkeypatch.setattr(preparation, "constraint_gbnf", slowly)
+    monkeypatch.setattr(Model, "dry", lambda *_, **options: later.append(options))
+    sampling = _guided(choice=["a"]) | {"dry_multiplier": 1.0}
+    asking = asyncio.create_task(client.ask(chat(QUESTION), sampling=sampling))
+    await client.until(begun.is_set)
+    sleeping = asyncio.create_task(client.engine.engine_control("sleep", {}))
+    try:
+        await client.until(lambda: not thread.is_alive())
+        # Time in which it would be freed.
+        await asyncio.sleep(0.05)
+        assert model._model
+    finally:
+        go_on.set()
+    await sleeping
+    assert not model._model
+    await client.engine.engine_control("wake_up", {})
+    with pytest.raises(EngineShutdown):
+        await asking
+    assert not later
 
 
 async def test_a_bad_constraint_harms_nobody(client, chat, model):

@@ -211,13 +211,13 @@ async def test_adapters_outlive_a_sleep(client, files, prompt, expected):
 
 async def test_a_request_is_not_begun_with_what_was_unloaded_meanwhile(client, prompt):
     engine = client.engine
-    make, unload = engine._grammars.of, {"lora_name": "poet"}
+    make, unload = engine._preparation.of, {"lora_name": "poet"}
 
-    async def slowly(guided_decoding):
+    async def slowly(generation):
         assert (await engine.engine_update("unload_lora", unload))["status"] == "ok"
-        return await make(guided_decoding)
+        return await make(generation)
 
-    engine._grammars.of = slowly
+    engine._preparation.of = slowly
     with pytest.raises(InvalidArgument, match="adapter 'poet' was unloaded meanwhile"):
         await client.ask(
             prompt,

@@ -219,6 +219,12 @@ def test_a_size_of_each_layer():
         (b"GGUF" + struct.pack("<IQQ", 3, 0, 2), r"is damaged"),
         (b"GGUF" + struct.pack("<IQQQ", 3, 0, 1, 2**60), r"is damaged"),
         (b"GGUF" + struct.pack("<IQQQ1sI", 3, 0, 1, 1, b"k", 99), r"is damaged"),
+        (
+            b"GGUF"
+            + struct.pack("<IQQQ1sI", 3, 0, 1, 1, b"k", 9)
+            + struct.pack("<IQ", 9, 1) * 2000,
+            r"is damaged",
+        ),
     ],
 )
 def test_damaged_files_are_named(tmp_path, content, message):

@@ -29,6 +29,7 @@ from dynamo_backend_common.exceptions import InvalidArgument
         ("Llama-3-8B-imat-IQ4_NL", "Llama-3-8B"),
         ("SmolLM2-135M-Instruct-Q4_0_4_4", "SmolLM2-135M-Instruct"),
         ("plain", "plain"),
+        ("m-00001-of-00000", "m-00001-of-00000"),
         ("Q8_0", "Q8_0"),
         # Not all that looks like one is one.
         ("Qwen2-VL-7B", "Qwen2-VL-7B"),
@@ -118,7 +119,8 @@ def test_what_a_repository_does_not_have_is_said(asked, names, message):
 
 
 @pytest.mark.parametrize(
-    "model", ["nowhere.gguf", "nowhere", "./a/b", "a/b/c", "a/b:", "folder/nowhere.gguf", "a b/c"]
+    "model",
+    ["nowhere.gguf", "nowhere", "./a", "../a", "a/b/c", "a/b:", "folder/nowhere.gguf", "a b/c"],
 )
 def test_what_is_neither_a_file_nor_a_name_is_refused(model):
     with pytest.raises(InvalidArgument, match="is no file here, and no name at a hub: that is OWN"):

@@ -1,7 +1,11 @@
 """Samplers of llama.cpp's own, by the names of its server."""
 
+import asyncio
+import threading
+
 import pytest
 
+from dynamo_backend_common.engines.llama_cpp.binding.model import Model
 from dynamo_backend_common.engines.llama_cpp.request.samplers import NAMES
 
 QUESTION = "Tell me a story about a fox."
@@ -54,6 +58,27 @@ async def test_dry_breaks_repetitions_of_prompt_and_output(client, tokenize, gre
     broken = {"dry_multiplier": 5.0, "dry_sequence_breakers": [" "], "dry_allowed_length": 3}
     assert await _tokens(client, prompt, 1, temperature=0, **broken) == usual[:1]
     assert await _tokens(client, prompt, 4, temperature=0, dry_multiplier=0) == usual[:4]
+
+
+async def test_nobody_waits_until_the_breakers_are_looked_up(client, chat, monkeypatch):
+    begun, go_on, make = threading.Event(), threading.Event(), Model.dry
+
+    def slowly(self, **options):
+        begun.set()
+        go_on.wait()
+        return make(self, **options)
+
+    monkeypatch.setattr(Model, "dry", slowly)
+    story = client.stream(chat(QUESTION), stop={"max_tokens": 100, "ignore_eos": True})
+    asking = asyncio.create_task(_tokens(client, chat(QUESTION), 2, dry_multiplier=1.0))
+    await client.until(begun.is_set)
+    try:
+        for _ in range(3):
+            await anext(story)
+    finally:
+        go_on.set()
+    assert len(await asking) == 2
+    await story.aclose()
 
 
 async def test_dynamic_temperature_is_colder_where_the_model_is_sure(client, chat, greedy):

@@ -28,7 +28,7 @@ from .options import Options, parse_options
 from .pooling.engine import LlamaCppPooling
 from .request.beginning import with_beginning
 from .request.generation import read_request
-from .request.grammars import Grammars
+from .request.preparation import Preparation
 from .starting import given_up_by
 from .steps.counts import Counts
 from .steps.scheduler import Load, Scheduler
@@ -84,7 +84,7 @@ class LlamaCpp:
         self._loading: asyncio.Future[Loaded] | None = None
         self._loaded: Loaded | None = None
         self._step_loop: StepLoop | None = None
-        self._grammars: Grammars | None = None
+        self._preparation: Preparation | None = None
         self._controls = Controls(self)
         self._closing = threading.Event()
         self._changing = asyncio.Lock()
@@ -178,7 +178,7 @@ class LlamaCpp:
             counts=self._counts,
             speculation=self._loaded.speculation(),
         )
-        self._grammars = Grammars(model.grammar)
+        self._preparation = Preparation(model)
         # Those of a loop that has ended take no more.
         self._steps = Steps()
         self._step_loop = StepLoop(scheduler, self._steps, self._kv_reports)
@@ -220,14 +220,13 @@ class LlamaCpp:
             defaults=self._file.sampling_defaults,
             adapters=self._adapters.by_name,
         )
-        if generation.options.guided_decoding is not None:
-            assert self._grammars is not None
-            grammar = await self._grammars.of(generation.options.guided_decoding)
-            generation = dataclasses.replace(generation, grammar=grammar)
-            if self._started()[0] is not model:
-                # The grammar is of a vocabulary that was freed.
-                raise EngineShutdown("the llama-cpp engine slept meanwhile")
-            self._adapters.require(generation.adapter)
+        preparation = self._preparation
+        assert preparation is not None
+        generation = await preparation.of(generation)
+        if self._started()[0] is not model:
+            # What was prepared is of a vocabulary that was freed.
+            raise EngineShutdown("the llama-cpp engine slept meanwhile")
+        self._adapters.require(generation.adapter)
         stream = self._steps.open(context)
         step_loop.submit(Sequence(generation, stream.id), stream)
         return stream
@@ -348,11 +347,15 @@ class LlamaCpp:
 
     async def _run_down(self) -> None:
         self._adapters.serve(None)
+        # From now on no request begins, nor does one that is being prepared.
+        preparation, self._preparation = self._preparation, None
         if self._step_loop is not None:
             await asyncio.to_thread(self._step_loop.stop)
+        if preparation is not None:
+            await preparation.close()
         if self._loaded is not None:
             await asyncio.to_thread(self._loaded.close)
-        self._loading = self._step_loop = self._loaded = self._grammars = None
+        self._loading = self._step_loop = self._loaded = None
 
     @property
     def load(self) -> Load:
@@ -379,6 +382,11 @@ class LlamaCpp:
         return self._source.file
 
     def _started(self) -> tuple[Model, StepLoop]:
-        if self._loaded is None or self._step_loop is None or self._closing.is_set():
+        if (
+            self._loaded is None
+            or self._step_loop is None
+            or self._preparation is None
+            or self._closing.is_set()
+        ):
             raise EngineShutdown("the llama-cpp engine is not running")
         return self._loaded.model, self._step_loop

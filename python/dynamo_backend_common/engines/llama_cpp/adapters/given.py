@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from ....exceptions import InvalidArgument
 from ..binding.adapter import Adapter
-from ..files.adapter_file import adapter_file, adapter_name
+from ..files.adapter_file import adapter_file
+from ..files.model_name import model_name
 
 if TYPE_CHECKING:
     from ..options import Options
@@ -65,4 +66,4 @@ def _adapter(text: str, scale: float) -> Adapter:
     if found is None:
         raise InvalidArgument(f"a LoRA adapter is {text!r}; it must be a .gguf file")
     path = adapter_file(found["path"])
-    return Adapter(name=found["name"] or adapter_name(path), path=path, scale=scale)
+    return Adapter(name=found["name"] or model_name(path.stem), path=path, scale=scale)

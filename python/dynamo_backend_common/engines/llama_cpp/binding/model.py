@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ....exceptions import EngineShutdown, InvalidArgument, Unknown
 from .candidates import Candidates
 from .devices import uses_gpu
+from .dry import Dry
 from .grammar import Grammar
 from .library import library
 from .log import LOG
@@ -197,6 +198,16 @@ class Model:
             if self._model is None:
                 raise EngineShutdown("the llama-cpp engine is not running")
             return Grammar(self.vocabulary, text)
+
+    def dry(self, *, window: int, **options: Any) -> Dry:
+        """DRY for outputs of this model; may be called by any thread.
+
+        Args:
+            window: Tokens that are looked back at; -1: all.
+            options: The others of `Dry`, by name.
+        """
+        window = min(window, self.context_length) if window > 0 else self.context_length
+        return Dry(self.vocabulary, window=window, **options)
 
     def add(self, token: int, position: int, sequence: int, *, sample: bool) -> int:
         """Puts a token into the batch.

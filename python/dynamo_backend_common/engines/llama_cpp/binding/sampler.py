@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 from typing import TYPE_CHECKING, Any, Final
 
 from .library import library
@@ -10,6 +9,7 @@ from .library import library
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from .dry import Dry
     from .grammar import Grammar
 
 RANDOM_SEED: Final = 0xFFFFFFFF
@@ -55,35 +55,12 @@ class Sampler:
         entries = (self._c.llama_logit_bias * len(bias))(*bias.items())
         self._add(self._c.llama_sampler_init_logit_bias(vocab_size, len(bias), entries))
 
-    def add_dry(
-        self,
-        vocabulary: Any,
-        *,
-        multiplier: float,
-        base: float,
-        allowed_length: int,
-        window: int,
-        breakers: Sequence[str],
-        seen: Sequence[int] = (),
-    ) -> None:
-        """Makes tokens less likely that go on with what was said before.
-
-        Args:
-            vocabulary: llama.cpp's own, of the model.
-            multiplier: How much.
-            base: How much more for each token of the repetition.
-            allowed_length: Tokens of a repetition that cost nothing.
-            window: Tokens that are looked back at.
-            breakers: Texts that no repetition goes over.
-            seen: What was said before.
-        """
-        texts = (ctypes.c_char_p * len(breakers))(*(each.encode() for each in breakers))
-        dry = self._c.llama_sampler_init_dry(
-            vocabulary, multiplier, base, allowed_length, window, texts, len(breakers)
-        )
+    def add_dry(self, dry: Dry, *, seen: Sequence[int] = ()) -> None:
+        """Makes tokens less likely that go on with what was ``seen``, or said since."""
+        copy = dry.copy()
         for token in seen:
-            self._c.llama_sampler_accept(dry, token)
-        self._add(dry)
+            self._c.llama_sampler_accept(copy, token)
+        self._add(copy)
 
     def add_temperature(self, temperature: float) -> None:
         """Divides the logits by ``temperature``."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,8 +12,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _CONVERT = "llama.cpp's convert_lora_to_gguf.py makes one of an adapter of PEFT"
-# tuned-f16, tuned.Q8_0
-_PRECISION = re.compile(r"[.-](q\d\w*|bf16|f16|f32)$", re.IGNORECASE)
 
 
 def adapter_file(path: str) -> Path:
@@ -29,11 +26,6 @@ def adapter_file(path: str) -> Path:
     if not found.is_file():
         raise InvalidArgument(f"LoRA adapter '{found}' does not exist; give a .gguf file")
     return found
-
-
-def adapter_name(path: Path) -> str:
-    """What an adapter is called by its file: the name without precision and ending."""
-    return _PRECISION.sub("", path.stem)
 
 
 def check_adapter_file(path: Path, architecture: Any) -> None:

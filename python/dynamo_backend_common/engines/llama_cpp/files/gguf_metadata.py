@@ -74,7 +74,7 @@ def read_metadata(path: Path) -> GgufMetadata:
         raise
     except OSError as error:
         raise InvalidArgument(f"model file '{path}' cannot be read: {error.strerror}") from error
-    except (struct.error, ValueError, KeyError) as error:
+    except (struct.error, ValueError, KeyError, RecursionError) as error:
         raise InvalidArgument(
             f"model file '{path}' is damaged: its metadata cannot be read ({error})"
         ) from error

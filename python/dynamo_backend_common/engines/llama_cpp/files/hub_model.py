@@ -13,7 +13,7 @@ from .shards import is_later_shard, shards_of
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-_NAME = re.compile(r"(?P<repository>[\w.-]+/[\w.-]+)(:(?P<wanted>[\w./-]+))?")
+_NAME = re.compile(r"(?P<repository>\w[\w.-]*/\w[\w.-]*)(:(?P<wanted>[\w./-]+))?")
 # What is preferred where nothing is asked for, as by `llama-server -hf`.
 _PREFERRED = ("q4_k_m", "q8_0")
 # Files of a repository that are no model by themselves.

@@ -13,20 +13,27 @@ if TYPE_CHECKING:
 _SHARD = re.compile(r"-(\d{5})-of-(\d{5})(?=\.gguf$|$)", re.IGNORECASE)
 
 
+def _shard(name: str) -> re.Match[str] | None:
+    found = _SHARD.search(name)
+    # Of other numbers it is a name like any.
+    return found if found is not None and 1 <= int(found[1]) <= int(found[2]) else None
+
+
 def is_later_shard(name: str) -> bool:
     """Whether a file of this name is a part of a model, and not the first one."""
-    found = _SHARD.search(name)
+    found = _shard(name)
     return found is not None and int(found[1]) != 1
 
 
 def without_shard(stem: str) -> str:
     """A name without what says which part of a model it is."""
-    return _SHARD.sub("", stem)
+    found = _shard(stem)
+    return stem if found is None else stem[: found.start()] + stem[found.end() :]
 
 
 def shards_of(name: str) -> list[str]:
     """The names of all parts of the model that ``name`` is a part of; of a whole one its own."""
-    found = _SHARD.search(name)
+    found = _shard(name)
     if found is None:
         return [name]
     before, behind, count = name[: found.start()], name[found.end() :], found[2]

@@ -21,7 +21,7 @@ def with_beginning(request: Mapping[str, Any], begin_token: int | None) -> Mappi
         begin_token: The token; None: the model wants none.
     """
     tokens = request.get("token_ids")
-    if begin_token is None or not isinstance(tokens, Sequence) or isinstance(tokens, str):
+    if begin_token is None or not isinstance(tokens, Sequence) or isinstance(tokens, str | bytes):
         return request
     if not tokens or tokens[0] == begin_token:
         return request

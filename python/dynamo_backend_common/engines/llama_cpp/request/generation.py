@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ..binding.adapter import Adapter
+    from ..binding.dry import Dry
     from ..binding.grammar import Grammar
 
 
@@ -31,6 +32,7 @@ class Generation:
         shares_prefix: Whether the prompt may be kept for requests of others, and begin with what
             was kept of theirs: not where the caller asked for a cache apart by a salt.
         grammar: What the output is held to: the options' ``guided_decoding``, read by llama.cpp.
+        dry: DRY as the ``samplers`` ask for it, read by llama.cpp.
         adapter: The LoRA adapter that it is for; None: the model alone.
     """
 
@@ -41,6 +43,7 @@ class Generation:
     shares_prefix: bool
     adapter: Adapter | None = None
     grammar: Grammar | None = None
+    dry: Dry | None = None
 
 
 def read_request(
@@ -52,7 +55,7 @@ def read_request(
     defaults: Mapping[str, Any],
     adapters: Mapping[str, Adapter] | None = None,
 ) -> Generation:
-    """Reads a request, but for its grammar.
+    """Reads a request, but for what `Preparation` adds.
 
     Args:
         request: Dynamo's request.

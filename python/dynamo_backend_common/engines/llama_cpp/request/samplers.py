@@ -70,6 +70,22 @@ class Samplers:
     mirostat_tau: float = 5.0
     mirostat_eta: float = 0.1
 
+    @property
+    def uses_dry(self) -> bool:
+        """Whether DRY is on."""
+        return bool(self.dry_multiplier and self.dry_base and self.dry_penalty_last_n)
+
+    @property
+    def dry_options(self) -> dict[str, Any]:
+        """What DRY is told, by the names of the binding's `Dry`."""
+        return {
+            "multiplier": self.dry_multiplier,
+            "base": self.dry_base,
+            "allowed_length": self.dry_allowed_length,
+            "window": self.dry_penalty_last_n,
+            "breakers": self.dry_sequence_breakers,
+        }
+
     @classmethod
     def read(cls, options: Mapping[str, Any]) -> Samplers:
         """Reads sampling options.

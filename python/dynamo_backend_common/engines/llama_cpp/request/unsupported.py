@@ -62,9 +62,8 @@ def refuse_unsupported(request: Mapping[str, Any]) -> None:
     Raises:
         InvalidArgument: ``request`` asks for such a thing; the message names it.
     """
-    _UNSUPPORTED.refuse_in(request)
     options = sampling_options(request)
-    _UNSUPPORTED.refuse_in({"sampling_options": options})
+    _UNSUPPORTED.refuse_in({**request, "sampling_options": options})
     for name, value in options.items():
         if name not in _KNOWN:
             _UNSUPPORTED.refuse(name, value, _NOTHING.get(name, ([], {})))

@@ -35,7 +35,7 @@ def make_sampler(generation: Generation, model: Model) -> Sampler:
 
 def _add_penalties(sampler: Sampler, generation: Generation, model: Model) -> None:
     """What makes tokens more or less likely."""
-    options, more = generation.options, generation.samplers
+    options = generation.options
     vocab_size, window = model.vocab_size, model.context_length
     if options.logit_bias:
         sampler.add_logit_bias(vocab_size, options.logit_bias)
@@ -51,16 +51,8 @@ def _add_penalties(sampler: Sampler, generation: Generation, model: Model) -> No
             frequency=options.frequency_penalty,
             presence=options.presence_penalty,
         )
-    if more.dry_multiplier and more.dry_base and more.dry_penalty_last_n:
-        sampler.add_dry(
-            model.vocabulary,
-            multiplier=more.dry_multiplier,
-            base=more.dry_base,
-            allowed_length=more.dry_allowed_length,
-            window=min(more.dry_penalty_last_n, window) if more.dry_penalty_last_n > 0 else window,
-            breakers=more.dry_sequence_breakers,
-            seen=generation.prompt,
-        )
+    if generation.dry is not None:
+        sampler.add_dry(generation.dry, seen=generation.prompt)
 
 
 def _add_choice(sampler: Sampler, generation: Generation, model: Model, seed: int) -> None:
