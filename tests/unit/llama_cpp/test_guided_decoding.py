@@ -169,6 +169,7 @@ async def test_a_bad_constraint_harms_nobody(client, chat, model):
     ]:
         assert message in await client.refusal(sampling_options=_guided(**guided))
     assert _text(model, await good).startswith("{")
+    assert len(client.engine._preparation._kept) == 1
     assert await client.engine.is_quiescent()
 
 
