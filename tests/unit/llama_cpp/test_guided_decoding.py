@@ -179,6 +179,21 @@ async def test_a_grammar_that_cannot_go_on_ends_the_output(client, chat):
     assert (output.tokens, output.reason) == ([3], "stop")
 
 
+async def test_no_constraint_outlives_its_model(start, chat):
+    engine = (client := await start(max_num_seqs=1, context_length=256)).engine
+    prepare = engine._preparation.of
+
+    async def slowly(generation):
+        made = await prepare(generation)
+        for control in ("sleep", "wake_up"):
+            await engine.engine_control(control, {})
+        return made
+
+    engine._preparation.of = slowly
+    with pytest.raises(EngineShutdown, match="slept meanwhile"):
+        await client.ask(chat(QUESTION), sampling=_guided(regex="[a-z]+"))
+
+
 async def test_json_of_a_schema_is_valid(client, chat, model):
     schema = {"properties": {"a": {"type": "integer"}, "b": {"maxLength": 5, "type": "string"}}}
     schema["required"] = ["a", "b"]

@@ -226,7 +226,9 @@ class LlamaCpp:
         preparation = self._preparation
         assert preparation is not None
         generation = await preparation.of(generation)
-        self._started()
+        if self._started()[0] is not model:
+            # What was read is of a vocabulary that was freed.
+            raise EngineShutdown("the llama-cpp engine slept meanwhile")
         self._adapters.require(generation.adapter)
         stream = self._steps.open(context)
         step_loop.submit(Sequence(generation, stream.id), stream)
