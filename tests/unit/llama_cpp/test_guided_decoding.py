@@ -169,6 +169,7 @@ async def test_a_bad_constraint_harms_nobody(client, chat, model):
     ]:
         assert message in await client.refusal(sampling_options=_guided(**guided))
     assert _text(model, await good).startswith("{")
+    assert len(client.engine._preparation._kept) == 1
     assert await client.engine.is_quiescent()
 
 
@@ -176,6 +177,21 @@ async def test_a_grammar_that_cannot_go_on_ends_the_output(client, chat):
     # The model's end is none of a grammar's own tokens.
     output = await client.ask(chat(QUESTION), sampling=_guided(grammar=f"root ::= <[3]> <[{EOS}]>"))
     assert (output.tokens, output.reason) == ([3], "stop")
+
+
+async def test_no_constraint_outlives_its_model(start, chat):
+    engine = (client := await start(max_num_seqs=1, context_length=256)).engine
+    prepare = engine._preparation.of
+
+    async def slowly(generation):
+        made = await prepare(generation)
+        for control in ("sleep", "wake_up"):
+            await engine.engine_control(control, {})
+        return made
+
+    engine._preparation.of = slowly
+    with pytest.raises(EngineShutdown, match="slept meanwhile"):
+        await client.ask(chat(QUESTION), sampling=_guided(regex="[a-z]+"))
 
 
 async def test_json_of_a_schema_is_valid(client, chat, model):

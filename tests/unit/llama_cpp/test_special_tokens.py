@@ -109,6 +109,35 @@ def test_a_number_out_of_range_is_told(caplog):
     ]
 
 
+def test_a_default_that_a_small_vocabulary_does_not_have_is_none():
+    tokens = ["[PAD]", "[UNK]", "a"]
+    numbers = {f"{name}_token_id": None for name in ("bos", "unknown", "seperator", "padding")}
+    values = metadata("bert", tokens=tokens, token_type=None, scores=None, **numbers)
+    special = read_vocabulary(values).special
+    # llama.cpp's are 101, 100, 102 and 0.
+    assert (special.bos, special.unk, special.sep, special.pad) == (None, None, None, 0)
+
+
+def test_a_space_that_begins_a_merge_belongs_to_its_first_half():
+    vocabulary = read_vocabulary(_bpe(merges=["a b", " a b", "ab"]))
+    assert list(vocabulary.merges) == [("a", "b"), (" a", "b")]
+
+
+@pytest.mark.parametrize(
+    ("names", "mask"),
+    [
+        ({"general.name": "modern-bert-base"}, "[MASK]"),
+        ({"general.architecture": "nomic-bert-moe"}, "<mask>"),
+        ({"pre": "jina-v2-code"}, "<mask>"),
+        ({"general.name": "other"}, None),
+    ],
+)
+def test_which_token_takes_the_space_before_it(names, mask):
+    values = _bpe("[MASK]", "<mask>", **names)
+    vocabulary = read_vocabulary(values)
+    assert [vocabulary.tokens[number] for number in vocabulary.strips_left] == [mask] * bool(mask)
+
+
 def test_more_types_than_tokens_are_told(caplog):
     values = metadata("llama")
     values["tokenizer.ggml.scores"] += [0.0, 0.0]

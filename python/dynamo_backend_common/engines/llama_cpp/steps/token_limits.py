@@ -14,7 +14,10 @@ class TokenLimits:
 
     def __init__(self, lists: TokenLists) -> None:
         """Begins before the first token."""
-        self._allowed = None if lists.allowed is None else sorted(lists.allowed)
+        import numpy as np  # a dependency of llama-cpp-python
+
+        # For each token anew it would take as long as the choice, of a list that has most tokens.
+        self._allowed = None if lists.allowed is None else np.array(sorted(lists.allowed))
         self._bad_words = lists.bad_words
         longest = max(map(len, lists.bad_words), default=1)
         self._newest: deque[int] = deque(maxlen=longest)
