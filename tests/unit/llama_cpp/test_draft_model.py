@@ -85,6 +85,12 @@ def test_what_it_has_read_of_a_prompt_is_kept(alike, reads):
     # One that shares less of it.
     stepped.finish(stepped.sequence([*prompt[:20], *range(200, 230)]))
     assert 16 <= min(position for _, position in reads) <= 20
+    # Of a longer one all is kept, and nothing of the output: that was computed token by token.
+    longer = [*prompt[:20], *range(200, 260)]
+    [result] = stepped.finish(stepped.sequence(longer))
+    reads.clear()
+    stepped.finish(stepped.sequence([*longer, *result["token_ids"], 9]))
+    assert min(position for _, position in reads) == len(longer)
     assert _all_right(stepped)
 
 
@@ -151,6 +157,18 @@ def test_tokens_that_only_one_of_both_has(tmp_path, tiny):
         assert [each["token_ids"] for each in results] == [each["token_ids"] for each in expected]
         assert stepped.counts.n_draft_tokens > 0
         loaded.close()
+
+
+def test_a_token_that_it_lacks_ends_the_drafts_of_one_request_only(tmp_path, tiny):
+    smaller = write_tiny(tmp_path / "smaller.gguf", vocab_size=VOCABULARY - 100)
+    loaded = _loaded(tiny, smaller, max_num_seqs=1)
+    stepped = Stepped(loaded.model, loaded.speculation(), piece=PIECE)
+    drafted = []
+    for first in (180, 10):
+        stepped.finish(stepped.sequence(range(first, first + 50)))
+        drafted.append(stepped.counts.n_draft_tokens)
+    assert drafted[0] == 0 < drafted[1]
+    loaded.close()
 
 
 def test_who_gives_way_to_others_has_drafts_later(tiny):

@@ -102,7 +102,7 @@ class ModelDrafter:
         if sequence.slot >= 0 and self._slots[sequence.slot].owner is sequence:
             slot = self._slots[sequence.slot]
             self._cut(sequence.slot, slot.read if self._shares(sequence) else 0)
-            slot.owner, slot.known, slot.lost = None, 0, False
+            slot.owner = None
 
     def _shares(self, sequence: Sequence) -> bool:
         return self._reuses and sequence.generation.shares_prefix
