@@ -238,16 +238,13 @@ def test_the_registrys_thread_ends_with_the_run(launcher: Launcher) -> None:
     assert program.wait() == 0
 
 
-@pytest.mark.parametrize(
-    "engine", ["echo", pytest.param("llama-cpp", marks=pytest.mark.model), "plain:Plain"]
-)
+@pytest.mark.parametrize("engine", ["echo", "plain:Plain"])
 def test_promtool_has_nothing_to_say_of_an_engine_without_a_registry(
     launcher: Launcher, model_folder: str, engine: str
 ) -> None:
     system = System(launcher.ports.reserve())
-    own = () if engine == "llama-cpp" else ("--model-name", model_folder)
-    env = {"DYN_SYSTEM_PORT": str(system.port), "XDG_CACHE_HOME": str(launcher.folder / "cache")}
-    server = launcher.serve(engine, *own, env=env)
+    env = {"DYN_SYSTEM_PORT": str(system.port)}
+    server = launcher.serve(engine, "--model-name", model_folder, env=env)
     assert server.api.complete("alpha beta", model=server.model, max_tokens=4).status == 200
     assert samples(scrape(system), AGE) == []
     assert server.process.terminate() == 0

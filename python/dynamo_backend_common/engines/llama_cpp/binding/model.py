@@ -7,11 +7,10 @@ after loading, everything belongs to the thread of the step loop.
 from __future__ import annotations
 
 import ctypes
-import threading
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from ....exceptions import EngineShutdown, InvalidArgument, Unknown
+from ....exceptions import InvalidArgument, Unknown
 from .candidates import Candidates
 from .devices import uses_gpu
 from .dry import Dry
@@ -88,7 +87,6 @@ class Model:
         self._batch: Any = None
         self._size = 0
         # Held by who reads a grammar, and by who frees the vocabulary.
-        self._vocabulary_lock = threading.Lock()
         # A text of no length, until it is to be interrupted.
         self._interrupted = ctypes.create_string_buffer(2)
         try:
@@ -188,19 +186,15 @@ class Model:
         )
 
     def grammar(self, text: str) -> Grammar:
-        """A grammar for outputs of this model; may be called by any thread.
+        """A grammar for outputs of this model; from any thread, but not after `close`.
 
         Raises:
             InvalidArgument: llama.cpp does not take it.
-            EngineShutdown: The model was closed.
         """
-        with self._vocabulary_lock:
-            if self._model is None:
-                raise EngineShutdown("the llama-cpp engine is not running")
-            return Grammar(self.vocabulary, text)
+        return Grammar(self.vocabulary, text)
 
     def dry(self, *, window: int, **options: Any) -> Dry:
-        """DRY for outputs of this model; may be called by any thread.
+        """DRY for outputs of this model; from any thread, but not after `close`.
 
         Args:
             window: Tokens that are looked back at; -1: all.
@@ -341,7 +335,6 @@ class Model:
             self._c.llama_batch_free(self._batch)
         if self._context:
             self._c.llama_free(self._context)
-        with self._vocabulary_lock:
-            if self._model:
-                self._c.llama_model_free(self._model)
-            self._batch = self._context = self._model = None
+        if self._model:
+            self._c.llama_model_free(self._model)
+        self._batch = self._context = self._model = None
