@@ -62,6 +62,7 @@ def test_help_names_every_option(capsys):
     ("arguments", "message"),
     [
         (["--context-length", "x"], "context_length is 'x'; it must be an integer of 1 or more"),
+        (["--threads", str(2**31)], "it must be an integer of 1 or more, below 2^31"),
         (["--max-num-seqs", "0"], "max_num_seqs is 0; it must be an integer of 1 or more"),
         (["--prefill-chunk", "4"], "prefill_chunk is 4; it must be an integer of 8 or more"),
         (["--ubatch-size", "7"], "ubatch_size is 7; it must be an integer of 8 or more"),

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from dynamo_backend_common.engines.llama_cpp.binding.model import Model
 from dynamo_backend_common.engines.llama_cpp.steps.scheduler import Scheduler
 from dynamo_backend_common.exceptions import EngineShutdown, InvalidArgument, Unknown
 
@@ -128,6 +129,28 @@ async def test_what_cannot_be_loaded_again_leaves_it_asleep(start, chat, monkeyp
             await control("wake_up", {})
     assert await control("is_sleeping", {}) == ASLEEP
     assert await control("wake_up", {}) == AWAKE
+    assert (await client.ask(chat("Hello"), stop={"max_tokens": 1})).reason == "length"
+
+
+async def test_a_wake_up_that_is_cancelled_leaves_no_model(start, chat, monkeypatch):
+    made = []
+
+    class Noted(Model):
+        def __init__(self, *arguments):
+            made.append(self)
+            super().__init__(*arguments)
+
+    client = await start(max_num_seqs=1, context_length=256)
+    control = client.engine.engine_control
+    await control("sleep", {})
+    monkeypatch.setattr("dynamo_backend_common.engines.llama_cpp.loaded.Model", Noted)
+    waking = asyncio.create_task(control("wake_up", {}))
+    await client.until(lambda: made)
+    waking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waking
+    assert await control("wake_up", {}) == AWAKE
+    assert [model._model is None for model in made] == [True, False]
     assert (await client.ask(chat("Hello"), stop={"max_tokens": 1})).reason == "length"
 
 

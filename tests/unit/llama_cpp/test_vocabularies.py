@@ -113,6 +113,10 @@ def _overlapping(values):
     values["tokenizer.ggml.token_type"] += [4, 4]
 
 
+def _texts_for_scores(values):
+    values["tokenizer.ggml.scores"] = ["0"] * len(values["tokenizer.ggml.tokens"])
+
+
 @pytest.mark.parametrize(
     ("kind", "change", "message"),
     [
@@ -125,6 +129,12 @@ def _overlapping(values):
         ("t5", lambda v: v["tokenizer.ggml.token_type"].pop(), r"token_type has 186 entries"),
         ("bert", lambda v: v.update({"tokenizer.ggml.tokens": []}), r"tokens is missing"),
         ("llama", lambda v: v.update({"tokenizer.ggml.tokens": [1, 2]}), r"is no list of texts"),
+        (
+            "gemma4",
+            lambda v: v.update({"tokenizer.ggml.merges": [1]}),
+            r"merges is no list of texts",
+        ),
+        ("llama", _texts_for_scores, r"scores is no list of numbers"),
         ("llama", lambda v: v.update({"general.name": "Phi-3"}), r"'  \\n' begins with a space"),
         ("llama", lambda v: v.update({"tokenizer.ggml.model": "rwkv"}), r"'rwkv' .* greedy match"),
         ("llama", lambda v: v.update({"tokenizer.ggml.model": "new"}), r"'new' .* not known"),

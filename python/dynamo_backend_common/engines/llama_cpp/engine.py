@@ -326,7 +326,8 @@ class LlamaCpp:
             EngineShutdown: It has ended, or ends meanwhile.
         """
         async with self._changing:
-            if self._loaded is None and not self._closing.is_set():
+            if self._step_loop is None and not self._closing.is_set():
+                await self._run_down()
                 try:
                     await self._run_up(None)
                 except DynamoError:
@@ -338,10 +339,6 @@ class LlamaCpp:
         """Ends the step loop and frees the model; may be called again, and after a failed start."""
         self._closing.set()
         async with self._changing:
-            if self._loading is not None:
-                await asyncio.wait([self._loading])
-                if not self._loading.cancelled() and self._loading.exception() is None:
-                    self._loaded = self._loading.result()
             await self._run_down()
             self._settled.set()
 
@@ -353,6 +350,11 @@ class LlamaCpp:
             await asyncio.to_thread(self._step_loop.stop)
         if preparation is not None:
             await preparation.close()
+        if self._loading is not None:
+            # Who waited for it may have been cancelled.
+            await asyncio.wait([self._loading])
+            if not self._loading.cancelled() and self._loading.exception() is None:
+                self._loaded = self._loading.result()
         if self._loaded is not None:
             await asyncio.to_thread(self._loaded.close)
         self._loading = self._step_loop = self._loaded = None

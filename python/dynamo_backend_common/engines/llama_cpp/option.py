@@ -14,6 +14,9 @@ from ...exceptions import InvalidArgument
 if TYPE_CHECKING:
     from dataclasses import Field
 
+# What llama.cpp's integers hold.
+_MOST = 2**31 - 1
+
 
 class Kind(ABC):
     """What an option accepts.
@@ -130,14 +133,14 @@ class Integer(Kind):
         self.among = among
         self.words = words
         self.metavar = "{" + ",".join(("N", *words)) + "}" if words else "N"
-        least = f"an integer of {low} or more"
+        least = f"an integer of {low} or more, below 2^31"
         self.must = "one of " + ", ".join(map(str, among)) if among else ", ".join((*words, least))
 
     def accepts(self, value: Any) -> bool:
         """Whether it is such an integer, or such a word."""
         if not isinstance(value, int) or isinstance(value, bool):
             return value in self.words
-        return value in self.among if self.among else value >= self.low
+        return value in self.among if self.among else self.low <= value <= _MOST
 
     def read(self, text: str) -> int | str:
         """The argument as an integer, or the word."""

@@ -183,6 +183,8 @@ def _sequence(values: Mapping[str, Any], name: str, size: int) -> list[Any]:
             "llama.cpp cannot load such a file. Make it anew with llama.cpp's own "
             "convert_hf_to_gguf.py"
         )
+    if not all(isinstance(each, (int, float)) for each in found):
+        raise InvalidArgument(f"tokenizer.ggml.{name} is no list of numbers")
     if len(found) > size:
         logger.warning(
             "tokenizer.ggml.%s has %d entries for %d tokens: the last ones are not used",
@@ -195,6 +197,8 @@ def _merges(values: Mapping[str, Any]) -> list[tuple[str, str]]:
     found = _get(values, "merges", default=None)
     if found is None:
         raise InvalidArgument("the GGUF file has no vocabulary: tokenizer.ggml.merges is missing")
+    if not isinstance(found, list) or not all(isinstance(merge, str) for merge in found):
+        raise InvalidArgument("tokenizer.ggml.merges is no list of texts")
     pairs: dict[tuple[str, str], None] = {}
     for merge in found:
         # A space that begins it belongs to its first half.
