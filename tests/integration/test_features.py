@@ -57,19 +57,19 @@ def test_nobody_who_did_not_ask_gets_log_probabilities(server: Server) -> None:
 
 
 def test_the_text_of_a_tool_call_is_one_for_the_openai_client(server: Server) -> None:
-    client = OpenAI(base_url=server.api.url, api_key="none", max_retries=0)
-    answer = client.chat.completions.create(
-        model=server.model,
-        messages=[{"role": "user", "content": PROMPT}],
-        tools=[TOOL],
-        extra_body=case("tool"),
-    )
-    [choice] = answer.choices
-    assert choice.finish_reason == "tool_calls"
-    [call] = choice.message.tool_calls or []
-    assert call.type == "function"
-    assert call.function.name == "look_up"
-    assert json.loads(call.function.arguments) == {"word": "alpha"}
+    with OpenAI(base_url=server.api.url, api_key="none", max_retries=0) as client:
+        answer = client.chat.completions.create(
+            model=server.model,
+            messages=[{"role": "user", "content": PROMPT}],
+            tools=[TOOL],
+            extra_body=case("tool"),
+        )
+        [choice] = answer.choices
+        assert choice.finish_reason == "tool_calls"
+        [call] = choice.message.tool_calls or []
+        assert call.type == "function"
+        assert call.function.name == "look_up"
+        assert json.loads(call.function.arguments) == {"word": "alpha"}
 
 
 def test_section_2_the_metadata_are_the_headers_that_the_client_sent_along(

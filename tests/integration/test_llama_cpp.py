@@ -35,23 +35,23 @@ def test_it_answers_a_question(server: Server) -> None:
 
 
 def test_it_streams_to_the_openai_client(server: Server) -> None:
-    client = OpenAI(base_url=server.api.url, api_key="none", max_retries=0)
-    [model] = [model.id for model in client.models.list()]
-    assert model == server.model
-    assert "SmolLM2" in model
-    stream = client.chat.completions.create(
-        model=model,
-        messages=[{"role": "user", "content": QUESTION}],
-        temperature=0,
-        max_tokens=32,
-        stream=True,
-        stream_options={"include_usage": True},
-    )
-    chunks = list(stream)
-    text = "".join(choice.delta.content or "" for chunk in chunks for choice in chunk.choices)
-    assert "Paris" in text
-    assert chunks[-1].usage is not None
-    assert chunks[-1].usage.completion_tokens > 0
+    with OpenAI(base_url=server.api.url, api_key="none", max_retries=0) as client:
+        [model] = [model.id for model in client.models.list()]
+        assert model == server.model
+        assert "SmolLM2" in model
+        stream = client.chat.completions.create(
+            model=model,
+            messages=[{"role": "user", "content": QUESTION}],
+            temperature=0,
+            max_tokens=32,
+            stream=True,
+            stream_options={"include_usage": True},
+        )
+        chunks = list(stream)
+        text = "".join(choice.delta.content or "" for chunk in chunks for choice in chunk.choices)
+        assert "Paris" in text
+        assert chunks[-1].usage is not None
+        assert chunks[-1].usage.completion_tokens > 0
 
 
 def test_two_streams_at_once_are_each_as_if_alone(server: Server) -> None:

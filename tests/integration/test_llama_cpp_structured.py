@@ -48,8 +48,9 @@ def server(shared: Launcher) -> Iterator[Server]:
 
 
 @pytest.fixture(scope="module")
-def client(server: Server) -> OpenAI:
-    return OpenAI(base_url=server.api.url, api_key="none", max_retries=0)
+def client(server: Server) -> Iterator[OpenAI]:
+    with OpenAI(base_url=server.api.url, api_key="none", max_retries=0) as client:
+        yield client
 
 
 def _ask(client: OpenAI, server: Server, **options: Any) -> Any:
@@ -101,16 +102,16 @@ def test_tool_calls_in_the_models_own_notation(launcher: Launcher) -> None:
         *("--tool-call-parser", "hermes", "--structural-tag-mode", "on"),
         env={"XDG_CACHE_HOME": str(launcher.folder / "cache")},
     )
-    client = OpenAI(base_url=served.api.url, api_key="none", max_retries=0)
-    one = {"tools": [WEATHER], "parallel_tool_calls": False}
-    [call] = _ask(client, served, tool_choice="required", **one).message.tool_calls
-    assert call.function.name == "get_weather"
-    parameters = WEATHER["function"]["parameters"]
-    jsonschema.validate(json.loads(call.function.arguments), parameters)
-    # Without a call forced, it is the model's choice; one that it makes has the form.
-    choice = _ask(client, served, max_tokens=20, **one)
-    assert choice.message.content or choice.message.tool_calls
-    assert served.process.terminate() == 0
+    with OpenAI(base_url=served.api.url, api_key="none", max_retries=0) as client:
+        one = {"tools": [WEATHER], "parallel_tool_calls": False}
+        [call] = _ask(client, served, tool_choice="required", **one).message.tool_calls
+        assert call.function.name == "get_weather"
+        parameters = WEATHER["function"]["parameters"]
+        jsonschema.validate(json.loads(call.function.arguments), parameters)
+        # Without a call forced, it is the model's choice; one that it makes has the form.
+        choice = _ask(client, served, max_tokens=20, **one)
+        assert choice.message.content or choice.message.tool_calls
+        assert served.process.terminate() == 0
 
 
 @pytest.mark.parametrize(

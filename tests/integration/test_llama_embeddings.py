@@ -22,22 +22,22 @@ def server(shared: Launcher) -> Iterator[Server]:
 
 
 def test_the_openai_client_gets_them(server: Server) -> None:
-    client = OpenAI(base_url=server.api.url, api_key="none", max_retries=0)
-    assert [model.id for model in client.models.list()] == ["tiny-bert"]
-    # It asks for base64 where its user says nothing.
-    by_bytes = client.embeddings.create(model="tiny-bert", input=["the cat sat", "q"])
-    by_numbers = client.embeddings.create(
-        model="tiny-bert", input=["the cat sat", "q"], encoding_format="float"
-    )
-    assert by_bytes.usage.prompt_tokens == by_numbers.usage.total_tokens == 5 + 3
-    found = [
-        np.array([each.embedding for each in answer.data]) for answer in (by_bytes, by_numbers)
-    ]
-    assert found[0].shape == (2, WIDTH)
-    assert found[0] == pytest.approx(found[1], abs=1e-6)
-    assert np.linalg.norm(found[0], axis=1) == pytest.approx(1, abs=1e-6)
-    tokens = client.embeddings.create(model="tiny-bert", input=[[2, 57, 58, 60, 3]])
-    assert tokens.data[0].embedding == pytest.approx(list(found[0][0]), abs=1e-5)
+    with OpenAI(base_url=server.api.url, api_key="none", max_retries=0) as client:
+        assert [model.id for model in client.models.list()] == ["tiny-bert"]
+        # It asks for base64 where its user says nothing.
+        by_bytes = client.embeddings.create(model="tiny-bert", input=["the cat sat", "q"])
+        by_numbers = client.embeddings.create(
+            model="tiny-bert", input=["the cat sat", "q"], encoding_format="float"
+        )
+        assert by_bytes.usage.prompt_tokens == by_numbers.usage.total_tokens == 5 + 3
+        found = [
+            np.array([each.embedding for each in answer.data]) for answer in (by_bytes, by_numbers)
+        ]
+        assert found[0].shape == (2, WIDTH)
+        assert found[0] == pytest.approx(found[1], abs=1e-6)
+        assert np.linalg.norm(found[0], axis=1) == pytest.approx(1, abs=1e-6)
+        tokens = client.embeddings.create(model="tiny-bert", input=[[2, 57, 58, 60, 3]])
+        assert tokens.data[0].embedding == pytest.approx(list(found[0][0]), abs=1e-5)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """Beside a frontend that is Dynamo's own: it finds the worker by files, and streams through it."""
 
+from collections.abc import Iterator
+
 import pytest
 from openai import OpenAI
 
@@ -41,8 +43,9 @@ def frontend(shared: Launcher, worker: Process) -> Api:
 
 
 @pytest.fixture(scope="module")
-def client(frontend: Api) -> OpenAI:
-    return OpenAI(base_url=frontend.url, api_key="none", max_retries=0)
+def client(frontend: Api) -> Iterator[OpenAI]:
+    with OpenAI(base_url=frontend.url, api_key="none", max_retries=0) as client:
+        yield client
 
 
 def test_it_finds_the_worker(frontend: Api) -> None:

@@ -154,9 +154,9 @@ async def test_who_gave_way_goes_on_with_drafts(start, model_file, chat, model, 
     )
     prompts = [chat(f"{number}. {STORY}") for number in ("One", "Two", "Three")]
     outputs = await asyncio.gather(
-        *(client.ask(prompt, stop=ENDLESS | {"max_tokens": 24}) for prompt in prompts)
+        *(client.ask(prompt, stop=ENDLESS | {"max_tokens": 48}) for prompt in prompts)
     )
     assert preempted
     for prompt, output in zip(prompts, outputs, strict=True):
-        assert len(output.tokens) == 24
+        assert len(output.tokens) == 48
         assert _are_likeliest(model, prompt, output.tokens)
