@@ -41,21 +41,6 @@ async def test_weights_and_cache_are_given_back_and_come_again(start, chat, gree
     assert usage["prompt_tokens_details"]["cached_tokens"] == 0
 
 
-async def test_a_grammar_is_never_of_a_model_that_was_given_back(start, chat):
-    engine = (client := await start(max_num_seqs=1, context_length=256)).engine
-    make = engine._preparation.of
-
-    async def slowly(generation):
-        made = await make(generation)
-        for control in ("sleep", "wake_up"):
-            await engine.engine_control(control, {})
-        return made
-
-    engine._preparation.of = slowly
-    with pytest.raises(EngineShutdown, match="slept meanwhile"):
-        await client.ask(chat("Hello"), sampling={"guided_decoding": {"regex": "[a-z]+"}})
-
-
 async def test_each_of_them_may_come_twice(start, chat):
     client = await start(max_num_seqs=1, context_length=256)
     control = client.engine.engine_control

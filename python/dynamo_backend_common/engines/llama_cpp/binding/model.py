@@ -86,7 +86,7 @@ class Model:
         self._context: Any = None
         self._batch: Any = None
         self._size = 0
-        # Held by who reads a grammar, and by who frees the vocabulary.
+        self._used: Adapter | None = None
         # A text of no length, until it is to be interrupted.
         self._interrupted = ctypes.create_string_buffer(2)
         try:
@@ -318,6 +318,9 @@ class Model:
 
     def use_adapter(self, adapter: Adapter | None) -> None:
         """Makes every `decode` from now on one with ``adapter``; None: with none."""
+        if adapter is self._used:
+            return
+        self._used = adapter
         if adapter is None:
             self._c.llama_set_adapters_lora(self._context, None, 0, None)
             return
