@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 import socket
 import subprocess
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
-from urllib.error import URLError
-from urllib.request import Request, urlopen
+
+from served import wait_until_served
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -60,7 +58,14 @@ class Servers:
                     self._started[arm.key] = subprocess.Popen(
                         command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log
                     )
-                self._wait_for(arm)
+                wait_until_served(
+                    "model",
+                    self.ports[arm.key],
+                    [504, 505],
+                    by=self._started[arm.key],
+                    log=self._log(arm),
+                    patience=_PATIENCE,
+                )
         except BaseException:
             self.__exit__()
             raise
@@ -78,25 +83,6 @@ class Servers:
 
     def _log(self, arm: Arm) -> Path:
         return self._folder / f"{arm.key}.log"
-
-    def _wait_for(self, arm: Arm) -> None:
-        body = json.dumps({"model": "model", "prompt": [504, 505], "max_tokens": 1}).encode()
-        request = Request(
-            f"http://127.0.0.1:{self.ports[arm.key]}/v1/completions",
-            body,
-            {"Content-Type": "application/json"},
-        )
-        deadline = time.monotonic() + _PATIENCE
-        while True:
-            try:
-                with urlopen(request, timeout=60):
-                    return
-            except (URLError, OSError):
-                ended = self._started[arm.key].poll() is not None
-                if ended or time.monotonic() > deadline:
-                    said = self._log(arm).read_text(errors="replace")[-3000:]
-                    raise RuntimeError(f"{arm.name} does not serve: {said}") from None
-            time.sleep(0.5)
 
 
 def _free_port() -> int:

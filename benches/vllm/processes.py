@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 import socket
 import subprocess
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
-from urllib.error import URLError
-from urllib.request import Request, urlopen
 
+from served import wait_until_served
 from worker import environment
 
 if TYPE_CHECKING:
@@ -50,7 +47,14 @@ class Processes:
                 command = arm.command(os.environ["BENCH_VLLM_PYTHON"], os.environ["BENCH_MODEL"])
                 self._pids[arm.model] = self._start(arm.model, command)
                 # One after another: each load keeps both cores busy.
-                self._wait_for(arm.model)
+                wait_until_served(
+                    arm.model,
+                    self.port,
+                    [4],
+                    by=self._started[-1],
+                    log=self._log(arm.model),
+                    patience=_PATIENCE,
+                )
         except BaseException:
             self.__exit__()
             raise
@@ -76,25 +80,6 @@ class Processes:
 
     def _log(self, name: str) -> Path:
         return self._folder / f"{name}.log"
-
-    def _wait_for(self, model: str) -> None:
-        body = json.dumps({"model": model, "prompt": [4], "max_tokens": 1}).encode()
-        request = Request(
-            f"http://127.0.0.1:{self.port}/v1/completions",
-            body,
-            {"Content-Type": "application/json"},
-        )
-        deadline = time.monotonic() + _PATIENCE
-        while True:
-            try:
-                with urlopen(request, timeout=60):
-                    return
-            except (URLError, OSError):
-                ended = self._started[-1].poll() is not None
-                if ended or time.monotonic() > deadline:
-                    said = self._log(model).read_text(errors="replace")[-3000:]
-                    raise RuntimeError(f"{model} does not serve: {said}") from None
-            time.sleep(0.5)
 
 
 def _free_port() -> int:
