@@ -26,9 +26,9 @@ class Grammar(Prototype):
         Raises:
             InvalidArgument: llama.cpp does not take it.
         """
-        LOG.first_error = ""
-        super().__init__(library().llama_sampler_init_grammar(vocabulary, text.encode(), _ROOT))
+        with LOG.of_call() as call:
+            super().__init__(library().llama_sampler_init_grammar(vocabulary, text.encode(), _ROOT))
         if not self._handle:
             raise InvalidArgument(
-                f"llama.cpp does not take the grammar: {LOG.first_error or 'no details'}"
+                f"llama.cpp does not take the grammar: {call.first_error or 'no details'}"
             )

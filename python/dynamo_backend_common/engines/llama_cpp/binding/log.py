@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import ctypes
 import logging
-from typing import Any
+import threading
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 logger = logging.getLogger(__name__)
 
@@ -12,19 +18,35 @@ _WARNING, _ERROR, _CONTINUED = 3, 4, 5
 _LEVELS = {_WARNING: logging.WARNING, _ERROR: logging.ERROR}
 
 
-class LlamaLog:
-    """The receiver of llama.cpp's log lines, one for the process.
+@dataclass(kw_only=True, slots=True)
+class CallLog:
+    """What llama.cpp writes during a call.
 
     Attributes:
-        first_error: The first error line since it was made empty: what a failed call, which itself
-            only answers that it failed, was about. Later lines say no more than that.
+        first_error: The first error line: what a failed call, which itself only answers that it
+            failed, was about. Later lines say no more than that. Empty: there was none.
         withholds_warnings: Whether warnings are dropped too: of what is expected and mended.
     """
 
+    first_error: str = ""
+    withholds_warnings: bool = False
+
+
+class _Thread(threading.local):
+    # What is called now.
+    call: CallLog | None = None
+    # Of the line that may be continued.
+    level: int | None = None
+
+
+class LlamaLog:
+    """The receiver of llama.cpp's log lines, one for the process.
+
+    llama.cpp writes in the thread that called it, so a line belongs to that thread's call.
+    """
+
     def __init__(self) -> None:
-        self.first_error = ""
-        self.withholds_warnings = False
-        self._level: int | None = None
+        self._thread = _Thread()
 
     def install(self, library: Any) -> None:
         """Makes llama.cpp write here; `library` is the module of its functions."""
@@ -32,18 +54,28 @@ class LlamaLog:
         self._callback = library.llama_log_callback(self._receive)
         library.llama_log_set(self._callback, ctypes.c_void_p(0))
 
+    @contextmanager
+    def of_call(self, *, withholds_warnings: bool = False) -> Iterator[CallLog]:
+        """What is written during a block, which calls llama.cpp, in this thread."""
+        call = self._thread.call = CallLog(withholds_warnings=withholds_warnings)
+        try:
+            yield call
+        finally:
+            self._thread.call = None
+
     def _receive(self, level: int, text: bytes, _: Any) -> None:
         """May be called by any thread."""
+        here = self._thread
         if level != _CONTINUED:
-            self._level = _LEVELS.get(level)
+            here.level = _LEVELS.get(level)
         line = text.decode(errors="replace").strip()
-        if self._level is None or not line:
+        if here.level is None or not line:
             return
-        if self._level == logging.ERROR:
-            self.first_error = self.first_error or line
-        elif self.withholds_warnings:
+        if here.call is not None and here.level == logging.ERROR:
+            here.call.first_error = here.call.first_error or line
+        elif here.call is not None and here.call.withholds_warnings:
             return
-        logger.log(self._level, "%s", line)
+        logger.log(here.level, "%s", line)
 
 
 LOG = LlamaLog()

@@ -132,11 +132,11 @@ class Model:
         callback = self._c.llama_progress_callback(lambda fraction, _: proceed(fraction))
         parameters = model_parameters(options, self._c)
         parameters.progress_callback = callback
-        LOG.first_error = ""
-        self._model = self._c.llama_model_load_from_file(str(path).encode(), parameters)
+        with LOG.of_call() as call:
+            self._model = self._c.llama_model_load_from_file(str(path).encode(), parameters)
         if not self._model:
             raise InvalidArgument(
-                f"llama.cpp cannot load '{path}': {LOG.first_error or 'given up'}"
+                f"llama.cpp cannot load '{path}': {call.first_error or 'given up'}"
             )
 
     def _length(self, path: Path, options: Options) -> int:
@@ -166,12 +166,12 @@ class Model:
         more = _KEPT_SEQUENCES if shares else 0
         most = self._c.llama_max_parallel_sequences()
         parameters.n_seq_max = max(min(options.max_num_seqs + more, most), options.max_num_seqs)
-        LOG.first_error = ""
-        self._context = self._c.llama_init_from_model(self._model, parameters)
+        with LOG.of_call() as call:
+            self._context = self._c.llama_init_from_model(self._model, parameters)
         if not self._context:
             raise Unknown(
                 f"llama.cpp cannot make a KV cache of {parameters.n_ctx} tokens "
-                f"for {options.max_num_seqs} requests: {LOG.first_error or 'no memory'}"
+                f"for {options.max_num_seqs} requests: {call.first_error or 'no memory'}"
             )
         # Rounded up as llama.cpp does it.
         whole: int = self._c.llama_n_ctx_seq(self._context)
@@ -233,16 +233,14 @@ class Model:
             Interrupted: It was interrupted.
         """
         self._batch.n_tokens, self._size = self._size, 0
-        LOG.first_error = ""
-        LOG.withholds_warnings = self._shares_cells
-        code = self._c.llama_decode(self._context, self._batch)
-        LOG.withholds_warnings = False
+        with LOG.of_call(withholds_warnings=self._shares_cells) as call:
+            code = self._c.llama_decode(self._context, self._batch)
         if code == _NO_CELLS and self._shares_cells:
             raise NoCells
         if code == _ABORTED:
             raise Interrupted
         if code != 0:
-            raise RuntimeError(f"llama_decode answered {code}: {LOG.first_error or 'no details'}")
+            raise RuntimeError(f"llama_decode answered {code}: {call.first_error or 'no details'}")
 
     def forbid(self, index: int, tokens: Iterable[int]) -> None:
         """Makes ``tokens`` impossible at a place of the batch that was decoded last."""
@@ -300,12 +298,12 @@ class Model:
         Raises:
             InvalidArgument: llama.cpp cannot load it for this model.
         """
-        LOG.first_error = ""
-        handle = self._c.llama_adapter_lora_init(self._model, str(adapter.path).encode())
+        with LOG.of_call() as call:
+            handle = self._c.llama_adapter_lora_init(self._model, str(adapter.path).encode())
         if not handle:
             raise InvalidArgument(
                 f"llama.cpp cannot load the LoRA adapter '{adapter.path}': "
-                f"{LOG.first_error or 'no details'}"
+                f"{call.first_error or 'no details'}"
             )
         adapter.handle = handle
 

@@ -79,12 +79,12 @@ class PooledModel(Model):
         parameters.kv_unified = True
         parameters.embeddings = True
         parameters.pooling_type = _asked(options)
-        LOG.first_error = ""
-        self._context = self._c.llama_init_from_model(self._model, parameters)
+        with LOG.of_call() as call:
+            self._context = self._c.llama_init_from_model(self._model, parameters)
         if not self._context:
             raise Unknown(
                 f"llama.cpp cannot make a context of {size} tokens: "
-                f"{LOG.first_error or 'no memory'}"
+                f"{call.first_error or 'no memory'}"
             )
         self.pooling = Pooling(self._c.llama_pooling_type(self._context))
         if self.pooling is Pooling.NONE:

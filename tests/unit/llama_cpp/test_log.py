@@ -1,0 +1,67 @@
+"""What llama.cpp writes belongs to the call of the thread in which it writes it."""
+
+import threading
+
+import pytest
+
+from dynamo_backend_common.engines.llama_cpp.binding import log
+from dynamo_backend_common.engines.llama_cpp.binding.dry import Dry
+from dynamo_backend_common.exceptions import InvalidArgument
+
+
+def _in_thread(work):
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+
+
+def _refusal(model, grammar):
+    with pytest.raises(InvalidArgument) as caught:
+        model.grammar(grammar)
+    return str(caught.value)
+
+
+@pytest.fixture
+def meanwhile():
+    """Has something done in another thread as soon as a line has come."""
+    works = []
+
+    def look(_):
+        if works:
+            _in_thread(works.pop())
+        return True
+
+    log.logger.addFilter(look)
+    yield works.append
+    log.logger.removeFilter(look)
+
+
+def test_an_error_is_told_to_who_made_the_call(model, meanwhile):
+    others = []
+
+    def step():
+        model.add(7, 0, 0, sample=False)
+        model.decode()
+        model.keep(0, 0)
+
+    for work in (lambda: others.append(_refusal(model, "root ::= root")), step):
+        meanwhile(work)
+        assert "does not contain a 'root' symbol" in _refusal(model, 'other ::= "a"')
+    assert len(others) == 1
+    assert "left recursion" in others[0]
+
+
+def test_warnings_are_withheld_from_the_thread_that_expects_them_only(model, caplog):
+    def warn(word):
+        # Of an empty breaker there is a warning.
+        options = {"multiplier": 1.0, "base": 1.75, "allowed_length": 2, "window": 8}
+        Dry(model.vocabulary, breakers=[word, ""], **options)
+
+    with log.LOG.of_call(withholds_warnings=True):
+        warn("a")
+        assert not caplog.records
+        _in_thread(lambda: warn("b"))
+        assert "DRY sequence breaker" in caplog.text
+    caplog.clear()
+    warn("c")
+    assert "DRY sequence breaker" in caplog.text
