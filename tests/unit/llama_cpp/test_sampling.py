@@ -47,6 +47,12 @@ async def test_one_candidate_is_greedy(client, chat, greedy, narrow):
     assert await _tokens(client, prompt, temperature=1.0, **narrow) == greedy(prompt, 16)
 
 
+@pytest.mark.parametrize("temperature", [5e-324, 1e-40, 1e-37, 1e-6])
+async def test_the_coldest_is_greedy(client, chat, greedy, temperature):
+    prompt = chat(QUESTION)
+    assert (await _tokens(client, prompt, temperature=temperature))[:4] == greedy(prompt, 4)
+
+
 @pytest.mark.parametrize(
     "penalty",
     [{"repetition_penalty": 1.8}, {"presence_penalty": 2.0}, {"frequency_penalty": 2.0}],
@@ -82,6 +88,9 @@ async def test_all_candidates_by_minus_one(client, chat):
         ({"top_k": -2}, "top_k is -2; it must be an integer of -1 or more"),
         ({"repetition_penalty": 0}, "repetition_penalty is 0; it must be above 0"),
         ({"seed": 1.5}, "seed is 1.5; it must be an integer"),
+        ({"temperature": 1e39}, "temperature is 1e+39; llama.cpp takes 0 to 1e+06"),
+        ({"repetition_penalty": 1e-50}, "repetition_penalty is 1e-50; llama.cpp takes 1e-06 to"),
+        ({"frequency_penalty": -1e300}, "frequency_penalty is -1e+300; llama.cpp takes -1e+06 to"),
     ],
 )
 async def test_wrong_values_are_named(client, sampling, message):

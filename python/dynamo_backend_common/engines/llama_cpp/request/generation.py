@@ -18,6 +18,14 @@ if TYPE_CHECKING:
     from ..binding.adapter import Adapter
     from ..binding.dry import Dry
     from ..binding.grammar import Grammar
+# With more or less, llama.cpp's floats are soon infinite, and what it then sorts has no order.
+_LIMITS: Mapping[str, tuple[float, float]] = {
+    "temperature": (0.0, 1e6),
+    "repetition_penalty": (1e-6, 1e6),
+    "presence_penalty": (-1e6, 1e6),
+    "frequency_penalty": (-1e6, 1e6),
+}
+
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -78,6 +86,7 @@ def read_request(
         defaults=defaults,
     )
     refuse_other_backend(options.guided_decoding)
+    _check(options)
     given = sampling_options(request)
     adapter = (request.get("routing") or {}).get("lora_name")
     return Generation(
@@ -91,6 +100,13 @@ def read_request(
 
 
 def _adapter(name: str | None, adapters: Mapping[str, Adapter]) -> Adapter | None:
+def _check(options: GenerationOptions) -> None:
+    for name, (low, high) in _LIMITS.items():
+        value = getattr(options, name)
+        if not low <= value <= high:
+            raise InvalidArgument(f"{name} is {value:g}; llama.cpp takes {low:g} to {high:g}")
+
+
     if not name:
         return None
     if name not in adapters:

@@ -10,6 +10,9 @@ if TYPE_CHECKING:
     from ..binding.model import Model
     from ..request.generation import Generation
 
+# As in vLLM. What the logits are divided by must not make them more than a float can hold.
+_COLDEST = 1e-5
+
 
 def make_sampler(generation: Generation, model: Model) -> Sampler:
     """The chain: what changes logits, the temperature, what cuts by probability, the choice.
@@ -24,7 +27,7 @@ def make_sampler(generation: Generation, model: Model) -> Sampler:
         # They may leave no token at all.
         sampler.counts_impossible = False
     _add_penalties(sampler, generation, model)
-    if generation.options.temperature == 0.0:
+    if generation.options.temperature < _COLDEST:
         sampler.add_greedy()
         return sampler
     seed = generation.options.seed
