@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from dynamo_backend_common.engines.llama_cpp.cache.kv_reports import KvReports
 from dynamo_backend_common.engines.llama_cpp.cache.prefix_cache import PrefixCache
 from dynamo_backend_common.engines.llama_cpp.request.generation import read_request
+from dynamo_backend_common.engines.llama_cpp.request.preparation import with_prompt
 from dynamo_backend_common.engines.llama_cpp.steps.counts import Counts
 from dynamo_backend_common.engines.llama_cpp.steps.scheduler import Scheduler
 from dynamo_backend_common.engines.llama_cpp.steps.sequence import Sequence
@@ -71,7 +72,7 @@ class Stepped:
         if grammar is not None:
             read = self.model.grammar(grammar)
             generation = dataclasses.replace(generation, grammar=read)
-        sequence = Sequence(generation, next(STREAMS))
+        sequence = Sequence(with_prompt(generation, self.model), next(STREAMS))
         self.chunks[sequence.stream] = []
         return sequence
 

@@ -3,6 +3,7 @@
 import asyncio
 import threading
 
+import llama_cpp
 import pytest
 
 from dynamo_backend_common.engines.llama_cpp.binding.model import Model
@@ -79,6 +80,27 @@ async def test_nobody_waits_until_the_breakers_are_looked_up(client, chat, monke
         go_on.set()
     assert len(await asking) == 2
     await story.aclose()
+
+
+async def test_nobody_waits_until_a_prompt_is_counted(client, tokenize, monkeypatch):
+    accept, threads = llama_cpp.llama_cpp.llama_sampler_accept, []
+
+    def noted(sampler, token):
+        threads.append(threading.current_thread().name)
+        accept(sampler, token)
+
+    monkeypatch.setattr(llama_cpp.llama_cpp, "llama_sampler_accept", noted)
+    # DRY counts all of them, or the last ones; the penalty counts none twice.
+    prompt = tokenize("one" + " one" * 99)
+    for given, count in (
+        ({"dry_multiplier": 1.0}, 100),
+        ({"dry_multiplier": 1.0, "dry_penalty_last_n": 8}, 8),
+        ({"repetition_penalty": 1.1}, 2),
+    ):
+        threads.clear()
+        await _tokens(client, prompt, 1, temperature=0, **given)
+        assert len(threads) == count
+        assert "llama-cpp-steps" not in threads
 
 
 async def test_dynamic_temperature_is_colder_where_the_model_is_sure(client, chat, greedy):

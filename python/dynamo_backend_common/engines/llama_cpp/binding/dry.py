@@ -41,3 +41,14 @@ class Dry(Prototype):
                 vocabulary, multiplier, base, allowed_length, window, texts, len(breakers)
             )
         )
+        self._window = window
+
+    def behind(self, prompt: Sequence[int]) -> Prototype:
+        """The same, which was told of a prompt; takes its time where that is long; for any thread.
+
+        Args:
+            prompt: Tokens of the prompt.
+        """
+        told = Prototype(self.copy())
+        told.accept(prompt[-self._window :])
+        return told

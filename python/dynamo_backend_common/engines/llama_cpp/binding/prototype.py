@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .library import library
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 class Prototype:
@@ -22,6 +25,12 @@ class Prototype:
     def copy(self) -> Any:
         """llama.cpp's handle of a copy, which is the caller's to free."""
         return self._c.llama_sampler_clone(self._handle)
+
+    def accept(self, tokens: Iterable[int]) -> None:
+        """Tells it of tokens that stand before each output; takes its time where they are many."""
+        accept, handle = self._c.llama_sampler_accept, self._handle
+        for token in tokens:
+            accept(handle, token)
 
     def __del__(self) -> None:
         if self._handle:

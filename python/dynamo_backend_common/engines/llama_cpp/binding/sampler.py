@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, Final
 from .library import library
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
-    from .dry import Dry
     from .grammar import Grammar
+    from .prototype import Prototype
 
 RANDOM_SEED: Final = 0xFFFFFFFF
 """The seed that makes llama.cpp draw one."""
@@ -32,35 +32,22 @@ class Sampler:
         parameters = self._c.llama_sampler_chain_default_params()
         self.chain: Any = self._c.llama_sampler_chain_init(parameters)
 
+    def add_copy(self, prototype: Prototype) -> None:
+        """Does what ``prototype`` does, with what that was told of."""
+        self._add(prototype.copy())
+
     def add_penalties(
-        self,
-        vocab_size: int,
-        window: int,
-        *,
-        repetition: float = 1.0,
-        frequency: float = 0.0,
-        presence: float = 0.0,
-        seen: Sequence[int] = (),
+        self, vocab_size: int, window: int, *, frequency: float, presence: float
     ) -> None:
-        """Makes tokens less likely that are ``seen`` or were chosen, of the last ``window``."""
-        penalties = self._c.llama_sampler_init_penalties(
-            vocab_size, window, repetition, frequency, presence
+        """Makes tokens less likely that were chosen, of the last ``window``."""
+        self._add(
+            self._c.llama_sampler_init_penalties(vocab_size, window, 1.0, frequency, presence)
         )
-        for token in seen:
-            self._c.llama_sampler_accept(penalties, token)
-        self._add(penalties)
 
     def add_logit_bias(self, vocab_size: int, bias: Mapping[int, float]) -> None:
         """Adds to the logits of some tokens."""
         entries = (self._c.llama_logit_bias * len(bias))(*bias.items())
         self._add(self._c.llama_sampler_init_logit_bias(vocab_size, len(bias), entries))
-
-    def add_dry(self, dry: Dry, *, seen: Sequence[int] = ()) -> None:
-        """Makes tokens less likely that go on with what was ``seen``, or said since."""
-        copy = dry.copy()
-        for token in seen:
-            self._c.llama_sampler_accept(copy, token)
-        self._add(copy)
 
     def add_temperature(self, temperature: float) -> None:
         """Divides the logits by ``temperature``."""

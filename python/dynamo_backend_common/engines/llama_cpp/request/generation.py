@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ..binding.adapter import Adapter
-    from ..binding.dry import Dry
     from ..binding.grammar import Grammar
+    from ..binding.prototype import Prototype
+
 # With more or less, llama.cpp's floats are soon infinite, and what it then sorts has no order.
 _LIMITS: Mapping[str, tuple[float, float]] = {
     "temperature": (0.0, 1e6),
@@ -25,7 +26,6 @@ _LIMITS: Mapping[str, tuple[float, float]] = {
     "presence_penalty": (-1e6, 1e6),
     "frequency_penalty": (-1e6, 1e6),
 }
-
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,7 +40,8 @@ class Generation:
         shares_prefix: Whether the prompt may be kept for requests of others, and begin with what
             was kept of theirs: not where the caller asked for a cache apart by a salt.
         grammar: What the output is held to: the options' ``guided_decoding``, read by llama.cpp.
-        dry: DRY as the ``samplers`` ask for it, read by llama.cpp.
+        repetition: The repetition penalty, which was told of the prompt; None: it is off.
+        dry: DRY as the ``samplers`` ask for it, which was told of the prompt; None: it is off.
         adapter: The LoRA adapter that it is for; None: the model alone.
     """
 
@@ -51,7 +52,8 @@ class Generation:
     shares_prefix: bool
     adapter: Adapter | None = None
     grammar: Grammar | None = None
-    dry: Dry | None = None
+    repetition: Prototype | None = None
+    dry: Prototype | None = None
 
 
 def read_request(
@@ -85,8 +87,8 @@ def read_request(
         end_tokens=end_tokens,
         defaults=defaults,
     )
-    refuse_other_backend(options.guided_decoding)
     _check(options)
+    refuse_other_backend(options.guided_decoding)
     given = sampling_options(request)
     adapter = (request.get("routing") or {}).get("lora_name")
     return Generation(
@@ -99,7 +101,6 @@ def read_request(
     )
 
 
-def _adapter(name: str | None, adapters: Mapping[str, Adapter]) -> Adapter | None:
 def _check(options: GenerationOptions) -> None:
     for name, (low, high) in _LIMITS.items():
         value = getattr(options, name)
@@ -107,6 +108,7 @@ def _check(options: GenerationOptions) -> None:
             raise InvalidArgument(f"{name} is {value:g}; llama.cpp takes {low:g} to {high:g}")
 
 
+def _adapter(name: str | None, adapters: Mapping[str, Adapter]) -> Adapter | None:
     if not name:
         return None
     if name not in adapters:

@@ -1,4 +1,7 @@
-"""What llama.cpp reads for a request before it can run: its grammar, and what DRY looks for."""
+"""What llama.cpp reads for a request before it can run.
+
+That is its grammar, what DRY looks for, and its prompt where a penalty counts the tokens of that.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +13,14 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ....exceptions import EngineShutdown
+from ..binding.repetition import RepetitionPenalty
 from ..grammar.constraint import constraint_gbnf
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ....guided_decoding import GuidedDecoding
+    from ..binding.dry import Dry
     from ..binding.grammar import Grammar
     from ..binding.model import Model
     from .generation import Generation
@@ -23,8 +28,25 @@ if TYPE_CHECKING:
 _KEPT = 64
 
 
+def with_prompt(generation: Generation, model: Model, dry: Dry | None = None) -> Generation:
+    """The request with what counts the tokens of its prompt; takes its time where they are many.
+
+    Args:
+        generation: The request.
+        model: What it is for; only its sizes are asked, so it may be freed meanwhile.
+        dry: DRY as the request asks for it; None: it does not.
+    """
+    repetition, penalty = None, generation.options.repetition_penalty
+    if penalty != 1.0:
+        repetition = RepetitionPenalty(
+            model.vocab_size, generation.prompt, window=model.context_length, penalty=penalty
+        )
+    told = None if dry is None else dry.behind(generation.prompt)
+    return dataclasses.replace(generation, repetition=repetition, dry=told)
+
+
 class Preparation:
-    """Has each read once while it is in use, in a thread: it may take seconds.
+    """Has each read in a thread: it may take seconds. What requests may share is read once.
 
     It belongs to the event loop, and to one loaded model.
     """
@@ -43,7 +65,7 @@ class Preparation:
             InvalidArgument: Its constraint is not valid, or has what a grammar cannot say.
             EngineShutdown: The model is not there any more.
         """
-        guided, samplers = generation.options.guided_decoding, generation.samplers
+        guided, samplers, dry = generation.options.guided_decoding, generation.samplers, None
         if guided is not None:
             key = json.dumps(["grammar", guided.kind, guided.value, guided.whitespace_pattern])
             grammar = await self._get(key, partial(self._grammar, guided))
@@ -51,8 +73,9 @@ class Preparation:
         if samplers.uses_dry:
             options = samplers.dry_options
             dry = await self._get(json.dumps(["dry", options]), partial(self._model.dry, **options))
-            generation = dataclasses.replace(generation, dry=dry)
-        return generation
+        if dry is None and generation.options.repetition_penalty == 1.0:
+            return generation
+        return await asyncio.to_thread(with_prompt, generation, self._model, dry)
 
     async def close(self) -> None:
         """Waits for the threads, as they use the model, and begins none any more."""

@@ -43,10 +43,8 @@ def _add_penalties(sampler: Sampler, generation: Generation, model: Model) -> No
     if options.logit_bias:
         sampler.add_logit_bias(vocab_size, options.logit_bias)
     # Two links, because only the repetition penalty counts the tokens of the prompt.
-    if options.repetition_penalty != 1.0:
-        sampler.add_penalties(
-            vocab_size, window, repetition=options.repetition_penalty, seen=generation.prompt
-        )
+    if generation.repetition is not None:
+        sampler.add_copy(generation.repetition)
     if options.frequency_penalty or options.presence_penalty:
         sampler.add_penalties(
             vocab_size,
@@ -55,7 +53,7 @@ def _add_penalties(sampler: Sampler, generation: Generation, model: Model) -> No
             presence=options.presence_penalty,
         )
     if generation.dry is not None:
-        sampler.add_dry(generation.dry, seen=generation.prompt)
+        sampler.add_copy(generation.dry)
 
 
 def _add_choice(sampler: Sampler, generation: Generation, model: Model, seed: int) -> None:
