@@ -3,6 +3,7 @@
 import pytest
 
 from dynamo_backend_common.engines.llama_cpp import LlamaCpp, Options
+from dynamo_backend_common.engines.llama_cpp.binding.model import Interrupted
 from dynamo_backend_common.engines.llama_cpp.files.model_file import ModelFile
 from dynamo_backend_common.engines.llama_cpp.loaded import load
 from dynamo_backend_common.exceptions import InvalidArgument
@@ -92,6 +93,24 @@ def test_what_it_has_read_of_a_prompt_is_kept(alike, reads):
     stepped.finish(stepped.sequence([*longer, *result["token_ids"], 9]))
     assert min(position for _, position in reads) == len(longer)
     assert _all_right(stepped)
+
+
+def test_an_interruption_ends_a_draft(alike, monkeypatch):
+    stepped = Stepped(alike.model, alike.speculation(), piece=PIECE)
+    decode, given_up = alike.draft.decode, []
+
+    def interrupted():
+        stepped.scheduler.interrupt()
+        try:
+            decode()
+        except Interrupted:
+            given_up.append(alike.draft)
+            raise
+
+    monkeypatch.setattr(alike.draft, "decode", interrupted)
+    with pytest.raises(Interrupted):
+        stepped.finish(stepped.sequence(range(100, 150)))
+    assert given_up == [alike.draft]
 
 
 def test_nothing_is_kept_of_who_shares_nothing(alike, reads):

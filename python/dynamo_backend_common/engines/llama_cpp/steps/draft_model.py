@@ -104,6 +104,10 @@ class ModelDrafter:
             self._cut(sequence.slot, slot.read if self._shares(sequence) else 0)
             slot.owner = None
 
+    def interrupt(self) -> None:
+        """Makes the small model give up what it computes, and all from then on."""
+        self._model.interrupt()
+
     def _shares(self, sequence: Sequence) -> bool:
         return self._reuses and sequence.generation.shares_prefix
 

@@ -42,6 +42,9 @@ class NGramDrafter:
         """The request has left its slot."""
         self._histories.pop(sequence, None)
 
+    def interrupt(self) -> None:
+        """Nothing takes long."""
+
     def _history(self, sequence: Sequence) -> _History:
         history = self._histories.get(sequence)
         if history is None:

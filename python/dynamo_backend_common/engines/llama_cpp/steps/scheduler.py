@@ -191,6 +191,7 @@ class Scheduler:
     def interrupt(self) -> None:
         """Makes the step that runs give up, and each from then on; from any thread."""
         self._model.interrupt()
+        self._speculation.interrupt()
 
     def close(self) -> None:
         """Gives up every request."""

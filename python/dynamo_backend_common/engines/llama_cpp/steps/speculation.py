@@ -27,6 +27,9 @@ class Drafter(Protocol):
     def forget(self, sequence: Sequence) -> None:
         """The request has left its slot."""
 
+    def interrupt(self) -> None:
+        """Makes what computes now give up, and all from then on; from any thread."""
+
 
 class Speculation:
     """The drafts of all requests."""
@@ -65,3 +68,8 @@ class Speculation:
         """The request has left its slot."""
         for drafter in self._drafters:
             drafter.forget(sequence)
+
+    def interrupt(self) -> None:
+        """Makes the draft that is made now give up, and each from then on; from any thread."""
+        for drafter in self._drafters:
+            drafter.interrupt()
