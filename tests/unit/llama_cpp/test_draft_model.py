@@ -39,18 +39,22 @@ def alike(tiny):
     loaded.close()
 
 
-@pytest.fixture
-def reads(alike, monkeypatch):
+def _reads(loaded, monkeypatch):
     """The places that the draft model computes: (slot, position)."""
     places = []
-    add = alike.draft.add
+    add = loaded.draft.add
 
     def noted(token, position, slot, *, sample):
         places.append((slot, position))
         return add(token, position, slot, sample=sample)
 
-    monkeypatch.setattr(alike.draft, "add", noted)
+    monkeypatch.setattr(loaded.draft, "add", noted)
     return places
+
+
+@pytest.fixture
+def reads(alike, monkeypatch):
+    return _reads(alike, monkeypatch)
 
 
 def _all_right(stepped):
@@ -93,6 +97,20 @@ def test_what_it_has_read_of_a_prompt_is_kept(alike, reads):
     stepped.finish(stepped.sequence([*longer, *result["token_ids"], 9]))
     assert min(position for _, position in reads) == len(longer)
     assert _all_right(stepped)
+
+
+def test_output_is_not_kept_where_a_longer_prompt_was(tiny, monkeypatch):
+    loaded = _loaded(tiny, tiny, max_num_seqs=1)
+    reads = _reads(loaded, monkeypatch)
+    stepped = Stepped(loaded.model, loaded.speculation(), piece=PIECE)
+    longer = list(range(100, 150))
+    shorter = [*longer[:20], 7, 8, 9, 10]
+    stepped.finish(stepped.sequence(longer))
+    [result] = stepped.finish(stepped.sequence(shorter))
+    reads.clear()
+    stepped.finish(stepped.sequence([*shorter, *result["token_ids"], 9]))
+    assert min(position for _, position in reads) == len(shorter)
+    loaded.close()
 
 
 def test_an_interruption_ends_a_draft(alike, monkeypatch):
