@@ -134,6 +134,8 @@ async def test_a_failed_step_fails_everybody(client, chat, monkeypatch):
         assert "RuntimeError: llama_decode answered -3" in str(result)
     with pytest.raises(EngineShutdown, match="failed and must be restarted"):
         await client.ask(prompt)
+    with pytest.raises(EngineShutdown, match="RuntimeError: llama_decode answered -3"):
+        await client.engine._step_loop.between_steps(Work(lambda _: None))
     with pytest.raises(RuntimeError, match="llama_decode answered -3"):
         await client.engine.watch()
     await client.engine.cleanup()

@@ -266,8 +266,9 @@ async def test_a_failure_is_told_to_all_and_to_the_worker(begin, monkeypatch):
         raise RuntimeError("llama_decode answered -3")
 
     monkeypatch.setattr(PooledModel, "vectors", broken)
-    with pytest.raises(EngineShutdown, match="llama_decode answered -3"):
-        await _embed(engine, "q")
+    for _ in range(2):
+        with pytest.raises(EngineShutdown, match="llama_decode answered -3"):
+            await _embed(engine, "q")
     with pytest.raises(RuntimeError, match="llama_decode answered -3"):
         await engine.watch()
     await engine.cleanup()

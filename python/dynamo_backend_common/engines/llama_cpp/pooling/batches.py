@@ -39,6 +39,9 @@ class Batches:
     """Fills each batch with one text of each request in turn, until it is full.
 
     So a request with one text does not wait for all texts of another one.
+
+    Attributes:
+        failure: What the thread failed with; None: it runs, or was told to end.
     """
 
     def __init__(self, model: PooledModel) -> None:
@@ -53,6 +56,7 @@ class Batches:
         self._is_ending = False
         self._thread = threading.Thread(target=self._run, name="llama-cpp-batches", daemon=True)
         self._ended: Future[None] = Future()
+        self.failure: BaseException | None = None
 
     def start(self) -> None:
         """Starts the thread."""
@@ -67,7 +71,7 @@ class Batches:
         request = Texts(texts)
         with self._changed:
             if self._is_ending:
-                raise ended(None)
+                raise ended(self.failure)
             self._requests.append(request)
             self._changed.notify()
         return request
@@ -90,7 +94,6 @@ class Batches:
         await asyncio.shield(asyncio.wrap_future(self._ended))
 
     def _run(self) -> None:
-        failure: BaseException | None = None
         try:
             while self._wait():
                 self._compute(self._next_batch())
@@ -98,16 +101,16 @@ class Batches:
             # By `stop`.
             pass
         except BaseException as error:
-            failure = error
+            self.failure = error
         with self._changed:
             self._is_ending = True
             left, self._requests = self._requests, deque()
         for request in left:
-            self._end(request, ended(failure))
-        if failure is None:
+            self._end(request, ended(self.failure))
+        if self.failure is None:
             self._ended.set_result(None)
         else:
-            self._ended.set_exception(failure)
+            self._ended.set_exception(self.failure)
 
     def _wait(self) -> bool:
         """Waits for a text; False when the thread is to end."""

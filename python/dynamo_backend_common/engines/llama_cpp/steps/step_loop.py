@@ -21,7 +21,11 @@ if TYPE_CHECKING:
 
 
 class StepLoop:
-    """Runs a `Scheduler` in a thread of its own: steps while there is work, sleeps while not."""
+    """Runs a `Scheduler` in a thread of its own: steps while there is work, sleeps while not.
+
+    Attributes:
+        failure: What the thread failed with; None: it runs, or was told to end.
+    """
 
     def __init__(self, scheduler: Scheduler, steps: Steps, reports: KvReports) -> None:
         """Prepares the thread; `start` starts it.
@@ -38,6 +42,7 @@ class StepLoop:
         self._inbox: SimpleQueue[tuple[Sequence, StepStream] | Work | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="llama-cpp-steps", daemon=True)
         self._ended: Future[None] = Future()
+        self.failure: BaseException | None = None
         self._works: list[Work] = []
         # From then on nobody looks into the inbox.
         self._closed = False
@@ -66,7 +71,7 @@ class StepLoop:
         """
         with self._closing:
             if self._closed:
-                raise ended(None)
+                raise ended(self.failure)
             self._inbox.put(work)
         self._steps.wake()
         await asyncio.wrap_future(work.done)
@@ -89,7 +94,6 @@ class StepLoop:
 
     def _run(self) -> None:
         output: list[Step] = []
-        failure: BaseException | None = None
         try:
             while self._receive():
                 self._works = do_ready(self._works, self._scheduler)
@@ -106,17 +110,17 @@ class StepLoop:
             # By `stop`.
             pass
         except BaseException as error:
-            failure = error
+            self.failure = error
         # Who waits for the end is told of it first, whatever fails in the rest.
         try:
             self._steps.push(output)
-            self._steps.fail(ended(failure))
+            self._steps.fail(ended(self.failure))
         finally:
-            if failure is None:
+            if self.failure is None:
                 self._ended.set_result(None)
             else:
-                self._ended.set_exception(failure)
-            self._give_up_works(ended(failure))
+                self._ended.set_exception(self.failure)
+            self._give_up_works()
             self._scheduler.close()
             self._reports.snapshot(self._scheduler.kv_use)
 
@@ -139,7 +143,7 @@ class StepLoop:
                 self._scheduler.add(sequence)
         return True
 
-    def _give_up_works(self, error: BaseException) -> None:
+    def _give_up_works(self) -> None:
         with self._closing:
             self._closed = True
             while not self._inbox.empty():
@@ -147,4 +151,4 @@ class StepLoop:
                 if isinstance(submitted, Work):
                     self._works.append(submitted)
         for work in self._works:
-            work.give_up(error)
+            work.give_up(ended(self.failure))
