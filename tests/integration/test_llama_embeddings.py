@@ -1,5 +1,6 @@
 """Embeddings of the bundled engine, with a small model, as clients get them."""
 
+import re
 from collections.abc import Iterator
 
 import numpy as np
@@ -8,14 +9,22 @@ from openai import OpenAI
 
 from support.bert_files import WIDTH, write_bert
 from support.launcher import Launcher, Server
+from support.processes import until
+from support.system import System
 
 pytestmark = pytest.mark.model
 
 
 @pytest.fixture(scope="module")
-def server(shared: Launcher) -> Iterator[Server]:
+def system(shared: Launcher) -> System:
+    return System(shared.ports.reserve())
+
+
+@pytest.fixture(scope="module")
+def server(shared: Launcher, system: System) -> Iterator[Server]:
     path = write_bert(shared.folder / "tiny-bert-f32.gguf")
-    served = shared.serve("llama-cpp", "--", "--model-path", str(path), "--embeddings")
+    env = {"DYN_SYSTEM_PORT": str(system.port)}
+    served = shared.serve("llama-cpp", "--", "--model-path", str(path), "--embeddings", env=env)
     yield served
     assert served.process.terminate() == 0
     assert "Traceback" not in served.process.output
@@ -55,3 +64,21 @@ def test_what_it_does_not_have_is_the_client_s_fault(
     assert answer.status == 400, answer.text
     assert said in answer.text
     assert server.api.post("embeddings", {"model": "tiny-bert", "input": "q"}).status == 200
+
+
+def test_it_sleeps_and_tells_what_it_computed(server: Server, system: System) -> None:
+    def computed() -> int:
+        text = system.get("/metrics").text
+        [tokens] = re.findall(r"^llamacpp:prompt_tokens_total{.*} (\d+)$", text, re.MULTILINE)
+        return int(tokens)
+
+    body, before = {"model": "tiny-bert", "input": "q"}, computed()
+    awake = server.api.post("embeddings", body)
+    assert computed() >= before + 3
+    assert system.control("sleep").json["is_sleeping"] is True
+    assert not system.is_ready()
+    assert server.api.post("embeddings", body).status in (404, 503)
+    assert system.control("wake_up").json["is_sleeping"] is False
+    until(lambda: server.api.models() == ["tiny-bert"], "the frontend knows it again")
+    assert server.api.post("embeddings", body).json == awake.json
+    assert computed() >= before + 6

@@ -45,7 +45,7 @@ def test_nothing_takes_from_what_takes_from_it() -> None:
         ("files", {"tokenizer"}),
         ("grammar", set()),
         ("request", {"binding", "grammar"}),
-        ("steps", {"binding", "cache", "ended", "request"}),
+        ("steps", {"binding", "cache", "loop", "request"}),
         ("tokenizer", set()),
     ],
 )

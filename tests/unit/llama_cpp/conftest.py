@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import llama_cpp
 import pytest
 
-from dynamo_backend_common.engines.llama_cpp import LlamaCpp, Options
+from dynamo_backend_common.engines.llama_cpp import LlamaCpp, LlamaCppPooling, Options
 from dynamo_backend_common.engines.llama_cpp.binding.model import Model
 from dynamo_backend_common.engines.llama_cpp.files.model_file import ModelFile
 from dynamo_backend_common.exceptions import InvalidArgument
@@ -18,6 +18,7 @@ from dynamo_backend_common.publish import MetricsContext
 from dynamo_backend_common.testing import context as made_context
 from dynamo_backend_common.testing import request as made_request
 from dynamo_backend_common.testing.driven import Driven
+from support.bert_files import write_bert
 from support.grammar_texts import GrammarTexts
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
         Iterator,
         Mapping,
     )
+    from pathlib import Path
 
     from dynamo_backend_common._core import TestContext
 
@@ -189,6 +191,29 @@ async def start() -> AsyncIterator[Callable[..., Awaitable[Client]]]:
         engines.append(engine)
         await engine.start(1)
         return Client(engine)
+
+    yield start
+    for engine in engines:
+        await engine.cleanup()
+
+
+@pytest.fixture(scope="session")
+def bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model of embeddings, without any training."""
+    return write_bert(tmp_path_factory.mktemp("bert") / "tiny-bert-f32.gguf")
+
+
+@pytest.fixture
+async def start_pooling(bert: Path) -> AsyncIterator[Callable[..., Awaitable[LlamaCppPooling]]]:
+    """Starts an engine of vectors with options of one's own."""
+    engines = []
+
+    async def start(**options: Any) -> LlamaCppPooling:
+        given = {"model_path": str(bert), "embeddings": True, "threads": 1} | options
+        engine = LlamaCppPooling(**given)
+        engines.append(engine)
+        await engine.start(1)
+        return engine
 
     yield start
     for engine in engines:

@@ -117,4 +117,4 @@ async def test_who_is_paused_can_leave(client, prompt):
 
 
 def _paused(client):
-    return client.engine._step_loop._scheduler.paused
+    return client.engine._loop._scheduler.paused

@@ -127,7 +127,7 @@ async def test_a_model_stays_until_what_is_read_with_it_is_read(start, chat, mon
     client = await start(max_num_seqs=1, context_length=256)
     begun, go_on = threading.Event(), threading.Event()
     make, model = preparation.constraint_gbnf, client.engine._loaded.model
-    thread = client.engine._step_loop._thread
+    thread = client.engine._loop._thread
 
     def slowly(guided):
         begun.set()

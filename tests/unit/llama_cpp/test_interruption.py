@@ -57,7 +57,7 @@ async def test_texts_are_given_up_too(model_file):
     engine = LlamaCppPooling(max_num_seqs=1, max_num_batched_tokens=LENGTH, **options)
     await engine.start(1)
     watching = asyncio.create_task(engine.watch())
-    texts = engine._batches.submit([[7] * LENGTH] * 50)
+    texts = engine._loop.submit([[7] * LENGTH] * 50)
     await asyncio.sleep(0)
     await engine.cleanup()
     with pytest.raises(EngineShutdown, match="the llama-cpp engine was shut down"):

@@ -135,10 +135,12 @@ async def test_a_failed_step_fails_everybody(client, chat, monkeypatch):
     with pytest.raises(EngineShutdown, match="failed and must be restarted"):
         await client.ask(prompt)
     with pytest.raises(EngineShutdown, match="RuntimeError: llama_decode answered -3"):
-        await client.engine._step_loop.between_steps(Work(lambda _: None))
+        await client.engine._loop.between_steps(Work(lambda _: None))
     with pytest.raises(RuntimeError, match="llama_decode answered -3"):
         await client.engine.watch()
     await client.engine.cleanup()
+    with pytest.raises(EngineShutdown, match="RuntimeError: llama_decode answered -3"):
+        await client.engine.engine_update("list_loras", {})
     assert not _step_threads()
 
 
@@ -150,7 +152,7 @@ async def test_a_close_that_fails_hides_no_end(client, chat, monkeypatch):
     task = asyncio.create_task(client.ask(chat("Write a long story."), stop=ENDLESS))
     await client.until(lambda: client.engine.load.running == 1)
     never = Work(lambda _: None, when=lambda _: False)
-    waiting = asyncio.create_task(client.engine._step_loop.between_steps(never))
+    waiting = asyncio.create_task(client.engine._loop.between_steps(never))
     await asyncio.sleep(0)
     with monkeypatch.context() as patch:
         patch.setattr(Scheduler, "close", broken)

@@ -11,6 +11,7 @@ from dynamo_backend_common import WorkerConfig
 from dynamo_backend_common.engines.llama_cpp import LlamaCpp, LlamaCppPooling, Options
 from dynamo_backend_common.engines.llama_cpp.binding.pooled_model import PooledModel
 from dynamo_backend_common.engines.llama_cpp.pooling.batches import Batches
+from dynamo_backend_common.engines.llama_cpp.steps.counts import Counts
 from dynamo_backend_common.exceptions import EngineShutdown, InvalidArgument
 from dynamo_backend_common.testing import context
 from support.bert_files import CONTEXT, WIDTH, write_bert
@@ -18,11 +19,6 @@ from support.tiny_gguf import write_tiny_of
 from support.vocabularies import metadata
 
 TEXTS = ["the cat sat", "the dog ran xyz", "q", "the the the the the cat"]
-
-
-@pytest.fixture(scope="module")
-def bert(tmp_path_factory):
-    return write_bert(tmp_path_factory.mktemp("bert") / "tiny-bert-f32.gguf")
 
 
 @pytest.fixture(scope="module")
@@ -34,24 +30,6 @@ def decoder(tmp_path_factory):
 def reranker(tmp_path_factory):
     folder = tmp_path_factory.mktemp("reranker")
     return write_bert(folder / "reranker.gguf", pooling=None, is_reranker=True)
-
-
-@pytest.fixture
-async def begin(bert):
-    """Starts an engine with options of one's own."""
-    engines = []
-
-    async def begin(**options):
-        engine = LlamaCppPooling(
-            **{"model_path": str(bert), "embeddings": True, "threads": 1} | options
-        )
-        engines.append(engine)
-        await engine.start(1)
-        return engine
-
-    yield begin
-    for engine in engines:
-        await engine.cleanup()
 
 
 async def _ask(engine, asked=None, **request):
@@ -80,9 +58,9 @@ def _own(path, texts, **options):
     ("file", "pooling", "number"),
     [("bert", None, -1), ("bert", "cls", 2), ("decoder", "mean", 1), ("decoder", "last", 3)],
 )
-async def test_embeddings_are_llama_s_own(begin, bert, decoder, file, pooling, number):
+async def test_embeddings_are_llama_s_own(start_pooling, bert, decoder, file, pooling, number):
     path = bert if file == "bert" else decoder
-    engine = await begin(model_path=str(path), pooling=pooling, context_length=CONTEXT)
+    engine = await start_pooling(model_path=str(path), pooling=pooling, context_length=CONTEXT)
     expected = _own(path, TEXTS, pooling_type=number, n_ctx=256)
     found = np.array(await _embed(engine, TEXTS))
     assert found == pytest.approx(expected, abs=1e-5)
@@ -94,8 +72,8 @@ async def test_embeddings_are_llama_s_own(begin, bert, decoder, file, pooling, n
         assert decoded == pytest.approx(vector, abs=1e-6)
 
 
-async def test_the_answer_is_that_of_the_openai_api(begin):
-    engine = await begin()
+async def test_the_answer_is_that_of_the_openai_api(start_pooling):
+    engine = await start_pooling()
     answer = await _ask(engine, model="m", input=TEXTS[:2], user="u", encoding_format="float")
     assert answer["object"] == "list"
     assert answer["model"] == "m"
@@ -104,9 +82,9 @@ async def test_the_answer_is_that_of_the_openai_api(begin):
     assert answer["usage"] == {"prompt_tokens": 5 + 8, "total_tokens": 5 + 8}
 
 
-async def test_tokens_are_taken_as_they_are(begin):
-    engine = await begin()
-    tokens = engine._model.tokenize(TEXTS[0], add_special=True, parse_special=True)
+async def test_tokens_are_taken_as_they_are(start_pooling):
+    engine = await start_pooling()
+    tokens = engine._loaded.tokenize(TEXTS[0], add_special=True, parse_special=True)
     by_text = await _embed(engine, TEXTS[0])
     assert await _embed(engine, tokens) == by_text
     for vector in await _embed(engine, [tokens, tokens]):
@@ -122,9 +100,9 @@ async def test_tokens_are_taken_as_they_are(begin):
         )
 
 
-async def test_a_text_that_is_cut_ends_as_the_model_wants_it(begin):
-    engine = await begin()
-    begun, *inner, ended = engine._model.tokenize(
+async def test_a_text_that_is_cut_ends_as_the_model_wants_it(start_pooling):
+    engine = await start_pooling()
+    begun, *inner, ended = engine._loaded.tokenize(
         "the cat " * CONTEXT, add_special=True, parse_special=True
     )
     text = "the cat " * CONTEXT
@@ -172,8 +150,8 @@ def test_the_end_of_a_decoder_is_kept(tmp_path, begins, ends, cut):
         ({"input": "q", "task": "query"}, "task is not supported by llama-cpp"),
     ],
 )
-async def test_a_wrong_request_is_named(begin, request_, message):
-    engine = await begin()
+async def test_a_wrong_request_is_named(start_pooling, request_, message):
+    engine = await start_pooling()
     with pytest.raises(InvalidArgument, match=message):
         await _ask(engine, model="m", **request_)
     assert await _embed(engine, "q", dimensions=WIDTH)
@@ -184,7 +162,7 @@ async def test_one_text_does_not_wait_for_all_of_another_request(bert):
     model = PooledModel(bert, options)
     seen, vectors = [], model.vectors
     model.vectors = lambda texts: seen.append(texts) or vectors(texts)
-    batches = Batches(model)
+    batches = Batches(model, Counts())
     many = batches.submit([[2, 10 + number, 3] for number in range(9)])
     one = batches.submit([[2, 5, 3]])
     gone = batches.submit([[2, 6, 3]])
@@ -208,7 +186,7 @@ async def test_a_batch_has_no_more_tokens_than_there_is_room(bert):
     )
     model = PooledModel(bert, options)
     assert model.max_num_batched_tokens == 104
-    batches = Batches(model)
+    batches = Batches(model, Counts())
     texts = [[2] * length for length in (60, 44, 1, 64, 39)]
     asked = batches.submit(texts)
     batches.start()
@@ -220,8 +198,8 @@ async def test_a_batch_has_no_more_tokens_than_there_is_room(bert):
     model.close()
 
 
-async def test_who_leaves_has_no_answer_and_nobody_else_is_hurt(begin, monkeypatch):
-    engine = await begin()
+async def test_who_leaves_has_no_answer_and_nobody_else_is_hurt(start_pooling, monkeypatch):
+    engine = await start_pooling()
     leaving, vectors = context(), PooledModel.vectors
     entered = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -241,8 +219,10 @@ async def test_who_leaves_has_no_answer_and_nobody_else_is_hurt(begin, monkeypat
     assert await _embed(engine, "q")
 
 
-async def test_a_cleanup_does_not_wait_for_a_long_text(begin, model_file, monkeypatch):
-    engine = await begin(model_path=str(model_file.path), pooling="mean", context_length=1024)
+async def test_a_cleanup_does_not_wait_for_a_long_text(start_pooling, model_file, monkeypatch):
+    engine = await start_pooling(
+        model_path=str(model_file.path), pooling="mean", context_length=1024
+    )
     entered, loop, decode = asyncio.Event(), asyncio.get_running_loop(), PooledModel.decode
 
     def enter(model):
@@ -259,8 +239,8 @@ async def test_a_cleanup_does_not_wait_for_a_long_text(begin, model_file, monkey
     await watching
 
 
-async def test_a_failure_is_told_to_all_and_to_the_worker(begin, monkeypatch):
-    engine = await begin()
+async def test_a_failure_is_told_to_all_and_to_the_worker(start_pooling, monkeypatch):
+    engine = await start_pooling()
 
     def broken(model, texts):
         raise RuntimeError("llama_decode answered -3")
@@ -272,15 +252,15 @@ async def test_a_failure_is_told_to_all_and_to_the_worker(begin, monkeypatch):
     with pytest.raises(RuntimeError, match="llama_decode answered -3"):
         await engine.watch()
     await engine.cleanup()
-    with pytest.raises(EngineShutdown, match="is not running"):
+    with pytest.raises(EngineShutdown, match="llama_decode answered -3"):
         await _embed(engine, "q")
 
 
-async def test_scores_are_llama_s_own(begin, reranker):
-    engine = await begin(model_path=str(reranker), embeddings=False, reranking=True)
+async def test_scores_are_llama_s_own(start_pooling, reranker):
+    engine = await start_pooling(model_path=str(reranker), embeddings=False, reranking=True)
     query, documents = "the cat", ["the dog", "the cat sat", "xyz"]
     # [CLS] query [SEP] document
-    pairs = [engine._model.pair(query, document) for document in documents]
+    pairs = [engine._loaded.pair(query, document) for document in documents]
     assert [pair[:4] for pair in pairs] == [[2, 57, 58, 3]] * 3
     llama = llama_cpp.Llama(
         str(reranker), embedding=True, n_ctx=256, pooling_type=4, n_threads=1, verbose=False
@@ -316,15 +296,15 @@ async def test_scores_are_llama_s_own(begin, reranker):
             await _ask(engine, model="m", **request)
 
 
-async def test_a_reranker_s_own_template_is_used(begin, tmp_path):
+async def test_a_reranker_s_own_template_is_used(start_pooling, tmp_path):
     path = write_bert(
         tmp_path / "t.gguf",
         is_reranker=True,
         **{"tokenizer.chat_template.rerank": "[CLS]{document}[SEP]{query}[SEP]"},
     )
-    engine = await begin(model_path=str(path), embeddings=False, reranking=True)
-    assert engine._model.pair("the cat", "dog") == [2, 59, 3, 57, 58, 3]
-    assert engine._model.pair("{document}", "dog").count(59) == 1
+    engine = await start_pooling(model_path=str(path), embeddings=False, reranking=True)
+    assert engine._loaded.pair("the cat", "dog") == [2, 59, 3, 57, 58, 3]
+    assert engine._loaded.pair("{document}", "dog").count(59) == 1
 
 
 @pytest.mark.parametrize(

@@ -266,7 +266,7 @@ async def test_what_a_cancelled_request_has_read_is_kept(begin, prompts, greedy,
 
     long = [*prompts[0], *prompts[1]][: 512 - 8]
     # A step reads more than this test leaves it, unless others produce output.
-    monkeypatch.setattr(client.engine._step_loop._scheduler._model, "max_num_batched_tokens", 32)
+    monkeypatch.setattr(client.engine._loop._scheduler._model, "max_num_batched_tokens", 32)
     monkeypatch.setattr(Model, "decode", decode_and_stop)
     assert (await client.ask(long, context=context)).reason == "cancelled"
     monkeypatch.setattr(Model, "decode", decode)

@@ -10,7 +10,8 @@ From a request to its output:
 - `adapters`: LoRA adapters, and what loads them while it serves.
 - `binding`: the only caller of llama.cpp.
 
-Vectors and scores instead of tokens are `pooling`'s, which has an engine of its own.
+Vectors and scores instead of tokens are `pooling`'s, which has an engine of its own. `lifecycle` is
+what both engines do alike, from start to end, and `loop` the thread in which each serves.
 What operators do and see: `controls`, to sleep and to wake up, and `metrics`.
 
 From the model's file to the folder that a model deployment card needs:

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
 import logging
 import sys
-import threading
-from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
 from ..._core import Steps
 from ...config import EngineConfig, WorkerConfig
-from ...exceptions import DynamoError, EngineShutdown, InvalidArgument
+from ...exceptions import EngineShutdown, InvalidArgument
 from ...publish import MetricsBindings, PushKvEvents
 from .adapters.given import given_adapters
 from .adapters.registry import UPDATES, Adapters
-from .binding.library import require_library
 from .cache.kv_reports import DP_RANK, KvReports
 from .cache.prefix_cache import PrefixCache
-from .controls import Controls
 from .files.chat_template import endpoint_types
 from .files.model_source import ModelSource
+from .lifecycle import Lifecycle
 from .loaded import Loaded, load
 from .metrics import metrics_text
 from .options import Options, parse_options
@@ -29,18 +25,15 @@ from .pooling.engine import LlamaCppPooling
 from .request.beginning import with_beginning
 from .request.generation import read_request
 from .request.preparation import Preparation
-from .starting import given_up_by
-from .steps.counts import Counts
 from .steps.scheduler import Load, Scheduler
 from .steps.sequence import Sequence
 from .steps.step_loop import StepLoop
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from collections.abc import Sequence as List
 
     from ..._core import AdapterCards, RequestContext, StepStream
-    from ...engine import Progress
     from ...publish import MetricsContext
     from .binding.model import Model
     from .files.model_file import ModelFile
@@ -48,7 +41,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-class LlamaCpp:
+class LlamaCpp(Lifecycle[Loaded, StepLoop]):
     """Serves a GGUF model with llama.cpp; all running requests share every step.
 
     Sampling options that a request leaves out are those that the file recommends, else those of the
@@ -68,28 +61,17 @@ class LlamaCpp:
                 and the extra ``smollm2`` is not installed.
             ImportError: The extra ``llama-cpp`` is not installed.
         """
-        require_library()
-        self._options = Options.of(options)
+        super().__init__(Options.of(options))
         if self._options.embeddings or self._options.reranking:
             raise InvalidArgument(
                 "LlamaCpp has no embeddings and no reranking: LlamaCppPooling has"
             )
-        self._source = ModelSource(self._options.model, self._options.model_path)
         self._adapters = Adapters(given_adapters(self._options), self._options.max_loras)
         draft = self._options.model_draft
         self._draft_source = None if draft is None else ModelSource(draft, None)
         self._steps = Steps()
         self._kv_reports = KvReports()
-        self._counts = Counts()
-        self._loading: asyncio.Future[Loaded] | None = None
-        self._loaded: Loaded | None = None
-        self._step_loop: StepLoop | None = None
         self._preparation: Preparation | None = None
-        self._controls = Controls(self)
-        self._closing = threading.Event()
-        self._changing = asyncio.Lock()
-        # Set while the step loop runs, or none will any more.
-        self._settled = asyncio.Event()
 
     @classmethod
     def from_args(cls, argv: List[str]) -> Self | LlamaCppPooling:
@@ -125,27 +107,8 @@ class LlamaCpp:
             config = dataclasses.replace(config, served_model_name=self._source.name)
         return config
 
-    async def start(
-        self,
-        worker_id: int,  # noqa: ARG002
-        progress: Progress | None = None,
-        shutdown: asyncio.Event | None = None,
-    ) -> EngineConfig:
-        """Fetches and loads the model in a thread, and starts the step loop.
-
-        Raises:
-            InvalidArgument: llama.cpp cannot load the file, or not with these options; or the hub
-                has no such model.
-            CannotConnect: The hub cannot be reached.
-        """
-        try:
-            with given_up_by(shutdown, self._closing):
-                model = await self._run_up(progress)
-        except DynamoError:
-            if shutdown is None or not shutdown.is_set():
-                raise
-            return EngineConfig(model=self._source.name or "llama-cpp")
-        block_size = self._options.kv_cache_block_size
+    def _config(self, loaded: Loaded) -> EngineConfig:
+        model, block_size = loaded.model, self._options.kv_cache_block_size
         return EngineConfig(
             model=self._file.name,
             served_model_name=self._file.name,
@@ -157,12 +120,8 @@ class LlamaCpp:
             max_gpu_lora_count=self._options.max_loras,
         )
 
-    async def _run_up(self, progress: Progress | None) -> Model:
-        """Loads the model, and begins to make steps."""
-        self._loading = asyncio.ensure_future(asyncio.to_thread(self._load, progress))
-        # A start that is cancelled leaves the thread to `cleanup`.
-        self._loaded = await asyncio.shield(self._loading)
-        model = self._loaded.model
+    def _begin(self, loaded: Loaded) -> StepLoop:
+        model = loaded.model
         if self._options.prefix_caching and not model.keeps_prefixes:
             logger.warning("prefix caching is off: '%s' cannot keep a prefix", self._file.name)
         cache = PrefixCache(
@@ -176,19 +135,17 @@ class LlamaCpp:
             self._options.prefill_chunk,
             cache,
             counts=self._counts,
-            speculation=self._loaded.speculation(),
+            speculation=loaded.speculation(),
         )
         self._preparation = Preparation(model)
         # Those of a loop that has ended take no more.
         self._steps = Steps()
-        self._step_loop = StepLoop(scheduler, self._steps, self._kv_reports)
-        self._step_loop.start()
-        self._adapters.serve(self._step_loop)
-        self._settled.set()
-        return model
+        step_loop = StepLoop(scheduler, self._steps, self._kv_reports)
+        step_loop.start()
+        self._adapters.serve(step_loop)
+        return step_loop
 
-    def _load(self, progress: Progress | None) -> Loaded:
-        proceed = partial(self._proceed, progress)
+    def _load(self, proceed: Callable[..., bool]) -> Loaded:
         file = self._source.fetch(proceed)
         draft = None if self._draft_source is None else self._draft_source.fetch(proceed)
         loaded = load(file, draft, self._options, proceed)
@@ -211,7 +168,8 @@ class LlamaCpp:
             InvalidArgument: The request cannot be served; the message says why.
             EngineShutdown: The engine is not running.
         """
-        model, step_loop = self._started()
+        loaded, step_loop = self._started()
+        model = loaded.model
         generation = read_request(
             with_beginning(request, model.begin_token),
             context_length=model.context_length,
@@ -223,22 +181,13 @@ class LlamaCpp:
         preparation = self._preparation
         assert preparation is not None
         generation = await preparation.of(generation)
-        if self._started()[0] is not model:
+        if self._started()[0] is not loaded:
             # What was prepared is of a vocabulary that was freed.
             raise EngineShutdown("the llama-cpp engine slept meanwhile")
         self._adapters.require(generation.adapter)
         stream = self._steps.open(context)
         step_loop.submit(Sequence(generation, stream.id), stream)
         return stream
-
-    async def watch(self) -> None:
-        """Waits for the end of the engine, and raises what its step loop fails with."""
-        self._started()
-        while not self._closing.is_set():
-            if self._step_loop is not None:
-                await self._step_loop.watch()
-            # It ended for a sleep, or the engine ends.
-            await self._settled.wait()
 
     async def is_quiescent(self) -> bool:
         """Whether no request is running or waiting."""
@@ -259,8 +208,8 @@ class LlamaCpp:
 
     async def kv_event_sources(self) -> List[PushKvEvents]:
         """The prefix cache tells what it holds, where there is one."""
-        model, _ = self._started()
-        if not self._caches_prefixes(model):
+        loaded, _ = self._started()
+        if not self._caches_prefixes(loaded.model):
             return []
         return [PushKvEvents(on_ready=self._kv_reports.publish_events, dp_rank=DP_RANK)]
 
@@ -280,90 +229,32 @@ class LlamaCpp:
             EngineShutdown: The engine has ended.
         """
         if self._closing.is_set():
-            raise EngineShutdown("the llama-cpp engine is not running")
+            raise self._not_running()
         return await self._adapters.update(name, body)
 
     async def health_check_payload(self) -> dict[str, Any] | None:
         """A request for one token."""
-        model, _ = self._started()
+        loaded, _ = self._started()
         return {
-            "token_ids": [model.bos_token or 0],
+            "token_ids": [loaded.model.bos_token or 0],
             "stop_conditions": {"max_tokens": 1},
             "sampling_options": {"temperature": 0.0},
         }
 
-    async def supported_controls(self) -> List[str]:
-        """Those that an operator has, see `Controls`."""
-        return self._controls.names
-
-    async def validate_engine_control(self, name: str, body: Mapping[str, Any]) -> None:
-        """Looks at a body for which the worker would leave discovery.
-
-        Raises:
-            InvalidArgument: The control would not accept it.
-        """
-        self._controls.validate(name, body)
-
-    async def engine_control(self, name: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Performs a control.
-
-        Raises:
-            InvalidArgument: There is none of that name, or its body is not accepted.
-        """
-        return await self._controls(name, body)
-
-    async def let_go(self) -> None:
-        """Gives the memory of weights and KV cache back to the system; there are no requests."""
-        async with self._changing:
-            self._settled.clear()
-            await self._run_down()
-
-    async def take_back(self) -> None:
-        """Loads what `let_go` gave back.
-
-        Raises:
-            DynamoError: It cannot be loaded; the engine is as it was.
-            EngineShutdown: It has ended, or ends meanwhile.
-        """
-        async with self._changing:
-            if self._step_loop is None and not self._closing.is_set():
-                await self._run_down()
-                try:
-                    await self._run_up(None)
-                except DynamoError:
-                    if not self._closing.is_set():
-                        raise
-            self._started()
-
-    async def cleanup(self) -> None:
-        """Ends the step loop and frees the model; may be called again, and after a failed start."""
-        self._closing.set()
-        async with self._changing:
-            await self._run_down()
-            self._settled.set()
-
     async def _run_down(self) -> None:
         self._adapters.serve(None)
-        # From now on no request begins, nor does one that is being prepared.
-        preparation, self._preparation = self._preparation, None
-        if self._step_loop is not None:
-            await asyncio.to_thread(self._step_loop.stop)
-        if preparation is not None:
-            await preparation.close()
-        if self._loading is not None:
-            # Who waited for it may have been cancelled.
-            await asyncio.wait([self._loading])
-            if not self._loading.cancelled() and self._loading.exception() is None:
-                self._loaded = self._loading.result()
-        if self._loaded is not None:
-            await asyncio.to_thread(self._loaded.close)
-        self._loading = self._step_loop = self._loaded = None
+        await super()._run_down()
+
+    async def _join(self) -> None:
+        if self._preparation is not None:
+            await self._preparation.close()
+            self._preparation = None
 
     @property
     def load(self) -> Load:
         """What the engine is busy with; all zero while it is not running."""
         # Asked by any thread, while it falls asleep too.
-        step_loop = self._step_loop
+        step_loop = self._loop
         if step_loop is None:
             return Load(steps=0, running=0, waiting=0, free_slots=0)
         return step_loop.load
@@ -371,24 +262,6 @@ class LlamaCpp:
     def _caches_prefixes(self, model: Model) -> bool:
         return self._options.prefix_caching and model.keeps_prefixes
 
-    def _proceed(
-        self, progress: Progress | None, message: str, fraction: float | None = None
-    ) -> bool:
-        """Called while the model is fetched and loaded; False makes that give up."""
-        if progress is not None:
-            progress(message, fraction)
-        return not self._closing.is_set()
-
     @property
     def _file(self) -> ModelFile:
         return self._source.file
-
-    def _started(self) -> tuple[Model, StepLoop]:
-        if (
-            self._loaded is None
-            or self._step_loop is None
-            or self._preparation is None
-            or self._closing.is_set()
-        ):
-            raise EngineShutdown("the llama-cpp engine is not running")
-        return self._loaded.model, self._step_loop

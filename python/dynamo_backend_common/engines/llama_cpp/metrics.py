@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from .cache.kv_reports import KvUse
     from .steps.counts import Counts
     from .steps.scheduler import Load
 
+# Name, help and value.
+_Row: TypeAlias = tuple[str, str, float]
+
 _ESCAPES = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
+
+
+class Requests(Protocol):
+    """How many requests an engine has."""
+
+    @property
+    def running(self) -> int:
+        """Those that it serves."""
+
+    @property
+    def waiting(self) -> int:
+        """Those that it does not serve yet."""
 
 
 def metrics_text(
@@ -27,8 +42,7 @@ def metrics_text(
     """
     used = kv_use.used_blocks / kv_use.total_blocks if kv_use is not None else 0.0
     rows = (
-        ("prompt_tokens_total", "Tokens of prompts that were computed.", counts.prompt_tokens),
-        ("prompt_seconds_total", "Seconds that prompts took.", counts.prompt_seconds),
+        *_rows_of_both(counts, load),
         ("tokens_predicted_total", "Tokens of output.", counts.tokens_predicted),
         (
             "tokens_predicted_seconds_total",
@@ -45,17 +59,39 @@ def metrics_text(
             "Tokens of prompts that were found in the prefix cache.",
             counts.prefix_cache_hits,
         ),
-        ("n_decode_total", "Batches that were computed.", counts.n_decode),
         ("n_draft_tokens_total", "Tokens of drafts.", counts.n_draft_tokens),
         (
             "n_draft_accepted_total",
             "Tokens of drafts that became output.",
             counts.n_draft_accepted,
         ),
-        ("requests_processing", "Requests that run.", load.running),
-        ("requests_deferred", "Requests that wait for a slot.", load.waiting),
         ("kv_cache_usage_ratio", "Part of the KV cache that running requests have.", used),
     )
+    return _text(rows, labels)
+
+
+def pooling_metrics_text(*, counts: Counts, load: Requests, labels: Mapping[str, str]) -> str:
+    """The same of the engine of vectors and scores.
+
+    Args:
+        counts: What has been computed.
+        load: What the engine is busy with.
+        labels: Labels of each sample.
+    """
+    return _text(_rows_of_both(counts, load), labels)
+
+
+def _rows_of_both(counts: Counts, load: Requests) -> tuple[_Row, ...]:
+    return (
+        ("prompt_tokens_total", "Tokens of prompts that were computed.", counts.prompt_tokens),
+        ("prompt_seconds_total", "Seconds that prompts took.", counts.prompt_seconds),
+        ("n_decode_total", "Batches that were computed.", counts.n_decode),
+        ("requests_processing", "Requests that run.", load.running),
+        ("requests_deferred", "Requests that wait.", load.waiting),
+    )
+
+
+def _text(rows: Iterable[_Row], labels: Mapping[str, str]) -> str:
     shown = ",".join(f'{name}="{value.translate(_ESCAPES)}"' for name, value in labels.items())
     return "".join(
         f"# HELP llamacpp:{name} {what}\n"

@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
-import asyncio
 import threading
 from collections import deque
 from concurrent.futures import Future
+from dataclasses import dataclass
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from ..binding.model import Interrupted
-from ..ended import ended
+from ..loop import Loop, ended
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ....exceptions import EngineShutdown
     from ..binding.pooled_model import PooledModel
+    from ..steps.counts import Counts
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TextsLoad:
+    """What the thread is busy with.
+
+    Attributes:
+        running: Requests of which texts have been in a batch.
+        waiting: Requests that wait for their first one.
+    """
+
+    running: int
+    waiting: int
 
 
 class Texts:
@@ -35,32 +49,32 @@ class Texts:
         self.outcome: Future[list[Any]] = Future()
 
 
-class Batches:
+class Batches(Loop):
     """Fills each batch with one text of each request in turn, until it is full.
 
     So a request with one text does not wait for all texts of another one.
-
-    Attributes:
-        failure: What the thread failed with; None: it runs, or was told to end.
     """
 
-    def __init__(self, model: PooledModel) -> None:
+    def __init__(self, model: PooledModel, counts: Counts) -> None:
         """Prepares the thread; `start` starts it.
 
         Args:
             model: What computes; belongs to the thread from then on.
+            counts: Where it counts what it computes.
         """
+        super().__init__("llama-cpp-batches")
         self._model = model
+        self._counts = counts
         self._requests: deque[Texts] = deque()
         self._changed = threading.Condition()
         self._is_ending = False
-        self._thread = threading.Thread(target=self._run, name="llama-cpp-batches", daemon=True)
-        self._ended: Future[None] = Future()
-        self.failure: BaseException | None = None
 
-    def start(self) -> None:
-        """Starts the thread."""
-        self._thread.start()
+    @property
+    def load(self) -> TextsLoad:
+        """What there is to do now; may be asked from any thread."""
+        with self._changed:
+            running = sum(request.taken > 0 for request in self._requests)
+            return TextsLoad(running=running, waiting=len(self._requests) - running)
 
     def submit(self, texts: Sequence[Sequence[int]]) -> Texts:
         """Hands over the texts of a request, each of one token at least.
@@ -77,40 +91,24 @@ class Batches:
         return request
 
     def stop(self) -> None:
-        """Ends the thread, in the middle of a batch too, and every request; waits for it."""
+        """Ends the thread, in the middle of a batch too, and every request; waits."""
         with self._changed:
             self._is_ending = True
             self._changed.notify()
         self._model.interrupt()
         self._thread.join()
 
-    async def watch(self) -> None:
-        """Waits for the end of the thread.
+    def _serve(self) -> None:
+        while self._wait():
+            self._compute(self._next_batch())
 
-        Raises:
-            BaseException: What it failed with.
-        """
-        # Cancelling this must not cancel what the thread is to resolve.
-        await asyncio.shield(asyncio.wrap_future(self._ended))
-
-    def _run(self) -> None:
-        try:
-            while self._wait():
-                self._compute(self._next_batch())
-        except Interrupted:
-            # By `stop`.
-            pass
-        except BaseException as error:
-            self.failure = error
+    def _tell(self, error: EngineShutdown) -> None:
         with self._changed:
             self._is_ending = True
             left, self._requests = self._requests, deque()
         for request in left:
-            self._end(request, ended(self.failure))
-        if self.failure is None:
-            self._ended.set_result(None)
-        else:
-            self._ended.set_exception(self.failure)
+            if request.outcome.set_running_or_notify_cancel():
+                request.outcome.set_exception(error)
 
     def _wait(self) -> bool:
         """Waits for a text; False when the thread is to end."""
@@ -140,7 +138,11 @@ class Batches:
         return batch
 
     def _compute(self, batch: list[tuple[Texts, Sequence[int]]]) -> None:
+        begun = monotonic()
         vectors = self._model.vectors([text for _, text in batch])
+        self._counts.prompt_seconds += monotonic() - begun
+        self._counts.prompt_tokens += sum(len(text) for _, text in batch)
+        self._counts.n_decode += 1
         for (request, _), vector in zip(batch, vectors, strict=True):
             request.vectors.append(vector)
             if len(request.vectors) == len(request.texts):
@@ -148,11 +150,6 @@ class Batches:
                     self._requests.remove(request)
                 if request.outcome.set_running_or_notify_cancel():
                     request.outcome.set_result(request.vectors)
-
-    @staticmethod
-    def _end(request: Texts, error: EngineShutdown) -> None:
-        if request.outcome.set_running_or_notify_cancel():
-            request.outcome.set_exception(error)
 
 
 def _has_more(request: Texts) -> bool:

@@ -4,28 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from concurrent.futures import Future
 from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
-from ..binding.model import Interrupted
-from ..ended import ended
+from ..loop import Loop, ended
 from .between import Work, do_ready
 
 if TYPE_CHECKING:
     from ...._core import Steps, StepStream
+    from ....exceptions import EngineShutdown
     from ....messages import Step
     from ..cache.kv_reports import KvReports
     from .scheduler import Load, Scheduler
     from .sequence import Sequence
 
 
-class StepLoop:
-    """Runs a `Scheduler` in a thread of its own: steps while there is work, sleeps while not.
-
-    Attributes:
-        failure: What the thread failed with; None: it runs, or was told to end.
-    """
+class StepLoop(Loop):
+    """Runs a `Scheduler` in a thread of its own: steps while there is work, sleeps while not."""
 
     def __init__(self, scheduler: Scheduler, steps: Steps, reports: KvReports) -> None:
         """Prepares the thread; `start` starts it.
@@ -35,14 +30,14 @@ class StepLoop:
             steps: Takes the output; what it reports back decides who is freed or paused.
             reports: Takes the state of the KV cache after each step.
         """
+        super().__init__("llama-cpp-steps")
         self._scheduler = scheduler
         self._steps = steps
         self._reports = reports
         # None asks the thread to end.
         self._inbox: SimpleQueue[tuple[Sequence, StepStream] | Work | None] = SimpleQueue()
-        self._thread = threading.Thread(target=self._run, name="llama-cpp-steps", daemon=True)
-        self._ended: Future[None] = Future()
-        self.failure: BaseException | None = None
+        # What the next push is to take.
+        self._output: list[Step] = []
         self._works: list[Work] = []
         # From then on nobody looks into the inbox.
         self._closed = False
@@ -56,7 +51,7 @@ class StepLoop:
     def start(self) -> None:
         """Starts the thread."""
         self._reports.snapshot(self._scheduler.kv_use)
-        self._thread.start()
+        super().start()
 
     def submit(self, sequence: Sequence, stream: StepStream) -> None:
         """Hands over a request; never blocks."""
@@ -77,52 +72,33 @@ class StepLoop:
         await asyncio.wrap_future(work.done)
 
     def stop(self) -> None:
-        """Ends the thread, in the middle of a step too, and every request; waits for it."""
+        """Ends the thread, in the middle of a step too, and every request; waits."""
         self._inbox.put(None)
         self._scheduler.interrupt()
         self._steps.wake()
         self._thread.join()
 
-    async def watch(self) -> None:
-        """Waits for the end of the thread.
-
-        Raises:
-            BaseException: What the loop failed with.
-        """
-        # Cancelling this must not cancel what the thread is to resolve.
-        await asyncio.shield(asyncio.wrap_future(self._ended))
-
-    def _run(self) -> None:
-        output: list[Step] = []
-        try:
-            while self._receive():
-                self._works = do_ready(self._works, self._scheduler)
-                before, output = output, []
-                # One push a step, after who has come in: who is stopped by now is never started.
-                is_free = not before and (self._scheduler.idle or self._scheduler.paused)
-                report = self._steps.wait() if is_free else self._steps.push(before)
-                step = self._scheduler.step(cancelled=report.cancelled, stalled=report.stalled)
-                # One by one: who ended in a step that then failed has ended.
-                for made in step:
-                    output.append(made)
-                self._reports.snapshot(self._scheduler.kv_use)
-        except Interrupted:
-            # By `stop`.
-            pass
-        except BaseException as error:
-            self.failure = error
-        # Who waits for the end is told of it first, whatever fails in the rest.
-        try:
-            self._steps.push(output)
-            self._steps.fail(ended(self.failure))
-        finally:
-            if self.failure is None:
-                self._ended.set_result(None)
-            else:
-                self._ended.set_exception(self.failure)
-            self._give_up_works()
-            self._scheduler.close()
+    def _serve(self) -> None:
+        while self._receive():
+            self._works = do_ready(self._works, self._scheduler)
+            output, self._output = self._output, []
+            # One push a step, after who has come in: who is stopped by now is never started.
+            is_free = not output and (self._scheduler.idle or self._scheduler.paused)
+            report = self._steps.wait() if is_free else self._steps.push(output)
+            step = self._scheduler.step(cancelled=report.cancelled, stalled=report.stalled)
+            # One by one: who ended in a step that then failed has ended.
+            for made in step:
+                self._output.append(made)
             self._reports.snapshot(self._scheduler.kv_use)
+
+    def _tell(self, error: EngineShutdown) -> None:
+        self._steps.push(self._output)
+        self._steps.fail(error)
+
+    def _close(self) -> None:
+        self._give_up_works()
+        self._scheduler.close()
+        self._reports.snapshot(self._scheduler.kv_use)
 
     def _receive(self) -> bool:
         """Takes what has come in.
