@@ -6,6 +6,7 @@ import pytest
 
 from dynamo_backend_common.engines.llama_cpp.binding import log
 from dynamo_backend_common.engines.llama_cpp.binding.dry import Dry
+from dynamo_backend_common.engines.llama_cpp.binding.library import library
 from dynamo_backend_common.exceptions import InvalidArgument
 
 
@@ -49,6 +50,26 @@ def test_an_error_is_told_to_who_made_the_call(model, meanwhile):
         assert "does not contain a 'root' symbol" in _refusal(model, 'other ::= "a"')
     assert len(others) == 1
     assert "left recursion" in others[0]
+
+
+def test_calls_that_are_made_at_once_have_each_their_own_errors(model):
+    begun, goes_on, theirs = threading.Event(), threading.Event(), []
+
+    def call():
+        with log.LOG.of_call() as made:
+            begun.set()
+            goes_on.wait()
+        theirs.append(made.first_error)
+
+    thread = threading.Thread(target=call)
+    with log.LOG.of_call() as mine:
+        thread.start()
+        begun.wait()
+        library().llama_sampler_init_grammar(model.vocabulary, b'other ::= "a"', b"root")
+    goes_on.set()
+    thread.join()
+    assert "does not contain a 'root' symbol" in mine.first_error
+    assert theirs == [""]
 
 
 def test_warnings_are_withheld_from_the_thread_that_expects_them_only(model, caplog):
