@@ -73,7 +73,13 @@ async def test_cleanup_before_start():
 async def test_cleanup_while_it_loads():
     engine = LlamaCpp(context_length=256, max_num_seqs=1, threads=1)
     loading = threading.Event()
-    task = asyncio.create_task(engine.start(1, progress=lambda *_: loading.set()))
+
+    def progress(*_):
+        loading.set()
+        # So small a file could be loaded before the start is cancelled.
+        engine._closing.wait()
+
+    task = asyncio.create_task(engine.start(1, progress=progress))
     await asyncio.to_thread(loading.wait)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
