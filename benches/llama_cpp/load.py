@@ -68,8 +68,9 @@ async def load(port: int, prompts: str, clients: int, requests: int, seed: int) 
 
 
 async def _client(port: int, prompts: list[list[int]], clocked: Clocked) -> None:
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
     for prompt in prompts:
+        # A connection each: llama-server ends one whose next request comes while others wait.
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
         body = json.dumps(
             {
                 "model": "model",
@@ -83,11 +84,12 @@ async def _client(port: int, prompts: list[list[int]], clocked: Clocked) -> None
         ).encode()
         head = (
             "POST /v1/completions HTTP/1.1\r\nHost: localhost\r\n"
-            f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+            f"Connection: close\r\nContent-Type: application/json\r\n"
+            f"Content-Length: {len(body)}\r\n\r\n"
         )
         writer.write(head.encode() + body)
         await _answer(reader, clocked)
-    writer.close()
+        writer.close()
 
 
 async def _answer(reader: asyncio.StreamReader, clocked: Clocked) -> None:

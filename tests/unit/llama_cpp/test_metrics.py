@@ -10,12 +10,13 @@ COUNTERS = {
     "n_draft_tokens_total",
     "prefix_cache_hits_total",
     "prefix_cache_queries_total",
+    "prompt_cache_hits_total",
     "prompt_seconds_total",
     "prompt_tokens_total",
     "tokens_predicted_seconds_total",
     "tokens_predicted_total",
 }
-GAUGES = {"kv_cache_usage_ratio", "requests_deferred", "requests_processing"}
+GAUGES = {"kv_cache_usage_ratio", "prompt_cache_bytes", "requests_deferred", "requests_processing"}
 
 
 def _read(text):

@@ -25,7 +25,8 @@ from .pooling.engine import LlamaCppPooling
 from .request.beginning import with_beginning
 from .request.generation import read_request
 from .request.preparation import Preparation
-from .steps.scheduler import Load, Scheduler
+from .steps.load import Load
+from .steps.scheduler import Scheduler
 from .steps.sequence import Sequence
 from .steps.step_loop import StepLoop
 
@@ -128,6 +129,8 @@ class LlamaCpp(Lifecycle[Loaded, StepLoop]):
             model.max_slots,
             block_size=self._options.kv_cache_block_size,
             listener=self._kv_reports,
+            states=model,
+            cache_ram=self._options.cache_ram_bytes,
             enabled=self._caches_prefixes(model),
         )
         scheduler = Scheduler(

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
     from .cache.kv_reports import KvUse
     from .steps.counts import Counts
-    from .steps.scheduler import Load
+    from .steps.load import Load
 
 # Name, help and value.
 _Row: TypeAlias = tuple[str, str, float]
@@ -41,6 +41,7 @@ def metrics_text(
         labels: Labels of each sample.
     """
     used = kv_use.used_blocks / kv_use.total_blocks if kv_use is not None else 0.0
+    saved = kv_use.saved_bytes if kv_use is not None else 0
     rows = (
         *_rows_of_both(counts, load),
         ("tokens_predicted_total", "Tokens of output.", counts.tokens_predicted),
@@ -59,12 +60,18 @@ def metrics_text(
             "Tokens of prompts that were found in the prefix cache.",
             counts.prefix_cache_hits,
         ),
+        (
+            "prompt_cache_hits_total",
+            "Tokens of prompts that were found in the host's memory.",
+            counts.prompt_cache_hits,
+        ),
         ("n_draft_tokens_total", "Tokens of drafts.", counts.n_draft_tokens),
         (
             "n_draft_accepted_total",
             "Tokens of drafts that became output.",
             counts.n_draft_accepted,
         ),
+        ("prompt_cache_bytes", "Bytes that prompts in the host's memory take.", saved),
         ("kv_cache_usage_ratio", "Part of the KV cache that running requests have.", used),
     )
     return _text(rows, labels)

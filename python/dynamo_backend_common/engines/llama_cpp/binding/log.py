@@ -26,10 +26,12 @@ class CallLog:
         first_error: The first error line: what a failed call, which itself only answers that it
             failed, was about. Later lines say no more than that. Empty: there was none.
         withholds_warnings: Whether warnings are dropped too: of what is expected and mended.
+        withholds_errors: Whether errors are not logged either.
     """
 
     first_error: str = ""
     withholds_warnings: bool = False
+    withholds_errors: bool = False
 
 
 class _Thread(threading.local):
@@ -55,9 +57,13 @@ class LlamaLog:
         library.llama_log_set(self._callback, ctypes.c_void_p(0))
 
     @contextmanager
-    def of_call(self, *, withholds_warnings: bool = False) -> Iterator[CallLog]:
+    def of_call(
+        self, *, withholds_warnings: bool = False, withholds_errors: bool = False
+    ) -> Iterator[CallLog]:
         """What is written during a block, which calls llama.cpp, in this thread."""
-        call = self._thread.call = CallLog(withholds_warnings=withholds_warnings)
+        call = self._thread.call = CallLog(
+            withholds_warnings=withholds_warnings, withholds_errors=withholds_errors
+        )
         try:
             yield call
         finally:
@@ -73,6 +79,8 @@ class LlamaLog:
             return
         if here.call is not None and here.level == logging.ERROR:
             here.call.first_error = here.call.first_error or line
+            if here.call.withholds_errors:
+                return
         elif here.call is not None and here.call.withholds_warnings:
             return
         logger.log(here.level, "%s", line)

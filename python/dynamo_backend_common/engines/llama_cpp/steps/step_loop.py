@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from ....exceptions import EngineShutdown
     from ....messages import Step
     from ..cache.kv_reports import KvReports
-    from .scheduler import Load, Scheduler
+    from .load import Load
+    from .scheduler import Scheduler
     from .sequence import Sequence
 
 
