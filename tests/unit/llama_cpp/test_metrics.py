@@ -6,12 +6,12 @@ import re
 ENDLESS = {"max_tokens": None, "ignore_eos": True}
 COUNTERS = {
     "n_decode_total",
-    "n_draft_accepted_total",
-    "n_draft_tokens_total",
     "prefix_cache_hits_total",
     "prefix_cache_queries_total",
     "prompt_seconds_total",
     "prompt_tokens_total",
+    "spec_decode_num_accepted_tokens_total",
+    "spec_decode_num_draft_tokens_total",
     "tokens_predicted_seconds_total",
     "tokens_predicted_total",
 }
@@ -46,8 +46,9 @@ async def test_they_count_tokens_seconds_and_what_was_found(start, tokenize, met
     assert seen["tokens_predicted_seconds_total"] > 0
     # Each first token comes of the one batch that the rest of the prompt is; what was guessed right
     # spares a batch.
-    assert 0 < seen["n_draft_accepted_total"] <= seen["n_draft_tokens_total"]
-    assert seen["n_decode_total"] == 2 * 6 - seen["n_draft_accepted_total"]
+    right = seen["spec_decode_num_accepted_tokens_total"]
+    assert 0 < right <= seen["spec_decode_num_draft_tokens_total"]
+    assert seen["n_decode_total"] == 2 * 6 - right
 
     # They go on where they were.
     await client.engine.engine_control("sleep", {})

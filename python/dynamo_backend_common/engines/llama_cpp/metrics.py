@@ -46,9 +46,9 @@ def metrics_text(
             counts.prefix_cache_hits,
         ),
         ("n_decode_total", "Batches that were computed.", counts.n_decode),
-        ("n_draft_tokens_total", "Tokens of drafts.", counts.n_draft_tokens),
+        ("spec_decode_num_draft_tokens_total", "Tokens of drafts.", counts.n_draft_tokens),
         (
-            "n_draft_accepted_total",
+            "spec_decode_num_accepted_tokens_total",
             "Tokens of drafts that became output.",
             counts.n_draft_accepted,
         ),
