@@ -60,6 +60,16 @@ async def test_dry_breaks_repetitions_of_prompt_and_output(client, tokenize, gre
     assert await _tokens(client, prompt, 4, temperature=0, dry_multiplier=0) == usual[:4]
 
 
+async def test_dry_looks_back_as_far_as_llama_cpps_server(client, tokenize, greedy):
+    between = " A fox lived in the woods behind our old house, and nobody had seen it yet." * 4
+    prompt = tokenize(f"one two three four five six seven{between} one two three four five six")
+    assert len(tokenize(between)) > 64
+    usual = greedy(prompt, 1)
+    dry = {"temperature": 0, "dry_multiplier": 50.0, "dry_sequence_breakers": ["\n"]}
+    assert await _tokens(client, prompt, 1, **dry) == usual
+    assert await _tokens(client, prompt, 1, dry_penalty_last_n=-1, **dry) != usual
+
+
 async def test_nobody_waits_until_the_breakers_are_looked_up(client, chat, monkeypatch):
     begun, go_on, make = threading.Event(), threading.Event(), Model.dry
 
