@@ -34,10 +34,21 @@ class Stepped:
     """
 
     def __init__(
-        self, model: Model, speculation: Speculation | None = None, *, piece: int = 32
+        self,
+        model: Model,
+        speculation: Speculation | None = None,
+        *,
+        piece: int = 32,
+        cache_ram: int = 0,
     ) -> None:
         self.model = model
-        cache = PrefixCache(model.max_num_seqs, block_size=16, listener=KvReports())
+        cache = PrefixCache(
+            model.max_num_seqs,
+            block_size=16,
+            listener=KvReports(),
+            states=model,
+            cache_ram=cache_ram,
+        )
         self.counts = Counts()
         self.scheduler = Scheduler(model, piece, cache, counts=self.counts, speculation=speculation)
         self.steps = 0

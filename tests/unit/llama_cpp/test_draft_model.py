@@ -94,6 +94,37 @@ def test_what_it_has_read_of_a_prompt_is_kept(alike, reads):
     assert _all_right(stepped)
 
 
+def test_what_only_the_large_model_has_again_is_read_piece_by_piece(tiny, monkeypatch):
+    loaded = _loaded(tiny, tiny, max_num_seqs=1, ubatch_size=2 * PIECE)
+    places, add = [], loaded.draft.add
+
+    def noted(token, position, slot, *, sample):
+        places.append(position)
+        return add(token, position, slot, sample=sample)
+
+    monkeypatch.setattr(loaded.draft, "add", noted)
+    stepped = Stepped(loaded.model, loaded.speculation(), piece=PIECE, cache_ram=2**30)
+    one, other = range(20, 190), range(60, 230)
+    expected = stepped.finish(*map(stepped.sequence, (one, other)))
+    sequence = stepped.sequence(one)
+    stepped.scheduler.add(sequence)
+    drafted = stepped.counts.n_draft_tokens
+    reads = []
+    while not stepped.scheduler.idle:
+        places.clear()
+        stepped.step()
+        reads.append(len(places))
+    assert sequence.cached == 160
+    assert stepped.result(sequence)["token_ids"] == expected[0]["token_ids"]
+    # Beside its piece, at most a draft.
+    assert reads[0] == 2 * PIECE
+    assert max(reads[1:]) <= PIECE + 4
+    assert sum(reads) >= 170
+    assert stepped.counts.n_draft_tokens > drafted
+    assert _all_right(stepped)
+    loaded.close()
+
+
 def test_nothing_is_kept_of_who_shares_nothing(alike, reads):
     stepped = Stepped(alike.model, alike.speculation(), piece=PIECE)
     salted = {"routing": {"cache_salt": "mine"}}

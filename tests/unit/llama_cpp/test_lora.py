@@ -135,6 +135,16 @@ async def test_nobody_goes_on_from_what_another_adapter_read(client, prompt):
         assert client.index.prefixes_with(adapter) == client.index.prefixes_of([prompt])
 
 
+async def test_what_left_a_slot_is_that_adapter_s_own(start, files, prompt, expected):
+    client = await start(max_num_seqs=1, lora=[f"poet={files['poet']}"])
+    found = []
+    for adapter in (None, "poet", None, "poet"):
+        output = await _ask(client, prompt, adapter)
+        assert output.tokens == expected[adapter]
+        found.append(_cached(output) > 0)
+    assert found == [False, False, True, True]
+
+
 async def test_it_is_loaded_and_unloaded_while_others_run(start, files, prompt, expected):
     client = await start(max_num_seqs=4, max_loras=1)
     engine, cards = client.engine, Cards()
@@ -329,7 +339,7 @@ def test_the_command_line_names_them(files):
 
 
 def test_what_was_read_with_an_adapter_that_is_gone_takes_no_room(model, files, prompt):
-    cache = PrefixCache(model.max_slots, block_size=16, listener=KvReports())
+    cache = PrefixCache(model.max_slots, block_size=16, listener=KvReports(), states=model)
     scheduler = Scheduler(model, prefill_chunk=32, cache=cache)
     adapter = Adapter(name="poet", path=files["poet"])
     scheduler.load_adapter(adapter)

@@ -8,6 +8,7 @@ COUNTERS = {
     "n_decode_total",
     "prefix_cache_hits_total",
     "prefix_cache_queries_total",
+    "prompt_cache_hits_total",
     "prompt_seconds_total",
     "prompt_tokens_total",
     "spec_decode_num_accepted_tokens_total",
@@ -15,7 +16,7 @@ COUNTERS = {
     "tokens_predicted_seconds_total",
     "tokens_predicted_total",
 }
-GAUGES = {"kv_cache_usage_ratio", "requests_deferred", "requests_processing"}
+GAUGES = {"kv_cache_usage_ratio", "prompt_cache_bytes", "requests_deferred", "requests_processing"}
 
 
 def _read(text):

@@ -1,11 +1,12 @@
 """Options, the command line of the engine, and what is said where something is missing."""
 
+import os
 import subprocess
 import sys
 
 import pytest
 
-from dynamo_backend_common.engines.llama_cpp import LlamaCpp, Options
+from dynamo_backend_common.engines.llama_cpp import LlamaCpp, Options, host
 from dynamo_backend_common.engines.llama_cpp.option import flag, specs
 from dynamo_backend_common.engines.llama_cpp.options import parse_options
 from dynamo_backend_common.exceptions import InvalidArgument
@@ -67,7 +68,7 @@ def test_help_names_every_option(capsys):
         (["--prefill-chunk", "4"], "prefill_chunk is 4; it must be an integer of 8 or more"),
         (["--ubatch-size", "7"], "ubatch_size is 7; it must be an integer of 8 or more"),
         (["--kv-cache-block-size", "24"], "kv_cache_block_size is 24; it must be one of 8, 16, 32"),
-        (["--max-num-seqs", "500"], "max_num_batched_tokens is 512; it must be 628 or more"),
+        (["--max-num-seqs", "500"], "max_num_batched_tokens is 640; it must be 756 or more"),
         (["--gpu-layers", "most"], "gpu_layers is 'most'; it must be auto, all, an integer of -1"),
         (["--tensor-split", "3,x"], "tensor_split is '3,x'; it must be numbers of 0 or more"),
         (["--cache-type-k", "q9"], "cache_type_k is 'q9'; it must be one of f32, f16"),
@@ -87,8 +88,8 @@ def test_help_names_every_option(capsys):
         (["--spec-draft-p-min", "1.5"], "spec_draft_p_min is 1.5; it must be 0 to 1"),
         (["--spec-draft-n-min", "4"], "spec_draft_n_min is 4; it must be at most spec_draft_n_max"),
         (
-            ["--spec-type", "ngram-simple", "--max-num-batched-tokens", "140"],
-            "max_num_batched_tokens is 140; with drafts it must be 144 or more",
+            ["--spec-type", "ngram-simple", "--max-num-batched-tokens", "268"],
+            "max_num_batched_tokens is 268; with drafts it must be 272 or more",
         ),
         (["--context", "5"], "unrecognized arguments: --context 5"),
         (["--model-path", "/nowhere/m.gguf"], "'/nowhere/m.gguf' does not exist"),
@@ -169,3 +170,16 @@ def test_an_import_changes_nothing_of_the_process():
         "assert 'llama_cpp' not in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_quarter_of_a_small_memory_is_for_prompts(tmp_path, monkeypatch):
+    limit = tmp_path / "memory.max"
+    monkeypatch.setattr(host, "_LIMITS", (str(limit), "/nowhere"))
+    whole = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    expected = {"max": whole, str(2**30): 2**30, "9223372036854771712": whole}
+    for text, memory in expected.items():
+        limit.write_text(f"{text}\n")
+        assert host.memory() == memory
+        assert Options().cache_ram == min(8192, memory // 2**22)
+    assert Options(cache_ram=1).cache_ram_bytes == 2**20
+    assert Options(cache_ram=-1).cache_ram_bytes > whole

@@ -1,5 +1,7 @@
 """The cache without a model: what is told is what is held, and who gives way to whom."""
 
+from weakref import WeakSet
+
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -11,17 +13,64 @@ from support.kv_index import KvIndex
 SIZE = 4
 
 
+class State:
+    """A copy of what a slot held."""
+
+    def __init__(self, tokens):
+        self.tokens = tokens
+
+
+class States:
+    """Takes the place of llama.cpp: the tokens in each slot, of which each is a byte of a state.
+
+    Attributes:
+        cells: The tokens.
+        saved: The copies that somebody has.
+    """
+
+    def __init__(self, slots):
+        self.cells = [() for _ in range(slots)]
+        self.saved = WeakSet()
+
+    def state_size(self, slot):
+        return len(self.cells[slot])
+
+    def save_state(self, slot):
+        state = State(self.cells[slot])
+        self.saved.add(state)
+        return state
+
+    def follow(self, lease):
+        """Moves tokens as a lease says."""
+        tokens = self.cells[lease.slot if lease.source is None else lease.source]
+        if lease.state is not None:
+            tokens = lease.state.tokens
+        assert len(tokens) >= lease.cached
+        self.cells[lease.slot] = tokens[: lease.cached]
+
+    @property
+    def held(self):
+        """The tokens of each slot, and of each copy."""
+        return [*self.cells, *(state.tokens for state in self.saved)]
+
+
 def _cache(slots, **options):
     reports, index = KvReports(), KvIndex(SIZE)
     reports.publish_events(index)
-    return PrefixCache(slots, block_size=SIZE, listener=reports, **options), index
+    states = States(slots)
+    cache = PrefixCache(slots, block_size=SIZE, listener=reports, states=states, **options)
+    return cache, index, states
 
 
-def _serve(cache, prompt):
+def _serve(cache, prompt, states=None):
     """One request alone, from its slot to its end."""
     lease = cache.take(prompt)
+    if states is not None:
+        states.follow(lease)
     cache.read(lease.slot, len(prompt))
-    cache.give_back(lease.slot)
+    kept = cache.give_back(lease.slot)
+    if states is not None:
+        states.cells[lease.slot] = prompt[:kept]
     return lease
 
 
@@ -44,35 +93,32 @@ PROMPTS = st.tuples(
 class Requests(RuleBasedStateMachine):
     """Any requests, against cells that are moved as the leases say."""
 
-    @initialize(slots=st.integers(1, 4))
-    def start(self, slots):
-        self.cache, self.index = _cache(slots)
-        # What llama.cpp would have in each slot, and those of it that were read as a prompt.
-        self.cells = [[] for _ in range(slots)]
+    @initialize(slots=st.integers(1, 4), cache_ram=st.sampled_from([0, 20, 50, 1000]))
+    def start(self, slots, cache_ram):
+        self.cache, self.index, self.states = _cache(slots, cache_ram=cache_ram)
+        self.cache_ram = cache_ram
         self.running = {}
 
     @rule(prompt=PROMPTS)
     def take(self, prompt):
+        known = [len(self._common(tokens, prompt)) for tokens in self.states.held]
         lease = self.cache.take(prompt)
-        if len(self.running) == len(self.cells):
+        if len(self.running) == len(self.states.cells):
             assert lease is None
             return
         assert lease.slot not in self.running
-        known = [len(self._common(cells, prompt)) for cells in self.cells]
-        expected = min(max(known) // SIZE, max(len(prompt) - 2, 0) // SIZE) * SIZE
-        assert lease.cached == expected
-        cells = self.cells[lease.slot if lease.source is None else lease.source]
-        self.cells[lease.slot] = cells[: lease.cached]
-        assert tuple(self.cells[lease.slot]) == prompt[: lease.cached]
+        assert lease.cached == min(max(known) // SIZE, max(len(prompt) - 2, 0) // SIZE) * SIZE
+        self.states.follow(lease)
+        assert self.states.cells[lease.slot] == prompt[: lease.cached]
         self.running[lease.slot] = prompt
 
     @precondition(lambda self: self.running)
     @rule(data=st.data())
     def read(self, data):
         slot = data.draw(st.sampled_from(sorted(self.running)))
-        prompt, cells = self.running[slot], self.cells[slot]
-        end = data.draw(st.integers(len(cells), len(prompt)))
-        cells += prompt[len(cells) : end]
+        prompt, read = self.running[slot], len(self.states.cells[slot])
+        end = data.draw(st.integers(read, len(prompt)))
+        self.states.cells[slot] = prompt[:end]
         self.cache.read(slot, end)
 
     @precondition(lambda self: self.running)
@@ -82,31 +128,45 @@ class Requests(RuleBasedStateMachine):
         slot = data.draw(st.sampled_from(sorted(self.running)))
         del self.running[slot]
         kept = self.cache.give_back(slot)
-        assert kept == len(self.cells[slot]) // SIZE * SIZE
-        del self.cells[slot][kept:]
+        assert kept == len(self.states.cells[slot]) // SIZE * SIZE
+        self.states.cells[slot] = self.states.cells[slot][:kept]
+
+    @precondition(lambda self: self.running)
+    @rule(data=st.data())
+    def lose(self, data):
+        slot = data.draw(st.sampled_from(sorted(self.running)))
+        self.cache.lose(slot)
+        self.states.cells[slot] = ()
 
     @rule()
     def evict(self):
-        kept = {n for n, cells in enumerate(self.cells) if cells and n not in self.running}
+        cells = self.states.cells
+        kept = {n for n, tokens in enumerate(cells) if tokens and n not in self.running}
         slot = self.cache.evict()
         assert slot in kept if kept else slot is None
         if slot is not None:
-            self.cells[slot].clear()
+            cells[slot] = ()
 
     @rule()
     def clear(self):
         self.cache.clear()
-        for slot, cells in enumerate(self.cells):
+        assert not self.states.saved
+        for slot in range(len(self.states.cells)):
             if slot not in self.running:
-                cells.clear()
+                self.states.cells[slot] = ()
 
     @invariant()
     def what_is_told_is_what_is_held(self):
-        assert self.index.prefixes == self.index.prefixes_of(self.cells)
+        assert self.index.prefixes == self.index.prefixes_of(self.states.held)
+
+    @invariant()
+    def copies_are_within_the_limit(self):
+        size = sum(len(state.tokens) for state in self.states.saved)
+        assert size == self.cache.saved_bytes <= self.cache_ram
 
     @staticmethod
-    def _common(cells, prompt):
-        same = [one == other for one, other in zip(cells, prompt, strict=False)]
+    def _common(tokens, prompt):
+        same = [one == other for one, other in zip(tokens, prompt, strict=False)]
         return prompt[: same.index(False) if False in same else len(same)]
 
 
@@ -115,7 +175,7 @@ TestRequests.settings = settings(max_examples=150, stateful_step_count=40, deadl
 
 
 def test_a_prompt_is_found_but_for_its_rest():
-    cache, _ = _cache(2)
+    cache, *_ = _cache(2)
     assert _serve(cache, _prompt(1, 2, 3)).cached == 0
     assert _serve(cache, _prompt(1, 2, 3)).cached == 3 * SIZE
     # A rest of one token or none would be computed by other code than the prompt was.
@@ -125,7 +185,7 @@ def test_a_prompt_is_found_but_for_its_rest():
 
 
 def test_who_goes_on_from_a_whole_slot_gets_that_slot():
-    cache, index = _cache(4)
+    cache, index, _ = _cache(4)
     first = _serve(cache, _prompt(1, 2))
     second = _serve(cache, _prompt(1, 2, 3))
     assert (second.slot, second.source) == (first.slot, None)
@@ -133,7 +193,7 @@ def test_who_goes_on_from_a_whole_slot_gets_that_slot():
 
 
 def test_an_empty_slot_takes_a_copy_and_nothing_is_lost():
-    cache, index = _cache(2)
+    cache, index, _ = _cache(2)
     first = _serve(cache, _prompt(1, 2, 3))
     second = _serve(cache, _prompt(1, 2, 4))
     assert second.source == first.slot != second.slot
@@ -141,7 +201,7 @@ def test_an_empty_slot_takes_a_copy_and_nothing_is_lost():
 
 
 def test_a_prefix_in_use_is_copied_and_not_cut():
-    cache, index = _cache(2)
+    cache, index, _ = _cache(2)
     lease = cache.take(_prompt(1, 2))
     cache.read(lease.slot, 2 * SIZE)
     assert _serve(cache, _prompt(1, 5)).source == lease.slot
@@ -153,7 +213,7 @@ def test_a_prefix_in_use_is_copied_and_not_cut():
 
 
 def test_the_least_recently_used_gives_way():
-    cache, index = _cache(3)
+    cache, index, _ = _cache(3)
     for number in (1, 2, 3):
         _serve(cache, _prompt(number))
     _serve(cache, _prompt(1))
@@ -162,7 +222,7 @@ def test_the_least_recently_used_gives_way():
 
 
 def test_what_was_used_least_recently_is_evicted_first():
-    cache, index = _cache(3)
+    cache, index, _ = _cache(3)
     for number in (1, 2, 3, 1):
         _serve(cache, _prompt(number))
     lent = cache.take(_prompt(2))
@@ -175,7 +235,7 @@ def test_what_was_used_least_recently_is_evicted_first():
 
 
 def test_a_long_prefix_with_many_ends_fills_one_slot():
-    cache, index = _cache(2)
+    cache, index, _ = _cache(2)
     _serve(cache, _prompt(8, 9))
     for end in range(20, 30):
         _serve(cache, _prompt(1, 2, 3, end))
@@ -183,7 +243,7 @@ def test_a_long_prefix_with_many_ends_fills_one_slot():
 
 
 def test_a_short_beginning_in_common_takes_nothing_from_a_long_prefix():
-    cache, index = _cache(2)
+    cache, index, _ = _cache(2)
     _serve(cache, _prompt(8))
     long = _serve(cache, _prompt(1, 2, 3))
     lease = _serve(cache, _prompt(1, 5))
@@ -192,7 +252,7 @@ def test_a_short_beginning_in_common_takes_nothing_from_a_long_prefix():
 
 
 def test_a_copy_is_held_before_more_is_read():
-    cache, index = _cache(3)
+    cache, index, _ = _cache(3)
     original = _serve(cache, _prompt(1, 2))
     lease = cache.take(_prompt(1, 3))
     assert lease.source == original.slot
@@ -203,14 +263,14 @@ def test_a_copy_is_held_before_more_is_read():
 
 
 def test_equal_blocks_of_different_prefixes_are_different():
-    cache, index = _cache(2)
+    cache, index, _ = _cache(2)
     _serve(cache, _prompt(1, 1, 1))
     _serve(cache, _prompt(2, 1, 1))
     assert len(index.prefixes) == 6
 
 
 def test_who_does_not_share_finds_and_leaves_nothing():
-    cache, index = _cache(2)
+    cache, index, _ = _cache(2)
     _serve(cache, _prompt(1, 2))
     lease = cache.take(_prompt(1, 2), shares=False)
     cache.read(lease.slot, 2 * SIZE)
@@ -220,7 +280,88 @@ def test_who_does_not_share_finds_and_leaves_nothing():
 
 
 def test_switched_off_it_only_lends():
-    cache, index = _cache(2, enabled=False)
+    cache, index, _ = _cache(2, enabled=False)
     for _ in range(3):
         assert _serve(cache, _prompt(1, 2)).cached == 0
     assert not index.prefixes
+
+
+def test_what_leaves_a_slot_comes_back():
+    cache, index, states = _cache(1, cache_ram=100)
+    for number in (1, 2, 3):
+        _serve(cache, _prompt(number, number), states)
+    lease = _serve(cache, _prompt(1, 1, 5), states)
+    assert (lease.cached, lease.state.tokens) == (2 * SIZE, _prompt(1, 1, rest=0))
+    del lease
+    # It is longer now: of the copy nothing is left when it goes.
+    _serve(cache, _prompt(2, 2), states)
+    assert {state.tokens for state in states.saved} == {
+        _prompt(*numbers, rest=0) for numbers in ((2, 2), (3, 3), (1, 1, 5))
+    }
+    assert len(index.prefixes) == 7
+
+
+def test_the_copy_that_was_wanted_least_recently_gives_way():
+    cache, _, states = _cache(1, cache_ram=2 * SIZE)
+    for number in (1, 2, 3, 1, 4, 5):
+        _serve(cache, _prompt(number), states)
+    assert {state.tokens[0] for state in states.saved} == {1, 4}
+
+
+def test_a_copy_of_what_a_slot_has_gives_way_first():
+    cache, _, states = _cache(2, cache_ram=2 * SIZE)
+    for number in (1, 2, 3, 4, 1):
+        _serve(cache, _prompt(number), states)
+    # Slots have 4 and 1, copies are 1 and 2; of 4 there is none yet.
+    _serve(cache, _prompt(2), states)
+    _serve(cache, _prompt(1), states)
+    kept = {tokens[0] for tokens in states.held if tokens}
+    assert kept == {1, 2, 4}
+
+
+def test_what_is_too_large_is_not_copied():
+    cache, _, states = _cache(1, cache_ram=2 * SIZE)
+    _serve(cache, _prompt(1), states)
+    _serve(cache, _prompt(2, 3, 4), states)
+    _serve(cache, _prompt(5), states)
+    assert {state.tokens[0] for state in states.saved} == {1}
+
+
+def test_a_short_end_is_not_worth_a_copy():
+    cache, _, states = _cache(1, cache_ram=1000)
+    for end in range(20, 30):
+        _serve(cache, _prompt(1, 2, 3, 4, end), states)
+    assert not states.saved
+    _serve(cache, _prompt(1, 2, 6), states)
+    assert [state.tokens for state in states.saved] == [_prompt(1, 2, 3, 4, 29, rest=0)]
+
+
+def test_a_long_copy_is_not_worth_a_short_beginning():
+    cache, _, states = _cache(1, cache_ram=1000)
+    _serve(cache, _prompt(*range(1, 18)), states)
+    _serve(cache, _prompt(30), states)
+    assert _serve(cache, _prompt(1, 2, 31), states).cached == 0
+    _serve(cache, _prompt(30), states)
+    assert _serve(cache, _prompt(1, 2, 3, 32), states).cached == 3 * SIZE
+
+
+def test_where_there_is_no_memory_nothing_is_copied():
+    cache, index, states = _cache(1, cache_ram=1000)
+    states.save_state = lambda slot: None
+    for number in (1, 2):
+        _serve(cache, _prompt(number), states)
+    assert cache.saved_bytes == 0
+    assert index.prefixes == {_prompt(2, rest=0)}
+
+
+def test_what_was_read_with_an_adapter_that_is_gone_is_dropped():
+    cache, _, states = _cache(1, cache_ram=1000)
+    lease = cache.take(_prompt(1), adapter="poet")
+    cache.read(lease.slot, SIZE)
+    states.cells[lease.slot] = _prompt(1)[: cache.give_back(lease.slot)]
+    _serve(cache, _prompt(1), states)
+    _serve(cache, _prompt(2), states)
+    assert len(states.saved) == 2
+    assert cache.forget("poet") == []
+    assert len(states.saved) == 1
+    assert cache.take(_prompt(1), adapter="poet").cached == 0

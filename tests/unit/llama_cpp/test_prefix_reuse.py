@@ -85,7 +85,7 @@ def begin(start, cells, metrics_context):
     """Starts an engine whose reports are received."""
 
     async def begin(**options):
-        client = await start(**{"max_num_seqs": 4, "prefill_chunk": 32} | options)
+        client = await start(**{"max_num_seqs": 4, "prefill_chunk": 32, "cache_ram": 0} | options)
         client.cells, client.index, client.snapshots = cells, KvIndex(SIZE), Snapshots()
         bindings = await client.engine.setup_metrics(metrics_context())
         assert bindings.dp_ranks == [0]

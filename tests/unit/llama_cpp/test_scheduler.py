@@ -17,7 +17,7 @@ STREAMS = itertools.count(1)
 
 
 def _scheduler(model):
-    cache = PrefixCache(model.max_num_seqs, block_size=16, listener=KvReports())
+    cache = PrefixCache(model.max_num_seqs, block_size=16, listener=KvReports(), states=model)
     return Scheduler(model, prefill_chunk=32, cache=cache)
 
 

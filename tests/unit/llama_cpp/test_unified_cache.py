@@ -17,8 +17,12 @@ STORY = "Once upon a time there was a lighthouse keeper who counted the ships. "
 
 
 @pytest.fixture
-async def unified(start, metrics_context):
-    client = await start(kv_unified=True, context_length=TOTAL, max_num_seqs=4, prefill_chunk=32)
+async def unified(start, metrics_context, request):
+    """Four requests with one cache; more options by the test's parameter."""
+    more = getattr(request, "param", {})
+    client = await start(
+        kv_unified=True, context_length=TOTAL, max_num_seqs=4, prefill_chunk=32, **more
+    )
     client.index, client.snapshots = KvIndex(SIZE), []
     push = SimpleNamespace(push=lambda _, **state: client.snapshots.append(state))
     (await client.engine.setup_metrics(metrics_context())).on_publisher_ready(push)
@@ -108,6 +112,7 @@ async def test_what_several_begin_with_is_there_once(unified, chat, model, preem
         assert _are_likeliest(model, prompt, output.tokens)
 
 
+@pytest.mark.parametrize("unified", [{"cache_ram": 0}], indirect=True)
 async def test_what_is_kept_gives_way_to_who_runs(unified, tokenize, preempted):
     kept = [tokenize(f"{number} {STORY}")[:52] for number in ("One", "Two", "Three", "Four")]
     for prompt in kept:

@@ -31,7 +31,8 @@ from .request.generation import read_request
 from .request.preparation import Preparation
 from .starting import given_up_by
 from .steps.counts import Counts
-from .steps.scheduler import Load, Scheduler
+from .steps.load import Load
+from .steps.scheduler import Scheduler
 from .steps.sequence import Sequence
 from .steps.step_loop import StepLoop
 
@@ -169,6 +170,8 @@ class LlamaCpp:
             model.max_slots,
             block_size=self._options.kv_cache_block_size,
             listener=self._kv_reports,
+            states=model,
+            cache_ram=self._options.cache_ram_bytes,
             enabled=self._caches_prefixes(model),
         )
         scheduler = Scheduler(

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
     from .cache.kv_reports import KvUse
     from .steps.counts import Counts
-    from .steps.scheduler import Load
+    from .steps.load import Load
 
 _ESCAPES = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
 
@@ -26,6 +26,7 @@ def metrics_text(
         labels: Labels of each sample.
     """
     used = kv_use.used_blocks / kv_use.total_blocks if kv_use is not None else 0.0
+    saved = kv_use.saved_bytes if kv_use is not None else 0
     rows = (
         ("prompt_tokens_total", "Tokens of prompts that were computed.", counts.prompt_tokens),
         ("prompt_seconds_total", "Seconds that prompts took.", counts.prompt_seconds),
@@ -45,6 +46,11 @@ def metrics_text(
             "Tokens of prompts that were found in the prefix cache.",
             counts.prefix_cache_hits,
         ),
+        (
+            "prompt_cache_hits_total",
+            "Tokens of prompts that were found in the host's memory.",
+            counts.prompt_cache_hits,
+        ),
         ("n_decode_total", "Batches that were computed.", counts.n_decode),
         ("spec_decode_num_draft_tokens_total", "Tokens of drafts.", counts.n_draft_tokens),
         (
@@ -54,6 +60,7 @@ def metrics_text(
         ),
         ("requests_processing", "Requests that run.", load.running),
         ("requests_deferred", "Requests that wait for a slot.", load.waiting),
+        ("prompt_cache_bytes", "Bytes that prompts in the host's memory take.", saved),
         ("kv_cache_usage_ratio", "Part of the KV cache that running requests have.", used),
     )
     shown = ",".join(f'{name}="{value.translate(_ESCAPES)}"' for name, value in labels.items())

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 import difflib
-import os
+import sys
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 from ...exceptions import InvalidArgument
+from .host import cache_ram, spare_processors
 from .option import (
     Choice,
     Choices,
@@ -35,12 +36,6 @@ _DEFAULT_CONTEXT = 4096
 _BLOCK_SIZES = (8, 16, 32, 64, 128, 256)
 _UNQUANTISED = ("f32", "f16", "bf16")
 _CACHE_TYPES = (*_UNQUANTISED, "q8_0", "q4_0", "q4_1", "iq4_nl", "q5_0", "q5_1")
-
-
-def _spare_processors() -> int:
-    """Processors that this process may use, but for one: the worker itself needs it."""
-    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return max((usable or 1) - 1, 1)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -83,15 +78,15 @@ class Options:
         default_text="as `context_length`",
     )
     max_num_seqs: int = option(8, Integer(), "requests that run at once; more wait in a queue")
-    max_num_batched_tokens: int = option(512, Integer(), "tokens of one step at most")
+    max_num_batched_tokens: int = option(640, Integer(), "tokens of one step at most")
     prefill_chunk: int = option(
-        128,
+        256,
         Integer(SMALLEST_PREFILL_CHUNK),
         "tokens of prompts in one step at most while other requests are producing output; it "
         "bounds how long a step keeps them waiting",
     )
     threads: int = option(
-        _spare_processors,
+        spare_processors,
         Integer(),
         "threads of llama.cpp",
         default_text="one less than there are processors to use",
@@ -199,7 +194,13 @@ class Options:
         True,
         Switch(),
         "keep what was read of a prompt for requests that begin alike; it takes no memory of its "
-        "own, and no output is another with it",
+        "own but `cache_ram`, and no output is another with it",
+    )
+    cache_ram: int = option(
+        cache_ram,
+        Integer(-1),
+        "MiB of the host's memory for prompts that had to leave the KV cache; 0: none; -1: all",
+        default_text="8192, at most a quarter of the memory",
     )
 
     lora: tuple[str, ...] = option(
@@ -347,6 +348,11 @@ class Options:
     def quantises_values(self) -> bool:
         """Whether the values in the KV cache are quantised, which needs flash attention."""
         return self.cache_type_v not in _UNQUANTISED
+
+    @property
+    def cache_ram_bytes(self) -> int:
+        """Bytes for prompts that had to leave the KV cache."""
+        return sys.maxsize if self.cache_ram < 0 else self.cache_ram * 2**20
 
     @property
     def spec_types(self) -> frozenset[str]:

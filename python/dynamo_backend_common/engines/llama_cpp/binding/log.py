@@ -19,11 +19,12 @@ class LlamaLog:
         first_error: The first error line since it was made empty: what a failed call, which itself
             only answers that it failed, was about. Later lines say no more than that.
         withholds_warnings: Whether warnings are dropped too: of what is expected and mended.
+        withholds_errors: Whether errors are not logged either.
     """
 
     def __init__(self) -> None:
         self.first_error = ""
-        self.withholds_warnings = False
+        self.withholds_warnings = self.withholds_errors = False
         self._level: int | None = None
 
     def install(self, library: Any) -> None:
@@ -41,6 +42,8 @@ class LlamaLog:
             return
         if self._level == logging.ERROR:
             self.first_error = self.first_error or line
+            if self.withholds_errors:
+                return
         elif self.withholds_warnings:
             return
         logger.log(self._level, "%s", line)

@@ -59,11 +59,13 @@ class Model:
         is_encoder: Whether it has no decoder, and so makes no text.
         bos_token: Token that begins a text, or None.
         begin_token: The same, where a prompt must begin with it; else None.
+        shares_cells: Whether all sequences share the cells of one KV cache.
         keeps_prefixes: Whether a part of a sequence can be kept, and copied: not where layers of
             the model are recurrent, or see only a window.
     """
 
     context_length: int
+    shares_cells: bool
     keeps_prefixes: bool
 
     def __init__(
@@ -155,7 +157,7 @@ class Model:
         on_gpu = uses_gpu(options, self._c)
         parameters = context_parameters(options, self._c, on_gpu=on_gpu)
         parameters.n_ctx = options.total_tokens_for(length)
-        parameters.kv_unified = self._shares_cells = options.kv_unified
+        parameters.kv_unified = self.shares_cells = options.kv_unified
         self.keeps_prefixes = not (
             self._c.llama_model_is_recurrent(self._model)
             or self._c.llama_model_is_hybrid(self._model)
@@ -234,10 +236,10 @@ class Model:
         """
         self._batch.n_tokens, self._size = self._size, 0
         LOG.first_error = ""
-        LOG.withholds_warnings = self._shares_cells
+        LOG.withholds_warnings = self.shares_cells
         code = self._c.llama_decode(self._context, self._batch)
         LOG.withholds_warnings = False
-        if code == _NO_CELLS and self._shares_cells:
+        if code == _NO_CELLS and self.shares_cells:
             raise NoCells
         if code == _ABORTED:
             raise Interrupted
@@ -282,6 +284,35 @@ class Model:
         # Cells of its own llama.cpp replaces by copies, all of them; shared ones it adds.
         self._c.llama_memory_seq_rm(self._memory, target, -1, -1)
         self._c.llama_memory_seq_cp(self._memory, source, target, -1, -1)
+
+    def state_size(self, sequence: int) -> int:
+        """Bytes of what `save_state` makes."""
+        size: int = self._c.llama_state_seq_get_size(self._context, sequence)
+        return size
+
+    def save_state(self, sequence: int) -> Any | None:
+        """A copy of a sequence in the host's memory, a numpy array; None: there is no room."""
+        import numpy as np  # a dependency of llama-cpp-python
+
+        try:
+            state = np.empty(self.state_size(sequence), np.uint8)
+        except MemoryError:
+            return None
+        written = self._c.llama_state_seq_get_data(
+            self._context, _bytes(state), len(state), sequence
+        )
+        return state if written == len(state) else None
+
+    def restore_state(self, sequence: int, state: Any) -> bool:
+        """Makes a sequence what `save_state` has copied.
+
+        Returns:
+            False: there is no room for it in the KV cache that all share; the sequence is empty.
+        """
+        LOG.withholds_errors = self.shares_cells
+        read = self._c.llama_state_seq_set_data(self._context, _bytes(state), len(state), sequence)
+        LOG.withholds_errors = False
+        return bool(read)
 
     def last_position(self, sequence: int) -> int:
         """The place of a sequence's last token; -1 where it is empty."""
@@ -341,3 +372,7 @@ class Model:
         if self._model:
             self._c.llama_model_free(self._model)
         self._batch = self._context = self._model = None
+
+
+def _bytes(state: Any) -> Any:
+    return state.ctypes.data_as(ctypes.POINTER(ctypes.c_uint8))

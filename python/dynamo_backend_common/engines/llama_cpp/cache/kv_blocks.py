@@ -35,7 +35,7 @@ class Block:
         tokens: Its tokens; none: the root.
         parent: The block before it; None: the root.
         children: The blocks behind it, by their tokens.
-        slots: Who holds it, and with it every block before it.
+        slots: Who holds it, and with it every block before it: slots, and copies of some.
     """
 
     __slots__ = ("block_hash", "children", "parent", "slots", "tokens")
@@ -114,6 +114,11 @@ class KvBlocks:
                 [(block.block_hash, block.tokens) for block in stored],
                 adapter,
             )
+
+    def share(self, slot: int, path: list[Block]) -> None:
+        """Makes ``slot`` hold what another one does."""
+        for block in path:
+            block.slots.add(slot)
 
     def drop(self, slot: int, path: list[Block], count: int) -> None:
         """Leaves ``slot`` with the first ``count`` blocks of ``path``, which it holds; shrinks."""

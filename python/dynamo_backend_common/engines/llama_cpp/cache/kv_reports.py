@@ -22,11 +22,13 @@ class KvUse:
         total_blocks: Blocks that there are.
         used_blocks: Blocks of the requests that are running; what is kept of others gives way.
         hit_rate: Part of all prompt tokens so far that were found; None: not measured.
+        saved_bytes: What prompts that left their slots take of the host's memory.
     """
 
     total_blocks: int
     used_blocks: int
     hit_rate: float | None
+    saved_bytes: int
 
 
 class KvReports:

@@ -2,7 +2,8 @@
 
 Every slot has cells of its own, so that no sequence's output depends on where another one's cells
 are. What a request leaves in its slot stays there until the slot is wanted; a request that begins
-alike goes on from it in place, or from a copy in another slot.
+alike goes on from it in place, or from a copy in another slot. What has to leave a slot is copied
+into the host's memory, and from there back into a slot for a request that begins alike.
 
 Only what was read as a prompt is kept, in whole blocks. Output is computed one token at a time, by
 other code of llama.cpp and with other rounding than a prompt: whoever went on from it would get
@@ -12,15 +13,19 @@ other output than without the cache.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .kv_blocks import KvBlocks
+from .prompt_cache import PromptCache
 
 if TYPE_CHECKING:
     from .kv_blocks import Block, Listener, Tokens
+    from .prompt_cache import States
 
 # A rest of one token would be computed as output is, see `prefill`.
 _SMALLEST_REST = 2
+# What leaves a slot is copied where nobody else has that part of it, or more.
+_WORTH_COPYING = 1 / 4
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -30,13 +35,15 @@ class Lease:
     Attributes:
         slot: Its number.
         cached: Tokens of the prompt that need not be computed.
-        source: Slot that they are to be copied from; None: they are in place. What else is in the
-            slot is to be removed.
+        source: Slot that they are to be copied from; None: none.
+        state: What `States.save_state` made, that they are to be restored from; None: nothing.
+            Without both they are in place. What else is in the slot is to be removed.
     """
 
     slot: int
     cached: int
-    source: int | None
+    source: int | None = None
+    state: Any | None = None
 
 
 @dataclass(kw_only=True, slots=True)
@@ -57,10 +64,18 @@ class PrefixCache:
     Attributes:
         block_size: Tokens of a block.
         enabled: Whether anything is kept.
+        copies: Whether what leaves a slot is copied into the host's memory.
     """
 
     def __init__(
-        self, total: int, *, block_size: int, listener: Listener, enabled: bool = True
+        self,
+        total: int,
+        *,
+        block_size: int,
+        listener: Listener,
+        states: States,
+        cache_ram: int = 0,
+        enabled: bool = True,
     ) -> None:
         """Has ``total`` empty slots.
 
@@ -68,13 +83,22 @@ class PrefixCache:
             total: Number of slots.
             block_size: Tokens of a block: what is kept is a multiple of it.
             listener: Told which blocks are stored and removed, when they are.
+            states: Copies what slots hold.
+            cache_ram: Bytes of the host's memory for such copies; 0: none are made.
             enabled: False keeps nothing and tells nothing.
         """
         self.block_size = block_size
         self.enabled = enabled
+        self.copies = enabled and cache_ram > 0
         self._tree = KvBlocks(block_size, listener)
         self._slots = [_Slot(number=number) for number in range(total)]
+        self._saved = PromptCache(self._tree, states, limit=cache_ram, first=total)
         self._events = 0
+
+    @property
+    def saved_bytes(self) -> int:
+        """Bytes that prompts in the host's memory take."""
+        return self._saved.size
 
     def take(
         self, prompt: Tokens, *, shares: bool = True, adapter: str | None = None
@@ -94,15 +118,24 @@ class PrefixCache:
             return None
         limit = max(len(prompt) - _SMALLEST_REST, 0) // self.block_size if shares else 0
         path = self._tree.find(prompt, limit, adapter)
-        holders = path[-1].slots if path else set()
+        holders, saved = self._holders(path)
         slot = min(free, key=lambda slot: _loss(slot, path, holders))
-        source = min(holders, default=None) if slot.number not in holders else None
-        self._tree.drop(slot.number, slot.blocks, 0 if source is not None else len(path))
+        is_there = slot.number in holders
+        source = None if is_there else min(holders, default=None)
+        # Before anything gives way to what the slot loses.
+        state = None if saved is None else self._saved.state(saved, self._events + 1)
+        self._leave(slot, len(path) if is_there else 0)
         self._tree.hold(slot.number, slot.blocks, prompt, len(path), adapter)
         slot.adapter = adapter
         # Of no tokens nothing can be kept.
         slot.prompt = prompt if shares else ()
-        return Lease(slot=slot.number, cached=len(path) * self.block_size, source=source)
+        return Lease(
+            slot=slot.number, cached=len(path) * self.block_size, source=source, state=state
+        )
+
+    def lose(self, slot: int) -> None:
+        """What a lease has told to be restored could not be."""
+        self._tree.drop(slot, self._slots[slot].blocks, 0)
 
     def read(self, slot: int, count: int) -> None:
         """The first ``count`` tokens of the prompt are in the slot's cells."""
@@ -133,11 +166,12 @@ class PrefixCache:
         if not kept:
             return None
         slot = min(kept, key=lambda slot: slot.used)
-        self._tree.drop(slot.number, slot.blocks, 0)
+        self._leave(slot, 0)
         return slot.number
 
     def clear(self) -> None:
-        """Empties every slot that is not lent."""
+        """Empties every slot that is not lent, and what is in the host's memory."""
+        self._saved.clear()
         for slot in self._slots:
             if slot.prompt is None:
                 self._tree.drop(slot.number, slot.blocks, 0)
@@ -148,11 +182,30 @@ class PrefixCache:
         Returns:
             The slots whose cells are to be freed.
         """
+        self._saved.forget(adapter)
         dropped = [slot for slot in self._slots if slot.adapter == adapter]
         for slot in dropped:
             self._tree.drop(slot.number, slot.blocks, 0)
             slot.adapter = None
         return [slot.number for slot in dropped]
+
+    def _holders(self, path: list[Block]) -> tuple[set[int], int | None]:
+        """The slots that hold ``path``, else a copy that does; cuts it to what somebody holds."""
+        while path:
+            holders = path[-1].slots
+            if slots := {number for number in holders if number < len(self._slots)}:
+                return slots, None
+            if (saved := self._saved.find(holders, len(path))) is not None:
+                return set(), saved
+            path.pop()
+        return set(), None
+
+    def _leave(self, slot: _Slot, count: int) -> None:
+        """Leaves a slot with its first ``count`` blocks; what nobody else has may be copied."""
+        lost = sum(len(block.slots) == 1 for block in slot.blocks[count:])
+        if self.copies and 0 < lost >= _WORTH_COPYING * len(slot.blocks):
+            self._saved.save(slot.number, slot.blocks, adapter=slot.adapter, used=slot.used)
+        self._tree.drop(slot.number, slot.blocks, count)
 
 
 def _loss(slot: _Slot, path: list[Block], holders: set[int]) -> tuple[int, bool, int]:

@@ -19,6 +19,7 @@ class Counts:
         n_draft_accepted: Tokens of them that became output.
         prefix_cache_queries: Tokens of prompts that were looked for in the prefix cache.
         prefix_cache_hits: Tokens of them that were found.
+        prompt_cache_hits: Tokens of these that came from the host's memory.
     """
 
     prompt_tokens: int = 0
@@ -30,6 +31,7 @@ class Counts:
     n_draft_accepted: int = 0
     prefix_cache_queries: int = 0
     prefix_cache_hits: int = 0
+    prompt_cache_hits: int = 0
 
     @property
     def prefix_cache_hit_rate(self) -> float | None:

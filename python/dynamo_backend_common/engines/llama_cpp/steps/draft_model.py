@@ -33,7 +33,8 @@ class ModelDrafter:
     """Guesses what a small model would choose.
 
     What it has read of a prompt is kept, and copied to other slots, as the large model's prefixes
-    are, and at least as long: of a prompt it never has to read more than the large one.
+    are, and at least as long. Only what the large model has from the host's memory it must read
+    itself: piece by piece, with no drafts until then.
     """
 
     def __init__(
@@ -71,9 +72,10 @@ class ModelDrafter:
             model.keep(number, 0)
 
     def read(self, sequence: Sequence) -> None:
-        """Reads what the large model has read of a prompt."""
+        """Reads what the large model has read of a prompt, at most what is computed at once."""
         if sequence.decoded <= self._model.context_length:
-            self._read([(sequence.slot, self._missing(sequence, sequence.decoded))])
+            missing = self._missing(sequence, sequence.decoded)
+            self._read([(sequence.slot, missing[: self._batch])])
 
     def draft(self, wanted: List[tuple[Sequence, int]]) -> List[List[int]]:
         """What the small model would choose next, for all requests at once."""
@@ -82,8 +84,10 @@ class ModelDrafter:
         missing, running = [], []
         for number, (sequence, _) in enumerate(wanted):
             if self._can_draft(sequence, limits[number]):
-                missing.append((sequence.slot, self._missing(sequence, sequence.decoded)))
-                running.append((number, sequence.slot, sequence.last_token))
+                lacking = self._missing(sequence, sequence.decoded)
+                missing.append((sequence.slot, lacking[: self._piece]))
+                if len(lacking) <= self._piece:
+                    running.append((number, sequence.slot, sequence.last_token))
         self._read(missing)
         running = [each for each in running if not self._slots[each[1]].lost]
         while running:

@@ -14,7 +14,6 @@ them, and they take turns.
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -22,6 +21,7 @@ from ..binding.model import NoCells
 from ..cache.kv_reports import KvUse
 from .batches import equal_batches
 from .counts import Counts
+from .load import Load
 from .output import as_step, choose
 from .prefill import next_piece, reads_for_both
 from .sampling import make_sampler
@@ -36,25 +36,8 @@ if TYPE_CHECKING:
     from ....messages import Step
     from ..binding.adapter import Adapter
     from ..binding.model import Model
-    from ..cache.prefix_cache import PrefixCache
+    from ..cache.prefix_cache import Lease, PrefixCache
     from .sequence import Sequence
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Load:
-    """What the engine is busy with.
-
-    Attributes:
-        steps: Steps that were made so far.
-        running: Requests that have a slot.
-        waiting: Requests that wait for one.
-        free_slots: Slots that nobody has.
-    """
-
-    steps: int
-    running: int
-    waiting: int
-    free_slots: int
 
 
 class Scheduler:
@@ -122,6 +105,7 @@ class Scheduler:
             total_blocks=total,
             used_blocks=min(used, total),
             hit_rate=self._counts.prefix_cache_hit_rate,
+            saved_bytes=self._cache.saved_bytes,
         )
 
     @property
@@ -311,13 +295,27 @@ class Scheduler:
         assert lease is not None
         if lease.source is not None:
             self._model.copy(lease.source, lease.slot)
-        self._model.keep(lease.slot, lease.cached)
-        sequence.slot, sequence.decoded = lease.slot, lease.cached
+        cached = lease.cached if lease.state is None else self._restore(lease)
+        self._model.keep(lease.slot, cached)
+        sequence.slot, sequence.decoded = lease.slot, cached
         # Who gave way to others is looked for again, and has been counted.
         if self._cache.enabled and sequence.cached is None:
-            sequence.cached = lease.cached
+            sequence.cached = cached
             self._counts.prefix_cache_queries += len(wanted.prompt)
-            self._counts.prefix_cache_hits += lease.cached
+            self._counts.prefix_cache_hits += cached
+            self._counts.prompt_cache_hits += cached if lease.state is not None else 0
+        if self._model.shares_cells and self._cache.copies:
+            # Each step looks at all cells that are in use, those of idle slots too.
+            while self._evict():
+                pass
+
+    def _restore(self, lease: Lease) -> int:
+        """Restores what a lease tells; returns the tokens that are there then."""
+        while not self._model.restore_state(lease.slot, lease.state):
+            if not self._evict():
+                self._cache.lose(lease.slot)
+                return 0
+        return lease.cached
 
     def _read_piece(self, sequence: Sequence, length: int) -> int:
         """Reads the next ``length`` tokens of a text; returns the last one's place."""
@@ -355,8 +353,7 @@ class Scheduler:
         What is kept of earlier prompts goes first. Then who came last gives way: it waits until a
         request has ended, and its text is read once more.
         """
-        if (slot := self._cache.evict()) is not None:
-            self._model.keep(slot, 0)
+        if self._evict():
             return
         placed = [each for each in (*self._reading, *self._producing) if each.slot >= 0]
         if len(placed) == 1:
@@ -366,6 +363,13 @@ class Scheduler:
         self._give_back(youngest)
         self._waiting.appendleft(youngest)
         self._crowded = True
+
+    def _evict(self) -> bool:
+        """Frees the cells of what is kept of an earlier prompt; False: there is none."""
+        slot = self._cache.evict()
+        if slot is not None:
+            self._model.keep(slot, 0)
+        return slot is not None
 
     def _release(self, sequence: Sequence) -> None:
         """Frees what a request holds; its slot keeps what others may begin with."""

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from ...._core import Steps, StepStream
     from ....messages import Step
     from ..cache.kv_reports import KvReports
-    from .scheduler import Load, Scheduler
+    from .load import Load
+    from .scheduler import Scheduler
     from .sequence import Sequence
 
 
