@@ -23,6 +23,7 @@ from .option import (
     check,
     option,
 )
+from .server_names import refuse_server_names
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -386,11 +387,13 @@ def parse_options(argv: Sequence[str]) -> Options:
     """
     parser = argparse.ArgumentParser(
         prog="llama-cpp",
+        usage="dynamo-backend serve llama-cpp -- [options]",
         description="Options of the bundled llama.cpp engine, given after '--'.",
         allow_abbrev=False,
     )
     add_arguments(parser, Options)
     try:
+        refuse_server_names(argv)
         return Options(**vars(parser.parse_args(argv)))
     except InvalidArgument as error:
         parser.error(str(error))
