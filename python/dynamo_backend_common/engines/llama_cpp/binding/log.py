@@ -24,7 +24,8 @@ class LlamaLog:
 
     def __init__(self) -> None:
         self.first_error = ""
-        self.withholds_warnings = self.withholds_errors = False
+        self.withholds_warnings = False
+        self.withholds_errors = False
         self._level: int | None = None
 
     def install(self, library: Any) -> None:
