@@ -59,7 +59,11 @@ def test_help_names_every_option(capsys):
     letters = "".join(text.split())
     for name, spec in specs(Options).items():
         assert flag(name) in letters
-        assert "".join(f"{spec.help} (default: {spec.default})".split()) in letters
+        text = f"{spec.help} (default: {spec.default})"
+        for other in re.findall(r"`(.+?)`", text):
+            assert other in specs(Options)
+            text = text.replace(f"`{other}`", flag(other))
+        assert "".join(text.split()) in letters
 
 
 @pytest.mark.parametrize(
