@@ -75,9 +75,17 @@ async def test_it_takes_no_more_than_it_may(start, prompts, metrics_context):
         await _ask(client, prompt)
     # One is in the slot, and two are copies.
     assert index.prefixes == index.prefixes_of([prompt[:64] for prompt in prompts[1:]])
-    [taken] = re.findall(r"^llamacpp:prompt_cache_bytes\{.*\} (\d+)$", texts[0](), re.MULTILINE)
-    assert 2 * PROMPT * 2**20 < int(taken) <= 3 * 2**20
+
+    def metric(name):
+        [value] = re.findall(rf"^llamacpp:{name}{{.*}} (\d+)$", texts[0](), re.MULTILINE)
+        return int(value)
+
+    assert 2 * PROMPT * 2**20 < metric("prompt_cache_bytes") <= 3 * 2**20
     assert [(await _ask(client, prompt))[1] for prompt in (prompts[0], prompts[2])] == [0, 66]
+    assert metric("prompt_cache_hits_total") == 66
+    # What is still in the slot does not come from there.
+    assert (await _ask(client, prompts[2]))[1] == 66
+    assert metric("prompt_cache_hits_total") == 66
 
 
 async def test_a_sleep_frees_it(start, prompts):
