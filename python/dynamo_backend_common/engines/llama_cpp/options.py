@@ -189,7 +189,7 @@ class Options:
     kv_cache_block_size: int = option(
         16,
         Integer(among=_BLOCK_SIZES),
-        "tokens of a KV block, by which the router counts and prefixes are kept",
+        "tokens of a KV block, by which the router counts and prefixes are found",
     )
     prefix_caching: bool = option(
         True,
