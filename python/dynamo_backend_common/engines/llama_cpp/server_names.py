@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 # What is the worker's stands before the '--'.
 _NAMES = {
     "-m": "--model-path",
-    "-hf --hf-repo": "--model",
+    "-hf -hfr --hf-repo": "--model",
     "-c --ctx-size": "--context-length, of each request",
     "-np --parallel": "--max-num-seqs",
     "-b --batch-size": "--max-num-batched-tokens",
@@ -31,6 +31,7 @@ _NAMES = {
     "-kvu": "--kv-unified",
     "-cram": "--cache-ram",
     "-md --spec-draft-model": "--model-draft",
+    "-hfd -hfrd --spec-draft-hf --hf-repo-draft": "--model-draft",
     "--embedding": "--embeddings",
     "--rerank": "--reranking",
     "-a --alias": "--served-model-name, before the '--'",
