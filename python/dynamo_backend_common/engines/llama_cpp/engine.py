@@ -119,8 +119,9 @@ class LlamaCpp:
         """
         if not config.model_name:
             folder = self._source.folder
-            endpoints = endpoint_types(folder, config.endpoint_types)
-            config = dataclasses.replace(config, model_name=str(folder), endpoint_types=endpoints)
+            config = dataclasses.replace(
+                config, model_name=str(folder), endpoint_types=endpoint_types(folder, config)
+            )
         if config.served_model_name is None:
             config = dataclasses.replace(config, served_model_name=self._source.name)
         return config
