@@ -19,6 +19,7 @@ from .adapters.registry import UPDATES, Adapters
 from .binding.library import require_library
 from .cache.kv_reports import DP_RANK, KvReports
 from .cache.prefix_cache import PrefixCache
+from .cache.without_beginning import WithoutBeginning
 from .controls import Controls
 from .files.chat_template import endpoint_types
 from .files.model_source import ModelSource
@@ -169,7 +170,7 @@ class LlamaCpp:
         cache = PrefixCache(
             model.max_slots,
             block_size=self._options.kv_cache_block_size,
-            listener=self._kv_reports,
+            listener=WithoutBeginning(self._kv_reports, model.begin_token),
             enabled=self._caches_prefixes(model),
         )
         scheduler = Scheduler(
