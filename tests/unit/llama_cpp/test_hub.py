@@ -87,11 +87,27 @@ def test_all_shards_are_fetched_into_one_folder(hub, monkeypatch, tmp_path):
     assert f"downloading {SHARDS[1]} (2 of 2)" in told
 
 
+# Read by the process that fetches, before its own program.
+NOISE = r"""
+import sys
+from huggingface_hub import HfApi
+
+sys.stdout.buffer.write(b"Deprecated: \xff\n[1]\n")
+asked = HfApi.model_info
+
+
+def model_info(*arguments):
+    print("Without an end", end="")
+    return asked(*arguments)
+
+
+HfApi.model_info = model_info
+"""
+
+
 def test_what_a_library_prints_is_not_taken_for_what_is_said(hub, monkeypatch, tmp_path, caplog):
     caplog.set_level(logging.INFO)
-    # Read by the process that fetches, before its own program.
-    noise = 'import sys\nsys.stdout.buffer.write(b"Deprecated: \\xff\\n[1]\\n")\n'
-    (tmp_path / "sitecustomize.py").write_text(noise)
+    (tmp_path / "sitecustomize.py").write_text(NOISE)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
     assert fetch(NAME).name == "m-Q4_K_M.gguf"
     said = [message for message in caplog.messages if "huggingface-hub says" in message]
