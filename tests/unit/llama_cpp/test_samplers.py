@@ -105,6 +105,7 @@ async def test_dynamic_temperature_is_colder_where_the_model_is_sure(client, cha
         ({"mirostat": True}, "mirostat is True"),
         ({"xtc_threshold": "x"}, "xtc_threshold is 'x'"),
         ({"dry_multiplier": float("nan")}, "dry_multiplier is nan"),
+        ({"dry_base": 0.5}, "dry_base is 0.5; it must be a number, 1 to 1e+06"),
         ({"dry_allowed_length": 1.5}, "dry_allowed_length is 1.5; it must be an integer"),
         ({"dry_sequence_breakers": "\n"}, "dry_sequence_breakers is '\\n'; it must be a list"),
         ({"dry_sequence_breakers": [""]}, "each of 1 to 256 characters"),
