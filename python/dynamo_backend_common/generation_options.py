@@ -140,11 +140,14 @@ class GenerationOptions:
 def sampling_options(request: Mapping[str, Any]) -> dict[str, Any]:
     """The sampling options that a request has, without those that are None.
 
-    Some that a frontend does not know it passes on unread, in ``sampling_options`` of the request's
-    ``extra_args``; they are among these.
+    Those for which Dynamo has no field come in ``sampling_options`` of the request's
+    ``extra_args``; they are among these, and count where both have one.
 
     Args:
         request: Dynamo's request.
+
+    Returns:
+        The options by name, unchecked.
     """
     passed_on = (request.get("extra_args") or {}).get("sampling_options") or {}
     known = request.get("sampling_options") or {}

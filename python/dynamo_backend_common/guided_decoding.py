@@ -1,4 +1,4 @@
-"""What a request wants its output to be, beside what it says: a constraint, read and checked."""
+"""What an output is held to: a JSON schema, a regular expression and the like, read and checked."""
 
 from __future__ import annotations
 
@@ -24,13 +24,18 @@ _TYPES: Mapping[str, tuple[type, ...]] = {
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class GuidedDecoding:
-    """The constraint on an output: of a response format, a forced tool call, or ``guided_…``.
+    """What an output is held to, by a response format, a forced tool call, or ``guided_…``.
+
+    ::
+
+        guided = GuidedDecoding.read(sampling_options(request).get("guided_decoding"))
+
+    `GenerationOptions` has it, too.
 
     Attributes:
-        kind: Which constraint it is: ``json``, ``regex``, ``choice``, ``grammar`` or
-            ``structural_tag``.
-        value: It: a JSON schema as an object or its text, a regular expression, texts to choose
-            from, a grammar, or a structural tag as an object or its text.
+        kind: ``json``, ``regex``, ``choice``, ``grammar`` or ``structural_tag``.
+        value: By kind: a JSON schema as an object or its text, a regular expression, texts to
+            choose from, a grammar, or a structural tag as an object or its text.
         whitespace_pattern: What may stand between the parts of JSON, as a regular expression; None:
             the engine's own choice.
         backend: The implementation that is asked for; None: the engine's own choice.

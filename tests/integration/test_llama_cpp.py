@@ -99,12 +99,40 @@ def test_what_was_cached_is_told_whoever_ends_the_output(server: Server) -> None
     assert all(each["prompt_tokens_details"]["cached_tokens"] > 0 for each in told), told
 
 
-@pytest.mark.parametrize("option", [{"n": 2}, {"logprob_token_ids": [1]}, {"prompt_logprobs": 1}])
-def test_what_it_does_not_have_is_the_client_s_fault(
-    server: Server, option: dict[str, object]
+@pytest.mark.parametrize(
+    ("option", "named"),
+    [
+        ({"n": 2}, "n is 2, which the llama-cpp engine does not have"),
+        ({"best_of": 2}, "best_of is 2, which the llama-cpp engine does not have"),
+        ({"n": 2, "best_of": 2}, "n is 2"),
+        ({"echo": True}, "prompt_logprobs, or echo, is 1"),
+        ({"prompt_logprobs": 1}, "prompt_logprobs, or echo, is 1"),
+        ({"logprob_token_ids": [1]}, "logprob_token_ids is given"),
+        ({"allowed_token_ids": []}, "allowed_token_ids is empty"),
+        ({"logprobs": 6}, "Logprobs must be between 0 and 5"),
+    ],
+)
+def test_what_it_does_not_have_is_refused_by_name(
+    server: Server, option: dict[str, object], named: str
 ) -> None:
     answer = server.api.complete("Once upon a time", max_tokens=2, **option)
     assert answer.status == 400, answer.text
+    assert named in answer.text
+
+
+@pytest.mark.parametrize(
+    ("option", "named"),
+    [
+        ({"n": 2}, "n is 2, which the llama-cpp engine does not have"),
+        ({"logprobs": True, "top_logprobs": 21}, "Top_logprobs must be between 0 and 20"),
+    ],
+)
+def test_what_a_chat_does_not_have_is_refused_by_name(
+    server: Server, option: dict[str, object], named: str
+) -> None:
+    answer = server.api.chat(("user", QUESTION), max_tokens=2, **option)
+    assert answer.status == 400, answer.text
+    assert named in answer.text
 
 
 @pytest.mark.parametrize("home", ["/nonexistent/home", "/proc/no-folder", ""])

@@ -1,7 +1,11 @@
 """Outputs that are held to a form, as a client asks for them."""
 
 import json
+import re
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import jsonschema  # type: ignore[import-untyped]
@@ -63,6 +67,19 @@ def test_a_json_schema(client: OpenAI, server: Server) -> None:
     choice = _ask(client, server, response_format={"type": "json_schema", "json_schema": form})
     assert choice.finish_reason == "stop"
     jsonschema.validate(json.loads(choice.message.content), CITY)
+
+
+def test_the_program_of_the_page(server: Server, tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs/llama-cpp-requests.md").read_text()
+    [program] = re.findall(r"```python\n(# structured\.py.*?)```", page, re.DOTALL)
+    (tmp_path / "structured.py").write_text(
+        program.replace("http://127.0.0.1:8000/v1", server.api.url)
+    )
+    command = [sys.executable, str(tmp_path / "structured.py")]
+    said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    city, _, size = said.strip().rpartition("\n")
+    assert set(json.loads(city)) == {"name", "rank"}
+    assert size in ("large", "small")
 
 
 def test_json_mode(client: OpenAI, server: Server) -> None:

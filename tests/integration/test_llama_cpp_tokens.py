@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from support.hub import Hub
 from support.launcher import Launcher, Server
 from support.llama_vocabulary import LlamaVocabulary, llama_vocabulary
 from support.tiny_gguf import write_tiny_of
@@ -60,3 +61,33 @@ def test_a_model_without_a_template_completes_texts(launcher: Launcher) -> None:
     assert server.api.complete("Hello", max_tokens=1).status == 200
     answer = server.api.chat(("user", "Hello"), max_tokens=1)
     assert 400 <= answer.status < 500, answer.text
+
+
+def test_so_does_one_of_a_hub(launcher: Launcher) -> None:
+    folder = launcher.folder / "repository"
+    folder.mkdir()
+    write_tiny_of(folder / "base-Q8_0.gguf", metadata("llama"))
+    with Hub(folder, "someone/base-GGUF") as hub:
+        env = {
+            "HF_ENDPOINT": hub.url,
+            "HF_HOME": str(launcher.folder / "hf"),
+            "HF_HUB_OFFLINE": "0",
+            "XDG_CACHE_HOME": str(launcher.folder / "cache"),
+        }
+        server = launcher.serve("llama-cpp", "--", "--model", "someone/base-GGUF", env=env)
+    assert server.api.complete("Hello", max_tokens=1).status == 200
+    answer = server.api.chat(("user", "Hello"), max_tokens=1)
+    assert answer.status == 400, answer.text
+    assert "it has completions, and every chat is refused" in server.process.output
+
+
+def test_a_template_of_the_operator_s_gives_it_a_chat(launcher: Launcher) -> None:
+    path = write_tiny_of(launcher.folder / "base.gguf", metadata("llama"))
+    template = launcher.folder / "chat.jinja"
+    template.write_text(TEMPLATE)
+    server = launcher.serve(
+        *("llama-cpp", "--custom-jinja-template", str(template), "--", "--model-path", str(path)),
+        env={"XDG_CACHE_HOME": str(launcher.folder / "cache")},
+    )
+    answer = server.api.chat(("user", "Hello"), max_tokens=1)
+    assert answer.status == 200, answer.text

@@ -10,6 +10,8 @@ from support.frontend import start_frontend
 from support.launcher import Launcher
 from support.processes import until
 from support.system import instances, serve
+from support.tiny_gguf import write_tiny_of
+from support.vocabularies import metadata
 
 pytestmark = [pytest.mark.frontend, pytest.mark.model]
 
@@ -24,13 +26,13 @@ def prompt(prefix: int, number: int) -> list[int]:
     return [*beginning, *(20_000 + 100 * number + place for place in range(4))]
 
 
-def ask(api: Api, tokens: list[int], **nvext: object) -> tuple[int, int]:
-    """The worker that answered, and how many tokens of the prompt it had."""
+def ask(api: Api, tokens: list[int], *, added: int = 0, **nvext: object) -> tuple[int, int]:
+    """The worker that answered, and how many tokens of the prompt it had; it ``added`` some."""
     options = {"nvext": {"extra_fields": ["worker_id"], **nvext}}
     answer = api.complete(tokens, max_tokens=1, temperature=0, **options)
     assert answer.status == 200, answer.text
     usage = answer.json["usage"]
-    assert usage["prompt_tokens"] == len(tokens)
+    assert usage["prompt_tokens"] == len(tokens) + added
     worker = answer.json["nvext"]["worker_id"]["decode_worker_id"]
     return worker, usage["prompt_tokens_details"]["cached_tokens"]
 
@@ -94,3 +96,23 @@ def test_requests_go_to_the_worker_that_has_their_prefix(
     assert ask(api, prompt(moved, 5), backend_instance_id=second) == (second, 0)
     until_known(api, second, prompt(moved, 6))
     assert ask(api, prompt(moved, 6)) == (second, PREFIX)
+
+
+def test_prompts_that_a_worker_begins_go_to_the_worker_that_has_them(launcher: Launcher) -> None:
+    path = write_tiny_of(launcher.folder / "tiny.gguf", metadata("llama"))
+    env = {"XDG_CACHE_HOME": str(launcher.folder / "cache")}
+    for _ in range(2):
+        serve(launcher, "llama-cpp", "--", "--model-path", str(path), *OPTIONS, env=env)
+    api = start_frontend(launcher, "--router-mode", "kv")
+    wait_for_model(api)
+    workers = [json.loads(path.read_text())["instance_id"] for path in instances(launcher)]
+    beginnings = {home: [300 + 50 * number] * PREFIX for number, home in enumerate(workers)}
+    for home, tokens in beginnings.items():
+        assert ask(api, [*tokens, 400], added=1, backend_instance_id=home) == (home, 0)
+    for home, tokens in beginnings.items():
+        until_known(api, home, [*tokens, 401])
+        # With the beginning, that many whole blocks.
+        assert ask(api, [*tokens, 402], added=1) == (home, PREFIX)
+        # Whoever begins the prompt finds them as well.
+        until_known(api, home, [1, *tokens, 403])
+        assert ask(api, [1, *tokens, 404]) == (home, PREFIX)

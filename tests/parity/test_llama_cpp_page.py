@@ -21,12 +21,16 @@ def with_options(document: str) -> str:
     return found.sub(lambda _: HEAD + rows, document)
 
 
+def as_typed(text: str) -> str:
+    return re.sub(r"`([a-z_]+)`", lambda found: f"`{flag(found[1])}`", text)
+
+
 def row(name: str, spec: Spec) -> str:
     named = f"`{flag(name)}`"
     if isinstance(spec.kind, Switch):
         named += f", `{flag('no_' + name)}`"
     value = f"`{spec.kind.metavar}`" if spec.kind.metavar else ""
-    return f"| {named} | {value} | {spec.default} | {spec.help} |\n"
+    return as_typed(f"| {named} | {value} | {spec.default} | {spec.help} |\n")
 
 
 def test_the_page_has_every_option() -> None:

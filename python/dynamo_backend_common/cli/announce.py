@@ -20,6 +20,10 @@ _TRIALS: dict[str, tuple[str, dict[str, object]]] = {
     ),
     "completions": ("completions", {"prompt": "Gravity is", **_SHORT}),
     "embedding": ("embeddings", {"input": "Gravity is"}),
+    "rerank": (
+        "rerank",
+        {"query": "What is gravity?", "documents": ["A kind of bear", "What makes apples fall"]},
+    ),
     "images": ("images/generations", {"prompt": "An apple that falls"}),
     "videos": ("videos", {"prompt": "An apple that falls"}),
     "audios": ("audio/speech", {"input": "Gravity is"}),

@@ -31,6 +31,7 @@ def test_without_a_frontend_the_endpoint_is_named(capsys: pytest.CaptureFixture[
         (" Completions ", "completions"),
         ("prefill", "models"),
         ("embedding", "embeddings"),
+        ("rerank", "rerank"),
         ("images", "images/generations"),
         ("videos", "videos"),
         ("audios", "audio/speech"),

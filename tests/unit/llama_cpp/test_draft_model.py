@@ -145,7 +145,7 @@ def test_what_only_the_large_model_has_again_is_read_piece_by_piece(tiny, monkey
         places.clear()
         stepped.step()
         reads.append(len(places))
-    assert sequence.cached == 160
+    assert sequence.cached == 168
     assert stepped.result(sequence)["token_ids"] == expected[0]["token_ids"]
     # Beside its piece, at most a draft.
     assert reads[0] == 2 * PIECE

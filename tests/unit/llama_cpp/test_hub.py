@@ -1,13 +1,17 @@
 """A model that is fetched from a hub, of which there is one on this machine."""
 
 import asyncio
+import logging
 import os
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from dynamo_backend_common import WorkerConfig
 from dynamo_backend_common.engines.llama_cpp import LlamaCpp
+from dynamo_backend_common.engines.llama_cpp.files import hub_fetch
 from dynamo_backend_common.engines.llama_cpp.files.hub_download import download
 from dynamo_backend_common.engines.llama_cpp.files.hub_model import HubModel
 from dynamo_backend_common.engines.llama_cpp.pooling.engine import LlamaCppPooling
@@ -81,6 +85,42 @@ def test_all_shards_are_fetched_into_one_folder(hub, monkeypatch, tmp_path):
     assert hub.asked == set(SHARDS)
     assert path.with_name(SHARDS[1]).stat().st_size > 3_000_000
     assert f"downloading {SHARDS[1]} (2 of 2)" in told
+
+
+# Read by the process that fetches, before its own program.
+NOISE = r"""
+import sys
+from huggingface_hub import HfApi
+
+sys.stdout.buffer.write(b"Deprecated: \xff\n[1]\n")
+asked = HfApi.model_info
+
+
+def model_info(*arguments):
+    print("Without an end", end="")
+    return asked(*arguments)
+
+
+HfApi.model_info = model_info
+"""
+
+
+def test_what_a_library_prints_is_not_taken_for_what_is_said(hub, monkeypatch, tmp_path, caplog):
+    caplog.set_level(logging.INFO)
+    (tmp_path / "sitecustomize.py").write_text(NOISE)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
+    assert fetch(NAME).name == "m-Q4_K_M.gguf"
+    said = [message for message in caplog.messages if "huggingface-hub says" in message]
+    assert said == [f"huggingface-hub says: {text}" for text in ("Deprecated: \ufffd", "[1]")]
+
+
+def test_a_line_is_written_whole(monkeypatch):
+    written = []
+    monkeypatch.setattr(
+        sys, "__stdout__", SimpleNamespace(write=written.append, flush=lambda: None)
+    )
+    hub_fetch._say(progress=0.5, file="m.gguf")
+    assert written == ['{"progress": 0.5, "file": "m.gguf"}\n']
 
 
 def test_a_private_repository_needs_a_token(hub, monkeypatch):

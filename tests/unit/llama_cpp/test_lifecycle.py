@@ -63,6 +63,27 @@ async def test_a_file_that_llama_cpp_cannot_load(tmp_path):
     await engine.cleanup()
 
 
+@pytest.mark.parametrize("option", ["model_path", "model_draft"])
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"llama.attention.causal": False}, r"other\.gguf': it reads a text and does not continue"),
+        ({"general.type": "adapter"}, r"other\.gguf': it is no model by itself"),
+    ],
+)
+async def test_a_file_of_another_kind_is_refused_before_any_is_loaded(
+    tmp_path, option, values, message
+):
+    path = write_tiny(tmp_path / "other.gguf", vocab_size=300, values=values)
+    # The card is of another folder, so that nothing else looks at the file.
+    engine = LlamaCpp(**{option: str(path)})
+    told = []
+    with pytest.raises(InvalidArgument, match=message):
+        await engine.start(1, progress=lambda text, part=None: told.append(text))
+    await engine.cleanup()
+    assert told == []
+
+
 async def test_cleanup_before_start():
     engine = LlamaCpp()
     await engine.cleanup()

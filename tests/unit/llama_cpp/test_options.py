@@ -1,14 +1,17 @@
 """Options, the command line of the engine, and what is said where something is missing."""
 
 import os
+import re
 import subprocess
 import sys
 
 import pytest
 
+from dynamo_backend_common.cli import main
 from dynamo_backend_common.engines.llama_cpp import LlamaCpp, Options, host
 from dynamo_backend_common.engines.llama_cpp.option import flag, specs
 from dynamo_backend_common.engines.llama_cpp.options import parse_options
+from dynamo_backend_common.engines.llama_cpp.server_names import _OURS
 from dynamo_backend_common.exceptions import InvalidArgument
 
 
@@ -56,7 +59,11 @@ def test_help_names_every_option(capsys):
     letters = "".join(text.split())
     for name, spec in specs(Options).items():
         assert flag(name) in letters
-        assert "".join(f"{spec.help} (default: {spec.default})".split()) in letters
+        text = f"{spec.help} (default: {spec.default})"
+        for other in re.findall(r"`(.+?)`", text):
+            assert other in specs(Options)
+            text = text.replace(f"`{other}`", flag(other))
+        assert "".join(text.split()) in letters
 
 
 @pytest.mark.parametrize(
@@ -92,6 +99,8 @@ def test_help_names_every_option(capsys):
             "max_num_batched_tokens is 268; with drafts it must be 272 or more",
         ),
         (["--context", "5"], "unrecognized arguments: --context 5"),
+        (["-c", "5"], "-c of llama-server is here --context-length, of each request"),
+        (["--host=0.0.0.0"], "--host of llama-server is here --http-host, before the '--'"),
         (["--model-path", "/nowhere/m.gguf"], "'/nowhere/m.gguf' does not exist"),
     ],
 )
@@ -100,6 +109,16 @@ def test_a_wrong_argument_is_a_usage_error(capsys, arguments, message):
         LlamaCpp.from_args(arguments)
     assert caught.value.code == 2
     assert message in capsys.readouterr().err
+
+
+def test_what_llama_cpps_server_calls_otherwise_there_is(capsys):
+    with pytest.raises(SystemExit):
+        main(["serve", "--help"])
+    worker = re.findall(r"--[\w-]+", capsys.readouterr().out)
+    ours = {flag(name) for name in specs(Options)}
+    for theirs, here in _OURS.items():
+        assert theirs not in ours
+        assert here.partition(",")[0] in (worker if "before" in here else ours), theirs
 
 
 def test_a_wrong_value_is_named():

@@ -15,7 +15,7 @@ from dynamo_backend_common.engines.llama_cpp.steps.counts import Counts
 from dynamo_backend_common.exceptions import EngineShutdown, InvalidArgument
 from dynamo_backend_common.testing import context
 from support.bert_files import CONTEXT, WIDTH, write_bert
-from support.tiny_gguf import write_tiny_of
+from support.tiny_gguf import write_tiny, write_tiny_of
 from support.vocabularies import metadata
 
 TEXTS = ["the cat sat", "the dog ran xyz", "q", "the the the the the cat"]
@@ -314,14 +314,17 @@ async def test_a_reranker_s_own_template_is_used(start_pooling, tmp_path):
         (LlamaCppPooling, "rank", {"embeddings": True}, "serve it with --reranking"),
         (LlamaCppPooling, "bert", {"reranking": True}, "is no reranker: it has none of the"),
         (LlamaCppPooling, "bert", {"embeddings": True, "context_length": 65}, "than the 64 tokens"),
-        (LlamaCpp, "bert", {}, "is an encoder, which makes no text"),
+        (LlamaCpp, "bert", {}, "'bert' .* is an encoder"),
+        (LlamaCpp, "llada", {}, "is an encoder, which makes no text"),
     ],
 )
 async def test_a_file_that_is_made_for_something_else_is_refused(
     bert, decoder, tmp_path, engine, file, options, message
 ):
     rank = write_bert(tmp_path / "rank.gguf", pooling=4, is_reranker=True)
-    path = {"bert": bert, "rank": rank, "decoder": decoder}[file]
+    # Of its kind only llama.cpp says that it writes no token behind another.
+    llada = write_tiny(tmp_path / "llada.gguf", vocab_size=300, architecture="llada")
+    path = {"bert": bert, "rank": rank, "decoder": decoder, "llada": llada}[file]
     made = engine(model_path=str(path), threads=1, **options)
     with pytest.raises(InvalidArgument, match=message):
         await made.start(1)

@@ -107,7 +107,8 @@ class Requests(RuleBasedStateMachine):
             assert lease is None
             return
         assert lease.slot not in self.running
-        assert lease.cached == min(max(known) // SIZE, max(len(prompt) - 2, 0) // SIZE) * SIZE
+        most = min(max(known), max(len(prompt) - 2, 0))
+        assert most // SIZE * SIZE <= lease.cached <= most
         self.states.follow(lease)
         assert self.states.cells[lease.slot] == prompt[: lease.cached]
         self.running[lease.slot] = prompt
@@ -128,8 +129,7 @@ class Requests(RuleBasedStateMachine):
         slot = data.draw(st.sampled_from(sorted(self.running)))
         del self.running[slot]
         kept = self.cache.give_back(slot)
-        assert kept == len(self.states.cells[slot]) // SIZE * SIZE
-        self.states.cells[slot] = self.states.cells[slot][:kept]
+        assert kept == len(self.states.cells[slot])
 
     @precondition(lambda self: self.running)
     @rule(data=st.data())
@@ -179,9 +179,28 @@ def test_a_prompt_is_found_but_for_its_rest():
     assert _serve(cache, _prompt(1, 2, 3)).cached == 0
     assert _serve(cache, _prompt(1, 2, 3)).cached == 3 * SIZE
     # A rest of one token or none would be computed by other code than the prompt was.
-    assert _serve(cache, _prompt(1, 2, 3, rest=1)).cached == 2 * SIZE
-    assert _serve(cache, _prompt(1, 2, 3, rest=0)).cached == 2 * SIZE
+    assert _serve(cache, _prompt(1, 2, 3, rest=1)).cached == 3 * SIZE - 1
+    assert _serve(cache, _prompt(1, 2, 3, rest=0)).cached == 3 * SIZE - 2
     assert _serve(cache, _prompt(1, 2, 4)).cached == 2 * SIZE
+
+
+def test_what_is_found_is_taken_over_to_its_last_token():
+    cache, _, states = _cache(3, cache_ram=1000)
+    one, two, three = (_prompt(1, rest=0) + (7,) * count + (8,) * 9 for count in (1, 3, 2))
+    _serve(cache, one, states)
+    # From a copy of a slot; of two, of the one that goes on alike for longer.
+    lease = _serve(cache, two, states)
+    assert (lease.cached, lease.source) == (SIZE + 1, 0)
+    lease = _serve(cache, three, states)
+    assert (lease.cached, lease.source) == (SIZE + 2, 1)
+    # In place.
+    lease = _serve(cache, (*one[:-3], 9, 9, 9, 9), states)
+    assert (lease.cached, lease.source, lease.slot) == (len(one) - 3, None, 0)
+    # From the host's memory.
+    for number in (4, 5, 6):
+        _serve(cache, _prompt(number), states)
+    lease = cache.take(two[:7] + (9,) * 9)
+    assert (lease.cached, lease.state.tokens) == (SIZE + 3, two)
 
 
 def test_who_goes_on_from_a_whole_slot_gets_that_slot():
@@ -291,25 +310,25 @@ def test_what_leaves_a_slot_comes_back():
     for number in (1, 2, 3):
         _serve(cache, _prompt(number, number), states)
     lease = _serve(cache, _prompt(1, 1, 5), states)
-    assert (lease.cached, lease.state.tokens) == (2 * SIZE, _prompt(1, 1, rest=0))
+    assert (lease.cached, lease.state.tokens) == (2 * SIZE, _prompt(1, 1))
     del lease
     # It is longer now: of the copy nothing is left when it goes.
     _serve(cache, _prompt(2, 2), states)
     assert {state.tokens for state in states.saved} == {
-        _prompt(*numbers, rest=0) for numbers in ((2, 2), (3, 3), (1, 1, 5))
+        _prompt(*numbers) for numbers in ((2, 2), (3, 3), (1, 1, 5))
     }
     assert len(index.prefixes) == 7
 
 
 def test_the_copy_that_was_wanted_least_recently_gives_way():
-    cache, _, states = _cache(1, cache_ram=2 * SIZE)
+    cache, _, states = _cache(1, cache_ram=2 * (SIZE + 2))
     for number in (1, 2, 3, 1, 4, 5):
         _serve(cache, _prompt(number), states)
     assert {state.tokens[0] for state in states.saved} == {1, 4}
 
 
 def test_a_copy_of_what_a_slot_has_gives_way_first():
-    cache, _, states = _cache(2, cache_ram=2 * SIZE)
+    cache, _, states = _cache(2, cache_ram=2 * (SIZE + 2))
     for number in (1, 2, 3, 4, 1):
         _serve(cache, _prompt(number), states)
     # Slots have 4 and 1, copies are 1 and 2; of 4 there is none yet.
@@ -320,7 +339,7 @@ def test_a_copy_of_what_a_slot_has_gives_way_first():
 
 
 def test_what_is_too_large_is_not_copied():
-    cache, _, states = _cache(1, cache_ram=2 * SIZE)
+    cache, _, states = _cache(1, cache_ram=2 * (SIZE + 2))
     _serve(cache, _prompt(1), states)
     _serve(cache, _prompt(2, 3, 4), states)
     _serve(cache, _prompt(5), states)
@@ -333,7 +352,7 @@ def test_a_short_end_is_not_worth_a_copy():
         _serve(cache, _prompt(1, 2, 3, 4, end), states)
     assert not states.saved
     _serve(cache, _prompt(1, 2, 6), states)
-    assert [state.tokens for state in states.saved] == [_prompt(1, 2, 3, 4, 29, rest=0)]
+    assert [state.tokens for state in states.saved] == [_prompt(1, 2, 3, 4, 29)]
 
 
 def test_a_long_copy_is_not_worth_a_short_beginning():

@@ -61,6 +61,16 @@ async def test_dry_breaks_repetitions_of_prompt_and_output(client, tokenize, gre
     assert await _tokens(client, prompt, 4, temperature=0, dry_multiplier=0) == usual[:4]
 
 
+async def test_dry_looks_back_as_far_as_llama_cpps_server(client, tokenize, greedy):
+    between = " A fox lived in the woods behind our old house, and nobody had seen it yet." * 4
+    prompt = tokenize(f"one two three four five six seven{between} one two three four five six")
+    assert len(tokenize(between)) > 64
+    usual = greedy(prompt, 1)
+    dry = {"temperature": 0, "dry_multiplier": 50.0, "dry_sequence_breakers": ["\n"]}
+    assert await _tokens(client, prompt, 1, **dry) == usual
+    assert await _tokens(client, prompt, 1, dry_penalty_last_n=-1, **dry) != usual
+
+
 async def test_nobody_waits_until_the_breakers_are_looked_up(client, chat, monkeypatch):
     begun, go_on, make = threading.Event(), threading.Event(), Model.dry
 
@@ -117,6 +127,7 @@ async def test_dynamic_temperature_is_colder_where_the_model_is_sure(client, cha
         ({"mirostat": True}, "mirostat is True"),
         ({"xtc_threshold": "x"}, "xtc_threshold is 'x'"),
         ({"dry_multiplier": float("nan")}, "dry_multiplier is nan"),
+        ({"dry_base": 0.5}, "dry_base is 0.5; it must be a number, 1 to 1e+06"),
         ({"dry_allowed_length": 1.5}, "dry_allowed_length is 1.5; it must be an integer"),
         ({"dry_sequence_breakers": "\n"}, "dry_sequence_breakers is '\\n'; it must be a list"),
         ({"dry_sequence_breakers": [""]}, "each of 1 to 256 characters"),

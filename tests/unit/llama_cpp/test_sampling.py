@@ -107,7 +107,7 @@ async def test_wrong_values_are_named(client, sampling, message):
         ({"sampling_options": {"warmth": 3}}, "warmth is 3"),
         ({"extra_args": {"vllm_tito": {"sampling_params": {}}}}, "vllm_tito is given"),
         ({"stop_conditions": {"max_thinking_tokens": 9}}, "max_thinking_tokens is 9"),
-        ({"output_options": {"prompt_logprobs": 0}}, "prompt_logprobs is 0"),
+        ({"output_options": {"prompt_logprobs": 0}}, "prompt_logprobs, or echo, is 0"),
         ({"extra_args": {"sampling_options": {"logprob_token_ids": [1]}}}, "logprob_token_ids"),
         ({"extra_args": {"sampling_options": {"detokenize": False}}}, "detokenize is False"),
         ({"multi_modal_data": {"image_url": [{"Url": "http://i"}]}}, "multi_modal_data is given"),

@@ -123,7 +123,7 @@ def test_what_several_begin_with_is_read_once(model):
         scheduler.add(sequence)
     while not all(sequence.output for sequence in alike):
         assert talking.stream in _receivers(scheduler)
-    assert [sequence.cached for sequence in alike] == [0, 80, 64]
+    assert [sequence.cached for sequence in alike] == [0, 88, 64]
     scheduler.close()
 
 

@@ -11,6 +11,7 @@ from dynamo_backend_common.exceptions import InvalidArgument
 from dynamo_backend_common.guided_decoding import GuidedDecoding
 
 ANY = {"type": "any_text", "excludes": []}
+ANY_JSON = {"type": "json_schema", "json_schema": True, "style": "json"}
 CALLS = {
     "type": "triggered_tags",
     "triggers": ["<tool_call>"],
@@ -21,13 +22,17 @@ CALLS = {
             "content": {"type": "json_schema", "json_schema": schema, "style": "json"},
             "end": "}\n</tool_call>",
         }
-        for name, schema in [("now", {"type": "object", "properties": {}}), ("any", True)]
+        for name, schema in [
+            ("now", {"type": "object", "properties": {}}),
+            ("any", True),
+            ("told", {"description": "Tells."}),
+        ]
     ],
     "at_least_one": False,
     "stop_after_first": False,
 }
 CALL = '<tool_call>\n{"name": "now", "arguments": {}}\n</tool_call>'
-OTHER = '<tool_call>\n{"name": "any", "arguments": [1]}\n</tool_call>'
+OTHER = '<tool_call>\n{"name": "any", "arguments": {"a": [1]}}\n</tool_call>'
 
 
 def _const(value):
@@ -45,9 +50,20 @@ def _gbnf(form):
         (
             CALLS,
             ["", "No call <tool_cal> here.", CALL, f"Now: {CALL}\n{OTHER} and <", "<tool_"],
-            ["<tool_call>", f"a <tool_call>{CALL}", CALL.replace("now", "then"), CALL[:-3]],
+            [
+                *("<tool_call>", f"a <tool_call>{CALL}", CALL.replace("now", "then"), CALL[:-3]),
+                # Arguments are an object, whatever a tool says of its parameters.
+                *(OTHER.replace('{"a": [1]}', value) for value in ("[1]", "1", "null", '"a"')),
+                OTHER.replace('"any", "arguments": {"a": [1]}', '"told", "arguments": 1'),
+            ],
+        ),
+        (
+            {"type": "or", "elements": [CALLS["tags"][1], ANY_JSON]},
+            [OTHER, "1", "{}", "[1]"],
+            [OTHER.replace('{"a": [1]}', "1")],
         ),
         (CALLS | {"at_least_one": True}, [CALL, f"{CALL} and more {OTHER}"], ["", f"a{CALL}"]),
+        (CALLS | {"excludes": ["</tool"]}, [f"a</{CALL}"], [f"a</tool{CALL}", f"{CALL}</tool"]),
         (CALLS | {"stop_after_first": True}, ["", f"a{CALL}"], [f"{CALL}{CALL}", f"{CALL}a"]),
         (
             {"type": "tags_with_separator", "separator": ",", "tags": [_const("a") | {}]}
@@ -105,6 +121,7 @@ def test_free_text_has_none_of_what_is_excluded(grammar_texts, excluded):
         ({"type": "const_string"}, "format.value must be a str"),
         ({"type": "sequence", "elements": []}, "format.elements must be a list"),
         ({"type": "any_text", "excludes": [""]}, "format.excludes must be a list of texts"),
+        ({"type": "any_text", "excludes": ""}, "format.excludes must be a list of texts"),
         (CALLS | {"triggers": ["<call>"]}, "a format.tags[0] that begins with no trigger"),
         ({"type": "star", "content": {"type": "star", "content": _const("a")}}, "may be empty"),
         (_const("\0"), "a character NUL"),

@@ -36,11 +36,21 @@ async def test_a_bad_word_does_not_come_and_its_beginning_does(client, chat, gre
     assert (await _ask(client, prompt, 1, bad_words_token_ids=[usual[:1]])).tokens != usual[:1]
 
 
+async def test_no_bad_words_are_none(client, chat, greedy):
+    prompt = chat(QUESTION)
+    output = await _ask(client, prompt, 3, bad_words_token_ids=[], allowed_token_ids=None)
+    assert output.tokens == greedy(prompt, 3)
+
+
 @pytest.mark.parametrize(
     ("lists", "message"),
     [
         ({"allowed_token_ids": [49152]}, "allowed_token_ids has 49152; tokens are 0 to 49151"),
         ({"allowed_token_ids": 5}, "allowed_token_ids has 5; it must be a list of tokens"),
+        ({"allowed_token_ids": []}, "allowed_token_ids is empty, so that no token could come"),
+        ({"allowed_token_ids": 0}, "allowed_token_ids has 0; it must be a list of tokens"),
+        ({"bad_words_token_ids": ""}, "a list of 128 words at most"),
+        ({"bad_words_token_ids": [0]}, "bad_words_token_ids has 0; it must be a list of tokens"),
         ({"bad_words_token_ids": [["x"]]}, "bad_words_token_ids has 'x'; tokens are"),
         ({"bad_words_token_ids": [[]]}, "a word that is not of 1 to 64 tokens"),
         ({"bad_words_token_ids": [[1]] * 129}, "a list of 128 words at most"),

@@ -107,10 +107,20 @@ def _twice(values):
     values["tokenizer.ggml.tokens"][-1] = values["tokenizer.ggml.tokens"][-2]
 
 
+def _add_whole(values, tokens):
+    values["tokenizer.ggml.tokens"] += tokens
+    values["tokenizer.ggml.scores"] += [0.0] * len(tokens)
+    values["tokenizer.ggml.token_type"] += [4] * len(tokens)
+
+
 def _overlapping(values):
-    values["tokenizer.ggml.tokens"] += ["<a>#", "#<b><c>"]
-    values["tokenizer.ggml.scores"] += [0.0, 0.0]
-    values["tokenizer.ggml.token_type"] += [4, 4]
+    _add_whole(values, ["<a>#", "#<b><c>"])
+
+
+def _many_overlapping(values):
+    # Each of the first overlaps with each of the others, and both searches find it before them.
+    _add_whole(values, [f"({number:04}a)" for number in range(2000)])
+    _add_whole(values, [f"){number:04}b|" for number in range(2000)])
 
 
 def _texts_for_scores(values):
@@ -125,6 +135,7 @@ def _texts_for_scores(values):
         ("gemma4", _merge_to_nothing, r"merges joins 'h' and 'z', and not all of the three"),
         ("bert", _twice, r"tokens has '.*' twice, as 398 and as 399"),
         ("llama", _overlapping, r"'<a>#' and '#<b><c>' overlap, so '<a>#<b><c>' is not"),
+        ("llama", _many_overlapping, r"so many tokens that are found as a whole overlap"),
         ("t5", lambda v: v["tokenizer.ggml.scores"].pop(), r"scores has 186 entries, .* has 187"),
         ("t5", lambda v: v["tokenizer.ggml.token_type"].pop(), r"token_type has 186 entries"),
         ("bert", lambda v: v.update({"tokenizer.ggml.tokens": []}), r"tokens is missing"),

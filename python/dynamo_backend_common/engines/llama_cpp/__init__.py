@@ -1,4 +1,4 @@
-"""A real engine: GGUF models on llama.cpp, on the CPU or on what llama.cpp was built for.
+"""GGUF models on llama.cpp, on the CPU or on what llama.cpp was built for.
 
 From a request to its output:
 

@@ -15,6 +15,7 @@ from .adapters.given import given_adapters
 from .adapters.registry import UPDATES, Adapters
 from .cache.kv_reports import DP_RANK, KvReports
 from .cache.prefix_cache import PrefixCache
+from .cache.without_beginning import WithoutBeginning
 from .files.chat_template import endpoint_types
 from .files.model_source import ModelSource
 from .lifecycle import Lifecycle
@@ -102,8 +103,9 @@ class LlamaCpp(Lifecycle[Loaded, StepLoop]):
         """
         if not config.model_name:
             folder = self._source.folder
-            endpoints = endpoint_types(folder, config.endpoint_types)
-            config = dataclasses.replace(config, model_name=str(folder), endpoint_types=endpoints)
+            config = dataclasses.replace(
+                config, model_name=str(folder), endpoint_types=endpoint_types(folder, config)
+            )
         if config.served_model_name is None:
             config = dataclasses.replace(config, served_model_name=self._source.name)
         return config
@@ -128,7 +130,7 @@ class LlamaCpp(Lifecycle[Loaded, StepLoop]):
         cache = PrefixCache(
             model.max_slots,
             block_size=self._options.kv_cache_block_size,
-            listener=self._kv_reports,
+            listener=WithoutBeginning(self._kv_reports, model.begin_token),
             states=model,
             cache_ram=self._options.cache_ram_bytes,
             enabled=self._caches_prefixes(model),

@@ -88,7 +88,10 @@ def load(
         InvalidArgument: llama.cpp cannot load a file, or the models do not go together.
         Unknown: There is no memory for a context of this size.
     """
-    # What is wrong with a file is said before another one is loaded.
+    # What is wrong with a file is said before any is loaded.
+    for each in (file, draft_file):
+        if each is not None:
+            each.refuse_other_models()
     trained = None if draft_file is None else context_length(draft_file.metadata.values)
     model = Model(file.path, options, partial(proceed, f"loading {file.name}"))
     try:

@@ -65,9 +65,9 @@ def metrics_text(
             "Tokens of prompts that were found in the host's memory.",
             counts.prompt_cache_hits,
         ),
-        ("n_draft_tokens_total", "Tokens of drafts.", counts.n_draft_tokens),
+        ("spec_decode_num_draft_tokens_total", "Tokens of drafts.", counts.n_draft_tokens),
         (
-            "n_draft_accepted_total",
+            "spec_decode_num_accepted_tokens_total",
             "Tokens of drafts that became output.",
             counts.n_draft_accepted,
         ),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import MISSING, dataclass, field, fields
@@ -246,12 +247,17 @@ def flag(name: str) -> str:
     return "--" + name.replace("_", "-")
 
 
+def as_typed(text: str) -> str:
+    """``text`` with the arguments of the options that it names in backticks."""
+    return re.sub(r"`(\w+)`", lambda found: flag(found[1]), text)
+
+
 def add_arguments(parser: argparse.ArgumentParser, options: type) -> None:
     """Gives ``parser`` an argument for each option of a dataclass of them."""
     for each in fields(options):
         spec: Spec = each.metadata["option"]
         default = each.default if each.default_factory is MISSING else each.default_factory()
-        text = f"{spec.help} (default: {spec.default})".replace("%", "%%")
+        text = as_typed(f"{spec.help} (default: {spec.default})").replace("%", "%%")
         if isinstance(spec.kind, Switch):
             parser.add_argument(
                 flag(each.name), action=argparse.BooleanOptionalAction, default=default, help=text

@@ -23,6 +23,7 @@ from .option import (
     check,
     option,
 )
+from .server_names import refuse_server_names
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -51,7 +52,7 @@ class Options:
         Text("NAME"),
         "model of the Hugging Face hub, OWNER/NAME or OWNER/NAME:QUANT, which is fetched where the "
         "hub's cache does not have it; or a GGUF file",
-        default_text="what --model-path has",
+        default_text="what `model_path` has",
     )
     model_path: str | None = option(
         None,
@@ -188,13 +189,13 @@ class Options:
     kv_cache_block_size: int = option(
         16,
         Integer(among=_BLOCK_SIZES),
-        "tokens of a KV block, by which the router counts and prefixes are kept",
+        "tokens of a KV block, by which the router counts and prefixes are found",
     )
     prefix_caching: bool = option(
         True,
         Switch(),
         "keep what was read of a prompt for requests that begin alike; it takes no memory of its "
-        "own but `cache_ram`, and no output is another with it",
+        "own but `cache_ram`, and changes no output",
     )
     cache_ram: int = option(
         cache_ram,
@@ -220,7 +221,7 @@ class Options:
     model_draft: str | None = option(
         None,
         Text("NAME"),
-        "small model with the same vocabulary, named as by --model, which drafts tokens for the "
+        "small model with the same vocabulary, named as by `model`, which drafts tokens for the "
         "model",
         default_text="none",
     )
@@ -228,8 +229,8 @@ class Options:
         None,
         Choices("none", "draft-simple", "ngram-simple"),
         "who drafts tokens for speculative decoding: the draft model, or the prompt and output of "
-        "the request itself, in which the newest tokens occur; of both it is the draft model only "
-        "where they do not",
+        "the request itself, where the newest tokens came before; with both, the draft "
+        "model only where they do not",
         default_text="the draft model where there is one, else none",
     )
     spec_draft_n_max: int = option(3, Integer(), "tokens that the draft model drafts at most")
@@ -386,11 +387,13 @@ def parse_options(argv: Sequence[str]) -> Options:
     """
     parser = argparse.ArgumentParser(
         prog="llama-cpp",
+        usage="dynamo-backend serve llama-cpp -- [options]",
         description="Options of the bundled llama.cpp engine, given after '--'.",
         allow_abbrev=False,
     )
     add_arguments(parser, Options)
     try:
+        refuse_server_names(argv)
         return Options(**vars(parser.parse_args(argv)))
     except InvalidArgument as error:
         parser.error(str(error))

@@ -67,7 +67,7 @@ class PooledModel(Model):
             )
         self.context_length = self._length(path, options)
         # Nothing is kept from one batch to the next, so there is always room.
-        self.keeps_prefixes = self._shares_cells = False
+        self.keeps_prefixes = self.shares_cells = False
         parameters = context_parameters(options, self._c, on_gpu=uses_gpu(options, self._c))
         # One vector is made of tokens that are computed together. All texts of a batch share the
         # cells, which hold nothing between two batches.

@@ -100,7 +100,7 @@ class KvBlocks:
         for piece in self._cut(tokens, len(path), count):
             block = parent.children.get(piece)
             if block is None:
-                block = Block(_hash(parent.block_hash, piece), piece, parent)
+                block = Block(block_hash(parent.block_hash, piece), piece, parent)
                 parent.children[piece] = block
                 stored.append(block)
             block.slots.add(slot)
@@ -135,8 +135,7 @@ class KvBlocks:
     def _root(self, adapter: str | None) -> Block:
         root = self._roots.get(adapter)
         if root is None:
-            name = b"" if adapter is None else blake2b(adapter.encode(), digest_size=8).digest()
-            root = self._roots[adapter] = Block(int.from_bytes(name, "little"), (), None)
+            root = self._roots[adapter] = Block(root_hash(adapter), (), None)
         return root
 
     def _cut(self, tokens: Tokens, start: int, end: int) -> Iterator[Tokens]:
@@ -144,6 +143,13 @@ class KvBlocks:
         return (tokens[at * size : (at + 1) * size] for at in range(start, end))
 
 
-def _hash(parent: int, tokens: Tokens) -> int:
+def root_hash(adapter: str | None) -> int:
+    """What the hashes begin with of blocks that were read with a LoRA adapter; None: with none."""
+    name = b"" if adapter is None else blake2b(adapter.encode(), digest_size=8).digest()
+    return int.from_bytes(name, "little")
+
+
+def block_hash(parent: int, tokens: Tokens) -> int:
+    """The hash of a block behind another one."""
     content = parent.to_bytes(8, "little") + array("I", tokens).tobytes()
     return int.from_bytes(blake2b(content, digest_size=8).digest(), "little")

@@ -5,9 +5,9 @@ are. What a request leaves in its slot stays there until the slot is wanted; a r
 alike goes on from it in place, or from a copy in another slot. What has to leave a slot is copied
 into the host's memory, and from there back into a slot for a request that begins alike.
 
-Only what was read as a prompt is kept, in whole blocks. Output is computed one token at a time, by
-other code of llama.cpp and with other rounding than a prompt: whoever went on from it would get
-other output than without the cache.
+Only what was read as a prompt is kept. Output is computed one token at a time, by other code of
+llama.cpp and with other rounding than a prompt: whoever went on from it would get other output than
+without the cache. A prompt is found by its whole blocks, and then taken over to the last token.
 """
 
 from __future__ import annotations
@@ -15,10 +15,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from .beginning import common_length
 from .kv_blocks import KvBlocks
-from .prompt_cache import PromptCache
+from .prompt_cache import PromptCache, Saved
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from .kv_blocks import Block, Listener, Tokens
     from .prompt_cache import States
 
@@ -46,16 +49,24 @@ class Lease:
     state: Any | None = None
 
 
-@dataclass(kw_only=True, slots=True)
+@dataclass(kw_only=True, slots=True, eq=False)
 class _Slot:
     number: int
-    # What the request that has it asked; None: nobody has it.
-    prompt: Tokens | None = None
+    lent: bool = False
+    # What the request asked that has it, or had it last.
+    prompt: Tokens = ()
+    # Tokens of the prompt that are in its cells.
+    read: int = 0
     # The LoRA adapter that its blocks were read with.
     adapter: str | None = None
     blocks: list[Block] = field(default_factory=list)
     # When it was given back last, counted in events.
     used: int = 0
+
+    @property
+    def text(self) -> Tokens:
+        """What is in its cells."""
+        return self.prompt[: self.read]
 
 
 class PrefixCache:
@@ -81,7 +92,7 @@ class PrefixCache:
 
         Args:
             total: Number of slots.
-            block_size: Tokens of a block: what is kept is a multiple of it.
+            block_size: Tokens of a block, by which prompts are found.
             listener: Told which blocks are stored and removed, when they are.
             states: Copies what slots hold.
             cache_ram: Bytes of the host's memory for such copies; 0: none are made.
@@ -113,37 +124,48 @@ class PrefixCache:
             shares: False finds nothing, and keeps nothing of the prompt.
             adapter: The LoRA adapter to read it with; what was read with another is none of it.
         """
-        free = [slot for slot in self._slots if slot.prompt is None]
+        free = [slot for slot in self._slots if not slot.lent]
         if not free:
             return None
-        limit = max(len(prompt) - _SMALLEST_REST, 0) // self.block_size if shares else 0
-        path = self._tree.find(prompt, limit, adapter)
-        holders, saved = self._holders(path)
+        # Of one that shares nothing nothing can be kept.
+        wanted = prompt[:-_SMALLEST_REST] if shares else ()
+        path = self._tree.find(wanted, len(wanted) // self.block_size, adapter)
+        holders = self._holders(path)
         slot = min(free, key=lambda slot: _loss(slot, path, holders))
-        is_there = slot.number in holders
-        source = None if is_there else min(holders, default=None)
-        # Before anything gives way to what the slot loses.
-        state = None if saved is None else self._saved.state(saved, self._events + 1)
+        start = len(path) * self.block_size
+
+        def alike(holder: _Slot | Saved) -> int:
+            return common_length(holder.text[start:], wanted[start:])
+
+        is_there = slot in holders
+        source = slot if is_there else max(holders, key=alike, default=None)
+        cached = 0 if source is None else start + alike(source)
+        lease = Lease(
+            slot=slot.number,
+            cached=cached,
+            source=source.number if isinstance(source, _Slot) and not is_there else None,
+            state=source.state if isinstance(source, Saved) else None,
+        )
+        if isinstance(source, Saved):
+            # Before anything gives way to what the slot loses.
+            source.used = self._events + 1
         self._leave(slot, len(path) if is_there else 0)
         self._tree.hold(slot.number, slot.blocks, prompt, len(path), adapter)
-        slot.adapter = adapter
-        # Of no tokens nothing can be kept.
-        slot.prompt = prompt if shares else ()
-        return Lease(
-            slot=slot.number, cached=len(path) * self.block_size, source=source, state=state
-        )
+        slot.lent, slot.adapter = True, adapter
+        slot.prompt, slot.read = prompt if shares else (), cached
+        return lease
 
     def lose(self, slot: int) -> None:
         """What a lease has told to be restored could not be."""
-        self._tree.drop(slot, self._slots[slot].blocks, 0)
+        self._empty(self._slots[slot])
 
     def read(self, slot: int, count: int) -> None:
         """The first ``count`` tokens of the prompt are in the slot's cells."""
         lent = self._slots[slot]
-        if self.enabled and lent.prompt is not None:
-            known = min(count, len(lent.prompt))
-            count = known // self.block_size
-            self._tree.hold(slot, lent.blocks, lent.prompt, count, lent.adapter)
+        if self.enabled:
+            lent.read = min(count, len(lent.prompt))
+            blocks = lent.read // self.block_size
+            self._tree.hold(slot, lent.blocks, lent.prompt, blocks, lent.adapter)
 
     def give_back(self, slot: int) -> int:
         """Ends the lending of ``slot``.
@@ -153,8 +175,8 @@ class PrefixCache:
         """
         lent = self._slots[slot]
         self._events += 1
-        lent.prompt, lent.used = None, self._events
-        return len(lent.blocks) * self.block_size
+        lent.lent, lent.used = False, self._events
+        return lent.read
 
     def evict(self) -> int | None:
         """Drops what the slot keeps that was used least recently, of those that are not lent.
@@ -162,19 +184,20 @@ class PrefixCache:
         Returns:
             The slot, whose cells are to be freed; None: nothing is kept but by who runs.
         """
-        kept = [slot for slot in self._slots if slot.prompt is None and slot.blocks]
+        kept = [slot for slot in self._slots if slot.read and not slot.lent]
         if not kept:
             return None
         slot = min(kept, key=lambda slot: slot.used)
         self._leave(slot, 0)
+        self._empty(slot)
         return slot.number
 
     def clear(self) -> None:
         """Empties every slot that is not lent, and what is in the host's memory."""
         self._saved.clear()
         for slot in self._slots:
-            if slot.prompt is None:
-                self._tree.drop(slot.number, slot.blocks, 0)
+            if not slot.lent:
+                self._empty(slot)
 
     def forget(self, adapter: str) -> list[int]:
         """Drops what was read with a LoRA adapter that no request has any more.
@@ -185,32 +208,40 @@ class PrefixCache:
         self._saved.forget(adapter)
         dropped = [slot for slot in self._slots if slot.adapter == adapter]
         for slot in dropped:
-            self._tree.drop(slot.number, slot.blocks, 0)
+            self._empty(slot)
             slot.adapter = None
         return [slot.number for slot in dropped]
 
-    def _holders(self, path: list[Block]) -> tuple[set[int], int | None]:
-        """The slots that hold ``path``, else a copy that does; cuts it to what somebody holds."""
+    def _empty(self, slot: _Slot) -> None:
+        self._tree.drop(slot.number, slot.blocks, 0)
+        slot.read = 0
+
+    def _holders(self, path: list[Block]) -> Sequence[_Slot] | Sequence[Saved]:
+        """The slots that hold ``path``, else copies that do; cuts it to what somebody holds."""
         while path:
-            holders = path[-1].slots
-            if slots := {number for number in holders if number < len(self._slots)}:
-                return slots, None
-            if (saved := self._saved.find(holders, len(path))) is not None:
-                return set(), saved
+            numbers = path[-1].slots
+            if slots := [slot for slot in self._slots if slot.number in numbers]:
+                return slots
+            if saved := self._saved.find(numbers, len(path)):
+                return saved
             path.pop()
-        return set(), None
+        return ()
 
     def _leave(self, slot: _Slot, count: int) -> None:
         """Leaves a slot with its first ``count`` blocks; what nobody else has may be copied."""
         lost = sum(len(block.slots) == 1 for block in slot.blocks[count:])
         if self.copies and 0 < lost >= _WORTH_COPYING * len(slot.blocks):
-            self._saved.save(slot.number, slot.blocks, adapter=slot.adapter, used=slot.used)
+            self._saved.save(
+                slot.number, slot.text, slot.blocks, adapter=slot.adapter, used=slot.used
+            )
         self._tree.drop(slot.number, slot.blocks, count)
 
 
-def _loss(slot: _Slot, path: list[Block], holders: set[int]) -> tuple[int, bool, int]:
+def _loss(
+    slot: _Slot, path: list[Block], holders: Sequence[_Slot] | Sequence[Saved]
+) -> tuple[int, bool, int]:
     """What it costs to read a prompt that begins with ``path`` in ``slot``; the least is best."""
-    kept = len(path) if slot.number in holders else 0
+    kept = len(path) if slot in holders else 0
     # Of a slot's blocks, the last one has the fewest holders.
     if len(slot.blocks) == kept or len(slot.blocks[-1].slots) > 1:
         rank = 0

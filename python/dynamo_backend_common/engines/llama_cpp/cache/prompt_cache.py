@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from .kv_blocks import Block, KvBlocks
+    from .kv_blocks import Block, KvBlocks, Tokens
 
 # A copy of a state is worth it where it is at most so many times what is wanted of it: to copy a
 # token takes a hundredth of the time in which a processor computes it, a tenth of a GPU's.
@@ -26,13 +26,24 @@ class States(Protocol):
         """The state of a slot; None: there is no memory for it."""
 
 
-@dataclass(kw_only=True, slots=True)
-class _Saved:
+@dataclass(kw_only=True, slots=True, eq=False)
+class Saved:
+    """A copy of what a slot held.
+
+    Attributes:
+        text: Its tokens.
+        state: What `States.save_state` made.
+        size: Bytes of it.
+        blocks: The whole blocks of the tokens.
+        adapter: The LoRA adapter that they were read with.
+        used: When it was in a slot last, counted in events.
+    """
+
+    text: Tokens
     state: Any
     size: int
     blocks: list[Block]
     adapter: str | None
-    # When it was in a slot last, counted in events.
     used: int
 
 
@@ -57,17 +68,20 @@ class PromptCache:
         self._states = states
         self._limit = limit
         self._numbers = count(first)
-        self._saved: dict[int, _Saved] = {}
+        self._saved: dict[int, Saved] = {}
 
     def __len__(self) -> int:
         return len(self._saved)
 
-    def save(self, slot: int, blocks: list[Block], *, adapter: str | None, used: int) -> None:
+    def save(
+        self, slot: int, text: Tokens, blocks: list[Block], *, adapter: str | None, used: int
+    ) -> None:
         """Takes a copy of what a slot holds, where there is room for it.
 
         Args:
             slot: The slot.
-            blocks: All that it holds.
+            text: The tokens that are in its cells.
+            blocks: Their whole blocks.
             adapter: The LoRA adapter that they were read with.
             used: When the slot was given back.
         """
@@ -84,24 +98,20 @@ class PromptCache:
             return
         number = next(self._numbers)
         self._tree.share(number, blocks)
-        self._saved[number] = _Saved(
-            state=state, size=size, blocks=list(blocks), adapter=adapter, used=used
+        self._saved[number] = Saved(
+            text=text,
+            state=state,
+            size=size,
+            blocks=list(blocks),
+            adapter=adapter,
+            used=used,
         )
         self.size += size
 
-    def find(self, holders: Collection[int], wanted: int) -> int | None:
-        """Which of ``holders`` is worth a copy for its first ``wanted`` blocks; None: none is."""
-        saved = [number for number in holders if number in self._saved]
-        shortest = min(saved, key=lambda number: len(self._saved[number].blocks), default=None)
-        if shortest is None or len(self._saved[shortest].blocks) > _COPIED * wanted:
-            return None
-        return shortest
-
-    def state(self, number: int, now: int) -> Any:
-        """The state that `find` has found; from ``now`` on it is in a slot."""
-        saved = self._saved[number]
-        saved.used = now
-        return saved.state
+    def find(self, holders: Collection[int], wanted: int) -> list[Saved]:
+        """Those of ``holders`` that are worth restoring for their first ``wanted`` blocks."""
+        saved = [self._saved[number] for number in holders if number in self._saved]
+        return [each for each in saved if len(each.blocks) <= _COPIED * wanted]
 
     def forget(self, adapter: str) -> None:
         """Drops what was read with a LoRA adapter."""

@@ -9,12 +9,18 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from ....config import WorkerConfig
     from ..tokenizer.vocabulary import Vocabulary
 
 logger = logging.getLogger(__name__)
 
 TEMPLATE_FILE = "chat_template.jinja"
 """Its name in a model folder."""
+NO_CHAT = (
+    "{{ raise_exception('the model has no chat template, so that it has completions and no chat')"
+    " }}"
+)
+"""A template that refuses every chat."""
 _KEY = "tokenizer.chat_template"
 _BOTH, _TEXTS_ONLY = "chat,completions", "completions"
 
@@ -37,18 +43,21 @@ def chat_template(values: Mapping[str, Any], vocabulary: Vocabulary) -> str | No
     return "{{ bos_token }}" + template
 
 
-def endpoint_types(folder: Path, wanted: str) -> str:
+def endpoint_types(folder: Path, config: WorkerConfig) -> str:
     """The endpoints that the model of ``folder`` can have: without a template, no chat.
 
     Args:
         folder: A model folder; one that is not there yet is taken to have a template.
-        wanted: ``endpoint_types`` of the configuration; only its default is changed.
+        config: What the operator wants; only the default is changed.
     """
-    if wanted != _BOTH or not folder.is_dir() or (folder / TEMPLATE_FILE).is_file():
+    wanted = config.endpoint_types
+    if wanted != _BOTH or config.custom_jinja_template is not None:
+        return wanted
+    if not folder.is_dir() or (folder / TEMPLATE_FILE).is_file():
         return wanted
     logger.warning(
         "the GGUF file has no chat template (%s): served are completions, and no chat; give"
-        " --model-name a folder with a template for it",
+        " --custom-jinja-template a template, or --model-name a folder that has one",
         _KEY,
     )
     return _TEXTS_ONLY

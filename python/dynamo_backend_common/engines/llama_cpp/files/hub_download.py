@@ -98,7 +98,19 @@ def _lines(descriptor: int) -> Iterator[dict[str, Any]]:
             return
         *lines, unread = (unread + read).split(b"\n")
         for line in lines:
-            yield json.loads(line)
+            yield _said(line)
+
+
+def _said(line: bytes) -> dict[str, Any]:
+    """What a line says; nothing, where it is somebody else's: that is for a person to read."""
+    try:
+        said = json.loads(line)
+    except ValueError:
+        said = None
+    if isinstance(said, dict):
+        return said
+    logger.info("huggingface-hub says: %s", line.decode(errors="replace"))
+    return {}
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import signal
 import sys
+from contextlib import redirect_stdout
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -102,7 +103,11 @@ def _cached(model: HubModel) -> list[str]:
 
 
 def _say(**what: Any) -> None:
-    print(json.dumps(what), flush=True)
+    # Whole, as threads of the library speak here too.
+    said_to = sys.__stdout__
+    assert said_to is not None
+    said_to.write(json.dumps(what) + "\n")
+    said_to.flush()
 
 
 def main() -> None:
@@ -110,7 +115,9 @@ def main() -> None:
     # As by Ctrl-C the library ends its threads, and removes what it has written of a file.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        said = {"path": str(fetch(HubModel(*sys.argv[1:])))}
+        # What a library prints is no word of ours.
+        with redirect_stdout(sys.stderr):
+            said = {"path": str(fetch(HubModel(*sys.argv[1:])))}
     except KeyboardInterrupt:
         return
     except InvalidArgument as error:

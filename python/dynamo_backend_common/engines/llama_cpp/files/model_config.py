@@ -106,7 +106,7 @@ def refuse_other_models(values: Mapping[str, Any]) -> None:
     if architecture in _ENCODERS or values.get(f"{architecture}.attention.causal") is False:
         raise InvalidArgument(
             f"it reads a text and does not continue one: '{architecture}' (general.architecture) "
-            "is an encoder. Served are models that generate text"
+            "is an encoder, which is served with --embeddings or --reranking"
         )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from ....exceptions import InvalidArgument
 from .gguf_metadata import GgufMetadata, read_metadata
-from .model_config import sampling_defaults
+from .model_config import refuse_other_models, sampling_defaults
 from .model_name import model_name
 from .shards import find_shards
 
@@ -54,6 +54,17 @@ class ModelFile:
     def sampling_defaults(self) -> dict[str, Any]:
         """Sampling options that the file recommends, by their names in a request."""
         return sampling_defaults(self.metadata.values)
+
+    def refuse_other_models(self) -> None:
+        """Refuses a file that is no model which continues a text; the weights are not read.
+
+        Raises:
+            InvalidArgument: It is a part of a model, or a model of another kind.
+        """
+        try:
+            refuse_other_models(self.metadata.values)
+        except InvalidArgument as error:
+            raise InvalidArgument(f"model file '{self.path}': {error}") from error
 
 
 def _bundled() -> Path:

@@ -15,12 +15,7 @@ from ....exceptions import InvalidArgument
 from ..tokenizer.tokenizer_files import tokenizer_config_json, tokenizer_json
 from ..tokenizer.vocabulary import read_vocabulary
 from .chat_template import TEMPLATE_FILE, chat_template
-from .model_config import (
-    config_json,
-    context_length,
-    generation_config_json,
-    refuse_other_models,
-)
+from .model_config import config_json, context_length, generation_config_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -70,6 +65,7 @@ def model_folder(model: ModelFile) -> Path:
 
 
 def _files_of(model: ModelFile) -> dict[str, str]:
+    model.refuse_other_models()
     try:
         return _files(model.metadata.values)
     except InvalidArgument as error:
@@ -103,7 +99,6 @@ def _remove(folder: Path, owner: int) -> None:
 
 
 def _files(values: Mapping[str, Any]) -> dict[str, str]:
-    refuse_other_models(values)
     vocabulary = read_vocabulary(values)
     template = chat_template(values, vocabulary)
     documents = {

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import atexit
+import logging
 import os
 import shutil
 import tempfile
 from pathlib import Path
 
 from ....exceptions import InvalidArgument
+from .chat_template import NO_CHAT, TEMPLATE_FILE
+
+logger = logging.getLogger(__name__)
 
 
 class PromisedFolder:
     """The place of a model folder, for a model that is not on this machine yet.
 
-    It is a link of this process, which goes with it.
+    It is of this process, and goes with it.
 
     Attributes:
         path: Where the folder will be.
@@ -36,9 +40,24 @@ class PromisedFolder:
         self.path = root / name
 
     def keep(self, folder: Path) -> None:
-        """From now on ``folder`` is there."""
-        if not self.path.is_symlink():
+        """From now on the files of ``folder`` are there.
+
+        Whether there is a chat could not be told before: where ``folder`` has no template, there is
+        one that refuses.
+        """
+        if self.path.exists():
+            return
+        if (folder / TEMPLATE_FILE).is_file():
             self.path.symlink_to(folder, target_is_directory=True)
+            return
+        logger.warning(
+            "the GGUF file has no chat template: it has completions, and every chat is refused;"
+            " --custom-jinja-template gives it one"
+        )
+        self.path.mkdir()
+        for file in folder.iterdir():
+            (self.path / file.name).symlink_to(file)
+        (self.path / TEMPLATE_FILE).write_text(NO_CHAT, encoding="utf-8")
 
 
 def _remove(root: Path, owner: int) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ....exceptions import InvalidArgument
 from .characters import literal
 from .free_text import free_text
+from .json_keywords import constraints
 from .json_schema import schema_gbnf
 from .regex import regex_gbnf
 from .rules import EMPTY
@@ -52,6 +53,7 @@ class _Formats:
         self._rules = rules
         self._values = values
         self._depth = 0
+        self._tags_around = 0
         self._by_type: dict[str, Callable[[dict[str, Any], str], str]] = {
             "any_text": lambda found, place: self._text(found, place, "excludes"),
             "any_tokens": lambda found, place: self._text(found, place, "exclude_tokens"),
@@ -97,7 +99,11 @@ class _Formats:
                 f"the structural tag has a {place}.style of {style!r}, which the llama-cpp engine "
                 "does not have: it has json"
             )
-        return schema_gbnf(found.get("json_schema"), self._rules, self._values)
+        schema = found.get("json_schema")
+        if self._tags_around and not constraints(schema, "#"):
+            # Of a tool that says nothing of its parameters: no call's arguments are a number.
+            schema = {"type": "object"}
+        return schema_gbnf(schema, self._rules, self._values)
 
     def _or(self, found: dict[str, Any], place: str) -> str:
         return " | ".join(self._elements(found, place))
@@ -117,7 +123,9 @@ class _Formats:
             excluded = _texts(content, "excludes", f"{place}.content")
             inside = free_text(self._rules, {*excluded, end})
         else:
+            self._tags_around += 1
             inside = self._content(found, place)
+            self._tags_around -= 1
         return f"{_literal(begin)} {inside} {_literal(end)}"
 
     def _tags(self, found: dict[str, Any], place: str) -> str:
@@ -142,7 +150,8 @@ class _Formats:
                 raise InvalidArgument(
                     f"the structural tag has a {place}.tags[{at}] that begins with no trigger"
                 )
-        tags, text = self._tags(found, place), free_text(self._rules, triggers)
+        excluded = [*triggers, *_texts(found, "excludes", place)]
+        tags, text = self._tags(found, place), free_text(self._rules, excluded)
         if found.get("stop_after_first"):
             return tags if found.get("at_least_one") else f"{text} {tags}?"
         rest = self._rules.reserve()
@@ -158,7 +167,9 @@ def _field(found: dict[str, Any], name: str, kind: type, place: str) -> Any:
 
 
 def _texts(found: dict[str, Any], name: str, place: str) -> list[str]:
-    texts = found.get(name) or []
+    texts = found.get(name)
+    if texts is None:
+        return []
     if not isinstance(texts, list) or not all(text and isinstance(text, str) for text in texts):
         raise InvalidArgument(f"the structural tag's {place}.{name} must be a list of texts")
     return texts

@@ -22,7 +22,8 @@ _LIMITS: Mapping[str, tuple[float, float]] = {
     "xtc_probability": (0.0, 1.0),
     "xtc_threshold": (0.0, 1.0),
     "dry_multiplier": (0.0, 1e6),
-    "dry_base": (0.0, 1e6),
+    # Below 1 llama.cpp leaves DRY aside.
+    "dry_base": (1.0, 1e6),
     "dry_allowed_length": (0, 2**20),
     "dry_penalty_last_n": (-1, 2**20),
     "mirostat": (0, 2),
@@ -45,7 +46,7 @@ class Samplers:
             dropped; 0: off.
         xtc_threshold: Probability from which on a token is one of them; above 0.5: off.
         dry_multiplier: How much less likely what goes on with a repetition is; 0: off.
-        dry_base: How much more with each of its tokens.
+        dry_base: How much more with each of its tokens, 1 or more.
         dry_allowed_length: Tokens of a repetition that cost nothing.
         dry_penalty_last_n: Tokens that are looked back at; -1: all, 0: off.
         dry_sequence_breakers: Texts that no repetition goes over.
@@ -64,7 +65,7 @@ class Samplers:
     dry_multiplier: float = 0.0
     dry_base: float = 1.75
     dry_allowed_length: int = 2
-    dry_penalty_last_n: int = -1
+    dry_penalty_last_n: int = 64
     dry_sequence_breakers: tuple[str, ...] = _BREAKERS
     mirostat: int = 0
     mirostat_tau: float = 5.0
@@ -73,7 +74,7 @@ class Samplers:
     @property
     def uses_dry(self) -> bool:
         """Whether DRY is on."""
-        return bool(self.dry_multiplier and self.dry_base and self.dry_penalty_last_n)
+        return bool(self.dry_multiplier and self.dry_penalty_last_n)
 
     @property
     def dry_options(self) -> dict[str, Any]:

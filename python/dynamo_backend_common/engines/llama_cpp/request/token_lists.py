@@ -43,10 +43,17 @@ class TokenLists:
         Raises:
             InvalidArgument: A list is not valid; the message names it.
         """
-        allowed = options.get("allowed_token_ids") or None
-        words = options.get("bad_words_token_ids") or []
+        allowed = options.get("allowed_token_ids")
+        words = options.get("bad_words_token_ids")
         if allowed is not None:
             allowed = frozenset(_tokens("allowed_token_ids", allowed, vocab_size))
+            if not allowed:
+                raise InvalidArgument(
+                    "allowed_token_ids is empty, so that no token could come; name some, or leave "
+                    "it out"
+                )
+        if words is None:
+            words = []
         if not isinstance(words, list) or len(words) > _MOST_WORDS:
             raise InvalidArgument(
                 f"bad_words_token_ids must be a list of {_MOST_WORDS} words at most, each a list "

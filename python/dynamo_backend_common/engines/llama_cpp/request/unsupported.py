@@ -23,7 +23,7 @@ _UNSUPPORTED = Unsupported(
             "length_penalty": (1.0,),
         },
         "stop_conditions": {"max_thinking_tokens": ()},
-        "output_options": {"prompt_logprobs": (), "formatted_prompt": (False,)},
+        "output_options": {"formatted_prompt": (False,)},
         # Of what a frontend passes on unread, requests of other APIs than OpenAI's.
         "extra_args": {"vllm_tito": (), "sglang_tito": (), "kv_transfer_params": ({},)},
     },
@@ -67,6 +67,9 @@ def refuse_unsupported(request: Mapping[str, Any]) -> None:
     for name, value in options.items():
         if name not in _KNOWN:
             _UNSUPPORTED.refuse(name, value, _NOTHING.get(name, ([], {})))
+    # As the frontend passes on a request for either.
+    asked = (request.get("output_options") or {}).get("prompt_logprobs")
+    _UNSUPPORTED.refuse("prompt_logprobs, or echo,", asked)
     for name in ("multi_modal_data", "prompt_embeds"):
         _UNSUPPORTED.refuse(name, request.get(name), ({},))
 

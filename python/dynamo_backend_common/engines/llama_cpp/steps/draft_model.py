@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from ..cache.beginning import common_length
 from .batches import equal_batches
 from .prefill import next_piece
 
@@ -145,7 +146,7 @@ class ModelDrafter:
         if slot.owner is not sequence:
             self._begin(sequence, count)
         tokens = sequence.tokens_from(slot.known)[: count - slot.known]
-        same = _common(slot.tokens[slot.known :], tokens)
+        same = common_length(slot.tokens[slot.known :], tokens)
         slot.known += same
         self._cut(sequence.slot, slot.known)
         return tokens[same:]
@@ -159,7 +160,7 @@ class ModelDrafter:
         for number in (sequence.slot, *range(len(self._slots))):
             other = self._slots[number]
             if other.owner is None or self._shares(other.owner):
-                same = _common(other.tokens[: min(other.read, limit)], prompt)
+                same = common_length(other.tokens[: min(other.read, limit)], prompt)
                 if same > kept:
                     best, kept = number, same
         if best != sequence.slot:
@@ -212,11 +213,3 @@ class ModelDrafter:
             del slot.tokens[count:]
             slot.read = min(slot.read, count)
             self._model.keep(number, count)
-
-
-def _common(one: List[int], other: List[int]) -> int:
-    """Number of tokens by which both begin."""
-    for place, (left, right) in enumerate(zip(one, other, strict=False)):
-        if left != right:
-            return place
-    return min(len(one), len(other))

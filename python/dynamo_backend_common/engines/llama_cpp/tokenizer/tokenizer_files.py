@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from .bpe import bpe
+from .overlaps import refuse_overlaps
 from .sentencepiece import sentencepiece
 from .unigram import unigram
 from .vocabulary import Kind, Vocabulary
-from .whole_tokens import added_tokens, refuse_overlaps
+from .whole_tokens import added_tokens
 from .wordpiece import wordpiece
 
 if TYPE_CHECKING:

@@ -4,11 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ....exceptions import InvalidArgument
-
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
     from .vocabulary import Vocabulary
 
 
@@ -31,78 +27,3 @@ def added_tokens(vocabulary: Vocabulary) -> dict[int, dict[str, Any]]:
         for number, kind in enumerate(vocabulary.types)
         if kind.is_whole
     }
-
-
-def refuse_overlaps(vocabulary: Vocabulary) -> None:
-    """Refuses tokens that overlap in a text so that the order of the search decides.
-
-    llama.cpp looks for the longest token first, everywhere; `tokenizers` for the longest one at
-    the first place. Where a token takes the space behind it, none may begin with one.
-
-    Raises:
-        InvalidArgument: There are two such tokens.
-    """
-    tokens = [
-        token
-        for token, kind in zip(vocabulary.tokens, vocabulary.types, strict=True)
-        if kind.is_whole
-    ]
-    spaces = [token for token in tokens if token[0].isspace()]
-    if vocabulary.strips_right and spaces:
-        raise InvalidArgument(
-            f"token {spaces[0]!r} begins with a space, which the token before it may take: "
-            "tokenizer.json cannot express this. Give --model-name the model's own folder or hub "
-            "name"
-        )
-    for first, second, text in _overlaps(tokens):
-        near = [token for token in tokens if token in text]
-        if _longest_first(text, near) != _first_place(text, near):
-            raise InvalidArgument(
-                f"tokens {first!r} and {second!r} overlap, so {text!r} is not split alike by "
-                "llama.cpp and by the frontend. Give --model-name the model's own folder or hub "
-                "name"
-            )
-
-
-def _overlaps(tokens: Sequence[str]) -> Iterator[tuple[str, str, str]]:
-    """Pairs of which one ends as the other begins, and the text that has both."""
-    beginning: dict[str, list[str]] = {}
-    for token in tokens:
-        for length in range(1, len(token)):
-            beginning.setdefault(token[:length], []).append(token)
-    for first in tokens:
-        for place in range(1, len(first)):
-            for second in beginning.get(first[place:], ()):
-                text = first[:place] + second
-                # Of a run, both take the longest part from the left.
-                if len(second.encode()) >= len(first.encode()) and len(set(text)) > 1:
-                    yield first, second, text
-
-
-def _longest_first(text: str, tokens: Sequence[str]) -> list[str]:
-    fragments = [(text, False)]
-    for token in sorted(tokens, key=lambda token: (-len(token.encode()), token)):
-        parts: list[tuple[str, bool]] = []
-        for fragment, done in fragments:
-            if done:
-                parts.append((fragment, True))
-                continue
-            for number, part in enumerate(fragment.split(token)):
-                parts += [(token, True)] * (number > 0) + [(part, False)] * bool(part)
-        fragments = parts
-    return [fragment for fragment, _ in fragments]
-
-
-def _first_place(text: str, tokens: Sequence[str]) -> list[str]:
-    found: list[str] = []
-    rest, place = 0, 0
-    while place < len(text):
-        token = max(
-            (token for token in tokens if text.startswith(token, place)), key=len, default=""
-        )
-        if token:
-            found += [text[rest:place]] * (place > rest) + [token]
-            place = rest = place + len(token)
-        else:
-            place += 1
-    return found + [text[rest:]] * (rest < len(text))
