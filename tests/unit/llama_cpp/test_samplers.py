@@ -103,7 +103,7 @@ async def test_nobody_waits_until_a_prompt_is_counted(client, tokenize, monkeypa
     # DRY counts all of them, or the last ones; the penalty counts none twice.
     prompt = tokenize("one" + " one" * 99)
     for given, count in (
-        ({"dry_multiplier": 1.0}, 100),
+        ({"dry_multiplier": 1.0, "dry_penalty_last_n": -1}, 100),
         ({"dry_multiplier": 1.0, "dry_penalty_last_n": 8}, 8),
         ({"repetition_penalty": 1.1}, 2),
     ):
