@@ -165,7 +165,7 @@ def test_so_is_what_no_frontend_sends(served: Served) -> None:
         "length_penalty": {"sampling_options": {"length_penalty": 2.0}},
         "frobnicate": {"extra_args": {"sampling_options": {"frobnicate": 1}}},
         "logprobs": {"output_options": {"logprobs": 1000}},
-        "out of vocabulary": {"token_ids": [5, 512]},
+        "token_ids has 512": {"token_ids": [5, 512]},
         "empty": {"token_ids": []},
     }
     answers = ask(served.launcher, *(request(**parts) for parts in wrong.values()), request())

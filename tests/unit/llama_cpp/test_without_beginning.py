@@ -22,7 +22,9 @@ STEPS = st.lists(
 def test_each_block_is_told_with_and_without_the_beginning(size, slots, steps):
     reports, index = KvReports(), KvIndex(size)
     reports.publish_events(index)
-    cache = PrefixCache(slots, block_size=size, listener=WithoutBeginning(reports, BEGIN))
+    cache = PrefixCache(
+        slots, block_size=size, listener=WithoutBeginning(reports, BEGIN), states=None
+    )
     held = {}
     for prompt, read, adapter in steps:
         prompt = (BEGIN, *prompt)
@@ -46,7 +48,7 @@ def test_each_block_is_told_with_and_without_the_beginning(size, slots, steps):
 def test_nothing_is_added_where_prompts_do_not_begin_so(begin):
     reports, index = KvReports(), KvIndex(4)
     reports.publish_events(index)
-    cache = PrefixCache(1, block_size=4, listener=WithoutBeginning(reports, begin))
+    cache = PrefixCache(1, block_size=4, listener=WithoutBeginning(reports, begin), states=None)
     prompt = tuple(range(1, 14))
     cache.take(prompt)
     cache.read(0, len(prompt))
