@@ -72,9 +72,6 @@ class PromptCache:
         self._numbers = count(first)
         self._saved: dict[int, Saved] = {}
 
-    def __len__(self) -> int:
-        return len(self._saved)
-
     def save(
         self, slot: int, text: Tokens, blocks: list[Block], *, adapter: str | None, used: int
     ) -> None:
