@@ -2,6 +2,7 @@
 
 from weakref import WeakSet
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -25,11 +26,13 @@ class States:
 
     Attributes:
         cells: The tokens.
+        limit: Tokens that all copies may have at any time.
         saved: The copies that somebody has.
     """
 
-    def __init__(self, slots):
+    def __init__(self, slots, limit):
         self.cells = [() for _ in range(slots)]
+        self.limit = limit
         self.saved = WeakSet()
 
     def state_size(self, slot):
@@ -38,6 +41,7 @@ class States:
     def save_state(self, slot):
         state = State(self.cells[slot])
         self.saved.add(state)
+        assert sum(len(each.tokens) for each in self.saved) <= self.limit
         return state
 
     def follow(self, lease):
@@ -54,11 +58,13 @@ class States:
         return [*self.cells, *(state.tokens for state in self.saved)]
 
 
-def _cache(slots, **options):
+def _cache(slots, *, cache_ram=0, **options):
     reports, index = KvReports(), KvIndex(SIZE)
     reports.publish_events(index)
-    states = States(slots)
-    cache = PrefixCache(slots, block_size=SIZE, listener=reports, states=states, **options)
+    states = States(slots, cache_ram)
+    cache = PrefixCache(
+        slots, block_size=SIZE, listener=reports, states=states, cache_ram=cache_ram, **options
+    )
     return cache, index, states
 
 
@@ -336,6 +342,47 @@ def test_a_copy_of_what_a_slot_has_gives_way_first():
     _serve(cache, _prompt(1), states)
     kept = {tokens[0] for tokens in states.held if tokens}
     assert kept == {1, 2, 4}
+
+
+def test_while_copies_are_looked_at_those_that_give_way_are_gone():
+    cache, _, states = _cache(1, cache_ram=3 * (2 * SIZE + 2))
+    for numbers in ((1, 2), (1, 3), (1, 4), (5, 6)):
+        _serve(cache, _prompt(*numbers), states)
+    # All copies begin alike, and one of them makes room for what leaves the slot.
+    assert _serve(cache, _prompt(1, 7), states).cached == SIZE
+    assert sorted(state.tokens[:SIZE] for state in states.saved) == [(1,) * SIZE] * 2 + [
+        (5,) * SIZE
+    ]
+
+
+@pytest.mark.parametrize(("room", "left"), [(1, [{1}, {1}]), (2, [{1, 3}, {1, 4}])])
+def test_a_copy_that_is_being_restored_makes_no_room(room, left):
+    cache, _, states = _cache(2, cache_ram=room * (SIZE + 2))
+    for number in range(1, 4 if room == 1 else 5):
+        _serve(cache, _prompt(number), states)
+    found = []
+    # Not for what leaves the slot, nor where it is tried again beside less.
+    lease = cache.take(_prompt(1))
+    found.append({state.tokens[0] for state in states.saved})
+    assert cache.evict() != lease.slot
+    found.append({state.tokens[0] for state in states.saved})
+    assert found == left
+    assert lease.state.tokens == _prompt(1)
+    # It does afterwards.
+    states.follow(lease)
+    cache.give_back(lease.slot)
+    del lease
+    for number in (5, 6, 7, 8):
+        _serve(cache, _prompt(number), states)
+    assert 1 not in {state.tokens[0] for state in states.saved}
+
+
+def test_a_copy_makes_room_for_what_has_become_of_it():
+    cache, _, states = _cache(1, cache_ram=2 * SIZE + 2)
+    for numbers in ((1,), (2,), (1, 3)):
+        _serve(cache, _prompt(*numbers), states)
+    assert cache.evict() == 0
+    assert [state.tokens for state in states.saved] == [_prompt(1, 3)]
 
 
 def test_what_is_too_large_is_not_copied():

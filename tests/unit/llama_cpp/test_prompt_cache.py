@@ -1,6 +1,8 @@
 """Prompts that left their slots: the real model has them again, to the last bit."""
 
 import re
+import resource
+from pathlib import Path
 
 import pytest
 
@@ -40,6 +42,11 @@ async def _ask(client, prompt):
     )
     usages = [chunk.pop("completion_usage", None) for chunk in output.chunks]
     return output, usages[-1].get("prompt_tokens_details", {}).get("cached_tokens")
+
+
+def _resident():
+    """Bytes of memory that the process has now."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
 
 
 async def _index(client):
@@ -134,3 +141,21 @@ async def test_where_there_is_no_room_it_is_read_once_more(start, prompts, resto
     await running.aclose()
     assert (await _ask(client, prompts[0]))[1] == 66
     assert caplog.text == ""
+
+
+def test_what_is_dropped_goes_back_to_the_system(model, tokenize):
+    for position, token in enumerate(tokenize(STORY)[:68]):
+        model.add(token, position, 0, sample=False)
+    model.decode()
+    # From its first one on, malloc would put the next of its size where only the end is given back.
+    assert model.save_state(0) is not None
+    states = [model.save_state(0) for _ in range(40)]
+    before = _resident()
+    del states[:-1]
+    model.keep(0, 0)
+    assert before - _resident() > 30 * PROMPT * 2**20
+
+
+def test_memory_that_there_is_not_is_no_state(model, monkeypatch):
+    monkeypatch.setattr(Model, "state_size", lambda *_: 2**60)
+    assert model.save_state(0) is None

@@ -200,7 +200,8 @@ class Options:
     cache_ram: int = option(
         cache_ram,
         Integer(-1),
-        "MiB of the host's memory for prompts that had to leave the KV cache; 0: none; -1: all",
+        "MiB of the host's memory for prompts that had to leave the KV cache; 0: none; -1: no "
+        "limit",
         default_text="8192, at most a quarter of the memory",
     )
 

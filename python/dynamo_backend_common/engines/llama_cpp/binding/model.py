@@ -15,12 +15,14 @@ from .candidates import Candidates
 from .devices import uses_gpu
 from .dry import Dry
 from .grammar import Grammar
+from .host_memory import host_memory
 from .library import library
 from .log import LOG
 from .parameters import context_parameters, model_parameters
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from mmap import mmap
     from pathlib import Path
 
     from ..options import Options
@@ -288,20 +290,18 @@ class Model:
         size: int = self._c.llama_state_seq_get_size(self._context, sequence)
         return size
 
-    def save_state(self, sequence: int) -> Any | None:
-        """A copy of a sequence in the host's memory, a numpy array; None: there is no room."""
-        import numpy as np  # a dependency of llama-cpp-python
-
+    def save_state(self, sequence: int) -> mmap | None:
+        """A copy of a sequence in the host's memory; None: there is no room."""
         try:
-            state = np.empty(self.state_size(sequence), np.uint8)
-        except MemoryError:
+            state = host_memory(self.state_size(sequence))
+        except OSError:
             return None
         written = self._c.llama_state_seq_get_data(
             self._context, _bytes(state), len(state), sequence
         )
         return state if written == len(state) else None
 
-    def restore_state(self, sequence: int, state: Any) -> bool:
+    def restore_state(self, sequence: int, state: mmap) -> bool:
         """Makes a sequence what `save_state` has copied.
 
         Returns:
@@ -373,5 +373,5 @@ class Model:
         self._batch = self._context = self._model = None
 
 
-def _bytes(state: Any) -> Any:
-    return state.ctypes.data_as(ctypes.POINTER(ctypes.c_uint8))
+def _bytes(state: mmap) -> Any:
+    return ctypes.byref(ctypes.c_uint8.from_buffer(state))

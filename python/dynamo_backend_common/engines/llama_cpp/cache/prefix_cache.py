@@ -46,7 +46,7 @@ class Lease:
     slot: int
     cached: int
     source: int | None = None
-    state: Any | None = None
+    state: Any = None
 
 
 @dataclass(kw_only=True, slots=True, eq=False)
@@ -146,8 +146,9 @@ class PrefixCache:
             source=source.number if isinstance(source, _Slot) and not is_there else None,
             state=source.state if isinstance(source, Saved) else None,
         )
+        # Before anything gives way to what the slot loses.
+        self._saved.restoring = source if isinstance(source, Saved) else None
         if isinstance(source, Saved):
-            # Before anything gives way to what the slot loses.
             source.used = self._events + 1
         self._leave(slot, len(path) if is_there else 0)
         self._tree.hold(slot.number, slot.blocks, prompt, len(path), adapter)
@@ -162,6 +163,7 @@ class PrefixCache:
     def read(self, slot: int, count: int) -> None:
         """The first ``count`` tokens of the prompt are in the slot's cells."""
         lent = self._slots[slot]
+        self._saved.restoring = None
         if self.enabled:
             lent.read = min(count, len(lent.prompt))
             blocks = lent.read // self.block_size

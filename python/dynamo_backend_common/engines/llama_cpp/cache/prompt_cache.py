@@ -51,7 +51,8 @@ class PromptCache:
     """States of slots, each a holder of its blocks; who was wanted least recently gives way.
 
     Attributes:
-        size: Bytes that are taken.
+        size: Bytes that are taken, never more than may be.
+        restoring: What is being copied back into a slot, and does not give way; None: nothing.
     """
 
     def __init__(self, tree: KvBlocks, states: States, *, limit: int, first: int) -> None:
@@ -64,14 +65,12 @@ class PromptCache:
             first: The number of the first holder; those below are slots.
         """
         self.size = 0
+        self.restoring: Saved | None = None
         self._tree = tree
         self._states = states
         self._limit = limit
         self._numbers = count(first)
         self._saved: dict[int, Saved] = {}
-
-    def __len__(self) -> int:
-        return len(self._saved)
 
     def save(
         self, slot: int, text: Tokens, blocks: list[Block], *, adapter: str | None, used: int
@@ -86,14 +85,16 @@ class PromptCache:
             used: When the slot was given back.
         """
         size = self._states.state_size(slot)
-        if size > self._limit:
+        staying = 0 if self.restoring is None else self.restoring.size
+        if size > self._limit - staying:
             return
         # Of a longer prompt a shorter one is a part.
         held = set(blocks)
         for number in [each for each, saved in self._saved.items() if saved.blocks[-1] in held]:
             self._drop(number)
         while self.size + size > self._limit:
-            self._drop(min(self._saved, key=self._loss))
+            others = (n for n, saved in self._saved.items() if saved is not self.restoring)
+            self._drop(min(others, key=self._loss))
         if (state := self._states.save_state(slot)) is None:
             return
         number = next(self._numbers)
@@ -132,3 +133,5 @@ class PromptCache:
         saved = self._saved.pop(number)
         self._tree.drop(number, saved.blocks, 0)
         self.size -= saved.size
+        # At once, whoever still looks at it.
+        saved.state = None
