@@ -411,6 +411,14 @@ def test_a_long_copy_is_not_worth_a_short_beginning():
     assert _serve(cache, _prompt(1, 2, 3, 32), states).cached == 3 * SIZE
 
 
+def test_of_two_that_begin_alike_the_shorter_is_copied():
+    cache, _, states = _cache(1, cache_ram=1000)
+    for numbers in ((1, 2, 3, 4, 5), (1, 6), (7,)):
+        _serve(cache, _prompt(*numbers), states)
+    lease = cache.take(_prompt(1, 8))
+    assert (lease.cached, lease.state.tokens) == (SIZE, _prompt(1, 6))
+
+
 def test_where_there_is_no_memory_nothing_is_copied():
     cache, index, states = _cache(1, cache_ram=1000)
     states.save_state = lambda slot: None

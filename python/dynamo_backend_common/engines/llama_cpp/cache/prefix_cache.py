@@ -135,10 +135,16 @@ class PrefixCache:
         start = len(path) * self.block_size
 
         def alike(holder: _Slot | Saved) -> int:
-            return common_length(holder.text[start:], wanted[start:])
+            # A whole block more would be in the path.
+            end = start + self.block_size
+            return common_length(holder.text[start:end], wanted[start:end])
+
+        def worth(holder: _Slot | Saved) -> tuple[int, int]:
+            # Of equals the shortest: all of it is copied.
+            return alike(holder), -len(holder.text)
 
         is_there = slot in holders
-        source = slot if is_there else max(holders, key=alike, default=None)
+        source = slot if is_there else max(holders, key=worth, default=None)
         cached = 0 if source is None else start + alike(source)
         lease = Lease(
             slot=slot.number,
