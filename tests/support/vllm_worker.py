@@ -120,8 +120,8 @@ class VllmWorker:
         self.system = System(port)
 
     def wait(self) -> None:
-        """Waits until it serves."""
-        self.process.wait_for_line(SERVING, patience=LOADING)
+        """Waits until it serves, also beside traffic that takes all processors."""
+        self.process.wait_for_line(SERVING, patience=4 * LOADING)
 
     def ended(self) -> int:
         """Waits for the end, also of one that may be loading; returns the exit status."""
