@@ -98,13 +98,13 @@ def test_layers_are_llama_cpp_s_choice_and_all_by_their_words():
     assert model_parameters(Options(gpu_layers=0), library()).n_gpu_layers == 0
 
 
-def test_flash_attention_is_llama_cpp_s_choice_on_a_gpu_alone():
+def test_flash_attention_is_llama_cpp_s_choice_where_nothing_is_lost():
     def chosen(on_gpu, **options):
         return context_parameters(Options(**options), library(), on_gpu=on_gpu).flash_attn_type
 
     auto, off, on = -1, 0, 1
     assert (chosen(False), chosen(True)) == (off, auto)
-    assert chosen(False, cache_type_v="q8_0") == auto
+    assert chosen(False, cache_type_v="q8_0") == chosen(False, kv_unified=True) == auto
     assert (chosen(False, flash_attn="on"), chosen(True, flash_attn="off")) == (on, off)
 
 

@@ -132,7 +132,7 @@ class Options:
         None,
         Choice("auto", "on", "off"),
         "flash attention",
-        default_text="auto where layers are on a GPU or `cache_type_v` is quantised, else off",
+        default_text="auto on a GPU, with `kv_unified` or a quantised `cache_type_v`, else off",
     )
     cache_type_k: str = option("f16", Choice(*_CACHE_TYPES), "type of the keys in the KV cache")
     cache_type_v: str = option(

@@ -63,8 +63,10 @@ def context_parameters(options: Options, library: Any, *, on_gpu: bool) -> Any:
     parameters.n_threads = options.threads
     parameters.n_threads_batch = options.threads_batch or options.threads
     # On a processor it is no faster, and sums in half precision, differently with each number of
-    # threads and of requests: their output would depend on each other.
-    wanted = "auto" if on_gpu or options.quantises_values else "off"
+    # threads and of requests: their output would depend on each other. Where all share the cells
+    # it does anyway, and flash attention leaves out those of others.
+    chosen = on_gpu or options.quantises_values or options.kv_unified
+    wanted = "auto" if chosen else "off"
     parameters.flash_attn_type = _FLASH_ATTENTION[options.flash_attn or wanted]
     parameters.type_k = _CACHE_TYPES[options.cache_type_k]
     parameters.type_v = _CACHE_TYPES[options.cache_type_v]
