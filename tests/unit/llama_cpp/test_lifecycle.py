@@ -6,7 +6,9 @@ import threading
 import pytest
 
 from dynamo_backend_common import EngineConfig
-from dynamo_backend_common.engines.llama_cpp import LlamaCpp
+from dynamo_backend_common.engines.llama_cpp import LlamaCpp, LlamaCppPooling
+from dynamo_backend_common.engines.llama_cpp.binding.library import library
+from dynamo_backend_common.engines.llama_cpp.binding.pooled_model import PooledModel
 from dynamo_backend_common.engines.llama_cpp.steps.between import Work
 from dynamo_backend_common.engines.llama_cpp.steps.scheduler import Scheduler
 from dynamo_backend_common.exceptions import EngineShutdown, InvalidArgument
@@ -123,6 +125,62 @@ async def test_a_shutdown_ends_the_start_that_loads():
         await engine.generate({"token_ids": [1]}, None)
     assert not _step_threads()
     await engine.cleanup()
+
+
+async def test_cleanup_while_the_start_gets_its_model(bert, monkeypatch):
+    engine = LlamaCppPooling(model_path=str(bert), embeddings=True, threads=1)
+    load, loaded = engine._load, threading.Event()
+
+    def late(proceed):
+        made = load(proceed)
+        loaded.set()
+        engine._closing.wait()
+        return made
+
+    monkeypatch.setattr(engine, "_load", late)
+    starting = asyncio.create_task(engine.start(1))
+    await asyncio.to_thread(loaded.wait)
+    await engine.cleanup()
+    await starting
+    assert "llama-cpp-batches" not in {thread.name for thread in threading.enumerate()}
+
+
+async def test_a_model_is_freed_once_though_who_frees_it_is_cancelled(start_pooling, monkeypatch):
+    engine = await start_pooling()
+    close, closes, freed = PooledModel.close, [], []
+    begun, goes_on = threading.Event(), threading.Event()
+
+    def noted(model):
+        closes.append(model)
+        close(model)
+
+    def slow(name):
+        free = getattr(library(), name)
+
+        def freeing(handle):
+            freed.append(name)
+            if freed.count(name) == 1:
+                begun.set()
+                goes_on.wait()
+                free(handle)
+
+        return freeing
+
+    names = ["llama_batch_free", "llama_free", "llama_model_free"]
+    for name in names:
+        monkeypatch.setattr(library(), name, slow(name))
+    monkeypatch.setattr(PooledModel, "close", noted)
+    falls_asleep = asyncio.create_task(engine.engine_control("sleep", {}))
+    await asyncio.to_thread(begun.wait)
+    falls_asleep.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await falls_asleep
+    ends = asyncio.create_task(engine.cleanup())
+    while len(closes) < 2:  # noqa: ASYNC110 (the state is another thread's)
+        await asyncio.sleep(0.005)
+    goes_on.set()
+    await ends
+    assert freed == names
 
 
 async def test_the_watch_ends_with_the_engine_and_may_be_cancelled_before(client):

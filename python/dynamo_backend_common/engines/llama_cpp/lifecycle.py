@@ -29,7 +29,7 @@ class Closable(Protocol):
     """What is in memory."""
 
     def close(self) -> None:
-        """Frees it; may be called again."""
+        """Frees it; may be called again, and from another thread meanwhile."""
 
 
 LoadedT = TypeVar("LoadedT", bound=Closable)
@@ -82,7 +82,8 @@ class Lifecycle(ABC, Generic[LoadedT, LoopT]):
         """
         try:
             with _given_up_by(shutdown, self._closing):
-                loaded = await self._run_up(progress)
+                async with self._changing:
+                    loaded = await self._run_up(progress)
         except DynamoError:
             if shutdown is None or not shutdown.is_set():
                 raise

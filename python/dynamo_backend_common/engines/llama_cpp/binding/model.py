@@ -1,12 +1,13 @@
 """A model with its context and its batch, typed.
 
-Nothing here but `Model.grammar` and `Model.interrupt` is safe to call from two threads at once:
-after loading, everything belongs to the thread of the step loop.
+Nothing here but what says so is safe to call from two threads at once: after loading, everything
+belongs to the thread of the step loop.
 """
 
 from __future__ import annotations
 
 import ctypes
+import threading
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -89,6 +90,7 @@ class Model:
         self._model: Any = None
         self._context: Any = None
         self._batch: Any = None
+        self._freeing = threading.Lock()
         self._size = 0
         self._used: Adapter | None = None
         # A text of no length, until it is to be interrupted.
@@ -363,14 +365,15 @@ class Model:
         self._interrupted.value = b"!"
 
     def close(self) -> None:
-        """Frees everything; may be called again."""
-        if self._batch is not None:
-            self._c.llama_batch_free(self._batch)
-        if self._context:
-            self._c.llama_free(self._context)
-        if self._model:
-            self._c.llama_model_free(self._model)
-        self._batch = self._context = self._model = None
+        """Frees everything; may be called again, and from another thread meanwhile."""
+        with self._freeing:
+            if self._batch is not None:
+                self._c.llama_batch_free(self._batch)
+            if self._context:
+                self._c.llama_free(self._context)
+            if self._model:
+                self._c.llama_model_free(self._model)
+            self._batch = self._context = self._model = None
 
 
 def _bytes(state: mmap) -> Any:
