@@ -9,10 +9,11 @@ from dynamo_backend_common import EngineConfig
 from dynamo_backend_common.engines.llama_cpp import LlamaCpp, LlamaCppPooling
 from dynamo_backend_common.engines.llama_cpp.binding.library import library
 from dynamo_backend_common.engines.llama_cpp.binding.pooled_model import PooledModel
+from dynamo_backend_common.engines.llama_cpp.pooling.batches import Batches
 from dynamo_backend_common.engines.llama_cpp.steps.between import Work
 from dynamo_backend_common.engines.llama_cpp.steps.scheduler import Scheduler
 from dynamo_backend_common.exceptions import EngineShutdown, InvalidArgument
-from dynamo_backend_common.testing import Steps
+from dynamo_backend_common.testing import Steps, context
 from support.tiny_gguf import write_tiny
 
 ENDLESS = {"max_tokens": None, "ignore_eos": True}
@@ -91,6 +92,8 @@ async def test_cleanup_before_start():
     await engine.cleanup()
     with pytest.raises(EngineShutdown, match="not running"):
         await engine.generate({"token_ids": [1]}, None)
+    with pytest.raises(EngineShutdown, match="not running"):
+        await engine.watch()
 
 
 async def test_cleanup_while_it_loads():
@@ -125,6 +128,29 @@ async def test_a_shutdown_ends_the_start_that_loads():
         await engine.generate({"token_ids": [1]}, None)
     assert not _step_threads()
     await engine.cleanup()
+
+
+async def test_a_shutdown_after_the_start_leaves_requests_to_the_worker(bert):
+    engine = LlamaCppPooling(model_path=str(bert), embeddings=True, threads=1)
+    shutdown = asyncio.Event()
+    await engine.start(1, shutdown=shutdown)
+    shutdown.set()
+    await asyncio.sleep(0.01)
+    assert [chunk async for chunk in engine.generate({"input": "q"}, context())]
+    await engine.cleanup()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+async def test_requests_that_cannot_be_told_hide_no_end(start_pooling, monkeypatch):
+    def broken(self, error):
+        raise RuntimeError("nobody listens")
+
+    engine = await start_pooling()
+    watching = asyncio.create_task(engine.watch())
+    await asyncio.sleep(0)
+    monkeypatch.setattr(Batches, "_tell", broken)
+    await engine.cleanup()
+    await asyncio.wait_for(watching, 10)
 
 
 async def test_cleanup_while_the_start_gets_its_model(bert, monkeypatch):

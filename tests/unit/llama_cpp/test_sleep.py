@@ -46,8 +46,10 @@ async def test_each_of_them_may_come_twice(start, chat):
     control = client.engine.engine_control
     for level in (1, 2):
         assert await control("sleep", {"level": level}) == ASLEEP | {"level": level}
-    for _ in range(2):
-        assert await control("wake_up", {}) == AWAKE
+    assert await control("wake_up", {}) == AWAKE
+    loaded = client.engine._loaded
+    assert await control("wake_up", {}) == AWAKE
+    assert client.engine._loaded is loaded
     assert (await client.ask(chat("Hello"), stop={"max_tokens": 1})).reason == "length"
 
 

@@ -175,7 +175,7 @@ class Lifecycle(ABC, Generic[LoadedT, LoopT]):
         # Who is cancelled here leaves the thread to `_run_down`.
         self._loaded = await asyncio.shield(self._loading)
         self._loop = self._begin(self._loaded)
-        self._failure, self._serves = None, True
+        self._serves = True
         self._settled.set()
         return self._loaded
 
