@@ -100,6 +100,8 @@ def test_help_names_every_option(capsys):
         ),
         (["--context", "5"], "unrecognized arguments: --context 5"),
         (["-c", "5"], "-c of llama-server is here --context-length, of each request"),
+        (["--no-mmap"], "--no-mmap of llama-server is here --load-mode"),
+        (["--draft-max", "8"], "--draft-max of llama-server is here --spec-draft-n-max"),
         (["--host=0.0.0.0"], "--host of llama-server is here --http-host, before the '--'"),
         (["--model-path", "/nowhere/m.gguf"], "'/nowhere/m.gguf' does not exist"),
     ],
