@@ -45,8 +45,6 @@ class PromisedFolder:
         Whether there is a chat could not be told before: where ``folder`` has no template, there is
         one that refuses.
         """
-        if self.path.exists():
-            return
         if (folder / TEMPLATE_FILE).is_file():
             self.path.symlink_to(folder, target_is_directory=True)
             return
