@@ -72,6 +72,22 @@ def test_calls_that_are_made_at_once_have_each_their_own_errors(model):
     assert theirs == [""]
 
 
+def test_the_first_error_is_what_a_call_failed_with():
+    receiver = log.LlamaLog()
+    with receiver.of_call() as call:
+        receiver._receive(log._ERROR, b"a tensor is missing\n", None)
+        receiver._receive(log._ERROR, b"failed to load\n", None)
+    assert call.first_error == "a tensor is missing"
+
+
+def test_a_line_goes_on_in_the_thread_that_began_it(caplog):
+    receiver = log.LlamaLog()
+    receiver._receive(log._ERROR, b"a tensor", None)
+    _in_thread(lambda: receiver._receive(log._WARNING - 1, b"loaded\n", None))
+    receiver._receive(log._CONTINUED, b"is missing\n", None)
+    assert [record.message for record in caplog.records] == ["a tensor", "is missing"]
+
+
 def test_warnings_are_withheld_from_the_thread_that_expects_them_only(model, caplog):
     def warn(word):
         # Of an empty breaker there is a warning.
