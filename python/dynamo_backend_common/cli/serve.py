@@ -87,8 +87,7 @@ def serve(options: argparse.Namespace, engine_argv: Sequence[str]) -> int:
                 worker = worker_of(make_engine(options.engine, engine_argv))
                 reports = [worker._run_to_exit(loop_factory)]  # noqa: SLF001
         except DynamoError as error:
-            # A typed error says itself all that there is to know.
-            if error.__cause__ is not None and not isinstance(error.__cause__, DynamoError):
+            if error.__cause__ is not None:
                 show_traceback(error.__cause__)
             raise Failure(str(error)) from error
     return _status(sum(report.cut for report in reports))

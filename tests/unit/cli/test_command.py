@@ -171,24 +171,6 @@ def test_a_run_that_fails(worker: type[FakeWorker], capsys: pytest.CaptureFixtur
     assert error_line(capsys) == "start: no memory left"
 
 
-@pytest.mark.parametrize(
-    ("cause", "is_shown"), [(InvalidArgument("no device 'x'"), False), (KeyError("x"), True)]
-)
-def test_a_traceback_is_shown_of_what_is_a_bug(
-    worker: type[FakeWorker],
-    capsys: pytest.CaptureFixture[str],
-    cause: Exception,
-    is_shown: bool,
-) -> None:
-    worker.error = InvalidArgument("start: no device 'x'")
-    worker.error.__cause__ = cause
-    assert main(["serve", "echo"]) == 1
-    said = capsys.readouterr().err
-    assert "no device 'x'" in said
-    assert ("KeyError" in said) == is_shown
-    assert len(said.splitlines()) == 1 + is_shown
-
-
 def test_a_configuration_that_the_worker_refuses(
     worker: type[FakeWorker], capsys: pytest.CaptureFixture[str]
 ) -> None:
