@@ -58,8 +58,8 @@ def test_python_reads_and_writes_only_what_the_table_has() -> None:
     sources = [(ROOT / path).read_text() for path in listed("python/*.py")]
     names = {name for source in sources for name in re.findall(named, source)}
     assert {"DYN_LOG", "VLLM_RPC_BASE_PATH", "VLLM_LOG_STATS_INTERVAL"} <= names
-    # Beside our own names, what `os.sysconf` is asked for.
-    others = {"HEALTH_CHECK_KEY", "RUST_CHECKS", "SC_PAGE_SIZE", "SC_PHYS_PAGES"}
+    # Beside our own names, what `os.sysconf` and `mmap` are asked for.
+    others = {"HEALTH_CHECK_KEY", "MADV_HUGEPAGE", "RUST_CHECKS", "SC_PAGE_SIZE", "SC_PHYS_PAGES"}
     assert names - VARIABLES.keys() == others
     set_by_us = r'environ\.setdefault\(\s*"(\w+)", "(\w+)"'
     for name, value in re.findall(set_by_us, "".join(sources)):
