@@ -15,7 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from .beginning import common_length
+from .common_length import common_length
 from .kv_blocks import KvBlocks
 from .prompt_cache import PromptCache, Saved
 
@@ -197,7 +197,7 @@ class PrefixCache:
             return None
         slot = min(kept, key=lambda slot: slot.used)
         self._leave(slot, 0)
-        self._empty(slot)
+        slot.read = 0
         return slot.number
 
     def clear(self) -> None:

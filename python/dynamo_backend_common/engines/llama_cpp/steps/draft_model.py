@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from ..cache.beginning import common_length
+from ..cache.common_length import common_length
 from .batches import equal_batches
 from .prefill import next_piece
 
